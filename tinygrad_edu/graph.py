@@ -1,0 +1,408 @@
+"""The computation graph: every operation adds a node, and `backward` visits the nodes in reverse.
+
+This is the whole of backpropagation. `apply` runs one operation and remembers it. `Node.backward`
+visits what was remembered, youngest first, and at each node calls one rule of calculus: a short
+function in rules.py or kernels.py. Nothing else in the package knows how a gradient flows.
+"""
+
+import itertools
+import operator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from heapq import heappop, heappush
+from typing import Any, ClassVar, Self
+
+Function = Callable[..., Any]
+
+RULES: dict[Function, Function] = {}
+NO_OPTIONS: dict[str, Any] = {}  # shared by every call without options
+
+next_birth = itertools.count().__next__
+
+
+class Mode(threading.local):
+    """What each thread decides for itself: whether operations are remembered."""
+
+    recording = True
+
+
+mode = Mode()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Inside, operations compute but are not remembered. Also a decorator, `@no_grad()`."""
+    previous, mode.recording = mode.recording, False
+    try:
+        yield
+    finally:
+        mode.recording = previous
+
+
+def backward_of(*functions: Function) -> Callable[[Function], Function]:
+    """Enter the function below into the table, as the derivative rule of each of `functions`.
+
+    A rule has the signature `(g, out, *inputs, **options)`: the gradient of the result, the result,
+    then the arguments of the forward call. It returns one partial for each input: bare if there is
+    one input, `None` for an input without a gradient, `lambda: ...` for a partial that costs much.
+    """
+
+    def enter(rule: Function) -> Function:
+        for function in functions:
+            RULES[getattr(function, "forward", function)] = rule
+        return rule
+
+    return enter
+
+
+def primitive(forward: Function) -> Function:
+    """Make one operation of a function that computes on arrays; `backward_of` gives it its rule."""
+
+    def function(*inputs: Any, **options: Any) -> Any:
+        for x in inputs:
+            if isinstance(x, Node):
+                return apply(forward, inputs, options)
+        return forward(*inputs, **options)
+
+    function.forward = forward  # type: ignore[attr-defined]
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(function, attribute, getattr(forward, attribute))
+    return function
+
+
+def apply(function: Function, inputs: tuple[Any, ...], options: dict[str, Any] = NO_OPTIONS) -> Any:
+    """Out = function(*inputs, **options), computed on the data and remembered as one node."""
+    kind: Any = None
+    tracked = False
+    arrays = []
+    for x in inputs:
+        if isinstance(x, Node):
+            if x.__class__ is not kind:
+                kind = x.__class__ if kind is None else common_kind(function, kind, x.__class__)
+            if x.requires_grad:
+                tracked = True
+            arrays.append(x._data)
+        elif is_complex(x):
+            raise TypeError(
+                f"{function.__name__}: {described(x)} is complex; gradients are real here"
+            )
+        else:
+            arrays.append(x)
+    rule = RULES.get(function) or no_rule(function)
+    try:
+        data = function(*arrays, **options)
+    except Exception as error:
+        raise explained(error, rule, inputs) from None
+    if data.__class__ is not kind.native:
+        data = kind.adopt(data)
+        if data is NotImplemented:
+            return data
+
+    out = new(kind)
+    out._data = data
+    out.grad = out.name = None
+    out.birth = next_birth()
+    if tracked and mode.recording:
+        out.requires_grad = True
+        out.function = function
+        out.inputs = inputs
+        out.options = options
+        out.rule = rule
+        out.seen = (data, *arrays)
+    else:
+        out.requires_grad = False
+        out.function = out.rule = None
+        out.inputs = out.seen = ()
+        out.options = NO_OPTIONS
+    return out
+
+
+class Node:
+    """One value of a computation, and how it was made.
+
+    data      the number or the array
+    grad      d root / d node, added up by `backward`; leaves only
+    function, inputs, options
+              the call that made it; a leaf has no function and no inputs
+    seen      the result and the arguments of that call, as plain data
+    rule      the derivative of `function`
+    birth     a running number: a node is younger than everything it was made from
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "birth",
+        "function",
+        "grad",
+        "inputs",
+        "name",
+        "options",
+        "requires_grad",
+        "rule",
+        "seen",
+    )
+
+    native: ClassVar[type]  # the class that the data of a result has already
+    broadcasts: ClassVar[bool]  # whether data has a shape and a dtype that a partial must match
+
+    def __init__(self, data: Any, requires_grad: bool, name: str | None) -> None:
+        self._data = data
+        self.requires_grad = requires_grad
+        self.name = name
+        self.grad: Any = None
+        self.function: Function | None = None
+        self.rule: Function | None = None
+        self.inputs: tuple[Any, ...] = ()
+        self.options = NO_OPTIONS
+        self.seen: tuple[Any, ...] = ()
+        self.birth = next_birth()
+
+    def backward(
+        self,
+        grad: Any = None,
+        create_graph: bool = False,
+        *,
+        inputs: Iterable["Node"] | None = None,
+        watch: Callable[["Node", Any, tuple[Any, ...]], None] | None = None,
+    ) -> None:
+        """Add d self / d leaf to the `.grad` of every leaf behind self: the chain rule in reverse.
+
+        grad          where to start: d root / d self, of the shape of self; 1 for a scalar
+        create_graph  record this pass as well, so that the gradients can be differentiated
+        inputs        add to the `.grad` of these nodes only, which need not be leaves
+        watch         called at every node with (node, its gradient, a contribution for each input)
+        """
+        wanted = frozenset(() if inputs is None else inputs)
+        oldest = -1 if inputs is None else min((x.birth for x in wanted), default=self.birth)
+        broadcasts = self.broadcasts
+        grads = {self: self.seed(grad, create_graph)}
+        queue: list[tuple[int, Any]] = [] if self.rule is None else [(-self.birth, self)]
+
+        # A node is older than all that was made from it. So the youngest in the queue has received
+        # every contribution to its gradient, and its turn has come.
+        while queue:
+            node = heappop(queue)[1]
+            g = grads[node] if wanted and node in wanted else grads.pop(node)
+            arguments = node.differentiable() if create_graph else node.seen
+
+            partials = node.rule(g, *arguments, **node.options)
+
+            if partials.__class__ is not tuple:
+                partials = (partials,)
+            if watch is not None:
+                partials = node.contributions(partials)
+                watch(node, g, partials)
+            for x, partial in zip(node.inputs, partials, strict=False):
+                if not isinstance(x, Node):
+                    continue
+                if x.birth > node.birth:
+                    raise stale(node, x)
+                if partial is None or not x.requires_grad or x.birth < oldest:
+                    continue
+                if callable(partial):
+                    partial = partial()
+                if broadcasts and (
+                    partial.shape != x._data.shape or partial.dtype != x._data.dtype
+                ):
+                    partial = x.fit(partial, node)
+                if x in grads:
+                    grads[x] = grads[x] + partial  # never in place: a rule may return g twice
+                else:
+                    grads[x] = partial
+                    if x.rule is not None:
+                        heappush(queue, (-x.birth, x))
+
+        for x, g in grads.items():
+            if watch is not None and x.rule is None:
+                watch(x, g, ())
+            if inputs is None or x in wanted:
+                x.accumulate(g)
+
+    def seed(self, grad: Any, create_graph: bool) -> Any:
+        """The gradient that `backward` starts from, checked."""
+        raise NotImplementedError
+
+    def accumulate(self, g: Any) -> None:
+        """Grad = grad + g, in memory that is this node's alone."""
+        raise NotImplementedError
+
+    def fit(self, partial: Any, node: "Node") -> Any:
+        """`partial`, which the rule of `node` returned, in the shape and dtype of self."""
+        return partial
+
+    def differentiable(self) -> tuple[Any, ...]:
+        """What `seen` holds, as nodes: a rule that computes with nodes records its own graph."""
+        for x, array in zip(self.inputs, self.seen[1:], strict=True):
+            if isinstance(x, Node) and x._data is not array:
+                raise stale(self, x)
+        return (self, *self.inputs)
+
+    def contributions(self, partials: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What flows to each input: thunks called, broadcasting undone, None for nothing."""
+        flows = [None] * len(self.inputs)
+        for i, (x, partial) in enumerate(zip(self.inputs, partials, strict=False)):
+            if isinstance(x, Node) and x.requires_grad and partial is not None:
+                flows[i] = x.fit(partial() if callable(partial) else partial, self)
+        return tuple(flows)
+
+    @property
+    def data(self) -> Any:
+        """The number or the array. `node.data = new` leaves graphs made before as they were."""
+        return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        if data is self._data and self.broadcasts:
+            # `node.data -= step` comes here with the array that it has just changed: the node is
+            # born again, and so younger than the nodes that were made from its old values.
+            self.birth = next_birth()
+        else:
+            self._data = data if data.__class__ is self.native else self.adopt(data)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient, so that the next `backward` starts from nothing."""
+        self.grad = None
+
+    @classmethod
+    def adopt(cls, data: Any) -> Any:
+        """Data of another class as data of this kind; NotImplemented where it cannot be one."""
+        raise NotImplementedError
+
+    def __add__(self, other: Any) -> Self:
+        return apply(operator.add, (self, other))
+
+    def __radd__(self, other: Any) -> Self:
+        return apply(operator.add, (other, self))
+
+    def __sub__(self, other: Any) -> Self:
+        return apply(operator.sub, (self, other))
+
+    def __rsub__(self, other: Any) -> Self:
+        return apply(operator.sub, (other, self))
+
+    def __mul__(self, other: Any) -> Self:
+        return apply(operator.mul, (self, other))
+
+    def __rmul__(self, other: Any) -> Self:
+        return apply(operator.mul, (other, self))
+
+    def __truediv__(self, other: Any) -> Self:
+        return apply(operator.truediv, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Self:
+        return apply(operator.truediv, (other, self))
+
+    def __pow__(self, other: Any) -> Self:
+        return apply(operator.pow, (self, other))
+
+    def __rpow__(self, other: Any) -> Self:
+        return apply(operator.pow, (other, self))
+
+    def __neg__(self) -> Self:
+        return apply(operator.neg, (self,))
+
+    def __pos__(self) -> Self:
+        return apply(operator.pos, (self,))
+
+    def __abs__(self) -> Self:
+        return apply(operator.abs, (self,))
+
+    # Comparisons have no gradient: they answer with plain bools, by data.
+
+    def __eq__(self, other: object) -> Any:
+        return self._data == plain(other)
+
+    def __ne__(self, other: object) -> Any:
+        return self._data != plain(other)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._data < plain(other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._data <= plain(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._data > plain(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._data >= plain(other)
+
+    __hash__ = object.__hash__  # a node is found by what it is, not by what it holds
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are leaves: data, grad and name without the graph behind."""
+        state = (None, {"grad": self.grad})
+        return type(self), (self._data, self.requires_grad, self.name), state
+
+
+new = object.__new__
+
+
+def plain(x: Any) -> Any:
+    """The data of a node; anything else as it is."""
+    return x._data if isinstance(x, Node) else x
+
+
+def is_complex(x: Any) -> bool:
+    return isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
+
+
+def operation(rule: Any) -> str:
+    """The name of an operation: that of its rule, without `_backward`."""
+    return rule.__name__.removesuffix("_backward")
+
+
+def described(x: Any) -> str:
+    """An operand in an error message: its name, if it has one, and its shape."""
+    data = plain(x)
+    what = f"shape {data.shape}" if hasattr(data, "shape") else repr(data)
+    return f"{x.name!r} of {what}" if isinstance(x, Node) and x.name else what
+
+
+# Errors: what happened, to which operands, and what to do.
+
+
+def common_kind(function: Function, kind: type[Node], other: type[Node]) -> type[Node]:
+    if kind.native is other.native:
+        return kind
+    raise TypeError(
+        f"{function.__name__}: a {kind.__name__} and a {other.__name__} do not mix; "
+        "a Value is one float, a Tensor an array: use one of the two, or .data of one of them"
+    )
+
+
+def no_rule(function: Function) -> Function:
+    name = getattr(function, "__name__", repr(function))
+    module = (getattr(function, "__module__", "") or "").replace("numpy", "np")
+    name = f"{module}.{name}" if module else f"np.{name}"
+    raise NotImplementedError(
+        f"{name} has no backward rule; add one to rules.py: a function under "
+        f"@backward_of({name}), and a row in tests/test_rules.py. "
+        "To leave the graph on purpose, call it with t.data"
+    )
+
+
+def explained(error: Exception, rule: Function, inputs: tuple[Any, ...]) -> Exception:
+    """The error of a forward call, with the names and shapes of its operands."""
+    operands = " and ".join(described(x) for x in inputs)
+    message = f"{operation(rule)} of {operands}: {error}"
+    if type(error) in (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError):
+        return type(error)(message)
+    error.add_note(message)
+    return error
+
+
+def stale(node: Node, x: Node) -> RuntimeError:
+    return RuntimeError(
+        f"{x.name or 'an input'} ({described(x)}) was changed after this graph was made, so the "
+        f"derivative of {operation(node.rule)} would be wrong; compute the loss again, then call "
+        "backward()"
+    )

@@ -1,0 +1,181 @@
+"""Functions that NumPy lacks: each forward pass directly above its rule.
+
+They compute on arrays with NumPy's own functions and, like those, take Tensors too. The conventions
+are those of rules.py.
+"""
+
+from types import EllipsisType
+
+import numpy as np
+
+from tinygrad_edu.graph import backward_of, primitive
+
+
+@primitive
+def relu(x):
+    """max(x, 0), with slope 0 at 0."""
+    return np.maximum(x, 0)
+
+
+@backward_of(relu)
+def relu_backward(g, out, x):
+    return g * (x > 0)
+
+
+@primitive
+def linear(x, weight, bias):
+    """x W + b, with x: (..., n), W: (n, m), b: (m,). One operation: two nodes would cost more."""
+    return x @ weight + bias
+
+
+@backward_of(linear)
+def linear_backward(g, out, x, weight, bias):
+    return lambda: g @ weight.mT, lambda: rows(x).mT @ rows(g), g
+
+
+def rows(x):
+    """X as a matrix: all axes but the last made one."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+@primitive
+def sigmoid(x):
+    """1 / (1 + exp(-x)), without overflow."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+@backward_of(sigmoid)
+def sigmoid_backward(g, out, x):
+    return g * out * (1 - out)
+
+
+@primitive
+def softplus(x):
+    """log(1 + exp(x)), without overflow: a smooth relu."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+@backward_of(softplus)
+def softplus_backward(g, out, x):
+    return g * sigmoid(x)
+
+
+@primitive
+def logsumexp(x, axis=-1, keepdims=False):
+    """log(sum(exp(x))) along axis (int, tuple or None for all), without overflow."""
+    peak = finite(np.maximum.reduce(x, axis=axis, keepdims=True))
+    total = np.log(np.add.reduce(np.exp(x - peak), axis=axis, keepdims=True)) + peak
+    return total if keepdims else np.squeeze(total, axis=axis)
+
+
+@backward_of(logsumexp)
+def logsumexp_backward(g, out, x, axis=-1, keepdims=False):
+    if not keepdims and axis is not None:
+        g, out = np.expand_dims(g, axis), np.expand_dims(out, axis)
+    return g * np.exp(x - finite(out))
+
+
+def finite(x):
+    """x with 0 where it is infinite: exp(x - finite(x)) is then 0 or inf, and never nan."""
+    return np.where(np.isfinite(x), x, 0)
+
+
+@primitive
+def log_softmax(x, axis=-1):
+    """log(exp(x) / sum(exp(x))) along axis, without overflow."""
+    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+
+
+@backward_of(log_softmax)
+def log_softmax_backward(g, out, x, axis=-1):
+    return g - np.exp(out) * np.add.reduce(g, axis=axis, keepdims=True)
+
+
+@primitive
+def clip(x, low, high):
+    """min(max(x, low), high), None for no bound; x passes where it equals a bound."""
+    return np.clip(x, low, high)
+
+
+@backward_of(clip)
+def clip_backward(g, out, x, low, high):
+    passes = out == x
+    under = ~passes & (out == low)
+    return g * passes, g * under, g * ~(passes | under)
+
+
+@primitive
+def unindex(y, index, shape):
+    """Zeros of this shape with y added at [index]: the adjoint of x[index].
+
+    An element that the index names twice is added to twice.
+    """
+    out = np.zeros(shape, y.dtype, like=y)
+    if may_repeat(index):
+        np.add.at(out, index, y)
+    else:
+        out[index] = y
+    return out
+
+
+@backward_of(unindex)
+def unindex_backward(g, out, y, index, shape):
+    return g[index], None, None
+
+
+def may_repeat(index):
+    """Whether an index can name one element twice: only arrays and lists of integers can."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(
+        not isinstance(i, int | slice | None | EllipsisType)
+        and (i if hasattr(i, "dtype") else np.asarray(i)).dtype != bool
+        for i in parts
+    )
+
+
+@primitive
+def index_update(x, index, y):
+    """A copy of x with y at x[index]: what `x[index] = y` would do in place."""
+    out = x.copy()
+    out[index] = y
+    return out
+
+
+@backward_of(index_update)
+def index_update_backward(g, out, x, index, y):
+    return index_update(g, index, 0), None, lambda: g[index]
+
+
+@primitive
+def concatenate(*arrays, axis=0):
+    """np.concatenate(arrays, axis), with each array an input of its own."""
+    return np.concatenate(arrays, axis)
+
+
+@backward_of(concatenate)
+def concatenate_backward(g, out, *arrays, axis=0):
+    return tuple(np.split(g, np.cumsum([x.shape[axis] for x in arrays])[:-1], axis))
+
+
+@primitive
+def stack(*arrays, axis=0):
+    """np.stack(arrays, axis), with each array an input of its own."""
+    return np.stack(arrays, axis)
+
+
+@backward_of(stack)
+def stack_backward(g, out, *arrays, axis=0):
+    return tuple(np.moveaxis(g, axis, 0))
+
+
+@primitive
+def astype(x, dtype):
+    """x.astype(dtype): the gradient comes back in the dtype of x."""
+    return x.astype(dtype)
+
+
+@backward_of(astype)
+def astype_backward(g, out, x, dtype):
+    return g, None
