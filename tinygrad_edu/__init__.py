@@ -1,9 +1,13 @@
 """Backpropagation to read, watch and step through: an autograd framework on NumPy."""
 
+from tinygrad_edu import losses, nn, optim, viz
+from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.graph import Node, backward_of, no_grad, primitive
 from tinygrad_edu.kernels import index_update, log_softmax, logsumexp, relu, sigmoid, softplus
+from tinygrad_edu.rng import manual_seed
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
+from tinygrad_edu.viz import draw
 
 __version__ = "0.1.0"
 
@@ -12,12 +16,19 @@ __all__ = [
     "Tensor",
     "Value",
     "backward_of",
+    "draw",
+    "gradcheck",
     "index_update",
     "log_softmax",
     "logsumexp",
+    "losses",
+    "manual_seed",
+    "nn",
     "no_grad",
+    "optim",
     "primitive",
     "relu",
     "sigmoid",
     "softplus",
+    "viz",
 ]

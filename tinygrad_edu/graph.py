@@ -60,10 +60,7 @@ def primitive(forward: Function) -> Function:
     """Make one operation of a function that computes on arrays; `backward_of` gives it its rule."""
 
     def function(*inputs: Any, **options: Any) -> Any:
-        for x in inputs:
-            if isinstance(x, Node):
-                return apply(forward, inputs, options)
-        return forward(*inputs, **options)
+        return apply(forward, inputs, options)
 
     function.forward = forward  # type: ignore[attr-defined]
     for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
@@ -89,6 +86,8 @@ def apply(function: Function, inputs: tuple[Any, ...], options: dict[str, Any] =
             )
         else:
             arrays.append(x)
+    if kind is None:
+        return function(*inputs, **options)
     rule = RULES.get(function) or no_rule(function)
     try:
         data = function(*arrays, **options)
@@ -175,7 +174,7 @@ class Node:
         watch         called at every node with (node, its gradient, a contribution for each input)
         """
         wanted = frozenset(() if inputs is None else inputs)
-        oldest = -1 if inputs is None else min((x.birth for x in wanted), default=self.birth)
+        oldest = min(x.birth for x in wanted) if wanted else -1
         broadcasts = self.broadcasts
         grads = {self: self.seed(grad, create_graph)}
         queue: list[tuple[int, Any]] = [] if self.rule is None else [(-self.birth, self)]
@@ -184,6 +183,7 @@ class Node:
         # every contribution to its gradient, and its turn has come.
         while queue:
             node = heappop(queue)[1]
+            birth = node.birth
             g = grads[node] if wanted and node in wanted else grads.pop(node)
             arguments = node.differentiable() if create_graph else node.seen
 
@@ -197,14 +197,14 @@ class Node:
             for x, partial in zip(node.inputs, partials, strict=False):
                 if not isinstance(x, Node):
                     continue
-                if x.birth > node.birth:
+                if x.birth > birth:
                     raise stale(node, x)
                 if partial is None or not x.requires_grad or x.birth < oldest:
                     continue
                 if callable(partial):
                     partial = partial()
                 if broadcasts and (
-                    partial.shape != x._data.shape or partial.dtype != x._data.dtype
+                    partial.shape != x._data.shape or partial.dtype is not x._data.dtype
                 ):
                     partial = x.fit(partial, node)
                 if x in grads:
@@ -259,7 +259,10 @@ class Node:
             # born again, and so younger than the nodes that were made from its old values.
             self.birth = next_birth()
         else:
-            self._data = data if data.__class__ is self.native else self.adopt(data)
+            adopted = data if data.__class__ is self.native else self.adopt(data)
+            if adopted is NotImplemented:
+                raise TypeError(f"{described(data)} cannot be the data of a {type(self).__name__}")
+            self._data = adopted
 
     def zero_grad(self) -> None:
         """Forget the gradient, so that the next `backward` starts from nothing."""

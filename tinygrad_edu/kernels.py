@@ -14,7 +14,7 @@ from tinygrad_edu.graph import backward_of, primitive
 @primitive
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
-    return np.maximum(x, 0)
+    return np.maximum(x, 0.0)
 
 
 @backward_of(relu)
@@ -24,17 +24,21 @@ def relu_backward(g, out, x):
 
 @primitive
 def linear(x, weight, bias):
-    """x W + b, with x: (..., n), W: (n, m), b: (m,). One operation: two nodes would cost more."""
+    """x W + b, with x: (..., n), W: (n, m), b: (m,): a layer as one operation."""
     return x @ weight + bias
 
 
 @backward_of(linear)
 def linear_backward(g, out, x, weight, bias):
-    return lambda: g @ weight.mT, lambda: rows(x).mT @ rows(g), g
+    return (
+        lambda: g @ weight.mT,
+        lambda: rows(x).mT @ rows(g),
+        lambda: np.add.reduce(rows(g), axis=0),
+    )
 
 
 def rows(x):
-    """X as a matrix: all axes but the last made one."""
+    """x as a matrix: all axes but the last made one."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
@@ -94,6 +98,17 @@ def log_softmax_backward(g, out, x, axis=-1):
 
 
 @primitive
+def vdot(x, y):
+    """sum(x y) over all elements, in one pass."""
+    return np.vdot(x, y)
+
+
+@backward_of(vdot, np.vdot)
+def vdot_backward(g, out, x, y):
+    return lambda: g * y, lambda: g * x
+
+
+@primitive
 def clip(x, low, high):
     """min(max(x, low), high), None for no bound; x passes where it equals a bound."""
     return np.clip(x, low, high)
@@ -107,12 +122,12 @@ def clip_backward(g, out, x, low, high):
 
 
 @primitive
-def unindex(y, index, shape):
-    """Zeros of this shape with y added at [index]: the adjoint of x[index].
+def unindex(y, index, x):
+    """Zeros in the shape of x, with y added at [index]: the adjoint of x[index].
 
     An element that the index names twice is added to twice.
     """
-    out = np.zeros(shape, y.dtype, like=y)
+    out = np.zeros_like(x, dtype=y.dtype)
     if may_repeat(index):
         np.add.at(out, index, y)
     else:
@@ -121,7 +136,7 @@ def unindex(y, index, shape):
 
 
 @backward_of(unindex)
-def unindex_backward(g, out, y, index, shape):
+def unindex_backward(g, out, y, index, x):
     return g[index], None, None
 
 

@@ -174,11 +174,6 @@ def matmul_backward(g, out, x, y):
     )
 
 
-@backward_of(np.vdot)
-def vdot_backward(g, out, x, y):
-    return lambda: g * y, lambda: g * x
-
-
 # Shapes
 
 
@@ -189,7 +184,7 @@ def reshape_backward(g, out, x, shape):
 
 @backward_of(np.transpose)
 def transpose_backward(g, out, x, axes=None):
-    return g.transpose(None if axes is None else np.argsort([axis % x.ndim for axis in axes]))
+    return np.transpose(g, None if axes is None else np.argsort([axis % x.ndim for axis in axes]))
 
 
 @backward_of(np.swapaxes)
@@ -219,7 +214,7 @@ def broadcast_to_backward(g, out, x, shape):
 
 @backward_of(operator.getitem)
 def getitem_backward(g, out, x, index):
-    return unindex(g, index, x.shape), None
+    return unindex(g, index, x), None
 
 
 # Answers that do not change under small changes of x: there is nothing to differentiate, and they

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu import kernels, rules
-from tinygrad_edu.graph import NO_OPTIONS, RULES, Node, apply, plain
+from tinygrad_edu.graph import NO_OPTIONS, RULES, Node, apply, operation, plain
 
 Axis = int | tuple[int, ...] | None
 
@@ -54,26 +54,27 @@ class Tensor(Node):
     # The graph
 
     def seed(self, grad: Any, create_graph: bool) -> Any:
+        data, who = self._data, self.name or "this tensor"
         if not self.requires_grad:
             raise ValueError(
                 "backward() has nothing to do: no tensor with requires_grad=True went into "
-                f"{self.name or 'this tensor'}, or it was made under no_grad()"
+                f"{who}, or it was made under no_grad()"
             )
         if grad is None:
-            if self.size != 1:
+            if data.size != 1:
                 raise ValueError(
-                    f"backward() starts from a scalar, and {self.name or 'this tensor'} has shape "
-                    f"{self.shape}: sum it, or pass the gradient to start from, of the same shape"
+                    f"backward() starts from a scalar, and {who} has shape {data.shape}: "
+                    "sum it, or pass the gradient to start from, of the same shape"
                 )
-            grad = self.dtype.type(1) if self.ndim == 0 else np.ones_like(self._data)
-        elif np.shape(plain(grad)) != self.shape:
+            grad = data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
+        elif np.shape(plain(grad)) != data.shape:
             raise ValueError(
-                f"the gradient to start from has shape {np.shape(plain(grad))}, and "
-                f"{self.name or 'this tensor'} has shape {self.shape}; they must be equal"
+                f"the gradient to start from has shape {np.shape(plain(grad))}, and {who} has "
+                f"shape {data.shape}; they must be equal"
             )
-        if create_graph:
-            return grad if isinstance(grad, Node) else Tensor(grad)
-        return self.adopt(plain(grad))
+        elif not create_graph:
+            grad = self.adopt(plain(grad))
+        return Tensor(grad) if create_graph and not isinstance(grad, Node) else grad
 
     def accumulate(self, g: Any) -> None:
         g = g.copy() if self.grad is None else self.grad + g
@@ -84,8 +85,9 @@ class Tensor(Node):
         g = unbroadcast(partial, data.shape)
         if g.shape != data.shape:
             raise ValueError(
-                f"{node.rule.__name__} returned a partial of shape {partial.shape} for an input of "
-                f"shape {self.shape}; it must have that shape, or one that NumPy broadcasts it to"
+                f"the rule of {operation(node.rule)} returned a partial of shape {partial.shape} "
+                f"for an input of shape {data.shape}: it must have that shape, or one that NumPy "
+                "broadcasts it to"
             )
         return g if g.dtype == data.dtype else g.astype(data.dtype)
 
@@ -194,9 +196,8 @@ class Tensor(Node):
         return apply(np.reshape, (self, shape[0] if len(shape) == 1 else shape))
 
     def transpose(self, *axes: Any) -> Self:
-        if not axes or axes == (None,):
-            return apply(np.transpose, (self,))
-        return apply(np.transpose, (self,), {"axes": axes[0] if len(axes) == 1 else axes})
+        order = axes[0] if len(axes) == 1 else axes or None
+        return apply(np.transpose, (self,), {"axes": order})
 
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         return apply(np.swapaxes, (self, axis1, axis2))
@@ -277,9 +278,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum g over the axes that broadcasting stretched from `shape`: the adjoint of broadcasting."""
     while g.ndim > len(shape):
         g = np.add.reduce(g, axis=0)
-    for axis, n in enumerate(shape):
-        if n == 1 and g.shape[axis] != 1:
-            g = np.add.reduce(g, axis=axis, keepdims=True)
+    if g.shape != shape:
+        stretched = tuple(i for i, n in enumerate(shape) if n == 1 != g.shape[i])
+        g = np.add.reduce(g, axis=stretched, keepdims=True)
     return g
 
 

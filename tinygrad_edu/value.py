@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu import rules as rules  # fills the table
-from tinygrad_edu.graph import Node, apply, backward_of, plain, primitive
+from tinygrad_edu.graph import Node, apply, backward_of, is_complex, plain, primitive
 
 
 class Value(Node):
@@ -40,9 +40,9 @@ class Value(Node):
 
     @classmethod
     def adopt(cls, data: Any) -> Any:
-        if isinstance(data, complex):
+        if is_complex(data):
             raise TypeError(f"a Value holds a real number, and this is complex: {data}")
-        if isinstance(data, float | int | np.floating | np.integer | np.bool):
+        if isinstance(data, float | int | np.number | np.bool):
             return float(data)
         return NotImplemented
 

@@ -1,0 +1,353 @@
+"""The promises of the engine, each by its name."""
+
+import contextlib
+import copy
+import gc
+import inspect
+import pickle
+import sys
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, Value, kernels, no_grad
+from tinygrad_edu.graph import RULES, apply
+
+
+@pytest.fixture
+def without_garbage_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def parameter(data, name=None):
+    return Tensor(data, requires_grad=True, name=name)
+
+
+def test_the_expression_in_micrograds_readme():
+    a, b = Value(-4.0), Value(2.0)
+    c = a + b
+    d = a * b + b**3
+    c += c + 1
+    c += 1 + c + (-a)
+    d += d * 2 + (b + a).relu()
+    d += 3 * d + (b - a).relu()
+    e = c - d
+    f = e**2
+    g = f / 2.0
+    g += 10.0 / f
+    g.backward()
+    assert round(g.data, 4) == 24.7041
+    assert round(a.grad, 4) == 138.8338
+    assert round(b.grad, 4) == 645.5773
+
+
+def test_a_diamond_adds_what_comes_by_both_ways():
+    x = Value(3.0)
+    y = x * x
+    (y + y * x).backward()
+    assert x.grad == 2 * 3 + 3 * 3**2
+
+
+def test_a_node_used_twice_as_one_operand_each_gets_both_contributions():
+    x = parameter([1.0, 2.0])
+    (x * x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [2.0, 4.0])
+
+
+@pytest.mark.parametrize("leaf", [Value(1.0), parameter(1.0)], ids=["Value", "Tensor"])
+def test_a_chain_of_a_million_additions_needs_no_recursion(leaf):
+    x = leaf
+    for _ in range(1_000_000):
+        x = x + 1.0
+    x.backward()
+    assert x.item() == 1_000_001
+    assert leaf.grad == 1
+    del x  # freed without recursion, too
+
+
+def test_sixty_stacked_diamonds_are_visited_once_each():
+    x = Value(1.0)
+    y = x
+    for _ in range(60):
+        y = y + y
+    visited = []
+    y.backward(watch=lambda node, g, contributions: visited.append(node))
+    assert y.data == x.grad == 2.0**60
+    assert len(visited) == 61
+
+
+def test_nodes_are_visited_youngest_first():
+    x = Value(2.0)
+    root = (x * x).exp() + x.sin() * x
+    births = []
+    root.backward(watch=lambda node, g, contributions: births.append(node.birth))
+    assert births == sorted(births, reverse=True)
+
+
+def test_the_graph_is_freed_without_the_garbage_collector(without_garbage_collector):
+    w = parameter(np.ones((3, 2)))
+    loss = np.tanh(np.ones((4, 3)) @ w).sum()
+    nodes = [weakref.ref(loss), weakref.ref(loss.inputs[0])]
+    arrays = [weakref.ref(x) for x in (loss.inputs[0].data,)]
+    loss.backward()
+    del loss
+    assert [ref() for ref in nodes + arrays] == [None, None, None]
+    assert w.grad is not None
+
+
+def test_two_backward_calls_give_exactly_twice_the_gradient():
+    w = parameter(np.random.default_rng(0).standard_normal((3, 2)))
+    loss = kernels.logsumexp(np.ones((4, 3)) @ w).sum()
+    loss.backward()
+    once = w.grad.copy()
+    loss.backward()
+    np.testing.assert_array_equal(w.grad, 2 * once)
+
+
+def test_two_leaves_never_share_a_gradient():
+    start = np.ones((2, 2))
+    x, y = parameter(np.ones((2, 2))), parameter(np.ones((2, 2)))
+    (x + y.T).backward(start)
+    assert not np.shares_memory(x.grad, y.grad)
+    assert not np.shares_memory(x.grad, start)
+    x.grad *= 5
+    np.testing.assert_array_equal(y.grad, np.ones((2, 2)))
+
+
+def test_a_gradient_can_be_written_to_even_where_it_was_broadcast():
+    x = parameter(np.ones(3))
+    x.sum().backward()
+    x.grad += 1
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0, 2.0])
+
+
+def depth():
+    return len(inspect.stack(0))
+
+
+def test_from_backward_to_the_calculus_are_two_frames(monkeypatch):
+    depths = []
+
+    def rule(g, out, x, y):
+        depths.append(depth())
+        return g * y, lambda: depths.append(depth()) or g * x
+
+    monkeypatch.setitem(RULES, np.multiply, rule)
+    out = apply(np.multiply, (parameter(2.0), parameter(3.0)))
+    here = depth()
+    out.backward()
+    assert depths == [here + 2, here + 2]
+
+
+def test_a_debugger_steps_from_backward_straight_into_the_rule():
+    """What `s` in pdb shows next on the line of the call, once the arguments are there."""
+    called = []
+
+    def trace(frame, event, argument):
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    out = parameter(2.0).tanh()
+    sys.settrace(trace)
+    try:
+        out.backward()
+    finally:
+        sys.settrace(None)
+    assert called[: called.index("tanh_backward") + 1] == ["backward", "seed", "tanh_backward"]
+
+
+def test_partials_that_nobody_wants_are_not_computed(monkeypatch):
+    def rule(g, out, x, y):
+        return lambda: pytest.fail("x needs no gradient"), lambda: g * x
+
+    monkeypatch.setitem(RULES, np.multiply, rule)
+    y = parameter(3.0)
+    apply(np.multiply, (Tensor(2.0), y)).backward()
+    assert y.grad == 2
+
+
+def test_watch_sees_each_node_with_its_gradient_and_contributions():
+    x, y = parameter([1.0, 2.0], "x"), parameter(3.0, "y")
+    seen = {}
+    out = (x * y).sum()
+    out.backward(watch=lambda node, g, parts: seen.update({node: (g, parts)}))
+    product = out.inputs[0]
+    assert list(seen) == [out, product, x, y] or list(seen) == [out, product, y, x]
+    g, (to_x, to_y) = seen[product]
+    np.testing.assert_array_equal(g, [1.0, 1.0])
+    np.testing.assert_array_equal(to_x, [3.0, 3.0])
+    assert to_y == 3.0
+    assert seen[y] == (3.0, ())
+
+
+def test_inputs_limits_whose_gradient_is_added_to():
+    x, y = parameter(2.0), parameter(3.0)
+    product = x * y
+    product.tanh().backward(inputs=[product])
+    assert x.grad is None
+    assert y.grad is None
+    assert product.grad == pytest.approx(1 - np.tanh(6.0) ** 2)
+    product.backward(inputs=())
+    assert x.grad is None
+
+
+def test_a_backward_pass_that_fails_changes_no_gradient(monkeypatch):
+    x, y = parameter(2.0), parameter(3.0)
+    out = y * x.tanh()
+    monkeypatch.setattr(out.inputs[1], "rule", lambda g, out, x: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        out.backward()
+    assert x.grad is None
+    assert y.grad is None
+
+
+def test_a_root_that_is_a_leaf_gets_the_gradient_itself():
+    x = parameter(2.0)
+    x.backward()
+    assert x.grad == 1
+
+
+def test_derivatives_of_every_order():
+    x = Value(0.5)
+    y = x.exp() * x.sin()
+    y.backward(create_graph=True)
+    for expected in (
+        np.exp(0.5) * (np.sin(0.5) + np.cos(0.5)),
+        2 * np.exp(0.5) * np.cos(0.5),
+        2 * np.exp(0.5) * (np.cos(0.5) - np.sin(0.5)),
+    ):
+        derivative, x.grad = x.grad, None
+        assert derivative.data == pytest.approx(expected, rel=1e-13)
+        derivative.backward(create_graph=True)
+
+
+def test_create_graph_adds_a_node_and_not_an_array():
+    x = parameter([1.0, 2.0])
+    (x**3).sum().backward(create_graph=True)
+    assert isinstance(x.grad, Tensor)
+    assert x.grad.requires_grad
+    gradient, x.grad = x.grad, None
+    gradient.sum().backward()
+    np.testing.assert_allclose(x.grad, [6.0, 12.0])
+
+
+def test_an_explicit_gradient_starts_the_pass():
+    x = parameter(np.ones((2, 3)))
+    (2 * x).backward(np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(x.grad, 2 * np.arange(6.0).reshape(2, 3))
+
+
+def test_no_grad_remembers_nothing_and_is_also_a_decorator():
+    x = parameter(2.0)
+
+    @no_grad()
+    def double(y):
+        return 2 * y
+
+    with no_grad():
+        inside = x * x
+    with contextlib.suppress(KeyError), no_grad():
+        raise KeyError
+    assert not inside.requires_grad
+    assert inside.inputs == ()
+    assert not double(x).requires_grad
+    assert (x * x).requires_grad
+
+
+def test_no_grad_holds_for_one_thread_only():
+    x = parameter(2.0)
+    with no_grad():
+        results = []
+        thread = threading.Thread(target=lambda: results.append((x * x).requires_grad))
+        thread.start()
+        thread.join()
+        assert results == [True]
+        assert not (x * x).requires_grad
+
+
+def test_detach_shares_memory_and_stops_the_gradient():
+    x = parameter([1.0, 2.0])
+    d = x.detach()
+    assert np.shares_memory(d.data, x.data)
+    (x * d).sum().backward()
+    np.testing.assert_array_equal(x.grad, [1.0, 2.0])
+    v = Value(3.0)
+    (v * v.detach()).backward()
+    assert v.grad == 3
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_and_pickles_are_leaves_with_data_grad_and_name(clone):
+    w = parameter([1.0, 2.0], "w")
+    (w * w).sum().backward()
+    twin = clone(w)
+    assert (twin.name, twin.requires_grad, twin.rule) == ("w", True, None)
+    np.testing.assert_array_equal(twin.data, w.data)
+    np.testing.assert_array_equal(twin.grad, w.grad)
+    assert not np.shares_memory(twin.data, w.data)
+    assert clone(Value(2.0, name="v")).name == "v"
+
+
+class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array type of somebody else, which speaks NumPy's two protocols and is no ndarray."""
+
+    def __init__(self, array):
+        self.array = np.asarray(array)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        return Foreign(getattr(ufunc, method)(*map(unwrap, inputs), **options))
+
+    def __array_function__(self, function, types, args, kwargs):
+        return wrap(function(*map(unwrap, args), **{k: unwrap(x) for k, x in kwargs.items()}))
+
+    def __array__(self, *args, **kwargs):
+        raise AssertionError("the engine looked inside the data")
+
+    def __getitem__(self, index):
+        return Foreign(self.array[unwrap(index)])
+
+    def __setitem__(self, index, value):
+        self.array[unwrap(index)] = unwrap(value)
+
+    def __getattr__(self, name):
+        attribute = getattr(self.array, name)
+        if callable(attribute):
+            return lambda *args, **kwargs: wrap(attribute(*map(unwrap, args), **kwargs))
+        return wrap(attribute)
+
+
+def unwrap(x):
+    if isinstance(x, list | tuple):
+        return type(x)(map(unwrap, x))
+    return x.array if isinstance(x, Foreign) else x
+
+
+def wrap(x):
+    if isinstance(x, list | tuple):
+        return type(x)(map(wrap, x))
+    return Foreign(x) if isinstance(x, np.ndarray | np.generic) else x
+
+
+def test_a_tensor_holds_any_array_that_speaks_numpys_protocols():
+    def loss(x, w, b):
+        h = kernels.relu(x @ w + b)
+        h = np.concatenate([h[:, 1:], np.tanh(h.T).T], axis=1)
+        z = kernels.log_softmax(h) * kernels.sigmoid(h) + h.max(axis=1, keepdims=True)
+        return (z[[0, 1, 0]].mean(axis=0) ** 2 + np.where(z[0] > 0.5, z[0], 2 * z[0])).sum()
+
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape) for shape in ((5, 4), (4, 3), (3,))]
+    plain = [parameter(x) for x in arrays]
+    foreign = [parameter(Foreign(x)) for x in arrays]
+    loss(*plain).backward()
+    out = loss(*foreign)
+    out.backward()
+    assert isinstance(out.data, Foreign)
+    for x, y in zip(plain, foreign, strict=True):
+        assert isinstance(y.grad, Foreign)
+        np.testing.assert_array_equal(y.grad.array, x.grad)

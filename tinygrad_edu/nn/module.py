@@ -1,0 +1,123 @@
+"""Module: a plain object whose attributes are its parameters and its parts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygrad_edu.graph import Node
+
+
+class Module:
+    """A part of a network, with a `__call__` that computes.
+
+    Its parameters are found by walking its attributes, in the order in which they were set: nodes
+    are parameters, modules are walked in turn, and so are lists, tuples and dicts of either. A
+    parameter that is reached twice is listed once, under its first name.
+    """
+
+    training = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no __call__ that computes its output")
+
+    def named_parameters(self) -> Iterator[tuple[str, Any]]:
+        """Each parameter with its dotted path, such as `layers.0.weight`."""
+        seen: set[int] = set()
+        for path, x in walk(self):
+            if isinstance(x, Node) and id(x) not in seen:
+                seen.add(id(x))
+                yield path, x
+
+    def parameters(self) -> list[Any]:
+        """All parameters, in the order of `named_parameters`."""
+        return [p for _, p in self.named_parameters()]
+
+    def modules(self) -> Iterator["Module"]:
+        """This module and every module inside it."""
+        yield self
+        yield from (x for _, x in walk(self) if isinstance(x, Module))
+
+    def zero_grad(self) -> None:
+        """Forget the gradient of every parameter."""
+        for p in self.parameters():
+            p.grad = None
+
+    def train(self, mode: bool = True) -> Self:
+        """Tell this module and all inside it that they are being trained (or, False, used)."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Tell this module and all inside it that they are being used: `train(False)`."""
+        return self.train(False)
+
+    def astype(self, dtype: npt.DTypeLike) -> Self:
+        """Turn every parameter into this floating-point dtype; gradients are forgotten."""
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"parameters are floating-point numbers; {np.dtype(dtype)} is not")
+        parameters = self.parameters()
+        if not all(p.broadcasts for p in parameters):
+            raise TypeError("a Value is a Python float and has no other dtype; use Tensors")
+        for p in parameters:
+            p.data = p.data.astype(dtype)
+            p.grad = None
+        return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of the data of every parameter, by its path."""
+        return {name: np.array(p.data) for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set every parameter from `state`, all of them or none.
+
+        Raises ValueError that lists every name that is missing, unknown or of another shape.
+        """
+        mine = dict(self.named_parameters())
+        problems = [f"missing: {name}" for name in mine if name not in state]
+        problems += [f"unknown: {name}" for name in state if name not in mine]
+        problems += [
+            f"{name}: shape {np.shape(state[name])}, expected {np.shape(p.data)}"
+            for name, p in mine.items()
+            if name in state and np.shape(state[name]) != np.shape(p.data)
+        ]
+        if problems:
+            raise ValueError(
+                f"this state does not fit {type(self).__name__}, and nothing was loaded:\n  "
+                + "\n  ".join(problems)
+            )
+        for name, p in mine.items():
+            new = np.array(state[name], dtype=np.asarray(p.data).dtype)
+            p.data = new if p.broadcasts else new.item()
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses of the repr, before the parts."""
+        return ""
+
+    def __repr__(self) -> str:
+        name, extra = type(self).__name__, self.extra_repr()
+        parts = [(path, x) for path, x in children(vars(self)) if isinstance(x, Module)]
+        if not parts:
+            return f"{name}({extra})"
+        lines = [f"  ({path}): {x!r}".replace("\n", "\n  ") for path, x in parts]
+        return "\n".join([f"{name}({extra}", *lines, ")"])
+
+
+def children(container: Any) -> Iterator[tuple[str, Any]]:
+    """The nodes and modules in a container and the containers in it, with their paths."""
+    items = container.items() if isinstance(container, dict) else enumerate(container)
+    for key, x in items:
+        if isinstance(x, Node | Module):
+            yield str(key), x
+        elif isinstance(x, list | tuple | dict):
+            yield from ((f"{key}.{path}", y) for path, y in children(x))
+
+
+def walk(module: Module) -> Iterator[tuple[str, Any]]:
+    """Every node and module below `module`, depth first, with dotted paths."""
+    for path, x in children(vars(module)):
+        yield path, x
+        if isinstance(x, Module):
+            yield from ((f"{path}.{deeper}", y) for deeper, y in walk(x))
