@@ -98,7 +98,7 @@ def test_edges_quote_the_rules_and_carry_the_numbers():
         ("b", "o", "g", -1.5),
         ("o", "subtract", "g", -1.5),
         ("y", "subtract", "-g", None),
-        ("subtract", "power", "g * y * x ** (y - ((x != 0) | (y != 0)))", -1.5),
+        ("subtract", "power", "g * y * x ** y_minus_1", -1.5),
         ("constant", "power", "g * out * np.log(x + (x == 0))", None),
         ("constant", "loss", "g * y", None),
         ("power", "loss", "g * x", 0.5),
@@ -195,7 +195,7 @@ X = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
         (X.std(axis=1, ddof=1), "axis=1, ddof=1"),
         (X[1:, ::2], "index=(1:, ::2)"),
         (X[..., None], "index=(..., None)"),
-        (X[[0, 0]], "index=[0, 0]"),
+        (X[[0, 0]], "index=([0, 0])"),
         (X.reshape(3, 2), "shape=(3, 2)"),
         (X.T, ""),
         (np.moveaxis(X, 0, 1), "source=0, destination=1"),
@@ -237,7 +237,7 @@ def test_a_thunk_shows_its_body_and_a_condition_stays():
         "g @ y.mT",
         "(x.mT @ g)[..., 0] if column else x.mT @ g",
     )
-    assert formulas(power_backward, 2)[0] == "g * y * x ** (y - ((x != 0) | (y != 0)))"
+    assert formulas(power_backward, 2)[0] == "g * y * x ** y_minus_1"
 
 
 def test_none_is_no_formula():
@@ -315,7 +315,7 @@ def test_forward_edges_are_solid_and_backward_edges_dashed_with_formula_and_numb
         "g = -1.5",
         "g = -1.5",
         "g = -1.5",
-        "g * y * x ** (y - ((x != 0) | (y != 0))) = -1.5",
+        "g * y * x ** y_minus_1 = -1.5",
         "g * x = 0.5",
     ]
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 Function = Callable[..., Any]
 
 RULES: dict[Function, Function] = {}
@@ -80,6 +82,8 @@ def apply(function: Function, inputs: tuple[Any, ...], options: dict[str, Any] =
             if x.requires_grad:
                 tracked = True
             arrays.append(x._data)
+        elif isinstance(x, list | memoryview):  # rules compute with arrays
+            return apply(function, tuple(map(as_array, inputs)), options)
         elif is_complex(x):
             raise TypeError(
                 f"{function.__name__}: {described(x)} is complex; gradients are real here"
@@ -354,6 +358,11 @@ def plain(x: Any) -> Any:
     return x._data if isinstance(x, Node) else x
 
 
+def as_array(x: Any) -> Any:
+    """The array of a list; anything else as it is."""
+    return np.asarray(x) if isinstance(x, list | memoryview) else x
+
+
 def is_complex(x: Any) -> bool:
     return isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
 
@@ -366,8 +375,8 @@ def operation(rule: Any) -> str:
 def described(x: Any) -> str:
     """An operand in an error message: its name, if it has one, and its shape."""
     data = plain(x)
-    what = f"shape {data.shape}" if hasattr(data, "shape") else repr(data)
-    return f"{x.name!r} of {what}" if isinstance(x, Node) and x.name else what
+    name = repr(x.name) if isinstance(x, Node) and x.name else "an array"
+    return f"{name} of shape {data.shape}" if hasattr(data, "shape") else repr(data)
 
 
 # Errors: what happened, to which operands, and what to do.
@@ -405,7 +414,6 @@ def explained(error: Exception, rule: Function, inputs: tuple[Any, ...]) -> Exce
 
 def stale(node: Node, x: Node) -> RuntimeError:
     return RuntimeError(
-        f"{x.name or 'an input'} ({described(x)}) was changed after this graph was made, so the "
-        f"derivative of {operation(node.rule)} would be wrong; compute the loss again, then call "
-        "backward()"
+        f"{described(x)} was changed after this graph was made, so the derivative of "
+        f"{operation(node.rule)} would be wrong; compute the loss again, then call backward()"
     )

@@ -68,9 +68,10 @@ def softplus_backward(g, out, x):
 @primitive
 def logsumexp(x, axis=-1, keepdims=False):
     """log(sum(exp(x))) along axis (int, tuple or None for all), without overflow."""
-    peak = finite(np.maximum.reduce(x, axis=axis, keepdims=True))
-    total = np.log(np.add.reduce(np.exp(x - peak), axis=axis, keepdims=True)) + peak
-    return total if keepdims else np.squeeze(total, axis=axis)
+    peak = np.maximum.reduce(x, axis=axis, keepdims=True)
+    total = np.add.reduce(np.exp(x - finite(peak)), axis=axis, keepdims=True)
+    out = np.log(total + (total == 0)) + peak  # where all are -inf, log(1) - inf
+    return out if keepdims else np.squeeze(out, axis=axis)
 
 
 @backward_of(logsumexp)
@@ -95,6 +96,18 @@ def log_softmax(x, axis=-1):
 @backward_of(log_softmax)
 def log_softmax_backward(g, out, x, axis=-1):
     return g - np.exp(out) * np.add.reduce(g, axis=axis, keepdims=True)
+
+
+@primitive
+def nll(log_p, one_hot):
+    """-mean(log p of the true class), one_hot saying which that is; the others may be -inf."""
+    picked = log_p[one_hot]
+    return np.add.reduce(picked) / -picked.size
+
+
+@backward_of(nll)
+def nll_backward(g, out, log_p, one_hot):
+    return np.where(one_hot, g / -np.count_nonzero(one_hot), 0), None
 
 
 @primitive

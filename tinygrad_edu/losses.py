@@ -1,5 +1,6 @@
 """Loss functions: how wrong a prediction is, as one number to make small."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,17 @@ def mse_loss(prediction: Any, target: Any) -> Any:
     """mean((prediction - target)²), the mean squared error over all elements.
 
     prediction, target  of one shape
-    Raises ValueError for different shapes: (n,) against (n, 1) would broadcast to (n, n).
+    Raises ValueError for different shapes, since (n,) against (n, 1) would broadcast to (n, n), and
+    for an empty batch.
     """
-    if np.shape(plain(prediction)) != np.shape(plain(target)):
+    shape, target_shape = np.shape(plain(prediction)), np.shape(plain(target))
+    if shape != target_shape:
         raise ValueError(
-            "mse_loss needs one target for each prediction: prediction has shape "
-            f"{np.shape(plain(prediction))}, target {np.shape(plain(target))}; reshape one of them"
+            f"mse_loss needs one target for each prediction: prediction has shape {shape}, "
+            f"target {target_shape}; reshape one of them"
         )
+    if 0 in shape:
+        raise ValueError(f"mse_loss of an empty batch: prediction and target have shape {shape}")
     return ((prediction - target) ** 2).mean()
 
 
@@ -27,37 +32,35 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 
     logits  (..., classes), any real numbers: the softmax is taken here
     target  (...) class indices, each standing for probability 1; or (..., classes) probabilities
-    Raises ValueError for other shapes, TypeError for indices that are no integers, IndexError for
-    a class that does not exist.
+    Raises ValueError for other shapes and for an empty batch, TypeError for indices that are no
+    integers, IndexError for a class that does not exist.
     """
-    log_p = kernels.log_softmax(logits)
-    data = plain(log_p)
-    if not data.size:
-        raise ValueError(f"cross_entropy of an empty batch: logits have shape {data.shape}")
-    rows = data.size // data.shape[-1]
-    return kernels.vdot(as_probabilities(target, data) / -rows, log_p)
-
-
-def as_probabilities(target: Any, like: Any) -> Any:
-    """The target of cross_entropy, checked; class indices become one-hot rows, shaped `like`."""
+    shape = np.shape(plain(logits))
+    if not shape or 0 in shape:
+        raise ValueError(f"cross_entropy needs rows of logits, and these have shape {shape}")
     if not hasattr(target, "dtype"):
         target = np.asarray(target)
-    if target.shape == like.shape:
-        return target
-    if target.shape != like.shape[:-1]:
+    log_p = kernels.log_softmax(logits)
+    if target.shape == shape:
+        return kernels.vdot(target / -math.prod(shape[:-1]), log_p)
+    if target.shape != shape[:-1]:
         raise ValueError(
-            f"cross_entropy of logits {like.shape} takes class indices of shape "
-            f"{like.shape[:-1]} or probabilities of shape {like.shape}; target has {target.shape}"
+            f"cross_entropy of logits {shape} takes class indices of shape {shape[:-1]} or "
+            f"probabilities of shape {shape}; target has {target.shape}"
         )
-    if target.dtype.kind not in "iu":
+    return kernels.nll(log_p, one_hot(plain(target), shape[-1]))
+
+
+def one_hot(labels: Any, classes: int) -> Any:
+    """(..., classes) bools, true at the class of each label; labels that are none are refused."""
+    if labels.dtype.kind not in "iu":
         raise TypeError(
-            f"class indices are integers, and target is {target.dtype}; write target.astype(int)"
+            f"class indices are integers, and target is {labels.dtype}; write target.astype(int)"
         )
-    labels, classes = plain(target), like.shape[-1]
-    one_hot = np.equal(labels[..., None], np.arange(classes))
-    if np.count_nonzero(one_hot) != labels.size:  # a class out of range has no 1 in its row
+    rows = np.equal(labels[..., None], np.arange(classes))
+    if np.count_nonzero(rows) != labels.size:  # a class out of range has no 1 in its row
         raise IndexError(
             f"class indices run from 0 to {classes - 1} here, and target has "
             f"{labels.min()} to {labels.max()}"
         )
-    return one_hot.astype(like.dtype)
+    return rows

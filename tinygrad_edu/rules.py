@@ -39,11 +39,9 @@ def divide_backward(g, out, x, y):
 
 @backward_of(operator.pow, np.power)
 def power_backward(g, out, x, y):
-    # Where x and y are 0, x**0 is the constant 1 and 0**y jumps: both slopes are taken as 0.
-    return (
-        lambda: g * y * x ** (y - ((x != 0) | (y != 0))),
-        lambda: g * out * np.log(x + (x == 0)),
-    )
+    # At x = 0, x**0 is flat and 0**y jumps: there both slopes are taken as 0, not as 0 * infinity.
+    y_minus_1 = y - ((x != 0) | (y != 0))
+    return lambda: g * y * x**y_minus_1, lambda: g * out * np.log(x + (x == 0))
 
 
 @backward_of(operator.neg, np.negative)
@@ -143,7 +141,7 @@ def var_backward(g, out, x, axis=None, ddof=0, keepdims=False):
 @backward_of(np.std)
 def std_backward(g, out, x, axis=None, ddof=0, keepdims=False):
     # d sqrt(v) = dv / (2 sqrt(v)). Where v is 0 so is dv, and the slope is taken as 0.
-    g = g / (2 * (out + (out == 0)))
+    g = g * (out != 0) / (2 * (out + (out == 0)))
     return var_backward(g, out, x, axis, ddof, keepdims)
 
 

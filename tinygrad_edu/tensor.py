@@ -140,7 +140,10 @@ class Tensor(Node):
     # Indexing
 
     def __getitem__(self, index: Any) -> Self:
-        index = tuple(map(plain, index)) if isinstance(index, tuple) else index
+        if isinstance(index, tuple):
+            index = tuple(map(plain, index))
+        elif isinstance(index, list):
+            index = (index,)  # to NumPy the same, and to `apply` no operand
         return apply(operator.getitem, (self, index))
 
     def __setitem__(self, index: Any, value: Any) -> None:

@@ -11,6 +11,9 @@ class Sequential(Module):
 
     def __init__(self, *layers: Callable[[Any], Any]) -> None:
         for layer in layers:
+            if isinstance(layer, type):
+                name = layer.__name__
+                raise TypeError(f"Sequential takes layers, and {name} is a class: write {name}()")
             if not callable(layer):
                 raise TypeError(f"Sequential takes layers, and {layer!r} cannot be called")
         self.layers = list(layers)

@@ -13,8 +13,8 @@ class Module:
     """A part of a network, with a `__call__` that computes.
 
     Its parameters are found by walking its attributes, in the order in which they were set: nodes
-    are parameters, modules are walked in turn, and so are lists, tuples and dicts of either. A
-    parameter that is reached twice is listed once, under its first name.
+    are parameters, unless they were computed from others; modules are walked in turn, and so are
+    lists, tuples and dicts of either. What is reached twice is listed once, under its first name.
     """
 
     training = True
@@ -24,10 +24,8 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
         """Each parameter with its dotted path, such as `layers.0.weight`."""
-        seen: set[int] = set()
-        for path, x in walk(self):
-            if isinstance(x, Node) and id(x) not in seen:
-                seen.add(id(x))
+        for path, x in walk(self, {id(self)}):
+            if isinstance(x, Node) and x.function is None:
                 yield path, x
 
     def parameters(self) -> list[Any]:
@@ -37,7 +35,7 @@ class Module:
     def modules(self) -> Iterator["Module"]:
         """This module and every module inside it."""
         yield self
-        yield from (x for _, x in walk(self) if isinstance(x, Module))
+        yield from (x for _, x in walk(self, {id(self)}) if isinstance(x, Module))
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""
@@ -88,9 +86,9 @@ class Module:
                 f"this state does not fit {type(self).__name__}, and nothing was loaded:\n  "
                 + "\n  ".join(problems)
             )
-        for name, p in mine.items():
-            new = np.array(state[name], dtype=np.asarray(p.data).dtype)
-            p.data = new if p.broadcasts else new.item()
+        arrays = [np.array(state[name], np.asarray(p.data).dtype) for name, p in mine.items()]
+        for p, x in zip(mine.values(), arrays, strict=True):
+            p.data = x if p.broadcasts else x.item()
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of the repr, before the parts."""
@@ -115,9 +113,12 @@ def children(container: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{key}.{path}", y) for path, y in children(x))
 
 
-def walk(module: Module) -> Iterator[tuple[str, Any]]:
-    """Every node and module below `module`, depth first, with dotted paths."""
+def walk(module: Module, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Every node and module below `module` not seen before, depth first, with dotted paths."""
     for path, x in children(vars(module)):
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
         yield path, x
         if isinstance(x, Module):
-            yield from ((f"{path}.{deeper}", y) for deeper, y in walk(x))
+            yield from ((f"{path}.{deeper}", y) for deeper, y in walk(x, seen))

@@ -24,8 +24,8 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr)
         check(eps=eps)
-        check(below=1.0, beta1=betas[0], beta2=betas[1])
-        self.betas = betas
+        self.betas = beta1, beta2 = betas
+        check(below=1, beta1=beta1, beta2=beta2)
         self.eps = eps
         self.steps = [0] * len(self.params)
         self.m: list[Any] = [0.0] * len(self.params)
@@ -33,13 +33,10 @@ class Adam(Optimizer):
 
     def step(self) -> None:
         beta1, beta2 = self.betas
-        for i, p in enumerate(self.params):
-            if p.grad is None:
-                continue
-            g = p.grad
-            self.steps[i] += 1
-            self.m[i] = beta1 * self.m[i] + (1 - beta1) * g
-            self.v[i] = beta2 * self.v[i] + (1 - beta2) * g * g
-            m_unbiased = self.m[i] / (1 - beta1 ** self.steps[i])
-            v_unbiased = self.v[i] / (1 - beta2 ** self.steps[i])
+        for i, p, g in self.gradients():
+            t = self.steps[i] = self.steps[i] + 1
+            m = self.m[i] = beta1 * self.m[i] + (1 - beta1) * g
+            v = self.v[i] = beta2 * self.v[i] + (1 - beta2) * g * g
+            m_unbiased = m / (1 - beta1**t)
+            v_unbiased = v / (1 - beta2**t)
             p.data -= self.lr * m_unbiased / (v_unbiased**0.5 + self.eps)

@@ -1,26 +1,38 @@
 """What every optimizer has: parameters, and a learning rate."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
 class Optimizer:
     """The base of the optimizers. State stands in lists parallel to `params`.
 
-    params  anything with `.data` and `.grad`: Tensors or Values
+    params  anything with `.data` and `.grad`: Tensors or Values; each is taken once
     lr      the learning rate, a number >= 0; change `optimizer.lr` at any time
     """
 
     def __init__(self, params: Iterable[Any], lr: float) -> None:
-        self.params = list(params)
+        self.params = list({id(p): p for p in params}.values())
         self.lr = lr
         if not self.params:
             raise ValueError(f"{type(self).__name__} got no parameters to train")
         for p in self.params:
             if not hasattr(p, "data") or not hasattr(p, "grad"):
                 raise TypeError(f"a parameter has .data and .grad; {type(p).__name__} has not")
+            if getattr(p, "function", None) is not None:
+                raise ValueError(
+                    f"{p.name or 'a parameter'} was computed from others, and its .grad stays "
+                    "None: train those instead, a single parameter w as [w]"
+                )
         check(lr=lr)
+
+    def gradients(self) -> Iterator[tuple[int, Any, Any]]:
+        """(i, p, g) for each parameter p = params[i] that has a gradient g, as plain data."""
+        for i, p in enumerate(self.params):
+            if p.grad is not None:
+                recorded = isinstance(p.grad, type(p))  # by backward(create_graph=True)
+                yield i, p, p.grad.data if recorded else p.grad
 
     def step(self) -> None:
         """Move every parameter that has a gradient one step."""
@@ -33,8 +45,8 @@ class Optimizer:
 
 
 def check(below: float = math.inf, **settings: float) -> None:
-    """Raise ValueError for a setting that is negative, not a number, or not under its limit."""
+    """Raise ValueError for a setting that is negative, not a number, or not below its limit."""
     for name, value in settings.items():
         if not 0 <= value < below:
-            limit = f" and less than {below}" if below < math.inf else ""
-            raise ValueError(f"{name} must be at least 0{limit}, and it is {value}")
+            bounds = "finite and at least 0" if below == math.inf else f"in [0, {below})"
+            raise ValueError(f"{name} must be {bounds}, and it is {value}")

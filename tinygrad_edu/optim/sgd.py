@@ -7,7 +7,7 @@ from tinygrad_edu.optim.optimizer import Optimizer, check
 
 
 class SGD(Optimizer):
-    """p = p - lr v, with v = momentum v + g, and v = g at the first step.
+    """p = p - lr v, with v = momentum v + g, and v = 0 at the start.
 
     lr        learning rate
     momentum  how much of the last step is kept; 0 is plain gradient descent
@@ -19,15 +19,10 @@ class SGD(Optimizer):
         super().__init__(params, lr)
         check(momentum=momentum)
         self.momentum = momentum
-        self.velocity: list[Any] = [None] * len(self.params)
+        self.velocity: list[Any] = [0.0] * len(self.params)
 
     def step(self) -> None:
-        for i, p in enumerate(self.params):
-            if p.grad is None:
-                continue
-            v = p.grad
+        for i, p, v in self.gradients():
             if self.momentum:
-                if self.velocity[i] is not None:
-                    v = self.momentum * self.velocity[i] + v
-                self.velocity[i] = v
+                v = self.velocity[i] = self.momentum * self.velocity[i] + v
             p.data -= self.lr * v

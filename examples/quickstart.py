@@ -1,0 +1,99 @@
+"""Can a small network learn to read handwritten digits in a few seconds, and how does it learn?
+
+The 1,797 real digits that scikit-learn ships, 8 by 8 pixels each, go through a multilayer
+perceptron. It learns on three quarters of them and is tested on the rest, which it never saw. Then
+we look inside: is its gradient right, how does it flow, how did the loss fall, what is misread?
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from tqdm import tqdm
+
+from tinygrad_edu import Tensor, Value, draw, gradcheck, manual_seed, nn, no_grad, optim
+from tinygrad_edu.losses import cross_entropy
+
+EPOCHS, BATCH, LEARNING_RATE = 60, 32, 2e-3
+
+
+def train(model, x, y, rng):
+    """Adam on mini-batches with noise on the pixels, ever slower; returns the loss of each step."""
+    optimizer = optim.Adam(model.parameters())
+    losses = []
+    for epoch in tqdm(range(EPOCHS), desc="training", unit="epoch"):
+        optimizer.lr = LEARNING_RATE * (1 - epoch / EPOCHS)
+        for batch in np.array_split(rng.permutation(len(x)), len(x) // BATCH):
+            noisy = x[batch] + rng.normal(0, 0.3, x[batch].shape)
+            loss = cross_entropy(model(noisy), y[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return losses
+
+
+def save_pictures_of_the_gradient(model, x, y, out):
+    w, b, z = Value(2.0, name="w"), Value(-0.5, name="b"), Value(0.3, False, name="x")
+    neuron = (w * z + b).tanh()
+    neuron.name = "y"
+    draw(neuron).save(out / "one_neuron.svg")
+    loss = cross_entropy(model(Tensor(x, name="digits")), y)
+    loss.name = "loss"
+    draw(loss).save(out / "whole_loss.svg")
+
+
+def plot(losses, x, y, read, out):
+    fig = Figure(figsize=(10, 4.5), dpi=150, layout="constrained")
+    left, right = fig.subfigures(1, 2)
+    ax = left.subplots()
+    smooth = np.convolve(losses, np.ones(50) / 50, "valid")
+    ax.plot(losses, color="0.8", linewidth=0.8, label="each step")
+    ax.plot(np.arange(49, len(losses)), smooth, color="#0072B2", label="mean of 50 steps")
+    ax.set(
+        xlabel="step", ylabel="cross-entropy (nats)", yscale="log", title="The loss while learning"
+    )
+    ax.legend()
+    wrong = np.flatnonzero(read != y)[:12]
+    right.suptitle(f"Misread: {(read != y).sum()} of {len(y)} digits that it never saw")
+    for ax in right.subplots(-(-len(wrong) // 3), 3).flat:
+        ax.axis("off")
+    for ax, i in zip(right.axes, wrong, strict=False):
+        ax.imshow(x[i].reshape(8, 8), cmap="gray_r")
+        ax.set_title(f"{y[i]}, read as {read[i]}", fontsize=9)
+    fig.savefig(out / "learning.png")
+
+
+def main(out=Path("out/quickstart")):
+    out.mkdir(parents=True, exist_ok=True)
+    manual_seed(0)
+    pixels, digits = load_digits(return_X_y=True)
+    split = train_test_split(pixels / 16, digits, test_size=0.25, random_state=0, stratify=digits)
+    x, x_new, y, y_new = split
+    model = nn.Sequential(
+        nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10)
+    )
+    print(model)
+
+    def loss_of_last_layer(weight, bias):
+        return cross_entropy(hidden @ weight + bias, y[:20])
+
+    *hidden_layers, last = model.layers
+    hidden = nn.Sequential(*hidden_layers)(x[:20]).detach()
+    print(gradcheck(loss_of_last_layer, last.weight, last.bias))
+
+    losses = train(model, x, y, np.random.default_rng(0))
+    with no_grad():
+        read = np.argmax(model(x_new), axis=1)
+    accuracy = np.mean(read == y_new)
+    print(f"read {accuracy:.1%} of {len(y_new)} held-out digits right, last loss {losses[-1]:.4f}")
+    save_pictures_of_the_gradient(model, x[:20], y[:20], out)
+    plot(losses, x_new, y_new, read, out)
+    print(f"pictures: {', '.join(str(path) for path in sorted(out.iterdir()))}")
+    return accuracy
+
+
+if __name__ == "__main__":
+    main()

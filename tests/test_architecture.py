@@ -1,0 +1,80 @@
+"""The house: imports point one way, and importing it is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu
+
+PACKAGE = Path(tinygrad_edu.__file__).parent
+OPTIONAL = {"graphviz", "pygraphviz", "matplotlib", "sklearn", "tqdm"}
+
+# Each may import those on the lines above it, and neighbours where its line says so.
+FLOORS = [
+    {"graph", "rng"},
+    {"kernels"},
+    {"rules"},
+    {"value", "tensor"},
+    {"losses", "gradcheck", "viz"},
+    {"nn"},
+]
+ALONE = {"optim"}  # needs .data and .grad, and nothing of the package
+FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def room(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(tree):
+    """Every module that is imported in a tree, and whether it is inside a function."""
+    inside = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert all(alias.name != "*" for alias in node.names), "no star imports"
+            whole = node.module == "tinygrad_edu"
+            names = (
+                [f"tinygrad_edu.{alias.name}" for alias in node.names] if whole else [node.module]
+            )
+            yield from ((name, node in inside) for name in names)
+
+
+SOURCES = [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    here = room(path)
+    assert here in FLOOR or here in ALONE, f"give {here} a floor in FLOORS"
+    for name, in_function in imports(ast.parse(path.read_text())):
+        package, _, rest = name.partition(".")
+        if package == "tinygrad_edu":
+            assert not in_function, f"{path} imports {name} inside a function"
+            there = rest.partition(".")[0]
+            if there != here:
+                assert here not in ALONE
+                assert FLOOR[there] < FLOOR[here], f"{here} may not import {there}"
+        else:
+            assert in_function == (package in OPTIONAL), f"{path} imports {name} in the wrong place"
+
+
+def test_importing_is_light():
+    code = "import sys, tinygrad_edu; print(*sys.modules)"
+    modules = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert not OPTIONAL & set(modules)
+
+
+def test_every_public_name_is_there():
+    for name in tinygrad_edu.__all__:
+        assert hasattr(tinygrad_edu, name)

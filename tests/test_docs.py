@@ -1,0 +1,117 @@
+"""Every block of code in the README and the docs runs, and what they quote is the source."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, gradcheck, logsumexp, relu
+from tinygrad_edu.graph import RULES, backward_of
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = PAGES[0].read_text()
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+QUOTE = r"<!-- source: (\S+): (.*?) -->\n+```python\n(.*?)^```$"
+
+
+def programs():
+    for page in PAGES:
+        text = re.sub(QUOTE, "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for i, code in enumerate(blocks(text, "python")):
+            yield pytest.param(code, id=f"{page.name}-{i}")
+
+
+@pytest.mark.parametrize("code", list(programs()))
+def test_code_in_the_docs_runs(code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code.replace("breakpoint()\n", ""), "docs", "exec"), {"__name__": "docs"})
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_the_quick_start_is_two_lines():
+    block = re.search(r"^## Quick start\n+```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert block[1].splitlines() == [
+        'pip install -e ".[examples]" && python examples/quickstart.py',
+        'pip install -e ".[test]" && pytest',
+    ]
+
+
+def test_the_debugging_session_is_real(tmp_path):
+    (program,) = [code for code in blocks(README, "python") if "breakpoint()" in code]
+    (session,) = [text for text in blocks(README, "text") if "(Pdb)" in text]
+    path = tmp_path / "neuron.py"
+    path.write_text(program)
+    commands = re.findall(r"^\(Pdb\) (.*)$", session, re.MULTILINE)
+    typed = "\n".join(commands) + "\n"
+    run = subprocess.run(
+        [sys.executable, str(path)], input=typed, text=True, capture_output=True, check=True
+    )
+    # pdb does not echo what it reads from a pipe; how it starts differs between versions of Python
+    answers = [part.strip() for part in run.stdout.split("(Pdb) ")[1:]]
+    shown = [re.sub(r"^.*\n?", "", part, count=1).strip() for part in session.split("(Pdb) ")[1:]]
+    shown += [""] * (len(answers) - len(shown))
+    assert [without_places(x) for x in answers] == [without_places(x) for x in shown]
+
+
+def without_places(text):
+    """A debugger's answer without the folders and the line numbers."""
+    text = re.sub(r"\S*?((?:tinygrad_edu/)?\w+\.py)", r"\1", text)
+    return re.sub(r"(\.py)(\(\d+\)|:\d+)", r"\1", text)
+
+
+def quotes():
+    for page in PAGES:
+        for file, what, code in re.findall(QUOTE, page.read_text(), re.MULTILINE | re.DOTALL):
+            yield pytest.param(file, code, id=f"{page.name}: {what}")
+
+
+@pytest.mark.parametrize(("file", "code"), list(quotes()))
+def test_a_quoted_source_is_the_source(file, code):
+    def without_layout(text):
+        return re.sub(r"\s+", "", text)
+
+    assert without_layout(code) in without_layout((ROOT / file).read_text())
+
+
+def kinks():
+    page = (ROOT / "docs/kinks.md").read_text()
+    rows = re.findall(r"^\| `(.*?)` \| `(.*?)` \| `(.*?)` \|", page, re.MULTILINE)
+    assert len(rows) > 10
+    return rows
+
+
+@pytest.mark.parametrize(("expression", "at", "gradient"), kinks())
+def test_the_convention_at_a_kink(expression, at, gradient):
+    names = {"np": np, "relu": relu, "logsumexp": logsumexp}
+    x = Tensor(eval(at, names), requires_grad=True)
+    with np.errstate(all="ignore"):
+        out = eval(expression, {**names, "x": x})
+        out.backward(np.ones(out.shape))
+    np.testing.assert_array_equal(x.grad, eval(gradient, names))
+
+
+def test_adding_an_operation_is_one_def_and_one_row_as_contributing_says():
+    rule, row = blocks((ROOT / "CONTRIBUTING.md").read_text(), "python")
+    functions = ast.parse(row).body[0].value.elts[0].args
+    assert ast.unparse(functions[0]) == "np.arctan"
+    try:
+        exec(rule, {"np": np, "backward_of": backward_of})
+        gradcheck(np.arctan, np.random.default_rng(0).standard_normal((2, 3)))
+    finally:
+        del RULES[np.arctan]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / link).exists(), link

@@ -1,0 +1,68 @@
+"""Each example answers its question: it runs, reaches its number, and saves its picture."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pictures(folder):
+    """The pictures in a folder, each of which must be one."""
+    starts = {".png": b"\x89PNG", ".svg": b"<?xml"}
+    for path in folder.iterdir():
+        assert path.read_bytes().startswith(starts[path.suffix])
+        assert path.stat().st_size > 2000
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_quickstart(tmp_path, capsys):
+    accuracy = example("quickstart").main(tmp_path)
+    assert accuracy >= 0.97
+    assert pictures(tmp_path) == ["learning.png", "one_neuron.svg", "whole_loss.svg"]
+    printed = capsys.readouterr().out
+    assert "gradcheck: all derivatives agree" in printed
+    assert str(tmp_path / "learning.png") in printed
+
+
+def test_by_hand(tmp_path, capsys):
+    assert example("by_hand").main(tmp_path) == (1.5, 1.125, -1.5, 2.15)
+    assert pictures(tmp_path) == ["by_hand.svg"]
+    assert "dL/dW          = dL/dprediction * x = -1.5 * 1.0 = -1.5" in capsys.readouterr().out
+
+
+def test_scalar_moons(tmp_path):
+    assert example("scalar_moons").main(tmp_path) >= 0.95
+    assert pictures(tmp_path) == ["boundary.png"]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_asks_one_question_and_is_short(path):
+    source = path.read_text()
+    assert source.split('"""')[1].strip().splitlines()[0].endswith("?")
+    assert len(source.splitlines()) <= 100
+    assert f"test_{path.stem}" in globals()
+
+
+def test_an_example_runs_as_a_program(tmp_path):
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / "by_hand.py")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "2.15" in run.stdout
+    assert pictures(tmp_path / "out/by_hand") == ["by_hand.svg"]

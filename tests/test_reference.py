@@ -1,0 +1,282 @@
+"""Values, gradients and updates, against numbers that PyTorch computed.
+
+tests/reference/make_reference.py made the numbers, and holds PyTorch's side of each row below.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, Value, index_update, nn, optim, relu, sigmoid, softplus
+from tinygrad_edu.kernels import linear, log_softmax, logsumexp, unindex
+from tinygrad_edu.losses import cross_entropy, mse_loss
+from tinygrad_edu.value import weighted_sum
+
+REFERENCE = Path(__file__).parent / "reference"
+
+FUNCTIONS = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "power": np.power,
+    "power, integer exponent": lambda x: x**3,
+    "power, number as base": lambda y: 2.0**y,
+    "negative": np.negative,
+    "positive": np.positive,
+    "absolute": np.absolute,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "where": np.where,
+    "clip": np.clip,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "softplus": softplus,
+    "logsumexp": logsumexp,
+    "logsumexp, keepdims": lambda x: logsumexp(x, axis=0, keepdims=True),
+    "logsumexp, all axes": lambda x: logsumexp(x, axis=None),
+    "log_softmax": log_softmax,
+    "log_softmax, axis 0": lambda x: log_softmax(x, axis=0),
+    "sum": np.sum,
+    "sum, axis": lambda x: x.sum(1),
+    "sum, axes, keepdims": lambda x: x.sum((0, -1), keepdims=True),
+    "mean": np.mean,
+    "mean, axes": lambda x: x.mean((0, -1)),
+    "max": np.max,
+    "max, axis": lambda x: x.max(1),
+    "min": np.min,
+    "min, axes, keepdims": lambda x: x.min((0, 2), keepdims=True),
+    "var": np.var,
+    "var, axis, ddof": lambda x: x.var(1, ddof=1),
+    "std": np.std,
+    "std, axes, keepdims": lambda x: x.std((0, 2), ddof=1, keepdims=True),
+    "matmul": np.matmul,
+    "matmul, row": np.matmul,
+    "matmul, column": np.matmul,
+    "matmul, vectors": np.matmul,
+    "matmul, batches": np.matmul,
+    "matmul, batch and column": np.matmul,
+    "matmul, row and batch": np.matmul,
+    "vdot": np.vdot,
+    "linear": linear,
+    "linear, vector": linear,
+    "weighted_sum": lambda w, x, b: w @ x + b,
+    "reshape": lambda x: x.reshape(3, -1) ** 2,
+    "transpose": lambda x: x.transpose(2, 0, 1) ** 2,
+    "swapaxes": lambda x: x.swapaxes(0, -1) ** 2,
+    "moveaxis": lambda x: np.moveaxis(x, 0, -1) ** 2,
+    "expand_dims": lambda x: np.expand_dims(x, 1) ** 2,
+    "squeeze": lambda x: x.squeeze(1) ** 2,
+    "broadcast_to": lambda x: np.broadcast_to(x, (2, 3, 3)) ** 2,
+    "concatenate": lambda x, y: np.concatenate([x, y], axis=1) ** 2,
+    "stack": lambda x, y: np.stack([x, y], axis=1) ** 2,
+    "astype": lambda x: x.astype(np.float32).astype(float) ** 2,
+    "getitem, slices": lambda x: x[..., None, :2] ** 2,
+    "getitem, rows twice": lambda x: x[[0, 1, 0]] ** 2,
+    "getitem, pairs": lambda x: x[[0, 1, 0], [2, 1, 2]] ** 2,
+    "getitem, mask": lambda x: x[[True, False, True]] ** 2,
+    "index_update": lambda x, y: index_update(x, [0, 2], y) ** 2,
+    "unindex": lambda y: unindex(y, [0, 2, 0], np.zeros((4, 2))) ** 2,
+}
+
+CONVENTIONS = {
+    "relu at 0": relu,
+    "abs at 0": abs,
+    "max over ties": np.max,
+    "max over ties, axis": lambda x: x.max(1),
+    "min over ties": np.min,
+    "min over ties, axis": lambda x: x.min(1),
+    "maximum of equals": np.maximum,
+    "maximum of x and x": lambda x: np.maximum(x, x),
+    "minimum of equals": np.minimum,
+    "minimum of x and x": lambda x: np.minimum(x, x),
+    "clip at its bounds": lambda x: x.clip(-1, 1),
+    "clip without a bound": lambda x: x.clip(max=1),
+    "clip at bounds with gradients": np.clip,
+    "clip with crossed bounds": np.clip,
+    "var of equals": lambda x: x.var(1),
+    "std of equals": lambda x: x.std(1),
+    "x**0 at 0": lambda x: x**0,
+    "x**1 at 0": lambda x: x**1,
+    "x**2 at 0": lambda x: x**2,
+    "0**y": lambda y: 0.0**y,
+    "x**y at 0": np.power,
+    "logsumexp of -inf": logsumexp,
+    "log_softmax of -inf": lambda x: log_softmax(x)[0, ::2],
+    "logsumexp at 1000": logsumexp,
+    "log_softmax at 1000": log_softmax,
+    "sigmoid at 1000": sigmoid,
+    "softplus at 1000": softplus,
+    "tanh at 1000": np.tanh,
+}
+
+LOSSES = {
+    "mse_loss": mse_loss,
+    "cross_entropy, indices": cross_entropy,
+    "cross_entropy, one row": cross_entropy,
+    "cross_entropy, sequences": cross_entropy,
+    "cross_entropy, probabilities": cross_entropy,
+    "cross_entropy, probabilities of sequences": cross_entropy,
+    "cross_entropy, right at 1000": cross_entropy,
+    "cross_entropy, wrong at 1000": cross_entropy,
+    "cross_entropy, probabilities at 1000": cross_entropy,
+}
+LOSSES |= {f"{case}, float32": f for case, f in LOSSES.items()}
+
+ON_VALUES = {name: FUNCTIONS[name] for name in FUNCTIONS if name.startswith("power")} | {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "negative": np.negative,
+    "positive": np.positive,
+    "absolute": np.absolute,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "relu": np.vectorize(Value.relu, otypes=[object]),
+    "sigmoid": np.vectorize(Value.sigmoid, otypes=[object]),
+    "weighted_sum": lambda w, x, b: weighted_sum(*w, *x, b.item()),
+}
+
+
+@cache
+def stored(name):
+    """What a file holds, by row: {"case/what": x, ...} becomes {case: {what: x, ...}, ...}."""
+    rows = {}
+    with np.load(REFERENCE / f"{name}.npz") as arrays:
+        for key, x in arrays.items():
+            case, _, what = key.rpartition("/")
+            rows.setdefault(case, {})[what] = x
+    return rows
+
+
+def group(row, what):
+    """The arrays of a row named what0, what1, ..."""
+    return [x for key, x in row.items() if key.startswith(what)]
+
+
+def weights(x, start=0):
+    """The weights of make_reference.py."""
+    return np.cos(np.arange(start, start + x.size, dtype=x.dtype)).reshape(x.shape)
+
+
+def gradients(out, inputs):
+    """d out / d input as nodes that can be differentiated again."""
+    for x in inputs:
+        x.grad = None
+    if out.requires_grad:
+        out.backward(create_graph=True)
+    return [0.0 * x if x.grad is None else x.grad for x in inputs]
+
+
+def check(row, f):
+    """f has the value and the derivatives of a row. Where PyTorch answers nan, any is right."""
+    arrays = group(row, "input")
+    inputs = [Tensor(x, requires_grad=True) if x.dtype.kind == "f" else x for x in arrays]
+    tracked = [x for x in inputs if isinstance(x, Tensor)]
+    out = f(*inputs)
+    first = gradients((weights(out) * out).sum(), tracked)
+    slope = sum((weights(g, start) * g).sum() for start, g in enumerate(first, start=1))
+    second = gradients(slope, tracked)
+    expected = [row["value"], *group(row, "first"), *group(row, "second")]
+    for ours, theirs in zip([out, *first, *second], expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert_close(np.where(np.isnan(theirs), theirs, ours.data), theirs)
+
+
+def assert_close(ours, theirs):
+    rtol = 1e-10 if theirs.dtype == np.float64 else 1e-6
+    np.testing.assert_allclose(ours, theirs, rtol, atol=rtol)
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("functions", FUNCTIONS), ("conventions", CONVENTIONS), ("losses", LOSSES)],
+)
+def test_every_row_has_a_reference_and_every_reference_a_row(name, table):
+    assert table.keys() == stored(name).keys()
+
+
+@pytest.mark.parametrize("case", FUNCTIONS)
+def test_function(case):
+    check(stored("functions")[case], FUNCTIONS[case])
+
+
+@pytest.mark.parametrize("case", CONVENTIONS)
+def test_convention(case):
+    check(stored("conventions")[case], CONVENTIONS[case])
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_loss(case):
+    check(stored("losses")[case], LOSSES[case])
+
+
+@pytest.mark.parametrize("case", ON_VALUES)
+def test_function_on_values(case):
+    row = stored("functions")[case]
+    arrays = group(row, "input")
+    inputs = [np.vectorize(Value, otypes=[object])(x) for x in arrays]
+    values = [v for x in inputs for v in x.flat]
+    out = np.asarray(ON_VALUES[case](*inputs))
+    first = gradients(np.sum(weights(row["value"]) * out), values)
+    v = np.concatenate([weights(x, i).ravel() for i, x in enumerate(arrays, start=1)])
+    second = gradients(np.sum(v * first), values)
+    for ours, what in ((out.flat, "value"), (first, "first"), (second, "second")):
+        theirs = np.concatenate([x.ravel() for x in group(row, what)])
+        assert_close(np.array([float(x) for x in ours]), theirs)
+
+
+def test_network():
+    rows = stored("network")
+    model = nn.Sequential(
+        nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4, bias=False), nn.ReLU(), nn.Linear(4, 2)
+    )
+    model.load_state_dict(rows["state"])
+    x = Tensor(rows[""]["input"], requires_grad=True)
+    out = model(x)
+    (weights(out) * out).sum().backward()
+    assert_close(out.data, rows[""]["output"])
+    for name, p in [("input", x), *model.named_parameters()]:
+        assert_close(p.grad, rows["gradient"][name])
+
+
+OPTIMIZERS = stored("optimizers")[""]
+START, GRADIENTS, STEPS = (OPTIMIZERS.pop(key) for key in ("start", "gradients", "steps"))
+
+
+def as_tensors(numbers):
+    return [Tensor(x, requires_grad=True) for x in (numbers[:4], numbers[4:])]
+
+
+def as_values(numbers):
+    return [Value(x) for x in numbers]
+
+
+@pytest.mark.parametrize("parameters", [as_tensors, as_values])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizer(name, parameters):
+    kind, _, settings = name.partition(" ")
+    params = parameters(START)
+    optimizer = getattr(optim, kind)(params, **json.loads(settings))
+    expected = dict(zip(STEPS, OPTIMIZERS[name], strict=True))
+    for step, numbers in enumerate(GRADIENTS, start=1):
+        for p, g in zip(params, parameters(numbers), strict=True):
+            p.grad = None if np.isnan(g.data).any() else g.data
+        optimizer.step()
+        if step in expected:
+            after = np.hstack([p.data for p in params])
+            np.testing.assert_allclose(after, expected[step], rtol=1e-12, atol=0)

@@ -1,0 +1,322 @@
+"""The traps of an array in a graph: each is decided, and each decision is a test."""
+
+import operator
+import re
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, Value, gradcheck, index_update, optim
+
+
+@pytest.fixture
+def t():
+    return Tensor([[1.0, -2.0, 3.0], [0.5, 5.0, -6.0]], requires_grad=True, name="t")
+
+
+def refused(error, words):
+    return pytest.raises(error, match=re.escape(words))
+
+
+def test_a_tracked_tensor_does_not_become_a_plain_array_by_accident(t):
+    with refused(TypeError, "use t.data (or t.detach()) to leave the graph on purpose"):
+        np.asarray(t)
+    assert np.asarray(t.detach()).tolist() == t.data.tolist()
+    assert t.numpy() is t.data
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda t: np.add(t, t, out=np.zeros((2, 3))), "np.add of a Tensor does not take out="),
+        (lambda t: np.exp(t, where=t.data > 0), "np.exp of a Tensor does not take where="),
+        (lambda t: np.exp(t, dtype=np.float32), "np.exp of a Tensor does not take dtype="),
+        (lambda t: np.sum(t, out=np.zeros(())), "np.sum of a Tensor does not take out="),
+        (lambda t: np.sum(t, where=t.data > 0), "np.sum of a Tensor does not take where="),
+        (lambda t: np.mean(t, dtype=np.float32), "np.mean of a Tensor does not take dtype="),
+        (lambda t: np.reshape(t, (3, 2), order="F"), "does not take order="),
+        (np.add.accumulate, "np.add.accumulate does not take a Tensor"),
+        (lambda t: np.add.at(t, 0, 1.0), "np.add.at does not take a Tensor"),
+    ],
+)
+def test_an_argument_that_would_be_lost_is_refused_by_name(t, call, words):
+    with refused(TypeError, words):
+        call(t)
+
+
+def test_an_array_is_not_changed_in_place_by_a_tensor(t):
+    x = np.ones((2, 3))
+    with refused(TypeError, "np.add of a Tensor does not take out="):
+        x += t
+    np.testing.assert_array_equal(x, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t: np.sum(a=t, axis=1),
+        lambda t: np.sum(t, 1, None, None),
+        lambda t: np.add.reduce(t, 1),
+        lambda t: np.matmul(t, np.ones(3)),
+        lambda t: t.sum(axis=-1),
+    ],
+)
+def test_every_form_of_a_call_is_the_same_call(t, call):
+    call(t).sum().backward()
+    np.testing.assert_array_equal(t.grad, np.ones((2, 3)))
+
+
+def test_reduce_of_a_ufunc_takes_the_first_axis_as_numpy_does(t):
+    np.testing.assert_array_equal(np.add.reduce(t).data, np.add.reduce(t.data))
+
+
+def test_an_element_is_not_set_in_place(t):
+    with refused(TypeError, "np.where(mask, value, t) or index_update(t, index, value)"):
+        t[0, 0] = 1.0
+    out = index_update(t, (0, 0), 7.0)
+    assert (out.data[0, 0], t.data[0, 0]) == (7.0, 1.0)
+    out.sum().backward()
+    assert t.grad.tolist() == [[0, 1, 1], [1, 1, 1]]
+
+
+def test_an_augmented_assignment_makes_a_new_tensor(t):
+    before, data = t, t.data.copy()
+    t += 1.0
+    assert t is not before
+    np.testing.assert_array_equal(before.data, data)
+
+
+@pytest.mark.parametrize(
+    "compare", [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+)
+def test_comparisons_are_elementwise_and_plain(t, compare):
+    for answer, expected in [
+        (compare(t, 0.5), compare(t.data, 0.5)),
+        (compare(t, Tensor(t.data)), compare(t.data, t.data)),
+        (compare(np.float64(0.5), t), compare(0.5, t.data)),
+    ]:
+        assert type(answer) is np.ndarray
+        np.testing.assert_array_equal(answer, expected)
+    assert compare(Value(1.0), 2) is compare(1.0, 2)
+    assert compare(1, Value(1.0)) is compare(1, 1.0)
+
+
+def test_hash_is_identity(t):
+    same = Tensor(t.data)
+    assert len({t, same, t}) == 2
+    assert hash(Value(1.0)) != hash(Value(1.0)) or Value(1.0) is not Value(1.0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.sign, np.floor, np.argmax, np.isnan, np.shape, np.argsort, np.zeros_like, np.round, np.any],
+    ids=lambda f: f.__name__,
+)
+def test_what_has_no_derivative_gives_plain_arrays(t, function):
+    answer = function(t)
+    assert not isinstance(answer, Tensor)
+    np.testing.assert_array_equal(answer, function(t.data))
+
+
+def test_a_replaced_array_leaves_an_old_graph_right(t):
+    loss = (t * t).sum()
+    t.data = np.zeros((2, 3))
+    loss.backward()
+    np.testing.assert_array_equal(t.grad, [[2.0, -4.0, 6.0], [1.0, 10.0, -12.0]])
+
+
+def test_a_replaced_array_stops_a_pass_that_would_need_the_old_one_as_a_node(t):
+    loss = (t * t).sum()
+    t.data = np.zeros((2, 3))
+    with refused(RuntimeError, "'t' of shape (2, 3) was changed after this graph was made"):
+        loss.backward(create_graph=True)
+
+
+def test_an_update_in_place_makes_an_old_graph_stale(t):
+    loss = (t * t).sum()
+    loss.backward()
+    optim.SGD([t], lr=0.1).step()
+    with refused(RuntimeError, "'t' of shape (2, 3) was changed after this graph was made"):
+        loss.backward()
+    (t * t).sum().backward()
+
+
+def test_a_constant_that_is_changed_in_place_makes_a_graph_stale_too(t):
+    x = Tensor(np.ones((2, 3)), name="x")
+    loss = (t * x).sum()
+    x.data += 1.0
+    with refused(RuntimeError, "'x' of shape (2, 3) was changed"):
+        loss.backward()
+
+
+def test_repeated_indices_all_send_their_gradient():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    x[[0, 0]].sum().backward()
+    assert x.grad.tolist() == [2.0, 0.0]
+
+
+def test_a_python_scalar_does_not_widen_a_tensor():
+    x = Tensor(np.float32([1.0, 2.0]), requires_grad=True)
+    out = (2.0 * x**2 / 3.0 - 1.0 + (0.5 - x)).clip(-10.0, 10.0)
+    out = np.maximum(out, 0.1) ** 0.5 + np.where(out > 0, out, 1.0)
+    assert out.dtype == np.float32
+    out.sum().backward()
+    assert x.grad.dtype == np.float32
+
+
+def test_a_gradient_has_the_dtype_of_its_tensor():
+    x = Tensor(np.float32([1.0, 2.0]), requires_grad=True)
+    (x * np.array([1.0, 2.0])).sum().backward()
+    assert x.grad.dtype == np.float32
+
+
+def test_the_memory_of_a_parameter_is_its_own():
+    array = np.ones(3)
+    w = Tensor(array, requires_grad=True)
+    w.data -= 1.0
+    np.testing.assert_array_equal(array, np.ones(3))
+    assert np.shares_memory(Tensor(array).data, array)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda t: t + np.ones((2, 5)),
+            ValueError,
+            "add of 't' of shape (2, 3) and an array of shape (2, 5)",
+        ),
+        (lambda t: t @ t, ValueError, "matmul of 't' of shape (2, 3) and 't' of shape (2, 3)"),
+        (lambda t: t.backward(), ValueError, "backward() starts from a scalar, and t has shape (2"),
+        (lambda t: t.backward(np.ones(3)), ValueError, "has shape (3,), and t has shape (2, 3)"),
+        (lambda t: Tensor(1.0).backward(), ValueError, "backward() has nothing to do"),
+        (lambda t: Value(1.0, requires_grad=False).backward(), ValueError, "has nothing to do"),
+        (lambda t: t * Value(2.0), TypeError, "a Tensor and a Value do not mix"),
+        (lambda t: Value(2.0) - t, TypeError, "a Value and a Tensor do not mix"),
+        (lambda t: t * 1j, TypeError, "1j is complex"),
+        (lambda t: np.ones(3, complex) * t, TypeError, "an array of shape (3,) is complex"),
+        (lambda t: Tensor([1j]), TypeError, "a Tensor holds real numbers, and this is complex128"),
+        (lambda t: Tensor(["a"]), TypeError, "a Tensor holds real numbers, and this is <U1"),
+        (lambda t: Tensor([1, 2], requires_grad=True), TypeError, "only floating-point data has"),
+        (lambda t: t.sum(axis=2), ValueError, "axis 2 is out of bounds"),
+        (lambda t: t[2], IndexError, "getitem of 't' of shape (2, 3) and 2: index 2 is out of"),
+        (lambda t: t.reshape(4, 2), ValueError, "reshape of 't' of shape (2, 3) and (4, 2)"),
+        (lambda t: np.concatenate([t, t[0]]), ValueError, "concatenate of 't' of shape (2, 3) and"),
+        (bool, ValueError, "ambiguous"),
+        (float, TypeError, "only"),
+        (lambda t: Value("1"), TypeError, "a Value holds one real number, and this is a str"),
+        (lambda t: Value(np.ones(2)), TypeError, "use a Tensor for an array"),
+        (lambda t: Value(1j), TypeError, "complex"),
+        (lambda t: Value(-8.0) ** (1 / 3), TypeError, "a Value holds a real number"),
+        (lambda t: Value(-1.0).log(), ValueError, "log of -1.0: "),
+        (
+            lambda t: Value(1.0) / 0,
+            ZeroDivisionError,
+            "divide of 1.0 and 0: ",
+        ),
+        (lambda t: Value(1.0) + "a", TypeError, "add of 1.0 and 'a'"),
+        (lambda t: setattr(Value(1.0), "data", "a"), TypeError, "cannot be the data of a Value"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_bad_input_gets_a_sentence(t, call, error, words):
+    with refused(error, words):
+        call(t)
+
+
+def test_a_rule_that_returns_a_partial_of_the_wrong_shape_is_named(t, monkeypatch):
+    out = t.tanh()
+    monkeypatch.setattr(out, "rule", lambda g, out, x: g[0])
+    with refused(ValueError, "returned a partial of shape (3,) for an input of shape (2, 3)"):
+        out.sum().backward()
+
+
+# Values
+
+
+def test_a_value_computes_in_python_floats_only():
+    v, w = Value(np.float64(0.5)), Value(2)
+    out = (v + np.float32(1)) * np.int64(2) / w - v**2 + 2**v + abs(-v).sqrt() + v.sin() + v.cos()
+    out = (out + v.exp() + w.log() + v.tanh() + v.sigmoid() + v.relu() + w.abs()) * np.float64(2)
+    out.backward()
+    for x in (v.data, w.data, out.data, v.grad, w.grad):
+        assert type(x) is float
+
+
+def test_numpy_works_on_object_arrays_of_values():
+    a = np.array([[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]])
+    x = np.array([Value(0.5), Value(-1.0)])
+    out = np.tanh(a @ x)
+    assert isinstance(out[0], Value)
+    out.sum().backward()
+    ta = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    tx = Tensor([0.5, -1.0], requires_grad=True)
+    np.tanh(ta @ tx).sum().backward()
+    np.testing.assert_allclose([[v.grad for v in row] for row in a], ta.grad, rtol=1e-14)
+    np.testing.assert_allclose([v.grad for v in x], tx.grad, rtol=1e-14)
+
+
+def test_a_value_times_an_array_is_an_object_array_on_either_side():
+    v = Value(2.0)
+    for product in (v * np.array([1.0, 3.0]), np.array([1.0, 3.0]) * v):
+        assert [x.data for x in product] == [2.0, 6.0]
+    for function in (np.exp, np.log, np.sqrt, np.sin, np.cos, np.tanh, np.absolute):
+        assert isinstance(function(v), Value)
+        assert function(v).data == pytest.approx(function(2.0))
+
+
+def test_a_list_is_as_good_as_an_array(t):
+    for f, x in [
+        (operator.matmul, [[1.0], [2.0], [3.0]]),
+        (operator.pow, [2, 0, 3]),
+        (operator.mul, [1, 2, 3]),
+        (np.maximum, [0.0, 1.0, 2.0]),
+    ]:
+        gradcheck(lambda y, f=f, x=x: f(y, x), t)
+        np.testing.assert_array_equal(f(t, x).data, f(t.data, x))
+    assert t[[]].shape == (0, 3)
+    assert ([1.0, 2.0] @ t).shape == (3,)
+
+
+# Small things that users of arrays expect
+
+
+def test_a_tensor_behaves_as_a_sequence_of_its_rows(t):
+    assert len(t) == 2
+    assert [row.shape for row in t] == [(3,), (3,)]
+    first, second = t
+    (first * second).sum().backward()
+    np.testing.assert_array_equal(t.grad, t.data[::-1])
+    assert -2.0 in t
+    assert 9.0 not in t
+    with pytest.raises(TypeError):
+        len(Tensor(1.0))
+
+
+def test_attributes_are_those_of_the_array(t):
+    assert (t.shape, t.ndim, t.size, t.dtype) == ((2, 3), 2, 6, np.dtype(float))
+    assert t.T.shape == t.mT.shape == (3, 2)
+    assert t.sum().item() == t.data.sum()
+    assert float(t.sum()) == t.data.sum()
+    assert t.copy().data is not t.data
+    t.sum().backward()
+    t.zero_grad()
+    assert t.grad is None
+
+
+def test_split_cuts_as_numpy_does(t):
+    for parts, expected in [
+        (np.split(t, 3, axis=1), np.split(t.data, 3, axis=1)),
+        (np.split(t, [1], axis=-1), np.split(t.data, [1], axis=-1)),
+        (np.split(t, [0, 5]), np.split(t.data, [0, 5])),
+    ]:
+        for part, array in zip(parts, expected, strict=True):
+            np.testing.assert_array_equal(part.data, array)
+
+
+def test_reprs_read_like_the_call_that_makes_them():
+    assert repr(Tensor([1.0, 2.0], requires_grad=True, name="w")) == (
+        "Tensor([1., 2.], requires_grad=True, name='w')"
+    )
+    assert repr(Tensor(np.float32(1.5))) == "Tensor(1.5, dtype=float32)"
+    assert repr(Value(2, name="v")) == "Value(2.0, name='v')"
