@@ -82,7 +82,7 @@ def apply(function: Function, inputs: tuple[Any, ...], options: dict[str, Any] =
             if x.requires_grad:
                 tracked = True
             arrays.append(x._data)
-        elif isinstance(x, list | memoryview):  # rules compute with arrays
+        elif isinstance(x, list):  # rules compute with arrays
             return apply(function, tuple(map(as_array, inputs)), options)
         elif is_complex(x):
             raise TypeError(
@@ -198,7 +198,7 @@ class Node:
             if watch is not None:
                 partials = node.contributions(partials)
                 watch(node, g, partials)
-            for x, partial in zip(node.inputs, partials, strict=False):
+            for x, partial in zip(node.inputs, partials):
                 if not isinstance(x, Node):
                     continue
                 if x.birth > birth:
@@ -360,7 +360,7 @@ def plain(x: Any) -> Any:
 
 def as_array(x: Any) -> Any:
     """The array of a list; anything else as it is."""
-    return np.asarray(x) if isinstance(x, list | memoryview) else x
+    return np.asarray(x) if isinstance(x, list) else x
 
 
 def is_complex(x: Any) -> bool:

@@ -30,9 +30,10 @@ class Optimizer:
     def gradients(self) -> Iterator[tuple[int, Any, Any]]:
         """(i, p, g) for each parameter p = params[i] that has a gradient g, as plain data."""
         for i, p in enumerate(self.params):
-            if p.grad is not None:
-                recorded = isinstance(p.grad, type(p))  # by backward(create_graph=True)
-                yield i, p, p.grad.data if recorded else p.grad
+            g = p.grad
+            if g is not None:
+                recorded = g.__class__ is p.__class__  # by backward(create_graph=True)
+                yield i, p, g.data if recorded else g
 
     def step(self) -> None:
         """Move every parameter that has a gradient one step."""
