@@ -138,7 +138,7 @@ def test_from_backward_to_the_calculus_are_two_frames(monkeypatch):
         return g * y, lambda: depths.append(depth()) or g * x
 
     monkeypatch.setitem(RULES, np.multiply, rule)
-    out = apply(np.multiply, (parameter(2.0), parameter(3.0)))
+    out = apply(np.multiply, parameter(2.0), parameter(3.0))
     here = depth()
     out.backward()
     assert depths == [here + 2, here + 2]
@@ -167,7 +167,7 @@ def test_partials_that_nobody_wants_are_not_computed(monkeypatch):
 
     monkeypatch.setitem(RULES, np.multiply, rule)
     y = parameter(3.0)
-    apply(np.multiply, (Tensor(2.0), y)).backward()
+    apply(np.multiply, Tensor(2.0), y).backward()
     assert y.grad == 2
 
 

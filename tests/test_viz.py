@@ -279,7 +279,7 @@ def test_a_rule_typed_in_a_repl_is_quoted_by_its_name(monkeypatch):
     typed = {}
     exec("def double_backward(g, out, x):\n    return 2 * g", typed)
     monkeypatch.setitem(RULES, double, typed["double_backward"])
-    y = apply(double, (Value(3.0, name="x"),))
+    y = apply(double, Value(3.0, name="x"))
     assert flows(y) == [("x", "double", "double_backward", 2.0)]
     assert "double_backward = 2" in svg_text(draw(y))
 

@@ -5,6 +5,7 @@ visits what was remembered, youngest first, and at each node calls one rule of c
 function in rules.py or kernels.py. Nothing else in the package knows how a gradient flows.
 """
 
+import functools
 import itertools
 import operator
 import threading
@@ -47,31 +48,30 @@ def backward_of(*functions: Function) -> Callable[[Function], Function]:
 
     A rule has the signature `(g, out, *inputs, **options)`: the gradient of the result, the result,
     then the arguments of the forward call. It returns one partial for each input: bare if there is
-    one input, `None` for an input without a gradient, `lambda: ...` for a partial that costs much.
+    one input, `None` for an input without a gradient. A partial that costs much is a `lambda: ...`:
+    it is called only if it is wanted, and makes an array of its own.
     """
 
     def enter(rule: Function) -> Function:
         for function in functions:
-            RULES[getattr(function, "forward", function)] = rule
+            RULES[forward_of(function)] = rule
         return rule
 
     return enter
 
 
+def forward_of(function: Function) -> Function:
+    """The function that computes on arrays: what `primitive` wrapped, or the function itself."""
+    return function.args[0] if isinstance(function, functools.partial) else function
+
+
 def primitive(forward: Function) -> Function:
     """Make one operation of a function that computes on arrays; `backward_of` gives it its rule."""
-
-    def function(*inputs: Any, **options: Any) -> Any:
-        return apply(forward, inputs, options)
-
-    function.forward = forward  # type: ignore[attr-defined]
-    for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(function, attribute, getattr(forward, attribute))
-    return function
+    return functools.update_wrapper(functools.partial(apply, forward), forward)
 
 
-def apply(function: Function, inputs: tuple[Any, ...], options: dict[str, Any] = NO_OPTIONS) -> Any:
-    """Out = function(*inputs, **options), computed on the data and remembered as one node."""
+def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
+    """out = function(*inputs, **options), computed on the data and remembered as one node."""
     kind: Any = None
     tracked = False
     arrays = []
@@ -83,7 +83,7 @@ def apply(function: Function, inputs: tuple[Any, ...], options: dict[str, Any] =
                 tracked = True
             arrays.append(x._data)
         elif isinstance(x, list):  # rules compute with arrays
-            return apply(function, tuple(map(as_array, inputs)), options)
+            return apply(function, *map(as_array, inputs), **options)
         elif is_complex(x):
             raise TypeError(
                 f"{function.__name__}: {described(x)} is complex; gradients are real here"
@@ -110,7 +110,7 @@ def apply(function: Function, inputs: tuple[Any, ...], options: dict[str, Any] =
         out.requires_grad = True
         out.function = function
         out.inputs = inputs
-        out.options = options
+        out.options = options or NO_OPTIONS
         out.rule = rule
         out.seen = (data, *arrays)
     else:
@@ -205,31 +205,36 @@ class Node:
                     raise stale(node, x)
                 if partial is None or not x.requires_grad or x.birth < oldest:
                     continue
+                own = False
                 if callable(partial):
                     partial = partial()
+                    own = partial is not g
                 if broadcasts and (
                     partial.shape != x._data.shape or partial.dtype is not x._data.dtype
                 ):
                     partial = x.fit(partial, node)
-                if x in grads:
-                    grads[x] = grads[x] + partial  # never in place: a rule may return g twice
-                else:
+                if x in grads:  # never added in place: a rule may return g itself, and twice
+                    grads[x] = grads[x] + partial
+                elif x.rule is not None:
                     grads[x] = partial
-                    if x.rule is not None:
-                        heappush(queue, (-x.birth, x))
+                    heappush(queue, (-x.birth, x))
+                else:  # a leaf keeps it, in memory of its own: that of a thunk, or else a copy
+                    grads[x] = partial if own else +partial
 
         for x, g in grads.items():
             if watch is not None and x.rule is None:
                 watch(x, g, ())
-            if inputs is None or x in wanted:
+            if inputs is None:
                 x.accumulate(g)
+            elif x in wanted:
+                x.accumulate(+g)
 
     def seed(self, grad: Any, create_graph: bool) -> Any:
         """The gradient that `backward` starts from, checked."""
         raise NotImplementedError
 
     def accumulate(self, g: Any) -> None:
-        """Grad = grad + g, in memory that is this node's alone."""
+        """grad = grad + g; from now on the memory of g is this node's alone."""
         raise NotImplementedError
 
     def fit(self, partial: Any, node: "Node") -> Any:
@@ -278,43 +283,43 @@ class Node:
         raise NotImplementedError
 
     def __add__(self, other: Any) -> Self:
-        return apply(operator.add, (self, other))
+        return apply(operator.add, self, other)
 
     def __radd__(self, other: Any) -> Self:
-        return apply(operator.add, (other, self))
+        return apply(operator.add, other, self)
 
     def __sub__(self, other: Any) -> Self:
-        return apply(operator.sub, (self, other))
+        return apply(operator.sub, self, other)
 
     def __rsub__(self, other: Any) -> Self:
-        return apply(operator.sub, (other, self))
+        return apply(operator.sub, other, self)
 
     def __mul__(self, other: Any) -> Self:
-        return apply(operator.mul, (self, other))
+        return apply(operator.mul, self, other)
 
     def __rmul__(self, other: Any) -> Self:
-        return apply(operator.mul, (other, self))
+        return apply(operator.mul, other, self)
 
     def __truediv__(self, other: Any) -> Self:
-        return apply(operator.truediv, (self, other))
+        return apply(operator.truediv, self, other)
 
     def __rtruediv__(self, other: Any) -> Self:
-        return apply(operator.truediv, (other, self))
+        return apply(operator.truediv, other, self)
 
     def __pow__(self, other: Any) -> Self:
-        return apply(operator.pow, (self, other))
+        return apply(operator.pow, self, other)
 
     def __rpow__(self, other: Any) -> Self:
-        return apply(operator.pow, (other, self))
+        return apply(operator.pow, other, self)
 
     def __neg__(self) -> Self:
-        return apply(operator.neg, (self,))
+        return apply(operator.neg, self)
 
     def __pos__(self) -> Self:
-        return apply(operator.pos, (self,))
+        return apply(operator.pos, self)
 
     def __abs__(self) -> Self:
-        return apply(operator.abs, (self,))
+        return apply(operator.abs, self)
 
     # Comparisons have no gradient: they answer with plain bools, by data.
 

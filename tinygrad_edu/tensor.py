@@ -73,11 +73,12 @@ class Tensor(Node):
                 f"shape {data.shape}; they must be equal"
             )
         elif not create_graph:
-            grad = self.adopt(plain(grad))
+            grad = self.adopt(plain(grad)).copy()
         return Tensor(grad) if create_graph and not isinstance(grad, Node) else grad
 
     def accumulate(self, g: Any) -> None:
-        g = g.copy() if self.grad is None else self.grad + g
+        if self.grad is not None:
+            g = self.grad + g
         self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
 
     def fit(self, partial: Any, node: Node) -> Any:
@@ -114,7 +115,7 @@ class Tensor(Node):
             return ufunc(*map(plain, inputs), **options)
         if options:
             refuse(f"np.{ufunc.__name__}", options)
-        return apply(ufunc, inputs)
+        return apply(ufunc, *inputs)
 
     def __array_function__(
         self,
@@ -144,7 +145,7 @@ class Tensor(Node):
             index = tuple(map(plain, index))
         elif isinstance(index, list):
             index = (index,)  # to NumPy the same, and to `apply` no operand
-        return apply(operator.getitem, (self, index))
+        return apply(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -164,10 +165,10 @@ class Tensor(Node):
     # Operators that a Value has not
 
     def __matmul__(self, other: Any) -> Self:
-        return apply(operator.matmul, (self, other))
+        return apply(operator.matmul, self, other)
 
     def __rmatmul__(self, other: Any) -> Self:
-        return apply(operator.matmul, (other, self))
+        return apply(operator.matmul, other, self)
 
     # Shape
 
@@ -196,17 +197,17 @@ class Tensor(Node):
         return self.swapaxes(-1, -2)
 
     def reshape(self, *shape: Any) -> Self:
-        return apply(np.reshape, (self, shape[0] if len(shape) == 1 else shape))
+        return apply(np.reshape, self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Self:
         order = axes[0] if len(axes) == 1 else axes or None
-        return apply(np.transpose, (self,), {"axes": order})
+        return apply(np.transpose, self, axes=order)
 
     def swapaxes(self, axis1: int, axis2: int) -> Self:
-        return apply(np.swapaxes, (self, axis1, axis2))
+        return apply(np.swapaxes, self, axis1, axis2)
 
     def squeeze(self, axis: Axis = None) -> Self:
-        return apply(np.squeeze, (self,), {"axis": axis})
+        return apply(np.squeeze, self, axis=axis)
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
         return kernels.astype(self, dtype)
@@ -217,45 +218,45 @@ class Tensor(Node):
     # Reductions
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return apply(np.add.reduce, (self,), {"axis": axis, "keepdims": keepdims})
+        return apply(np.add.reduce, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return apply(np.mean, (self,), {"axis": axis, "keepdims": keepdims})
+        return apply(np.mean, self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return apply(np.maximum.reduce, (self,), {"axis": axis, "keepdims": keepdims})
+        return apply(np.maximum.reduce, self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return apply(np.minimum.reduce, (self,), {"axis": axis, "keepdims": keepdims})
+        return apply(np.minimum.reduce, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
-        return apply(np.var, (self,), {"axis": axis, "ddof": ddof, "keepdims": keepdims})
+        return apply(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
     def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
-        return apply(np.std, (self,), {"axis": axis, "ddof": ddof, "keepdims": keepdims})
+        return apply(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
     # Functions
 
     def exp(self) -> Self:
-        return apply(np.exp, (self,))
+        return apply(np.exp, self)
 
     def log(self) -> Self:
-        return apply(np.log, (self,))
+        return apply(np.log, self)
 
     def sqrt(self) -> Self:
-        return apply(np.sqrt, (self,))
+        return apply(np.sqrt, self)
 
     def sin(self) -> Self:
-        return apply(np.sin, (self,))
+        return apply(np.sin, self)
 
     def cos(self) -> Self:
-        return apply(np.cos, (self,))
+        return apply(np.cos, self)
 
     def tanh(self) -> Self:
-        return apply(np.tanh, (self,))
+        return apply(np.tanh, self)
 
     def abs(self) -> Self:
-        return apply(operator.abs, (self,))
+        return apply(operator.abs, self)
 
     def relu(self) -> Self:
         return kernels.relu(self)
@@ -308,7 +309,7 @@ def apply_checked(
 ) -> Any:
     """`apply` of a call in any form that NumPy takes: by position, by name, with defaults."""
     if function not in RULES:
-        return apply(function, args)
+        return apply(function, *args)
     defaults, count, known = parameters(function)
     named = dict(zip(defaults, args, strict=False)) | dict(kwargs)
     try:
@@ -318,7 +319,7 @@ def apply_checked(
     options = {k: v for k, v in named.items() if v is not defaults.get(k, NO_OPTIONS)}
     if not known.issuperset(options):
         refuse(f"np.{function.__name__}", options.keys() - known)
-    return apply(function, inputs, options)
+    return apply(function, *inputs, **options)
 
 
 def refuse(name: str, options: Any) -> None:

@@ -74,31 +74,31 @@ class Value(Node):
     # NumPy calls these methods for np.exp and its like on object arrays.
 
     def exp(self) -> Self:
-        return apply(math.exp, (self,))
+        return apply(math.exp, self)
 
     def log(self) -> Self:
-        return apply(math.log, (self,))
+        return apply(math.log, self)
 
     def sqrt(self) -> Self:
-        return apply(math.sqrt, (self,))
+        return apply(math.sqrt, self)
 
     def sin(self) -> Self:
-        return apply(math.sin, (self,))
+        return apply(math.sin, self)
 
     def cos(self) -> Self:
-        return apply(math.cos, (self,))
+        return apply(math.cos, self)
 
     def tanh(self) -> Self:
-        return apply(math.tanh, (self,))
+        return apply(math.tanh, self)
 
     def sigmoid(self) -> Self:
-        return apply(sigmoid, (self,))
+        return apply(sigmoid, self)
 
     def relu(self) -> Self:
-        return apply(relu, (self,))
+        return apply(relu, self)
 
     def abs(self) -> Self:
-        return apply(operator.abs, (self,))
+        return apply(operator.abs, self)
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
