@@ -18,8 +18,11 @@ FLOORS = [
     {"kernels"},
     {"rules"},
     {"value", "tensor"},
-    {"losses", "gradcheck", "viz"},
+    {"transforms"},
+    {"losses"},
     {"nn"},
+    {"gradcheck", "viz", "anomaly"},
+    {"testing"},
 ]
 ALONE = {"optim"}  # needs .data and .grad, and nothing of the package
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,6 +1,7 @@
 """Backpropagation to read, watch and step through: an autograd framework on NumPy."""
 
 from tinygrad_edu import losses, nn, optim, viz
+from tinygrad_edu.anomaly import detect_anomaly, explain
 from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.graph import Node, backward_of, no_grad, primitive
 from tinygrad_edu.kernels import index_update, log_softmax, logsumexp, relu, sigmoid, softplus
@@ -16,7 +17,9 @@ __all__ = [
     "Tensor",
     "Value",
     "backward_of",
+    "detect_anomaly",
     "draw",
+    "explain",
     "gradcheck",
     "index_update",
     "log_softmax",

@@ -25,9 +25,14 @@ next_birth = itertools.count().__next__
 
 
 class Mode(threading.local):
-    """What each thread decides for itself: whether operations are remembered."""
+    """What each thread decides for itself.
 
-    recording = True
+    recording  whether operations are remembered; a function that is called with each result, too
+    watch      what watches a backward pass that was not given a `watch` of its own
+    """
+
+    recording: bool | Callable[["Node"], None] = True
+    watch: Callable[["Node", Any, tuple[Any, ...]], None] | None = None
 
 
 mode = Mode()
@@ -106,7 +111,8 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     out._data = data
     out.grad = out.name = None
     out.birth = next_birth()
-    if tracked and mode.recording:
+    recording = mode.recording
+    if tracked and recording:
         out.requires_grad = True
         out.function = function
         out.inputs = inputs
@@ -118,6 +124,8 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
         out.function = out.rule = None
         out.inputs = out.seen = ()
         out.options = NO_OPTIONS
+    if callable(recording):
+        recording(out)
     return out
 
 
@@ -177,6 +185,7 @@ class Node:
         inputs        add to the `.grad` of these nodes only, which need not be leaves
         watch         called at every node with (node, its gradient, a contribution for each input)
         """
+        watch = watch or mode.watch
         wanted = frozenset(() if inputs is None else inputs)
         oldest = min(x.birth for x in wanted) if wanted else -1
         broadcasts = self.broadcasts
@@ -305,6 +314,12 @@ class Node:
 
     def __rtruediv__(self, other: Any) -> Self:
         return apply(operator.truediv, other, self)
+
+    def __mod__(self, other: Any) -> Self:
+        return apply(operator.mod, self, other)
+
+    def __rmod__(self, other: Any) -> Self:
+        return apply(operator.mod, other, self)
 
     def __pow__(self, other: Any) -> Self:
         return apply(operator.pow, self, other)
