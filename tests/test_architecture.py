@@ -1,4 +1,4 @@
-"""The house: imports point one way, and importing it is light."""
+"""The house: imports point one way, importing it is light, and every rule has a row."""
 
 import ast
 import subprocess
@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import test_rules
+import test_rules_linalg
+import test_rules_shapes
 
 import tinygrad_edu
+from tinygrad_edu.graph import RULES, forward_of
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
 OPTIONAL = {"graphviz", "pygraphviz", "matplotlib", "sklearn", "tqdm"}
@@ -16,7 +20,8 @@ OPTIONAL = {"graphviz", "pygraphviz", "matplotlib", "sklearn", "tqdm"}
 FLOORS = [
     {"graph", "rng"},
     {"kernels"},
-    {"rules"},
+    {"rules", "linalg_rules"},
+    {"compositions"},
     {"value", "tensor"},
     {"transforms"},
     {"losses"},
@@ -76,6 +81,14 @@ def test_importing_is_light():
     code = "import sys, tinygrad_edu; print(*sys.modules)"
     modules = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     assert not OPTIONAL & set(modules)
+
+
+def test_every_rule_has_a_row():
+    tables = test_rules, test_rules_linalg, test_rules_shapes
+    rows = {forward_of(row.function) for tests in tables for row in tests.TABLE}
+    rows |= {forward_of(row.function) for row in test_rules.VALUE_TABLE}
+    missing = sorted(rule.__name__ for function, rule in RULES.items() if function not in rows)
+    assert not missing, f"no row in the tables of tests/test_rules*.py for {missing}"
 
 
 def test_every_public_name_is_there():

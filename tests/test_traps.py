@@ -70,6 +70,12 @@ def test_reduce_of_a_ufunc_takes_the_first_axis_as_numpy_does(t):
     np.testing.assert_array_equal(np.add.reduce(t).data, np.add.reduce(t.data))
 
 
+def test_reduce_of_a_ufunc_sends_its_gradient_along_the_first_axis():
+    t = Tensor([[1.0, 5.0], [1.0, 4.0]], requires_grad=True)
+    np.maximum.reduce(t).sum().backward()
+    np.testing.assert_array_equal(t.grad, [[0.5, 1.0], [0.5, 0.0]])
+
+
 def test_an_element_is_not_set_in_place(t):
     with refused(TypeError, "np.where(mask, value, t) or index_update(t, index, value)"):
         t[0, 0] = 1.0

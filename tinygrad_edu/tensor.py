@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu import kernels, rules
-from tinygrad_edu.graph import NO_OPTIONS, RULES, Node, apply, operation, plain
+from tinygrad_edu import compositions, kernels, rules
+from tinygrad_edu.compositions import COMPOSITIONS
+from tinygrad_edu.graph import RULES, Node, apply, no_rule, operation, plain
 
 Axis = int | tuple[int, ...] | None
 
@@ -100,9 +101,13 @@ class Tensor(Node):
         """The array itself, without a copy."""
         return self._data
 
-    def item(self) -> float:
-        """The one number of a tensor of size 1, as a Python number."""
-        return self._data.item()
+    def item(self, *index: Any) -> float:
+        """The one number of a tensor of size 1, or that at an index, as a Python number."""
+        return self._data.item(*index)
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self._data.tolist()
 
     # NumPy's two protocols: np.f(t) arrives here
 
@@ -115,6 +120,8 @@ class Tensor(Node):
             return ufunc(*map(plain, inputs), **options)
         if options:
             refuse(f"np.{ufunc.__name__}", options)
+        if ufunc in COMPOSITIONS:
+            return COMPOSITIONS[ufunc](*inputs)
         return apply(ufunc, *inputs)
 
     def __array_function__(
@@ -189,6 +196,22 @@ class Tensor(Node):
         return self._data.dtype
 
     @property
+    def itemsize(self) -> int:
+        return self._data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._data.nbytes
+
+    @property
+    def flat(self) -> Self:
+        return self.reshape(-1)
+
+    @property
+    def real(self) -> Self:
+        return self
+
+    @property
     def T(self) -> Self:
         return self.transpose()
 
@@ -208,6 +231,24 @@ class Tensor(Node):
 
     def squeeze(self, axis: Axis = None) -> Self:
         return apply(np.squeeze, self, axis=axis)
+
+    def ravel(self, order: str = "C") -> Self:
+        return compositions.ravel(self, order)
+
+    def flatten(self, order: str = "C") -> Self:
+        return compositions.ravel(self, order)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Self:
+        return compositions.repeat(self, repeats, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        return compositions.diagonal(self, offset, axis1, axis2)
+
+    def take(self, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Self:
+        return compositions.take(self, indices, axis, mode=mode)
+
+    def compress(self, condition: Any, axis: int | None = None) -> Self:
+        return compositions.compress(condition, self, axis)
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
         return kernels.astype(self, dtype)
@@ -234,6 +275,21 @@ class Tensor(Node):
 
     def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
         return apply(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return apply(np.prod, self, axis=axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None) -> Self:
+        return apply(np.cumsum, self, axis=axis)
+
+    def cumprod(self, axis: int | None = None) -> Self:
+        return apply(np.cumprod, self, axis=axis)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        return compositions.trace(self, offset, axis1, axis2)
+
+    def dot(self, other: Any) -> Self:
+        return compositions.dot(self, other)
 
     # Functions
 
@@ -267,6 +323,57 @@ class Tensor(Node):
     def clip(self, min: Any = None, max: Any = None) -> Self:
         return kernels.clip(self, min, max)
 
+    def conj(self) -> Self:
+        return +self
+
+    conjugate = conj
+
+    # Answers without a derivative are plain arrays
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        return np.all(self._data, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        return np.any(self._data, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
+        return np.argmax(self._data, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
+        return np.argmin(self._data, axis=axis, keepdims=keepdims)
+
+    def argsort(self, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
+        return np.argsort(self._data, axis=axis, kind=kind, stable=stable)
+
+    def argpartition(self, kth: Any, axis: int | None = -1, kind: Any = "introselect") -> Any:
+        return np.argpartition(self._data, kth, axis=axis, kind=kind)
+
+    def nonzero(self) -> Any:
+        return np.nonzero(self._data)
+
+    def round(self, decimals: int = 0) -> Any:
+        return np.round(self._data, decimals)
+
+    def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+        return np.searchsorted(self._data, plain(v), side, sorter)
+
+    # In place
+
+    def sort(self, *args: Any, **options: Any) -> None:
+        raise not_in_place("sort", "out = np.sort(t, axis)")
+
+    def partition(self, *args: Any, **options: Any) -> None:
+        raise not_in_place("partition", "out = np.partition(t, kth, axis)")
+
+    def fill(self, value: Any) -> None:
+        raise not_in_place("fill", "np.full_like(t, value), a plain array")
+
+    def put(self, *args: Any, **options: Any) -> None:
+        raise not_in_place("put", "index_update(t.ravel(), indices, values).reshape(t.shape)")
+
+    def resize(self, *args: Any, **options: Any) -> None:
+        raise not_in_place("resize", "t.reshape(shape), np.pad(t, width) or np.resize(t, shape)")
+
     def __repr__(self) -> str:
         prefix = "Tensor("
         text = np.array2string(np.asarray(self._data), separator=", ", prefix=prefix)
@@ -276,6 +383,13 @@ class Tensor(Node):
             f"name={self.name!r}" if self.name else "",
         ]
         return prefix + ", ".join([text, *filter(None, extras)]) + ")"
+
+
+def not_in_place(method: str, instead: str) -> TypeError:
+    return TypeError(
+        f"{method} would change a Tensor in place, and its graph remembers what it was; "
+        f"instead: {instead}"
+    )
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -289,14 +403,14 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 @cache
-def parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], int, frozenset[str]]:
+def parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], int, list[str]]:
     """A function's arguments with their defaults, how many are inputs, and the options it knows.
 
     What its rule takes without a default is an input; what its rule takes with one, an option.
     """
     rule = list(inspect.signature(RULES[function]).parameters.values())[2:]
     inputs = [p.name for p in rule if p.default is p.empty]
-    options = frozenset(p.name for p in rule if p.default is not p.empty)
+    options = [p.name for p in rule if p.default is not p.empty]
     try:
         signature = inspect.signature(function)
     except ValueError:  # some of NumPy's functions written in C have none
@@ -309,59 +423,19 @@ def apply_checked(
 ) -> Any:
     """`apply` of a call in any form that NumPy takes: by position, by name, with defaults."""
     if function not in RULES:
-        return apply(function, *args)
+        no_rule(function)
     defaults, count, known = parameters(function)
     named = dict(zip(defaults, args, strict=False)) | dict(kwargs)
     try:
         inputs = tuple(named.pop(name) for name in list(defaults)[:count])
     except KeyError as missing:
         raise TypeError(f"np.{function.__name__} of a Tensor needs {missing}") from None
-    options = {k: v for k, v in named.items() if v is not defaults.get(k, NO_OPTIONS)}
-    if not known.issuperset(options):
-        refuse(f"np.{function.__name__}", options.keys() - known)
-    return apply(function, *inputs, **options)
+    unknown = [k for k, v in named.items() if k not in known and v is not defaults.get(k, refuse)]
+    if unknown:
+        refuse(f"np.{function.__name__}", unknown)
+    return apply(function, *inputs, **{k: v for k, v in named.items() if k in known})
 
 
 def refuse(name: str, options: Any) -> None:
     unknown = ", ".join(f"{option}=" for option in sorted(options))
     raise TypeError(f"{name} of a Tensor does not take {unknown}; leave it out, or use t.data")
-
-
-# NumPy functions that are other operations put together
-
-COMPOSITIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
-
-
-def composes(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def enter(composition: Callable[..., Any]) -> Callable[..., Any]:
-        COMPOSITIONS[function] = composition
-        return composition
-
-    return enter
-
-
-@composes(np.concatenate)
-def concatenate(arrays: Any, axis: int | None = 0) -> Tensor:
-    if axis is None:
-        arrays, axis = [np.reshape(x, -1) for x in arrays], 0
-    return kernels.concatenate(*arrays, axis=axis)
-
-
-@composes(np.stack)
-def stack(arrays: Any, axis: int = 0) -> Tensor:
-    return kernels.stack(*arrays, axis=axis)
-
-
-@composes(np.split)
-def split(ary: Tensor, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
-    # NumPy decides where to cut, on the numbers of the rows.
-    parts = np.split(np.arange(ary.shape[axis]), indices_or_sections)
-    front = (slice(None),) * (axis % ary.ndim)
-    return [ary[(*front, slice(p[0], p[-1] + 1) if p.size else slice(0))] for p in parts]
-
-
-@composes(np.clip)
-def clip(
-    a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
-) -> Tensor:
-    return kernels.clip(a, a_min if min is None else min, a_max if max is None else max)
