@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -66,3 +67,19 @@ def test_an_example_runs_as_a_program(tmp_path):
     )
     assert "2.15" in run.stdout
     assert pictures(tmp_path / "out/by_hand") == ["by_hand.svg"]
+
+
+def test_tanh_derivatives(tmp_path):
+    curves = example("tanh_derivatives").main(tmp_path)
+    middle = [curve[400] for curve in curves]  # the Taylor coefficients of tanh at 0, times n!
+    assert np.allclose(middle, [0, 1, 0, -2, 0, 16, 0])
+    assert pictures(tmp_path) == ["tanh_derivatives.png"]
+
+
+def test_newton(tmp_path):
+    ways = example("newton").main(tmp_path)
+    losses = {name: losses for name, (_, _, losses) in ways.items()}
+    assert len(losses["Newton"]) < 30
+    assert losses["Newton"][-1] < 1e-20
+    assert losses["gradient descent"][-1] > 1e-6
+    assert pictures(tmp_path) == ["newton.png"]

@@ -7,6 +7,17 @@ from tinygrad_edu.graph import Node, backward_of, no_grad, primitive
 from tinygrad_edu.kernels import index_update, log_softmax, logsumexp, relu, sigmoid, softplus
 from tinygrad_edu.rng import manual_seed
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.transforms import (
+    checkpoint,
+    elementwise_grad,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from tinygrad_edu.value import Value
 from tinygrad_edu.viz import draw
 
@@ -17,11 +28,18 @@ __all__ = [
     "Tensor",
     "Value",
     "backward_of",
+    "checkpoint",
     "detect_anomaly",
     "draw",
+    "elementwise_grad",
     "explain",
+    "grad",
     "gradcheck",
+    "hessian",
+    "hvp",
     "index_update",
+    "jacobian",
+    "jvp",
     "log_softmax",
     "logsumexp",
     "losses",
@@ -33,5 +51,7 @@ __all__ = [
     "relu",
     "sigmoid",
     "softplus",
+    "value_and_grad",
     "viz",
+    "vjp",
 ]

@@ -98,9 +98,9 @@ def minimum_backward(g, out, x, y):
 
 @backward_of(np.fmax)
 def fmax_backward(g, out, x, y):
-    # Unlike x > y, out == x is true of the number beside a nan.
-    half = g * (x == y) / 2
-    return g * (out == x) - half, g * (out == y) - half
+    # Unlike x >= y, out == x is true of the number beside a nan.
+    chosen = out == x
+    return g * chosen, g * ~chosen
 
 
 @backward_of(np.fmin)

@@ -1,0 +1,380 @@
+"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian and hvp, nested to any order.
+
+One idea carries them all. `linearized` runs f on fresh nodes and hands out its result, with a
+function `back` that takes a gradient u of the result to the product u J, where J is the matrix of
+all partial derivatives of f. The rest is a line or two on top: grad is `back(1)`.
+
+Arrays in, arrays out. What depends on a Tensor of an outer differentiation (an argument that is
+tracked, or a parameter that f closes over) is a Tensor and can be differentiated again; under
+`no_grad()` it is not. An argument may be a nested list, tuple or dict of arrays: its gradient has
+the same structure. The `.grad` of a Tensor is never touched.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import RULES, Node, apply, described, mode, next_birth, plain
+from tinygrad_edu.kernels import stack, vdot
+from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.value import Value
+
+Function = Callable[..., Any]
+Argnums = int | tuple[int, ...]
+
+
+def grad(f: Function, argnums: Argnums = 0) -> Function:
+    """df/dx, a function of what f is a function of, in the shape of x = args[argnums].
+
+    f        returns one number
+    argnums  which argument to differentiate, or a tuple of them: then the result is a tuple
+
+    Raises ValueError if f returns more than one number, and TypeError for integers.
+    """
+
+    def gradient(*args: Any, **options: Any) -> Any:
+        return value_and_grad(f, argnums)(*args, **options)[1]
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
+    """(f(x), df/dx) from one forward pass; arguments and errors are those of `grad`."""
+
+    def both(*args: Any, **options: Any) -> tuple[Any, Any]:
+        out, back = linearized(f, argnums, args, options)
+        if is_structure(out) or np.size(plain(out)) != 1:
+            raise ValueError(
+                f"grad wants one number from {called(f)}, and got {layout(out)}: "
+                "sum it, or use jacobian, elementwise_grad or vjp"
+            )
+        return out, back(np.ones(np.shape(plain(out))))
+
+    return both
+
+
+def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
+    """f(*args) and back, where back(u) = u J: a tuple of gradients, one for each argument.
+
+    The cotangent u has the structure and the shapes of f(*args), which may be an array or a
+    nested list, tuple or dict of them. Raises ValueError if it has not.
+    """
+    return linearized(f, tuple(range(len(args))), args)
+
+
+def jvp(f: Function, args: Iterable[Any], tangents: Iterable[Any]) -> tuple[Any, Any]:
+    """f(*args) and J v: how f moves where its arguments move along the tangents v.
+
+    u J is linear in u, and its derivative by u is J: so J v is the vjp of a vjp, whatever u is.
+    The tangents have the structure and the shapes of args. Raises ValueError if they have not.
+    """
+    args, tangents, start = tuple(args), tuple(tangents), next_birth()
+    check_match("tangents", tangents, "arguments", args)
+    out, back = linearized(f, tuple(range(len(args))), args, start=start)
+    u = rebuilt(out, (zeros(x, isinstance(x, Node)) for x in leaves(out)))
+    _, forth = linearized(back, 0, (u,), start=start)
+    return out, forth(tangents)
+
+
+def jacobian(f: Function, argnums: Argnums = 0) -> Function:
+    """J[i, j] = d out[i] / d x[j], of shape out.shape + x.shape: a vjp for each row.
+
+    Raises TypeError if f does not return one array.
+    """
+
+    def matrix(*args: Any, **options: Any) -> Any:
+        out, back = linearized(f, argnums, args, options)
+        if is_structure(out):
+            raise TypeError(f"jacobian wants one array from {called(f)}, and got {layout(out)}")
+        shape, size = np.shape(plain(out)), np.size(plain(out))
+        rows = [back(u) for u in np.eye(size).reshape(size, *shape)]
+        if not rows:
+            raise ValueError(f"{called(f)} returned an empty array, {layout(out)}: no rows")
+        columns = zip(*map(leaves, rows), strict=True)
+        blocks = (stack(*x).reshape(shape + np.shape(plain(x[0]))) for x in columns)
+        return rebuilt(rows[0], blocks)
+
+    return matrix
+
+
+def hessian(f: Function, argnums: int = 0) -> Function:
+    """H[i, j] = d² f / d x[i] d x[j], of shape x.shape + x.shape; f returns one number."""
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, argnums: Argnums = 0) -> Function:
+    """The function (*args, v) -> H v, at the price of two gradients: H itself is never made.
+
+    H is symmetric, so H v = v H: a vjp of grad. v has the structure and the shapes of x.
+    """
+
+    def product(*args: Any, **options: Any) -> Any:
+        *args, v = args  # type: ignore[assignment]
+        _, back = linearized(grad(f, argnums), argnums, tuple(args), options)
+        return back(v)
+
+    return product
+
+
+def elementwise_grad(f: Function, argnums: int = 0) -> Function:
+    """f'(x) at each element of x, for an f that works elementwise; made for plots.
+
+    Raises ValueError if the result of f has not the shape of x.
+    """
+
+    def derivative(*args: Any, **options: Any) -> Any:
+        out, back = linearized(f, argnums, args, options)
+        check_match(f"result of {called(f)}", out, "argument", args[argnums])
+        return back(rebuilt(out, (np.ones(np.shape(plain(x))) for x in leaves(out))))
+
+    return derivative
+
+
+# The one idea
+
+
+def linearized(
+    f: Function,
+    argnums: Argnums,
+    args: tuple[Any, ...],
+    options: dict[str, Any] | None = None,
+    start: int | None = None,
+) -> tuple[Any, Function]:
+    """out = f(*args), and back(u) = u J: the gradient of <u, out> by args[argnums].
+
+    What is tracked and older than `start` belongs to an outer differentiation.
+    """
+    start = next_birth() if start is None else start
+    places = argnums if isinstance(argnums, tuple) else (argnums,)
+    check_argnums(f, argnums, args)
+    chosen = tuple(args[i] for i in places)
+    nodes = [fresh(x, f) for x in leaves(chosen)]
+    inputs = list(args)
+    for i, x in zip(places, rebuilt(chosen, iter(nodes)), strict=True):
+        inputs[i] = x
+    with recording() as again:
+        out = f(*inputs, **(options or {}))
+
+    outs = leaves(out)
+    outer = again and len(outside(outs, start)) > 0
+    tensors = any(isinstance(x, Node) for x in leaves(chosen))
+
+    def shown(x: Any, differentiable: bool) -> Any:
+        return x if differentiable else Tensor(plain(x)) if tensors else plain(x)
+
+    def back(u: Any) -> Any:
+        check_match("cotangent", u, f"result of {called(f)}", out)
+        create_graph = bool(mode.recording) and (outer or any(map(tracked, leaves(u))))
+        gradients = pullback(outs, leaves(u), nodes, create_graph)
+        result = rebuilt(chosen, (shown(g, create_graph) for g in gradients))
+        return result if isinstance(argnums, tuple) else result[0]
+
+    return rebuilt(out, (shown(x, outer) for x in outs)), back
+
+
+def pullback(
+    outs: list[Any], cotangents: list[Any], nodes: list[Any], create_graph: bool
+) -> list[Any]:
+    """The gradient of sum(<cotangent, out>) by each of `nodes`; zeros where there is none."""
+    pairs = [
+        (out, u if isinstance(u, Node) else Tensor.adopt(u).astype(out.dtype))
+        for out, u in zip(outs, cotangents, strict=True)
+        if tracked(out)
+    ]
+    with recording():
+        if len(pairs) == 1:
+            out, u = pairs[0]
+            out.backward(u, create_graph, inputs=nodes)
+        elif pairs:
+            sum(vdot(u, out) for out, u in pairs).backward(None, create_graph, inputs=nodes)
+    gradients = [zeros(x, create_graph) if x.grad is None else x.grad for x in nodes]
+    for x in nodes:
+        x.grad = None
+    return gradients
+
+
+def fresh(x: Any, f: Function) -> Any:
+    """A node of our own in the place of x: `backward` can pick exactly this one."""
+    if isinstance(x, Value):
+        raise TypeError(f"{called(f)} got a Value; pass a float, or use backward() on Values")
+    if tracked(x):
+        with recording():
+            return +x  # what flows to it can flow on to x, in an outer differentiation
+    try:
+        return Tensor(x, requires_grad=True)
+    except TypeError as error:
+        raise TypeError(f"{called(f)} cannot be differentiated by {x!r}: {error}") from None
+
+
+def outside(outs: list[Any], start: int) -> list[Any]:
+    """The tracked nodes older than `start` that `outs` were made from, directly."""
+    found, stack = [], [x for x in outs if tracked(x)]
+    visited = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.birth < start:
+            found.append(node)
+            continue
+        for x in node.inputs:
+            if tracked(x) and x not in visited:
+                visited.add(x)
+                stack.append(x)
+    return found
+
+
+@contextmanager
+def recording() -> Iterator[bool]:
+    """Inside, operations are remembered even under `no_grad`; gives whether they were before."""
+    previous, mode.recording = mode.recording, mode.recording or True
+    try:
+        yield bool(previous)
+    finally:
+        mode.recording = previous
+
+
+def tracked(x: Any) -> bool:
+    return isinstance(x, Node) and x.requires_grad
+
+
+def zeros(x: Any, as_tensor: bool) -> Any:
+    """Zeros of the shape of x, and of its dtype if that is one of floats."""
+    array = np.zeros_like(plain(x)) * 1.0
+    return Tensor(array) if as_tensor else array
+
+
+# Memory for time
+
+
+def checkpoint(f: Function, *args: Any) -> Any:
+    """f(*args) without keeping what f computes on the way: `backward` runs f again.
+
+    One node stands for all of f. Gradients reach the Tensors among args, in nested lists, tuples
+    and dicts too, and those that f closes over, such as the parameters of a layer.
+    f shall return one Tensor, the same one each time: `backward` raises RuntimeError if it differs
+    (f draws random numbers, or a parameter was changed in between).
+    Chen et al. 2016, "Training deep nets with sublinear memory cost".
+    """
+    if not mode.recording:
+        return f(*args)
+    inputs = [x for x in leaves(args) if isinstance(x, Node)]
+
+    def run(*tensors: Any) -> Any:
+        parts = iter(tensors)
+        whole = [next(parts) if isinstance(x, Node) else x for x in leaves(args)]
+        return f(*rebuilt(args, iter(whole)))
+
+    aliases = [+x for x in inputs]
+    start = next_birth()
+    out = run(*aliases)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"checkpoint wants one Tensor from {called(f)}, and got {layout(out)}")
+    closed = [x for x in outside([out], start) if x not in set(aliases)]
+    data, count = out.data, len(inputs)
+
+    def forgotten(*arrays: Any) -> Any:
+        return data
+
+    def checkpoint_backward(g: Any, out: Any, *inputs: Any) -> Any:
+        for x, seen in zip(closed, inputs[count:], strict=True):
+            if not np.array_equal(plain(x), plain(seen), equal_nan=True):
+                raise changed(f, described(x))
+        return flows_of_another_run(run, f, inputs[:count], closed, g, out)
+
+    RULES[forgotten] = checkpoint_backward  # the rule of this one call, which the node remembers
+    try:
+        return apply(forgotten, *inputs, *closed)
+    finally:
+        del RULES[forgotten]
+
+
+def flows_of_another_run(
+    run: Function, f: Function, inputs: tuple[Any, ...], closed: list[Node], g: Any, out: Any
+) -> tuple[Any, ...]:
+    """Run f again, recorded, and collect what flows back to its inputs and what it closes over.
+
+    `backward` stops at the age of the run: what else connects these Tensors is not its business.
+    """
+    flows: dict[Any, Any] = {}
+
+    def collect(node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
+        for x, flow in zip(node.inputs, contributions):
+            if flow is not None and x.birth < start:
+                flows[x] = flows[x] + flow if x in flows else flow
+
+    with recording():
+        aliases = [+x if tracked(x) else Tensor(x, floating(x)) for x in inputs]
+        start = next_birth()
+        marker = Tensor(0.0)
+        again = +run(*aliases)
+        if not np.allclose(again.data, plain(out), rtol=1e-5, atol=0, equal_nan=True):
+            raise changed(f, "its result")
+        if again.requires_grad:
+            create_graph = isinstance(out, Node)
+            again.backward(g, create_graph, inputs=[marker], watch=collect)
+    return tuple(flows.get(x) for x in [*aliases, *closed])
+
+
+def floating(x: Any) -> bool:
+    return plain(x).dtype.kind == "f"
+
+
+def changed(f: Function, what: str) -> RuntimeError:
+    return RuntimeError(
+        f"checkpoint ran {called(f)} again, and {what} was not what it had been: call backward() "
+        "before parameters are changed, and draw random numbers outside, passing them in"
+    )
+
+
+# Structures: nested lists, tuples and dicts
+
+
+def is_structure(x: Any) -> bool:
+    return isinstance(x, list | tuple | dict)
+
+
+def leaves(x: Any) -> list[Any]:
+    """The arrays in a structure, those of a dict in the order of its keys."""
+    if not is_structure(x):
+        return [x]
+    parts = [x[k] for k in sorted(x, key=str)] if isinstance(x, dict) else x
+    return [leaf for part in parts for leaf in leaves(part)]
+
+
+def rebuilt(x: Any, parts: Iterator[Any]) -> Any:
+    """The structure of x with `parts` as its leaves."""
+    if isinstance(x, dict):
+        new = {k: rebuilt(x[k], parts) for k in sorted(x, key=str)}
+        return {k: new[k] for k in x}
+    if not is_structure(x):
+        return next(parts)
+    items = [rebuilt(part, parts) for part in x]
+    return x._make(items) if hasattr(x, "_make") else type(x)(items)
+
+
+def layout(x: Any) -> str:
+    """The structure of x and the shapes in it, to compare and for an error message."""
+    if isinstance(x, dict):
+        return "{" + ", ".join(f"{k!r}: {layout(x[k])}" for k in sorted(x, key=str)) + "}"
+    if is_structure(x):
+        return f"{type(x).__name__}({', '.join(map(layout, x))})"
+    return f"shape {np.shape(plain(x))}"
+
+
+def check_match(what: str, x: Any, other: str, y: Any) -> None:
+    if layout(x) != layout(y):
+        raise ValueError(f"the {what}: {layout(x)}; the {other}: {layout(y)}; they must be equal")
+
+
+def check_argnums(f: Function, argnums: Argnums, args: tuple[Any, ...]) -> None:
+    places = argnums if isinstance(argnums, tuple) else (argnums,)
+    count = len(args)
+    if not all(-count <= i < count for i in places):
+        raise ValueError(f"argnums is {argnums}, and {called(f)} got {count} arguments, from 0")
+    if len({i % count for i in places}) < len(places):
+        raise ValueError(f"argnums is {argnums}: it names an argument twice")
+
+
+def called(f: Function) -> str:
+    return getattr(f, "__name__", repr(f))
