@@ -87,7 +87,11 @@ def test_every_rule_has_a_row():
     tables = test_rules, test_rules_linalg, test_rules_shapes
     rows = {forward_of(row.function) for tests in tables for row in tests.TABLE}
     rows |= {forward_of(row.function) for row in test_rules.VALUE_TABLE}
-    missing = sorted(rule.__name__ for function, rule in RULES.items() if function not in rows)
+    missing = sorted(
+        rule.__name__
+        for function, rule in RULES.items()
+        if function not in rows and rule.__module__.startswith("tinygrad_edu")
+    )
     assert not missing, f"no row in the tables of tests/test_rules*.py for {missing}"
 
 

@@ -2,7 +2,7 @@
 
 from tinygrad_edu import losses, nn, optim, viz
 from tinygrad_edu.anomaly import detect_anomaly, explain
-from tinygrad_edu.gradcheck import gradcheck
+from tinygrad_edu.gradcheck import GradcheckError, gradcheck
 from tinygrad_edu.graph import Node, backward_of, no_grad, primitive
 from tinygrad_edu.kernels import index_update, log_softmax, logsumexp, relu, sigmoid, softplus
 from tinygrad_edu.rng import manual_seed
@@ -24,6 +24,7 @@ from tinygrad_edu.viz import draw
 __version__ = "0.1.0"
 
 __all__ = [
+    "GradcheckError",
     "Node",
     "Tensor",
     "Value",

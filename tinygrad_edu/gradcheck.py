@@ -8,7 +8,8 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -103,26 +104,28 @@ def gradcheck(
     a kink any slope between those of the two sides is right, and the report tells all three.
     Raises GradcheckError that lists the partials that are wrong, and the rule that is to blame.
     """
-    module = f if isinstance(f, Module) else parameters
-    if isinstance(module, Module):
-        generators = [*generators, *generators_of(module)]
-    leaves = as_leaves(inputs, f if isinstance(f, Module) and not parameters else parameters)
-    n = len(inputs)
-    with borrowed(leaves.values(), [Package.rng, *generators]) as rewind:
-        xs = list(leaves.values())[:n]
+    if not mode.recording:
+        raise RuntimeError("gradcheck needs the graph of f, and this is under no_grad()")
+    if isinstance(f, Module) and not parameters:
+        parameters = f
+    held = [g for x in (f, parameters) if isinstance(x, Module) for g in generators_of(x)]
+    leaves = as_leaves(inputs, parameters)
+    xs = list(leaves.values())[: len(inputs)]
+    with borrowed(leaves.values(), [Package.rng, *generators, *held]) as rewind:
 
         def run() -> list[Any]:
             rewind()
             return outputs(f(*xs))
 
-        expect_repeatable(run)
+        expect_slope(run)
         slopes = Slopes(leaves, rtol, atol)
         try:
             report = slopes.check(run, order, rng or np.random.default_rng(0))
             expect_unchanged_arguments(recorded(run))
         except GradcheckError as error:
-            reasons = "\n".join(broken_rules(recorded(run), order, rtol, atol)) or RULES_ARE_RIGHT
-            raise GradcheckError(f"backward and f differ:\n  {error}\n{reasons}") from error
+            reasons = broken_rules(recorded(run), order, rtol, atol) or [RULES_ARE_RIGHT]
+            message = "\n".join([f"backward and f differ:\n  {error}", *reasons])
+            raise GradcheckError(message) from error
     return report
 
 
@@ -146,33 +149,42 @@ class Slopes:
         comparisons: list[Comparison] = []
         kinks: list[Comparison] = []
         for n in range(1, order + 1):
-            f = combination(f, rng)
+            ws = [weights(rng, np.shape(out.data)) for out in f()]
             what = f"order {n}, random direction"
-            comparison = self.compare(what, f, self.random(rng))
-            if not comparison.agrees(self.rtol, self.atol):
-                found = self.look_at_every_partial(n, f)
-                if found:
-                    comparison = self.compare(what, f, self.random(rng))
-                if not comparison.agrees(self.rtol, self.atol):
+            comparison = self.compare(what, f, ws, self.random(rng))
+            if comparison.kink or not comparison.agrees(self.rtol, self.atol):
+                kinks += self.look_at_every_partial(n, f, ws)
+                comparison = self.compare(what, f, ws, self.random(rng))
+                if not comparison.kink and not comparison.agrees(self.rtol, self.atol):
                     raise GradcheckError(str(comparison))
-                kinks += found
             comparisons.append(comparison)
-            f = self.gradient(f)
+            f = self.gradient(f, ws)
         return Report(tuple(comparisons), tuple(kinks))
 
     def random(self, rng: np.random.Generator) -> Arrays:
         """A direction that moves every element but those at kinks."""
-        normal = [rng.standard_normal(x.shape) for x in self.point]
-        return [d * smooth for d, smooth in zip(normal, self.smooth, strict=True)]
+        return [smooth * weights(rng, smooth.shape) for smooth in self.smooth]
 
-    def look_at_every_partial(self, order: int, f: Function) -> list[Comparison]:
-        """The kinks. Raises GradcheckError that lists the first ten partials that are wrong."""
+    def look_at_every_partial(self, order: int, f: Function, ws: Arrays) -> list[Comparison]:
+        """The kinks. Raises GradcheckError that lists the first ten partials that are wrong.
+
+        Random weights hide no error, and with weights of 1 one can follow the numbers: those are
+        shown, unless only the random ones show what is wrong.
+        """
+        ones = [np.ones_like(w) for w in ws]
         wrong, kinks = [], []
         for i, index in self.elements():
             basis = [np.zeros(x.shape) for x in self.point]
             basis[i][index] = 1
             where = f"[{', '.join(map(str, index))}]" if index else ""
-            partial = self.compare(f"order {order}, {self.names[i]}{where}", f, basis)
+            what = f"order {order}, {self.names[i]}{where}"
+            partial = self.compare(what, f, ws, basis)
+            if partial.kink or not partial.agrees(self.rtol, self.atol):
+                simple = self.compare(what, f, ones, basis)
+                if simple.kink == partial.kink and (
+                    simple.kink or not simple.agrees(self.rtol, self.atol)
+                ):
+                    partial = simple
             if partial.kink:
                 kinks.append(partial)
                 self.smooth[i][index] = False
@@ -188,41 +200,45 @@ class Slopes:
         for i, smooth in enumerate(self.smooth):
             yield from ((i, tuple(map(int, index))) for index in np.argwhere(smooth))
 
-    def compare(self, what: str, f: Function, direction: Arrays) -> Comparison:
-        """The slope of the scalar f along `direction`, analytic and numerical."""
+    def compare(self, what: str, f: Function, ws: Arrays, direction: Arrays) -> Comparison:
+        """The slope of sum(w f) along `direction`, analytic and numerical."""
 
+        @cache
         def along(t: float) -> float:
             self.move(t, direction)
-            return float(f().data)
+            return float(sum(np.vdot(w, out.data) for w, out in zip(ws, f(), strict=True)))
 
         self.move(0, direction)
         pairs = [
             (np.asarray(g)[d != 0], d[d != 0])
-            for g, d in zip(self.gradients(f()), direction, strict=True)
+            for g, d in zip(self.gradients(f, ws), direction, strict=True)
             if g is not None
         ]
         analytic = float(sum(np.vdot(g, d) for g, d in pairs))
-        comparison = Comparison(what, analytic, math.nan, math.inf)
+        tried = []
         for step in self.steps:
-            comparison = Comparison(what, analytic, *slope(along, step))
-            if not comparison.agrees(self.rtol, self.atol):
-                comparison = self.with_sides(comparison, along, step)
-            if comparison.kink or comparison.agrees(self.rtol, self.atol):
+            tried.append(self.measure(what, analytic, along, step))
+            if not tried[-1].kink and tried[-1].agrees(self.rtol, self.atol):
                 break
         self.move(0, direction)
-        return comparison
+        return next((c for c in tried[:-1] if c.kink and tried[-1].kink), tried[-1])
 
-    def with_sides(self, wrong: Comparison, f: Callable[[float], float], step: float) -> Comparison:
-        """`wrong` as a kink, if f is smooth on either side and the analytic slope is between."""
+    def measure(
+        self, what: str, analytic: float, f: Callable[[float], float], step: float
+    ) -> Comparison:
+        """A kink, if f has a slope on either side, they differ, and `analytic` is between them."""
+        numerical, error = slope(f, step)
         left, error_left = one_sided_slope(f, -step)
         right, error_right = one_sided_slope(f, step)
         size = max(abs(left), abs(right))
-        doubt = math.sqrt(self.atol) + math.sqrt(self.rtol) * size + 4 * (error_left + error_right)
+        doubt = self.atol + math.sqrt(self.rtol) * size + 4 * (error_left + error_right)
         slack = self.atol + self.rtol * size
-        between = min(left, right) - slack <= wrong.analytic <= max(left, right) + slack
-        if abs(left - right) > doubt and between:
-            return Comparison(wrong.what, wrong.analytic, wrong.numerical, wrong.error, left, right)
-        return wrong
+        if abs(left - right) > doubt:
+            if min(left, right) - slack <= analytic <= max(left, right) + slack:
+                return Comparison(what, analytic, numerical, error, left, right)
+        elif error_left + error_right < error:  # the slope itself has a kink, as that of relu(x)²
+            numerical, error = (left + right) / 2, error_left + error_right
+        return Comparison(what, analytic, numerical, max(error, 1e-16))
 
     def move(self, t: float, direction: Arrays) -> None:
         """Every leaf to point + t direction."""
@@ -230,35 +246,38 @@ class Slopes:
             moved = (x + t * d).astype(x.dtype)
             leaf.data = moved if leaf.broadcasts else moved.item()
 
-    def gradients(self, out: Node, create_graph: bool = False) -> list[Any]:
-        """d out / d leaf for each leaf; None where out does not depend on it."""
+    def gradients(self, f: Function, ws: Arrays, create_graph: bool = False) -> list[Any]:
+        """d sum(w f) / d leaf for each leaf; None where f does not depend on it."""
         try:
-            if out.requires_grad:
-                out.backward(create_graph=create_graph, inputs=self.leaves)
+            for out, w in zip(f(), ws, strict=True):
+                if out.requires_grad:
+                    seed = w.astype(out.data.dtype) if out.broadcasts else w.item()
+                    self.backward(out, seed, create_graph)
             return [x.grad for x in self.leaves]
-        except Exception as error:
-            raise GradcheckError(f"backward raised {type(error).__name__}: {error}") from error
         finally:
             for x in self.leaves:
                 x.grad = None
 
-    def gradient(self, f: Function) -> Function:
-        """The gradient of the scalar f, as nodes that can be differentiated again."""
-        return lambda: [
-            0.0 * x if g is None else g
-            for x, g in zip(self.leaves, self.gradients(f(), create_graph=True), strict=True)
-        ]
+    def backward(self, out: Node, seed: Any, create_graph: bool) -> None:
+        try:
+            out.backward(seed, create_graph, inputs=self.leaves)
+        except Exception as error:
+            raise GradcheckError(f"backward raised {type(error).__name__}: {error}") from error
+
+    def gradient(self, f: Function, ws: Arrays) -> Function:
+        """The gradient of sum(w f), as nodes that can be differentiated again."""
+
+        def nodes() -> list[Node]:
+            gradients = self.gradients(f, ws, create_graph=True)
+            pairs: Any = zip(self.leaves, gradients, strict=True)
+            return [type(x)(0 * x.data, False) if g is None else g for x, g in pairs]
+
+        return nodes
 
 
-def combination(f: Function, rng: np.random.Generator) -> Function:
-    """sum(w f) with random weights w: a scalar that every output moves."""
-    weights = [rng.standard_normal(np.shape(plain(out))) for out in f()]
-
-    def scalar() -> Any:
-        terms = [w * out for w, out in zip(weights, f(), strict=True)]
-        return sum(term.sum() if isinstance(term, Tensor) else term for term in terms)
-
-    return scalar
+def weights(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Random numbers of which none is so small that it hides what it is multiplied with."""
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 # Numerical derivatives
@@ -323,30 +342,40 @@ def recorded(f: Function) -> dict[Node, str]:
 
 def broken_rules(
     lines: Mapping[Node, str], order: int, rtol: float | None, atol: float | None
-) -> Iterator[str]:
-    """Each rule that is wrong on its own: where, and the line that made the first such node."""
-    found = set()
-    for node, line in lines.items():
-        if node.rule in found:
-            continue
-        f, operands = alone(node)
-        try:
-            Slopes(operands, rtol, atol).check(f, order, np.random.default_rng(0))
-            expect_unchanged_arguments([node])
-        except GradcheckError as error:
-            found.add(node.rule)
-            yield f"The rule of {operation(node.rule)} is wrong, at the node of {line}:\n  {error}"
+) -> list[str]:
+    """Each rule that is wrong on its own: where, and the line that made the first such node.
+
+    A rule that forgets how its gradient g depends on other things is right as long as g is a
+    constant: if all are right, g becomes an operand as well.
+    """
+    found: dict[Any, str] = {}
+    for g_moves in (False, True):
+        for node, line in lines.items():
+            if found and (g_moves or node.rule in found):
+                continue
+            f, operands = alone(node, g_moves)
+            try:
+                Slopes(operands, rtol, atol).check(f, order, np.random.default_rng(0))
+                expect_unchanged_arguments([node])
+            except GradcheckError as error:
+                name = operation(node.rule)
+                found[node.rule] = f"The rule of {name} is wrong, at the node of {line}:\n  {error}"
+    return list(found.values())
 
 
-def alone(node: Node) -> tuple[Function, dict[str, Node]]:
+def alone(node: Node, g_moves: bool) -> tuple[Function, dict[str, Node]]:
     """The operation of one node: its tracked operands free, all else as the node saw it."""
+    function: Any = node.function
+    kind: Any = type(node)
     operands = list(node.seen[1:])
     leaves = {}
     for i, x in enumerate(node.inputs):
         if isinstance(x, Node) and x.requires_grad:
-            kind: Any = type(x)
             leaves[titled(f"operand {i}", x)] = operands[i] = kind(operands[i], requires_grad=True)
-    return lambda: [apply(node.function, *operands, **node.options)], leaves  # type: ignore
+    if not g_moves:
+        return lambda: [apply(function, *operands, **node.options)], leaves
+    leaves["g"] = g = kind(0 * node.data + 1, requires_grad=True)
+    return lambda: [apply(function, *operands, **node.options) * g], leaves
 
 
 def expect_unchanged_arguments(nodes: Iterable[Node]) -> None:
@@ -354,10 +383,9 @@ def expect_unchanged_arguments(nodes: Iterable[Node]) -> None:
     for node in nodes:
         given = (np.ones_like(node.data) if node.broadcasts else 1.0, *node.seen)
         lent = [x.copy() if isinstance(x, np.ndarray) else x for x in given]
-        partials: Any = node.rule(*lent, **node.options)  # type: ignore
-        for partial in partials if isinstance(partials, tuple) else (partials,):
-            if callable(partial):
-                partial()
+        with np.errstate(all="ignore"):
+            partials: Any = node.rule(*lent, **node.options)  # type: ignore
+            node.contributions(partials if isinstance(partials, tuple) else (partials,))
         for i, (before, after) in enumerate(zip(given, lent, strict=True)):
             if isinstance(before, np.ndarray) and before.tobytes() != after.tobytes():
                 what = ("its gradient g", "the result out")[i] if i < 2 else f"operand {i - 2}"
@@ -396,14 +424,11 @@ def as_leaves(inputs: tuple[Any, ...], parameters: Module | Iterable[Node]) -> d
             )
         if kind is Value and data.ndim:
             raise TypeError(f"input {i} of gradcheck is an array, and f computes with Values")
-        title = getattr(x, "name", None)
-        leaves[titled(f"input {i}", x)] = kind(data if kind is Tensor else data.item(), True, title)
+        number: Any = data if kind is Tensor else data.item()
+        leaves[titled(f"input {i}", x)] = kind(number, True, getattr(x, "name", None))
     leaves |= named
     if not leaves:
         raise TypeError("gradcheck needs an input or a parameter to differentiate by")
-    for name, leaf in leaves.items():
-        if not np.size(leaf.data):
-            raise ValueError(f"{name} of gradcheck is empty: there is nothing to differentiate by")
     return leaves
 
 
@@ -436,7 +461,9 @@ def borrowed(
         yield rewind
     finally:
         for x, data, grad in held:
-            x.data, x.grad = data, grad
+            x.grad = grad
+            if x.data is not data:  # set to the same array, a node would be born again
+                x.data = data
         rewind()
 
 
@@ -450,12 +477,12 @@ def outputs(result: Any) -> list[Any]:
     return results
 
 
-def expect_repeatable(f: Callable[[], list[Any]]) -> None:
-    """Raises ValueError if f has no slope because it gives another number each time, or no number."""
+def expect_slope(f: Callable[[], list[Any]]) -> None:
+    """Raises ValueError if f is not finite, or another one each time that it is run."""
     first, second = ([np.asarray(x.data) for x in f()] for _ in range(2))
+    if not all(np.all(np.isfinite(x)) for x in first):
+        raise ValueError("f is not finite here, so it has no slope: look with detect_anomaly()")
     if len(first) != len(second) or not all(map(np.array_equal, first, second)):
-        if not all(np.all(np.isfinite(x)) for x in first):
-            raise ValueError("f is not finite here, so it has no slope: try detect_anomaly()")
         raise ValueError(
             "f gives different numbers for the same inputs, so it has no slope. If it draws random "
             "numbers, pass what it draws from: gradcheck(f, x, generators=[rng])"

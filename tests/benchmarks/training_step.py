@@ -2,9 +2,10 @@
 
 A step is forward pass, cross-entropy, backward pass and gradient descent. The package takes it with
 its public pieces; `by_hand` is the same step in plain NumPy, each line a formula of the gradient
-worked out on paper with `np.sum`, `np.max` and their like, the parameters changed in place. Both start from the same weights on the same
-batch, and their losses must agree to 1e-6 over the first steps. Then rounds of the two alternate in
-one process: a ratio is the median over rounds of package / by hand, printed with its quartiles.
+worked out on paper with `np.sum`, `np.max` and their like, the parameters changed in place. Both
+start from the same weights on the same batch, and their losses must agree to 1e-6 over the first
+steps. Then rounds of the two alternate in one process: a ratio is the median over rounds of
+package / by hand, printed with its quartiles.
 
 The second table asks the same of one small operation, on 100 float64 numbers: what one operation
 more adds to a chain of them, as a multiple of what NumPy's own call adds, forward and backward.

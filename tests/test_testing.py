@@ -1,0 +1,122 @@
+"""check_rule: what it demands of a new operation; the strategies: what they promise."""
+
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygrad_edu import backward_of, gradcheck, kernels, primitive
+from tinygrad_edu.gradcheck import GradcheckError
+from tinygrad_edu.graph import RULES, forward_of
+from tinygrad_edu.testing import (
+    axes,
+    broadcastable_shapes,
+    check_rule,
+    float_arrays,
+    indices,
+    shapes,
+)
+
+
+@pytest.fixture
+def new():
+    """Make an operation of a forward function and a rule, for the length of a test."""
+    made = []
+
+    def make(forward, rule):
+        operation = primitive(forward)
+        backward_of(operation)(rule)
+        made.append(forward_of(operation))
+        return operation
+
+    yield make
+    for function in made:
+        del RULES[function]
+
+
+def cube(x):
+    return x * x * x
+
+
+def larger(x, y):
+    return np.maximum(x, y)
+
+
+def cube_backward(g, out, x):
+    return g * 3 * x * x
+
+
+def test_a_right_operation_passes_in_one_line(new):
+    check_rule(new(cube, cube_backward), order=3)
+
+
+@pytest.mark.parametrize("function", [np.exp, np.multiply, np.hypot, kernels.softplus])
+def test_those_of_the_table_pass(function):
+    check_rule(function)
+
+
+def test_shapes_and_a_domain_may_be_given():
+    check_rule(operator.matmul, (2, 3), (3, 4))
+    check_rule(np.log, domain=np.exp)
+    check_rule(lambda x: np.max(x, axis=0), (3, 2))
+
+
+@pytest.mark.parametrize(
+    ("forward", "rule", "sentence"),
+    [
+        (cube, lambda g, out, x: g * 2 * x * x, r"^cube of shapes \(\) has a wrong derivative"),
+        (cube, lambda g, out, x: np.float64(3) * g * x * x, "partial of operand 0 in float64"),
+        (
+            lambda x: np.asarray(x * x, np.float64),
+            lambda g, out, x: (2 * g * x).astype(x.dtype),
+            "turns float32 into float64",
+        ),
+        (
+            larger,
+            lambda g, out, x, y: (g * (x >= y), g * (y >= x)),
+            "the shares of a tie must add up",
+        ),
+        (
+            lambda x, y: x * y,
+            lambda g, out, x, y: (g * y, (g * x).reshape(y.shape)),
+            "wrong derivative: .*raised ValueError",
+        ),
+    ],
+)
+def test_a_wrong_operation_is_told_what_is_wrong(new, forward, rule, sentence):
+    with pytest.raises(GradcheckError, match=f"(?s){sentence}"):
+        check_rule(new(forward, rule))
+
+
+def test_what_leaves_the_graph_is_no_operation():
+    with pytest.raises(GradcheckError, match="gives no Tensor but ndarray: is it marked"):
+        check_rule(lambda x: np.array(x.data), (2,))
+    with pytest.raises(GradcheckError, match="leaves the graph"):
+        check_rule(lambda x: x.detach(), (2,))
+
+
+def test_the_shapes_of_many_inputs_must_be_given():
+    with pytest.raises(TypeError, match="needs the shapes of the 4 inputs"):
+        check_rule(lambda a, b, c, d: a)
+
+
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_strategies_keep_their_promises(data):
+    shape = data.draw(shapes())
+    x = data.draw(float_arrays(shape, apart=True))
+    values = np.sort(np.append(x.ravel(), 0))
+    assert np.all(np.diff(values) > 0.04)
+    assert data.draw(float_arrays(shape, np.float32)).dtype == np.float32
+    assert np.all(np.abs(data.draw(float_arrays())) <= 3)
+    np.sum(x, axis=data.draw(axes(shape)))
+    x[data.draw(indices(shape))]
+    np.broadcast_shapes(*data.draw(broadcastable_shapes(3)))
+
+
+@given(x=float_arrays(apart=True))
+@settings(max_examples=20, deadline=None)
+def test_arrays_apart_meet_no_kink(x):
+    assert not gradcheck(kernels.relu, x).kinks
