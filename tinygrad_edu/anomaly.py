@@ -1,16 +1,12 @@
 """When a number goes wrong: where it first did, and why a gradient is what it is."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, described, mode, operation, plain
-
-PACKAGE = str(Path(__file__).parent)
+from tinygrad_edu.graph import Node, described, mode, operation, plain, user_line
 
 
 @contextmanager
@@ -178,11 +174,3 @@ def operands(node: Node) -> str:
         else described(x)
         for x, data in zip(node.inputs, node.seen[1:])
     )
-
-
-def user_line() -> str:
-    """The line outside of this package that is being run."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

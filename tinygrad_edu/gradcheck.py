@@ -5,18 +5,16 @@ checks the rule of every node alone in the same way, and names the one that is w
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.graph import Node, apply, mode, operation, plain
+from tinygrad_edu.graph import Node, apply, mode, operation, plain, user_line
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import Package
 from tinygrad_edu.tensor import Tensor
@@ -26,7 +24,6 @@ Function = Callable[..., Any]
 Arrays = list[npt.NDArray[Any]]
 
 STEP = 0.02  # the largest step of the differences; the smallest is STEP / 2**5
-PACKAGE = str(Path(__file__).parent)
 
 
 class GradcheckError(AssertionError):
@@ -393,14 +390,6 @@ def expect_unchanged_arguments(nodes: Iterable[Node]) -> None:
                     f"the rule of {operation(node.rule)} changes {what} in place; that array is "
                     "used elsewhere too: make a new one"
                 )
-
-
-def user_line() -> str:
-    """The line outside of this package that is being run."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 # What is given to gradcheck

@@ -8,10 +8,12 @@ function in rules.py or kernels.py. Nothing else in the package knows how a grad
 import functools
 import itertools
 import operator
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +22,8 @@ Function = Callable[..., Any]
 
 RULES: dict[Function, Function] = {}
 NO_OPTIONS: dict[str, Any] = {}  # shared by every call without options
+
+PACKAGE = str(Path(__file__).parent)
 
 next_birth = itertools.count().__next__
 
@@ -397,6 +401,14 @@ def described(x: Any) -> str:
     data = plain(x)
     name = repr(x.name) if isinstance(x, Node) and x.name else "an array"
     return f"{name} of shape {data.shape}" if hasattr(data, "shape") else repr(data)
+
+
+def user_line() -> str:
+    """The line outside of this package that is being run."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 # Errors: what happened, to which operands, and what to do.
