@@ -3,10 +3,11 @@
 The same step as in training_step.py (forward pass, cross-entropy, backward pass, gradient descent)
 from the same weights on the same batch, by this package and by PyTorch's eager mode on the
 processor. Losses must agree to 1e-5 over the first steps; then rounds of the two alternate in one
-process, and the ratio is the median over rounds of PyTorch / package, with its quartiles.
+process, and the ratio is the median over rounds of PyTorch / package, with its quartiles. Both
+have one thread: the idle workers of one would take the processor from the other.
 
     pip install torch
-    python tests/benchmarks/against_pytorch.py
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/benchmarks/against_pytorch.py
 """
 
 import sys
