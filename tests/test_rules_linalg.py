@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_reference import REFERENCE, check, stored
-from test_rules import Row, at, name
+from test_rules import Row, at, float32_stays_float32, name
 
 from tinygrad_edu import Tensor, gradcheck, linalg_rules
 
@@ -175,13 +175,7 @@ def test_forward_is_numpys_own(row):
 
 @pytest.mark.parametrize("row", TABLE, ids=name)
 def test_float32_stays_float32_forward_and_backward(row):
-    xs = [Tensor(x.astype(np.float32), requires_grad=True) for x in at(row)]
-    out = row.f(*xs)
-    assert out.dtype == np.float32
-    out.backward(np.ones(out.shape, np.float32))
-    for x in xs:
-        assert x.grad.dtype == np.float32
-        assert x.grad.shape == x.shape
+    float32_stays_float32(row)
 
 
 LETTERS = "abc"

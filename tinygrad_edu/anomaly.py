@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, described, mode, operation, plain, user_line
+from tinygrad_edu.graph import Node, behind, described, mode, operation, plain, user_line
 
 
 @contextmanager
@@ -121,17 +121,6 @@ def no_path(leaf: Node, root: Node) -> str:
         "made from it left the graph: by .detach(), .data, no_grad() or a function that has no "
         "derivative."
     )
-
-
-def behind(root: Node) -> set[Node]:
-    """Root and every node that it was made from."""
-    found, stack = {root}, [root]
-    while stack:
-        for x in stack.pop().inputs:
-            if isinstance(x, Node) and x not in found:
-                found.add(x)
-                stack.append(x)
-    return found
 
 
 def shares_data(x: Node, y: Node) -> bool:

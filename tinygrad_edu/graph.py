@@ -403,6 +403,17 @@ def described(x: Any) -> str:
     return f"{name} of shape {data.shape}" if hasattr(data, "shape") else repr(data)
 
 
+def behind(root: Node) -> set[Node]:
+    """Root and every node that it was made from."""
+    found, stack = {root}, [root]
+    while stack:
+        for x in stack.pop().inputs:
+            if isinstance(x, Node) and x not in found:
+                found.add(x)
+                stack.append(x)
+    return found
+
+
 def user_line() -> str:
     """The line outside of this package that is being run."""
     frame = sys._getframe(1)

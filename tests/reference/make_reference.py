@@ -8,6 +8,7 @@ Everything is seeded, so running it again changes nothing but what PyTorch itsel
 here needs a row of the same name in tests/test_reference.py.
 """
 
+import functools
 import json
 from pathlib import Path
 
@@ -282,42 +283,11 @@ CONVENTIONS = {
     "median over ties": (torch.median, np.array([1.0, 2.0, 2.0, 2.0, 3.0])),
     "median over an even tie": (lambda x: x.quantile(0.5), np.array([1.0, 2.0, 2.0, 3.0])),
     "arctan2 on the axes": (torch.arctan2, np.array([0.0, 1.0, -1.0]), np.array([1.0, 0.0, 0.0])),
-    "norm 0.5 at 0": (lambda x: torch.linalg.vector_norm(x, 0.5), np.zeros(3)),
-    "norm 0.5 with 0 and ties": (
-        lambda x: torch.linalg.vector_norm(x, 0.5),
-        np.array([0.0, 2.0, -2.0, 1.0]),
-    ),
-    "norm 1 at 0": (lambda x: torch.linalg.vector_norm(x, 1), np.zeros(3)),
-    "norm 1 with 0 and ties": (
-        lambda x: torch.linalg.vector_norm(x, 1),
-        np.array([0.0, 2.0, -2.0, 1.0]),
-    ),
-    "norm 1.5 at 0": (lambda x: torch.linalg.vector_norm(x, 1.5), np.zeros(3)),
-    "norm 1.5 with 0 and ties": (
-        lambda x: torch.linalg.vector_norm(x, 1.5),
-        np.array([0.0, 2.0, -2.0, 1.0]),
-    ),
-    "norm 2 at 0": (lambda x: torch.linalg.vector_norm(x, 2), np.zeros(3)),
-    "norm 2 with 0 and ties": (
-        lambda x: torch.linalg.vector_norm(x, 2),
-        np.array([0.0, 2.0, -2.0, 1.0]),
-    ),
-    "norm 3 at 0": (lambda x: torch.linalg.vector_norm(x, 3), np.zeros(3)),
-    "norm 3 with 0 and ties": (
-        lambda x: torch.linalg.vector_norm(x, 3),
-        np.array([0.0, 2.0, -2.0, 1.0]),
-    ),
-    "norm inf at 0": (lambda x: torch.linalg.vector_norm(x, inf), np.zeros(3)),
-    "norm inf with 0 and ties": (
-        lambda x: torch.linalg.vector_norm(x, inf),
-        np.array([0.0, 2.0, -2.0, 1.0]),
-    ),
-    "norm -inf at 0": (lambda x: torch.linalg.vector_norm(x, -inf), np.zeros(3)),
-    "norm -inf with 0 and ties": (
-        lambda x: torch.linalg.vector_norm(x, -inf),
-        np.array([0.0, 2.0, -2.0, 1.0]),
-    ),
 }
+for p in (0.5, 1, 1.5, 2, 3, inf, -inf):
+    norm = functools.partial(torch.linalg.vector_norm, ord=p)
+    CONVENTIONS[f"norm {p} at 0"] = norm, np.zeros(3)
+    CONVENTIONS[f"norm {p} with 0 and ties"] = norm, np.array([0.0, 2.0, -2.0, 1.0])
 
 
 def sequence_cross_entropy(logits, target):

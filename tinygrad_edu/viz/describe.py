@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from tinygrad_edu.graph import Function, Node, operation
+from tinygrad_edu.graph import Function, Node, behind, operation
 
 Role = Literal["input", "parameter", "constant", "intermediate", "root"]
 
@@ -88,7 +88,7 @@ def describe(root: Node, *, grad: Any = None, max_nodes: int | None = None) -> G
     """
     if not isinstance(root, Node):
         raise TypeError(f"a graph ends in a Value or a Tensor, and this is a {type(root).__name__}")
-    nodes = reachable(root)
+    nodes = sorted(behind(root), key=lambda node: node.birth)  # oldest first
     uses = [(node, operand) for node in nodes for operand in arguments(node) if operand.is_drawn]
     constants = [operand.x for _, operand in uses if not isinstance(operand.x, Node)]
     refuse_beyond(max_nodes, len(nodes) + len(constants))
@@ -115,18 +115,6 @@ def describe(root: Node, *, grad: Any = None, max_nodes: int | None = None) -> G
         ),
         order=tuple(ids[node] for node in gradients),
     )
-
-
-def reachable(root: Node) -> list[Node]:
-    """Root and all nodes behind it, oldest first."""
-    found = {root}
-    stack = [root]
-    while stack:
-        for x in stack.pop().inputs:
-            if isinstance(x, Node) and x not in found:
-                found.add(x)
-                stack.append(x)
-    return sorted(found, key=lambda node: node.birth)
 
 
 def refuse_beyond(max_nodes: int | None, count: int) -> None:
