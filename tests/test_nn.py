@@ -70,6 +70,36 @@ def test_without_call_a_module_says_what_is_missing():
         Block()(1.0)
 
 
+class Counter(nn.Module):
+    """Counts what it has seen, in arrays that are no parameters."""
+
+    def __init__(self):
+        self.weight = weight(2)
+        self.seen = np.array(0)
+        self.total = np.zeros(2)
+
+    def __call__(self, x):
+        self.seen += len(x)
+        self.total += x.sum(axis=0)
+        return x * self.weight
+
+
+def test_plain_arrays_are_saved_and_not_trained():
+    model, other = nn.Sequential(Counter()), nn.Sequential(Counter())
+    model(np.ones((3, 2)))
+    assert [name for name, _ in model.named_parameters()] == ["layers.0.weight"]
+    assert [name for name, _ in model.named_buffers()] == ["layers.0.seen", "layers.0.total"]
+    state = model.state_dict()
+    model(np.ones((3, 2)))
+    assert state["layers.0.seen"] == 3  # a copy
+    other.load_state_dict(state)
+    assert other[0].seen == 3
+    np.testing.assert_array_equal(other[0].total, [3.0, 3.0])
+    other.astype(np.float32)
+    assert other[0].total.dtype == np.float32
+    assert other[0].seen.dtype == np.int64
+
+
 def test_state_dict_is_a_copy():
     layer = nn.Linear(2, 2)
     state = layer.state_dict()

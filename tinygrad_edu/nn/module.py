@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.graph import Node
+from tinygrad_edu.graph import Node, plain
 
 
 class Module:
@@ -15,6 +15,7 @@ class Module:
     Its parameters are found by walking its attributes, in the order in which they were set: nodes
     are parameters, unless they were computed from others; modules are walked in turn, and so are
     lists, tuples and dicts of either. What is reached twice is listed once, under its first name.
+    Plain arrays are buffers: they are saved with the parameters, and no optimizer trains them.
     """
 
     training = True
@@ -32,10 +33,23 @@ class Module:
         """All parameters, in the order of `named_parameters`."""
         return [p for _, p in self.named_parameters()]
 
+    def named_modules(self) -> Iterator[tuple[str, "Module"]]:
+        """This module, under "", and every module inside it with its dotted path."""
+        yield "", self
+        for path, x in walk(self, {id(self)}):
+            if isinstance(x, Module):
+                yield path, x
+
     def modules(self) -> Iterator["Module"]:
         """This module and every module inside it."""
-        yield self
-        yield from (x for _, x in walk(self, {id(self)}) if isinstance(x, Module))
+        return (module for _, module in self.named_modules())
+
+    def named_buffers(self) -> Iterator[tuple[str, Any]]:
+        """Each plain array that is an attribute of a module, with its dotted path."""
+        for path, module in self.named_modules():
+            for name, x in vars(module).items():
+                if is_buffer(x):
+                    yield f"{path}.{name}" if path else name, x
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""
@@ -53,7 +67,7 @@ class Module:
         return self.train(False)
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
-        """Turn every parameter into this floating-point dtype; gradients are forgotten."""
+        """Turn all parameters and buffers of floats into this dtype; gradients are forgotten."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"parameters are floating-point numbers; {np.dtype(dtype)} is not")
         parameters = self.parameters()
@@ -62,33 +76,45 @@ class Module:
         for p in parameters:
             p.data = p.data.astype(dtype)
             p.grad = None
+        for module in self.modules():
+            for name, x in vars(module).items():
+                if is_buffer(x) and x.dtype.kind == "f":
+                    setattr(module, name, x.astype(dtype))
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of the data of every parameter, by its path."""
-        return {name: np.array(p.data) for name, p in self.named_parameters()}
+        """A copy of the data of every parameter and buffer, by its path."""
+        return {name: np.array(plain(x)) for name, x in self.named_state()}
+
+    def named_state(self) -> Iterator[tuple[str, Any]]:
+        """All that `state_dict` saves: the parameters, then the buffers."""
+        yield from self.named_parameters()
+        yield from self.named_buffers()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set every parameter from `state`, all of them or none.
+        """Set every parameter and buffer from `state`, all of them or none.
 
         Raises ValueError that lists every name that is missing, unknown or of another shape.
         """
-        mine = dict(self.named_parameters())
+        mine = dict(self.named_state())
         problems = [f"missing: {name}" for name in mine if name not in state]
         problems += [f"unknown: {name}" for name in state if name not in mine]
         problems += [
-            f"{name}: shape {np.shape(state[name])}, expected {np.shape(p.data)}"
-            for name, p in mine.items()
-            if name in state and np.shape(state[name]) != np.shape(p.data)
+            f"{name}: shape {np.shape(state[name])}, expected {np.shape(plain(x))}"
+            for name, x in mine.items()
+            if name in state and np.shape(state[name]) != np.shape(plain(x))
         ]
         if problems:
             raise ValueError(
                 f"this state does not fit {type(self).__name__}, and nothing was loaded:\n  "
                 + "\n  ".join(problems)
             )
-        arrays = [np.array(state[name], np.asarray(p.data).dtype) for name, p in mine.items()]
-        for p, x in zip(mine.values(), arrays, strict=True):
-            p.data = x if p.broadcasts else x.item()
+        arrays = [np.array(state[name], np.asarray(plain(x)).dtype) for name, x in mine.items()]
+        for x, array in zip(mine.values(), arrays, strict=True):
+            if isinstance(x, Node):
+                x.data = array if x.broadcasts else array.item()
+            else:
+                x[...] = array
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of the repr, before the parts."""
@@ -101,6 +127,11 @@ class Module:
             return f"{name}({extra})"
         lines = [f"  ({path}): {x!r}".replace("\n", "\n  ") for path, x in parts]
         return "\n".join([f"{name}({extra}", *lines, ")"])
+
+
+def is_buffer(x: Any) -> bool:
+    """Whether an attribute is an array, and no part of a graph."""
+    return hasattr(x, "__array_function__") and not isinstance(x, Node)
 
 
 def children(container: Any) -> Iterator[tuple[str, Any]]:
