@@ -14,7 +14,7 @@ import tinygrad_edu
 from tinygrad_edu.graph import RULES, forward_of
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
-OPTIONAL = {"graphviz", "pygraphviz", "matplotlib", "sklearn", "tqdm"}
+OPTIONAL = {"graphviz", "pygraphviz", "matplotlib", "safetensors", "sklearn", "tqdm"}
 
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
@@ -23,9 +23,10 @@ FLOORS = [
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},
-    {"transforms"},
+    {"functional", "transforms"},
     {"losses"},
     {"nn"},
+    {"train"},
     {"gradcheck", "viz", "anomaly"},
     {"testing"},
 ]

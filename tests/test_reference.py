@@ -4,18 +4,15 @@ tests/reference/make_reference.py made the numbers, and holds PyTorch's side of 
 """
 
 import json
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from references import assert_close, check, gradients, group, stored, weights
 
 from tinygrad_edu import Tensor, Value, index_update, nn, optim, relu, sigmoid, softplus
 from tinygrad_edu.kernels import linear, log_softmax, logsumexp, unindex
 from tinygrad_edu.losses import cross_entropy, mse_loss
 from tinygrad_edu.value import weighted_sum
-
-REFERENCE = Path(__file__).parent / "reference"
 
 FUNCTIONS = {
     "add": np.add,
@@ -234,56 +231,6 @@ ON_VALUES = {name: FUNCTIONS[name] for name in FUNCTIONS if name.startswith("pow
     "sigmoid": np.vectorize(Value.sigmoid, otypes=[object]),
     "weighted_sum": lambda w, x, b: weighted_sum(*w, *x, b.item()),
 }
-
-
-@cache
-def stored(name):
-    """What a file holds, by row: {"case/what": x, ...} becomes {case: {what: x, ...}, ...}."""
-    rows = {}
-    with np.load(REFERENCE / f"{name}.npz") as arrays:
-        for key, x in arrays.items():
-            case, _, what = key.rpartition("/")
-            rows.setdefault(case, {})[what] = x
-    return rows
-
-
-def group(row, what):
-    """The arrays of a row named what0, what1, ..."""
-    return [x for key, x in row.items() if key.startswith(what)]
-
-
-def weights(x, start=0):
-    """The weights of make_reference.py."""
-    return np.cos(np.arange(start, start + x.size, dtype=x.dtype)).reshape(x.shape)
-
-
-def gradients(out, inputs):
-    """d out / d input as nodes that can be differentiated again."""
-    for x in inputs:
-        x.grad = None
-    if out.requires_grad:
-        out.backward(create_graph=True)
-    return [type(x)(np.nan_to_num(x.data) * 0) if x.grad is None else x.grad for x in inputs]
-
-
-def check(row, f):
-    """f has the value and the derivatives of a row. Where PyTorch answers nan, any is right."""
-    arrays = group(row, "input")
-    inputs = [Tensor(x, requires_grad=True) if x.dtype.kind == "f" else x for x in arrays]
-    tracked = [x for x in inputs if isinstance(x, Tensor)]
-    out = f(*inputs)
-    first = gradients((weights(out) * out).sum(), tracked)
-    slope = sum((weights(g, start) * g).sum() for start, g in enumerate(first, start=1))
-    second = gradients(slope, tracked)
-    expected = [row["value"], *group(row, "first"), *group(row, "second")]
-    for ours, theirs in zip([out, *first, *second], expected, strict=True):
-        assert ours.dtype == theirs.dtype
-        assert_close(np.where(np.isnan(theirs), theirs, ours.data), theirs)
-
-
-def assert_close(ours, theirs):
-    rtol = 1e-10 if theirs.dtype == np.float64 else 1e-6
-    np.testing.assert_allclose(ours, theirs, rtol, atol=rtol)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_reference import REFERENCE, check, stored
+from references import REFERENCE, check, stored
 from test_rules import Row, at, float32_stays_float32, name
 
 from tinygrad_edu import Tensor, gradcheck, linalg_rules

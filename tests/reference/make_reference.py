@@ -59,6 +59,36 @@ def derivatives(f, *arrays):
     return numbers | {f"second{i}": g for i, g in enumerate(gradients(slope, tracked))}
 
 
+def module_numbers(module, *arrays, f=None, rename=None):
+    """What a module computes: its state before, output, gradients of sum(w output), buffers after.
+
+    f       `f(module, *inputs)` where the pass is not `module(*inputs)`
+    rename  PyTorch's name and array -> this package's (name, array); a Linear's weight is (in, out)
+    """
+    rename = rename or (lambda name, x: (name, x))
+
+    def named(start, pairs):
+        renamed = (rename(name, x.detach().clone()) for name, x in pairs)
+        return {f"{start} {name}": x for name, x in renamed}
+
+    module = module.double()
+    inputs = [torch.tensor(x, requires_grad=x.dtype.kind == "f") for x in map(np.asarray, arrays)]
+    tracked = [x for x in inputs if x.requires_grad]
+    numbers = named("state", module.state_dict().items())
+    out = module(*inputs) if f is None else f(module, *inputs)
+    parameters = dict(module.named_parameters())
+    partials = gradients((weights(out) * out).sum(), [*tracked, *parameters.values()])
+    numbers |= {f"input{i}": x for i, x in enumerate(inputs)} | {"value": out}
+    numbers |= {f"first{i}": x for i, x in enumerate(partials[: len(tracked)])}
+    numbers |= named("gradient", zip(parameters, partials[len(tracked) :], strict=True))
+    return numbers | named("buffer", module.named_buffers())
+
+
+def save_rows(name, rows):
+    """Rows of numbers under `case/what`; a number's name `what` has no slash."""
+    save(name, {f"{case}/{what}": x for case, row in rows.items() for what, x in row.items()})
+
+
 def save(name, arrays):
     arrays = {k: x.numpy(force=True) if torch.is_tensor(x) else x for k, x in arrays.items()}
     np.savez_compressed(HERE / f"{name}.npz", **arrays)
@@ -66,8 +96,7 @@ def save(name, arrays):
 
 def save_table(name, table):
     """For each row `case: (function, *inputs)` its derivatives, under `case/what`."""
-    rows = {case: derivatives(f, *inputs) for case, (f, *inputs) in table.items()}
-    save(name, {f"{case}/{what}": x for case, row in rows.items() for what, x in row.items()})
+    save_rows(name, {case: derivatives(f, *inputs) for case, (f, *inputs) in table.items()})
 
 
 FUNCTIONS = {

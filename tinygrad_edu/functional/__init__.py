@@ -1,0 +1,1 @@
+"""Functions of networks, each a composition of functions that have derivatives."""
