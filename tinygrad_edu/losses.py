@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import kernels
+from tinygrad_edu.functional import one_hot
 from tinygrad_edu.graph import plain
 
 
@@ -48,19 +49,4 @@ def cross_entropy(logits: Any, target: Any) -> Any:
             f"cross_entropy of logits {shape} takes class indices of shape {shape[:-1]} or "
             f"probabilities of shape {shape}; target has {target.shape}"
         )
-    return kernels.nll(log_p, one_hot(plain(target), shape[-1]))
-
-
-def one_hot(labels: Any, classes: int) -> Any:
-    """(..., classes) bools, true at the class of each label; labels that are none are refused."""
-    if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"class indices are integers, and target is {labels.dtype}; write target.astype(int)"
-        )
-    rows = np.equal(labels[..., None], np.arange(classes))
-    if np.count_nonzero(rows) != labels.size:  # a class out of range has no 1 in its row
-        raise IndexError(
-            f"class indices run from 0 to {classes - 1} here, and target has "
-            f"{labels.min()} to {labels.max()}"
-        )
-    return rows
+    return kernels.nll(log_p, one_hot(plain(target), shape[-1], "target"))
