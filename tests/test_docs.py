@@ -25,6 +25,16 @@ def blocks(text, language):
 QUOTE = r"<!-- source: (\S+): (.*?) -->\n+```python\n(.*?)^```$"
 
 
+@pytest.fixture
+def rules_of_before():
+    """The table is put back: what a page adds goes with it."""
+    before = RULES.copy()
+    yield
+    RULES.clear()
+    RULES.update(before)
+
+
+@pytest.mark.usefixtures("rules_of_before")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_in_the_docs_runs(page, tmp_path, monkeypatch):
     """The blocks of a page run in their order, as a reader would type them into one session."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinygrad_edu.graph import RULES, forward_of
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -83,3 +85,14 @@ def test_newton(tmp_path):
     assert losses["Newton"][-1] < 1e-20
     assert losses["gradient descent"][-1] > 1e-6
     assert pictures(tmp_path) == ["newton.png"]
+
+
+def test_add_an_op(tmp_path, capsys):
+    module = example("add_an_op")
+    lines = module.main(tmp_path)
+    del RULES[np.unwrap], RULES[forward_of(module.log_cosh)]
+    ours, composed = (lines[next(n for n in lines if word in n)] for word in ("our", "NumPy"))
+    assert np.allclose(ours, (2, 1), atol=0.2)
+    assert np.isnan(composed).all()
+    assert "right to second order" in capsys.readouterr().out
+    assert pictures(tmp_path) == ["add_an_op.png"]

@@ -156,6 +156,8 @@ def test_a_function_that_cannot_be_repeated_is_refused():
         (lambda: gradcheck(lambda x: None, X), TypeError, "returns Tensors, not None"),
         (lambda: gradcheck(lambda x: [], X), TypeError, "this returns none"),
         (lambda: gradcheck(lambda x: x + np.inf, X), ValueError, "not finite here"),
+        (lambda: gradcheck(np.sum, np.ones((0, 3))), ValueError, "got empty arrays only"),
+        (lambda: gradcheck(lambda x: x[:0], X), ValueError, "f gives empty arrays only"),
         (lambda: gradcheck(lambda x, y: x, Value(1.0), X), TypeError, "input 1 .* is an array"),
     ],
 )

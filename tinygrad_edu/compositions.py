@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import kernels, linalg_rules
-from tinygrad_edu.graph import Node, apply, plain
+from tinygrad_edu.graph import Node, apply, described, plain
 
 Function = Callable[..., Any]
 
@@ -426,6 +426,8 @@ def average(
         if np.shape(weights) != np.shape(a):
             weights = spread(weights, np.ndim(a), axis)
         total = np.sum(weights, axis=axis, keepdims=keepdims)
+        if np.any(total == 0):
+            raise ZeroDivisionError("np.average: the weights sum to 0, so there is no mean")
         out = np.sum(np.multiply(a, weights), axis=axis, keepdims=keepdims) / total
     return (out, np.broadcast_to(total, out.shape)) if returned else out
 
@@ -561,9 +563,19 @@ def inner(a, b, /):
     return np.tensordot(a, b, (-1, -1))
 
 
-@composes(np.outer, np.linalg.outer)
+@composes(np.outer)
 def outer(a, b):
     return np.reshape(a, (-1, 1)) * np.reshape(b, -1)
+
+
+@composes(np.linalg.outer)
+def linalg_outer(x1, x2, /):
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(
+            f"np.linalg.outer takes two vectors, and got {described(x1)} and {described(x2)}; "
+            "np.outer makes vectors of arrays"
+        )
+    return outer(x1, x2)
 
 
 @composes(np.tensordot, np.linalg.tensordot)

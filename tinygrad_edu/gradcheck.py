@@ -107,6 +107,8 @@ def gradcheck(
         parameters = f
     held = [g for x in (f, parameters) if isinstance(x, Module) for g in generators_of(x)]
     leaves = as_leaves(inputs, parameters)
+    if not any(np.size(x.data) for x in leaves.values()):
+        raise ValueError("gradcheck got empty arrays only, so there is nothing to compare")
     xs = list(leaves.values())[: len(inputs)]
     with borrowed(leaves.values(), [Package.rng, *generators, *held]) as rewind:
 
@@ -467,8 +469,10 @@ def outputs(result: Any) -> list[Any]:
 
 
 def expect_slope(f: Callable[[], list[Any]]) -> None:
-    """Raises ValueError if f is not finite, or another one each time that it is run."""
+    """Raises ValueError if f is empty or not finite, or another one each time that it is run."""
     first, second = ([np.asarray(x.data) for x in f()] for _ in range(2))
+    if not any(x.size for x in first):
+        raise ValueError("f gives empty arrays only, so there is nothing to compare")
     if not all(np.all(np.isfinite(x)) for x in first):
         raise ValueError("f is not finite here, so it has no slope: look with detect_anomaly()")
     if len(first) != len(second) or not all(map(np.array_equal, first, second)):

@@ -439,8 +439,8 @@ def no_rule(function: Function) -> Function:
     module = (getattr(function, "__module__", "") or "").replace("numpy", "np")
     name = f"{module}.{name}" if module else f"np.{name}"
     raise NotImplementedError(
-        f"{name} has no backward rule; add one to rules.py: a function under "
-        f"@backward_of({name}), and a row in tests/test_rules.py. "
+        f"{name} has no backward rule; add one, here or in rules.py: a function "
+        f"(g, out, *inputs) under @backward_of({name}), as in docs/operations.md. "
         "To leave the graph on purpose, call it with t.data"
     )
 

@@ -4,9 +4,11 @@ They compute on arrays with NumPy's own functions and, like those, take Tensors 
 are those of rules.py.
 """
 
+import math
 from types import EllipsisType
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_edu.graph import backward_of, primitive
 
@@ -63,6 +65,27 @@ def softplus(x):
 @backward_of(softplus)
 def softplus_backward(g, out, x):
     return g * sigmoid(x)
+
+
+@primitive
+def erf(x):
+    """2/sqrt(pi) times the integral of exp(-t²) from 0 to x.
+
+    It is also 2/pi times the integral of exp(-t²) sin(2xt)/t over t > 0. Here that is a sum at the
+    points t = n/4, right to rounding while |x| < 6 (Trefethen and Weideman 2014, "The exponentially
+    convergent trapezoidal rule"); from there on erf is ±1.
+    """
+    near = np.clip(x, -6, 6)
+    # The sum of exp(-t²)/n sin(n near/2) over n is sin(near/2) times b1, by Clenshaw's recurrence.
+    twice_cos, b1, b2 = 2 * np.cos(near / 2), 0, 0
+    for n in range(24, 0, -1):
+        b1, b2 = math.exp(-((n / 4) ** 2)) / n + twice_cos * b1 - b2, b1
+    return np.where(near == x, 2 / math.pi * (near / 4 + np.sin(near / 2) * b1), np.sign(x))
+
+
+@backward_of(erf)
+def erf_backward(g, out, x):
+    return g * (2 / math.sqrt(math.pi)) * np.exp(-x * x)
 
 
 @primitive
@@ -207,3 +230,44 @@ def astype(x, dtype):
 @backward_of(astype)
 def astype_backward(g, out, x, dtype):
     return g, None
+
+
+@primitive
+def unfold(x, kernel_size, stride, dilation):
+    """All windows of x, as a view: out[c, *k, *o] = x[c, *(o stride + k dilation)].
+
+    x: (C, *size, ...), out: (C, *kernel_size, *output, ...), with one entry of kernel_size, stride
+    and dilation for each axis of size; further axes stay as they are.
+    """
+    n = len(kernel_size)
+    axes = tuple(range(1, 1 + n))
+    spans = tuple(d * (k - 1) + 1 for k, d in zip(kernel_size, dilation))
+    windows = sliding_window_view(x, spans, axes)
+    strided, dilated = (tuple(slice(None, None, step) for step in s) for s in (stride, dilation))
+    return np.moveaxis(windows[(slice(None), *strided, ..., *dilated)], range(-n, 0), axes)
+
+
+@backward_of(unfold)
+def unfold_backward(g, out, x, kernel_size, stride, dilation):
+    size = x.shape[1 : 1 + len(kernel_size)]
+    return lambda: fold(g, size=size, stride=stride, dilation=dilation)
+
+
+@primitive
+def fold(windows, size, stride, dilation):
+    """Each window added where `unfold` took it, in an x of this size: the adjoint of `unfold`."""
+    n = len(size)
+    kernel_size, output = windows.shape[1 : 1 + n], windows.shape[1 + n : 1 + 2 * n]
+    every = slice(None)
+    first = windows[(every, *(0,) * n)]  # the layout of whose memory out gets
+    out = np.zeros_like(first, shape=(first.shape[0], *size, *first.shape[1 + n :]))
+    for k in np.ndindex(kernel_size):
+        places = (slice(i * d, i * d + m * s, s) for i, m, s, d in zip(k, output, stride, dilation))
+        out[(every, *places)] += windows[(every, *k)]
+    return out
+
+
+@backward_of(fold)
+def fold_backward(g, out, windows, size, stride, dilation):
+    kernel_size = windows.shape[1 : 1 + len(size)]
+    return unfold(g, kernel_size=kernel_size, stride=stride, dilation=dilation)
