@@ -234,7 +234,7 @@ def astype_backward(g, out, x, dtype):
 
 @primitive
 def unfold(x, kernel_size, stride, dilation):
-    """All windows of x, as a view: out[c, *k, *o] = x[c, *(o stride + k dilation)].
+    """All windows of x, as a view: out[c, *k, *o] = x[c, *(o stride + k dilation)]; im2col.
 
     x: (C, *size, ...), out: (C, *kernel_size, *output, ...), with one entry of kernel_size, stride
     and dilation for each axis of size; further axes stay as they are.
@@ -262,8 +262,9 @@ def fold(windows, size, stride, dilation):
     first = windows[(every, *(0,) * n)]  # the layout of whose memory out gets
     out = np.zeros_like(first, shape=(first.shape[0], *size, *first.shape[1 + n :]))
     for k in np.ndindex(kernel_size):
-        places = (slice(i * d, i * d + m * s, s) for i, m, s, d in zip(k, output, stride, dilation))
-        out[(every, *places)] += windows[(every, *k)]
+        slices = (slice(i * d, i * d + m * s, s) for i, m, s, d in zip(k, output, stride, dilation))
+        place = (every, *slices)
+        out[place] = out[place] + windows[(every, *k)]
     return out
 
 

@@ -5,20 +5,59 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.graph import plain
 
-def one_hot(labels: Any, num_classes: int, name: str = "labels") -> npt.NDArray[np.bool_]:
+
+def one_hot(labels: Any, num_classes: int = -1, name: str = "labels") -> npt.NDArray[np.bool_]:
     """(..., num_classes) bools, true at the class of each label; `name` is for errors.
 
-    Raises TypeError for labels that are no integers, IndexError for a class that does not exist.
+    num_classes  -1 for the largest label and 1
+    Raises TypeError for labels that are no integers, IndexError for a class that does not exist,
+    ValueError for a number of classes that cannot be found out.
     """
-    if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"class indices are integers, and {name} is {labels.dtype}; write {name}.astype(int)"
-        )
-    rows = np.equal(labels[..., None], np.arange(num_classes))
-    if np.count_nonzero(rows) != labels.size:  # a class out of range has no 1 in its row
+    labels = integers(labels, name)
+    if num_classes == -1:
+        if labels.size == 0:
+            raise ValueError(f"{name} is empty, so one_hot needs to be told num_classes")
+        num_classes = int(labels.max()) + 1
+    check_range(labels, num_classes, name)
+    return np.equal(labels[..., None], np.arange(num_classes))
+
+
+def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    """weight[input], with input: (...) integers, weight: (num, dim), out: (..., dim).
+
+    padding_idx  the row that gets no gradient; negative counts from the end
+    Raises TypeError for an input that is no integers, IndexError for a row that does not exist,
+    and ValueError for such a padding_idx.
+    """
+    size = weight.shape[0]
+    index = integers(input, "input")
+    check_range(index, size, "input")
+    out = weight[index]
+    if padding_idx is None:
+        return out
+    padded = index == padding_row(padding_idx, size)
+    return np.where(padded[..., None], plain(out), out)
+
+
+def padding_row(padding_idx: int, size: int) -> int:
+    """The row that padding_idx names, which may count from the end."""
+    if not -size <= padding_idx < size:
+        raise ValueError(f"padding_idx is {padding_idx}, and the table has {size} rows")
+    return padding_idx % size
+
+
+def integers(x: Any, name: str) -> Any:
+    """x as a plain array of integers."""
+    x = plain(x) if hasattr(x, "dtype") else np.asarray(x)
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"indices are integers, and {name} is {x.dtype}; write {name}.astype(int)")
+    return x
+
+
+def check_range(index: Any, size: int, name: str) -> None:
+    if index.size and not 0 <= index.min() <= index.max() < size:
         raise IndexError(
-            f"class indices run from 0 to {num_classes - 1} here, and {name} has "
-            f"{labels.min()} to {labels.max()}"
+            f"indices run from 0 to {size - 1} here, and {name} has {index.min()} to {index.max()}"
         )
-    return rows

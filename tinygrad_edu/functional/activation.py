@@ -1,0 +1,203 @@
+"""Activations: functions of x, element by element or along one axis.
+
+Each is a formula in NumPy's functions, on Tensors and on plain arrays. At a kink the slope is
+PyTorch's. Where a formula has two branches, both are computed, and one is taken: the other must not
+overflow, because its gradient is then 0 times infinity. So the exponentials see `below`, which is 0
+where they are not wanted (np.minimum(x, 0) would halve the slope at 0).
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import kernels
+from tinygrad_edu.kernels import erf, relu, sigmoid
+from tinygrad_edu.rng import default_rng
+
+__all__ = [
+    "celu",
+    "dropout",
+    "elu",
+    "gelu",
+    "glu",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "log_softmax",
+    "logsigmoid",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softsign",
+    "tanh",
+]
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """x where x > 0, else negative_slope x."""
+    return np.where(x > 0, x, negative_slope * x)
+
+
+def prelu(x: Any, weight: Any) -> Any:
+    """x where x > 0, else weight x: a leaky_relu with slopes that are learned.
+
+    weight  one slope for all, of shape (1,), or (channels,) for x: (batch, channels, ...)
+    Raises ValueError for another number of slopes.
+    """
+    channels = x.shape[1] if x.ndim > 1 else 1
+    if weight.size not in (1, channels):
+        raise ValueError(
+            f"prelu of x of shape {x.shape} takes 1 slope or one for each of {channels} channels, "
+            f"and weight has shape {weight.shape}"
+        )
+    weight = weight.reshape((-1,) + (1,) * (x.ndim - 2) if weight.size > 1 else ())
+    return np.where(x > 0, x, weight * x)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where x > 0, else alpha (exp(x) - 1)."""
+    below = np.where(x > 0, 0, x)
+    return np.where(x > 0, x, alpha * np.expm1(below))
+
+
+def selu(x: Any) -> Any:
+    """scale elu(x, alpha), with which mean 0 and variance 1 persist from layer to layer.
+
+    Klambauer et al. 2017, "Self-normalizing neural networks", section 2, gives the two constants.
+    """
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return scale * elu(x, alpha)
+
+
+def celu(x: Any, alpha: float = 1.0) -> Any:
+    """x where x > 0, else alpha (exp(x / alpha) - 1): slope 1 on both sides of 0."""
+    if alpha == 0:
+        raise ValueError("celu divides by alpha, and it is 0")
+    below = np.where(x > 0, 0, x)
+    return np.where(x > 0, x, alpha * np.expm1(below / alpha))
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """x P(X < x) for a standard normal X: x (1 + erf(x / sqrt(2))) / 2.
+
+    approximate  "none", or "tanh" for x (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))) / 2
+
+    Hendrycks and Gimpel 2016, "Gaussian error linear units (GELUs)", section 2.
+    """
+    if approximate == "none":
+        return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    raise ValueError(f'gelu is approximate="none" or "tanh", not {approximate!r}')
+
+
+def silu(x: Any) -> Any:
+    """x sigmoid(x), also called swish."""
+    return x * sigmoid(x)
+
+
+def mish(x: Any) -> Any:
+    """x tanh(softplus(x))."""
+    return x * np.tanh(kernels.softplus(x))
+
+
+def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    """log(1 + exp(beta x)) / beta; just x where beta x > threshold."""
+    if beta == 0:
+        raise ValueError("softplus divides by beta, and it is 0")
+    return np.where(beta * x > threshold, x, kernels.softplus(beta * x) / beta)
+
+
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|)."""
+    return x / (1 + np.abs(x))
+
+
+def logsigmoid(x: Any) -> Any:
+    """log(sigmoid(x)) = -softplus(-x)."""
+    return -kernels.softplus(-x)
+
+
+def tanh(x: Any) -> Any:
+    """tanh(x)."""
+    return np.tanh(x)
+
+
+def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """x between min_val and max_val, else the nearer of the two; flat at both."""
+    if not min_val < max_val:
+        raise ValueError(f"hardtanh needs min_val < max_val, not {min_val} and {max_val}")
+    # np.clip has slope 1 at its bounds.
+    return np.where(x <= min_val, min_val, np.where(x >= max_val, max_val, x))
+
+
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6)."""
+    return hardtanh(x, 0.0, 6.0)
+
+
+def hardsigmoid(x: Any) -> Any:
+    """relu6(x + 3) / 6: straight lines close to sigmoid(x)."""
+    return relu6(x + 3) / 6
+
+
+def hardswish(x: Any) -> Any:
+    """x hardsigmoid(x)."""
+    return x * hardsigmoid(x)
+
+
+def softmax(x: Any, dim: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along dim."""
+    return np.exp(log_softmax(x, dim))
+
+
+def log_softmax(x: Any, dim: int = -1) -> Any:
+    """log(softmax(x)) along dim, without overflow."""
+    return kernels.log_softmax(x, axis=dim)
+
+
+def softmin(x: Any, dim: int = -1) -> Any:
+    """softmax(-x): the smallest gets the most."""
+    return softmax(-x, dim)
+
+
+def glu(x: Any, dim: int = -1) -> Any:
+    """a sigmoid(b), with a and b the two halves of x along dim.
+
+    Raises ValueError if that axis of x has an odd length.
+    """
+    if x.shape[dim] % 2:
+        raise ValueError(f"glu halves axis {dim} of x, and x of shape {x.shape} is odd there")
+    a, b = np.split(x, 2, axis=dim)
+    return a * sigmoid(b)
+
+
+def dropout(
+    x: Any, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None
+) -> Any:
+    """x / (1 - p) with probability 1 - p, else 0: x in the mean. Just x if not training.
+
+    Raises ValueError for a p outside of [0, 1].
+
+    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
+    scaled in training, so that nothing needs scaling afterwards (section 10).
+    """
+    check_probability(p)
+    if not training or p == 0:
+        return x
+    kept = default_rng(rng).random(x.shape) >= p
+    return np.where(kept, x, 0) / (1 - p or 1)  # p = 1 keeps nothing
+
+
+def check_probability(p: float) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is the probability of a zero, from 0 to 1, and it is {p}")

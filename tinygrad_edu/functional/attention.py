@@ -1,0 +1,89 @@
+"""Attention: each query compares itself with all keys, and gets a mean of their values."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import kernels
+from tinygrad_edu.functional.activation import dropout
+from tinygrad_edu.graph import as_array, plain
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    rng: np.random.Generator | None = None,
+) -> Any:
+    """softmax(Q K^T / sqrt(d) + mask) V, with Q: (..., L, d), K: (..., S, d), V: (..., S, d_v).
+
+    attn_mask  broadcasts to (..., L, S): bools, true where a query may look at a key, or floats,
+               which are added; a query that may look at nothing gets 0
+    dropout_p  chance of a weight to be dropped, in every call: pass 0 outside of training
+    is_causal  query i may look at no key after the i-th
+    scale      1 / sqrt(d) by default
+    Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1.
+    Raises ValueError for shapes that do not fit, TypeError for a mask of integers.
+    """
+    query, key, value = as_array(query), as_array(key), as_array(value)
+    expect_rows_that_fit(query.shape, key.shape, value.shape)
+    masks = [] if attn_mask is None else [as_array(attn_mask)]
+    if is_causal:
+        masks.append(causal_mask(query, key))
+    weights = attention_weights(query, key, *masks, scale=scale)
+    return dropout(weights, dropout_p, dropout_p > 0, rng) @ value
+
+
+def attention_weights(query: Any, key: Any, *masks: Any, scale: float | None = None) -> Any:
+    """softmax(Q K^T / sqrt(d) + masks): how much of each value a query takes, (..., L, S)."""
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query * scale) @ key.mT
+    for mask in masks:
+        scores = masked(scores, mask)
+    # The same number off all scores of a row changes nothing, and exp does not overflow. A row that
+    # is all -inf has a sum of 0, and weights of 0.
+    peak = kernels.finite(plain(scores).max(axis=-1, keepdims=True))
+    weights = np.exp(scores - peak)
+    total = weights.sum(axis=-1, keepdims=True)
+    return weights / (total + (total == 0))
+
+
+def causal_mask(query: Any, key: Any) -> Any:
+    """(L, S) bools, true where the key does not come after the query: j <= i."""
+    return np.tri(query.shape[-2], key.shape[-2], dtype=bool)
+
+
+def masked(scores: Any, mask: Any) -> Any:
+    """Scores that are -inf where a mask of bools is false, or scores + a mask of floats."""
+    if mask.dtype.kind not in "bf":
+        raise TypeError(
+            f"attn_mask is made of bools (who takes part) or floats (added to the scores), not of "
+            f"{mask.dtype}; write attn_mask.astype(bool)"
+        )
+    lengths = zip(mask.shape[::-1], scores.shape[::-1], strict=False)
+    if mask.ndim > scores.ndim or any(n not in (1, m) for n, m in lengths):
+        raise ValueError(
+            f"attn_mask of shape {mask.shape} does not broadcast to the scores, (..., L, S) = "
+            f"{scores.shape}"
+        )
+    return scores + mask if mask.dtype.kind == "f" else np.where(mask, scores, -math.inf)
+
+
+def expect_rows_that_fit(query: Any, key: Any, value: Any) -> None:
+    """The shapes of query, key and value are (..., L, d), (..., S, d) and (..., S, d_v)."""
+    if (
+        min(map(len, (query, key, value))) < 2
+        or query[-1] != key[-1]
+        or key[-2] != value[-2]
+        or 0 in (*query[-2:], *key[-2:])
+    ):
+        raise ValueError(
+            "attention takes query (..., L, d), key (..., S, d) and value (..., S, d_v), none of "
+            f"them empty; query has shape {query}, key {key}, value {value}"
+        )

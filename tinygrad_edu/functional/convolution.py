@@ -1,0 +1,471 @@
+"""Convolution and pooling: what a network computes in every window of its input.
+
+`unfold` lays the windows out. The products of each with a kernel, summed, are a convolution; its
+mean or its maximum is pooling; and `fold`, which adds windows back, is the transpose. The batch
+comes last meanwhile, (C, *size, N): all windows are then the columns of one matrix, and NumPy
+copies whole runs of the batch.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import kernels
+
+Size = int | tuple[int, ...]
+Sides = list[tuple[int, int]]  # for each axis, how much before it and how much after
+MODES: dict[str, Any] = {  # PyTorch's names for NumPy's
+    "constant": "constant",
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+}
+
+
+def conv1d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Any:
+    """y[o, t] = b[o] + Σ_c,k W[o, c, k] x[c, t stride + k dilation]: `conv2d` along one axis.
+
+    x: (N, C, L) or (C, L), weight: (O, C / groups, K), bias: (O,), y: (N, O, L') or (O, L').
+    """
+    return convolution(1, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Any:
+    """y[o, s, t] = b[o] + Σ_c,i,j W[o, c, i, j] x[c, s stride + i dilation, t stride + j dilation].
+
+    x: (N, C, H, W) or (C, H, W), weight: (O, C / groups, I, J), bias: (O,), y: (N, O, H', W') or
+    (O, H', W') with H' = (H + 2 padding - dilation (I - 1) - 1) // stride + 1.
+
+    stride, padding, dilation  one number for both axes, or a pair
+    padding  zeros on each side; "valid" for none, "same" for as many as keep H and W
+    groups   the channels in so many parts, each with output channels of its own
+    Raises ValueError for shapes and settings that do not fit each other.
+
+    Dumoulin and Visin 2016, A guide to convolution arithmetic for deep learning, sections 2.4 and
+    5.1. The kernel is not flipped: in signal processing this is called a cross-correlation.
+    """
+    return convolution(2, x, weight, bias, stride, padding, dilation, groups)
+
+
+def convolution(
+    n: int,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Size,
+    padding: Size | str,
+    dilation: Size,
+    groups: int,
+) -> Any:
+    """Each kernel, a row of a matrix, times each window of x, a column; along n axes."""
+    name = f"conv{n}d"
+    steps = per_axis(name, "stride", stride, n, least=1)
+    gaps = per_axis(name, "dilation", dilation, n, least=1)
+    check_weight(name, weight, n)
+    out_channels, kernel = weight.shape[0], weight.shape[2:]
+    check_groups(name, groups, weight.shape[1] * groups, out_channels)
+    sides = margins(name, padding, kernel, steps, gaps)
+
+    check_axes(name, x, n)
+    check_channels(name, x, weight, weight.shape[1] * groups, groups)
+    x = batch_last(x, n)
+    windows = unfolded(name, x, kernel, steps, gaps, sides)
+    columns = windows.reshape(groups, weight.size // out_channels, -1)
+    y = weight.reshape(groups, out_channels // groups, -1) @ columns
+    y = y.reshape(out_channels, *windows.shape[1 + n :])
+    return batch_first(plus(name, y, bias), n)
+
+
+def conv_transpose2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Any:
+    """y[o, s stride + i dilation, t stride + j dilation] += x[c, s, t] W[c, o, i, j], from y = b.
+
+    The transpose of `conv2d` as a linear map, and so what its gradient does. What that would pad
+    is cut off here.
+
+    x: (N, C, H, W) or (C, H, W), weight: (C, O / groups, I, J), bias: (O,), y: (N, O, H', W') or
+    (O, H', W') with H' = (H - 1) stride - 2 padding + dilation (I - 1) + output_padding + 1.
+
+    output_padding  rows and columns more at the end, since several H' have one H in conv2d
+    Raises ValueError for shapes and settings that do not fit each other.
+
+    Dumoulin and Visin 2016, A guide to convolution arithmetic for deep learning, chapter 4.
+    """
+    name = "conv_transpose2d"
+    steps = per_axis(name, "stride", stride, 2, least=1)
+    gaps = per_axis(name, "dilation", dilation, 2, least=1)
+    cuts = per_axis(name, "padding", padding, 2, least=0)
+    more = output_margins(name, output_padding, steps, gaps)
+    check_weight(name, weight, 2)
+    in_channels, kernel = weight.shape[0], weight.shape[2:]
+    out_channels = weight.shape[1] * groups
+    check_groups(name, groups, in_channels, out_channels)
+
+    check_axes(name, x, 2)
+    check_channels(name, x, weight, in_channels, groups)
+    x = batch_last(x, 2)
+    columns = weight.reshape(groups, in_channels // groups, -1).mT @ x.reshape(
+        groups, in_channels // groups, -1
+    )
+    windows = columns.reshape(out_channels, *kernel, *x.shape[1:])
+    size = tuple(
+        (length - 1) * step + span + end
+        for length, step, span, end in zip(
+            x.shape[1:3], steps, spans(kernel, gaps), more, strict=True
+        )
+    )
+    if any(length <= 2 * cut for length, cut in zip(size, cuts, strict=True)):
+        raise ValueError(f"{name}: padding={padding} cuts off the whole output, {size}")
+    y = kernels.fold(windows, size=size, stride=steps, dilation=gaps)
+    inner = (slice(cut, length - cut) for length, cut in zip(size, cuts, strict=True))
+    return batch_first(plus(name, y[(slice(None), *inner)], bias), 2)
+
+
+def max_pool1d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+) -> Any:
+    """y[c, t] = max_k x[c, t stride + k dilation]: `max_pool2d` along one axis."""
+    return max_pooling(1, x, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool2d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+) -> Any:
+    """y[c, s, t] = max_i,j x[c, s stride + i dilation, t stride + j dilation].
+
+    x: (N, C, H, W) or (C, H, W). What is padded is -inf. Where several are the maximum they share
+    the gradient equally, as those of np.max do; in PyTorch the first gets it.
+
+    stride     kernel_size if None
+    padding    on each side, at most half of what a window spans
+    ceil_mode  one window more where the last rows or columns would be in none
+    Raises ValueError for shapes and settings that do not fit each other.
+    """
+    return max_pooling(2, x, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pooling(
+    n: int,
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    dilation: Size,
+    ceil_mode: bool,
+) -> Any:
+    """The maximum of each window, along n axes."""
+    name = f"max_pool{n}d"
+    check_axes(name, x, n)
+    x = batch_last(x, n)
+    kernel = per_axis(name, "kernel_size", kernel_size, n, least=1)
+    steps = kernel if stride is None else per_axis(name, "stride", stride, n, least=1)
+    gaps = per_axis(name, "dilation", dilation, n, least=1)
+    sides = pool_margins(name, padding, spans(kernel, gaps))
+    if ceil_mode:
+        sides = completed(sides, x.shape[1 : 1 + n], spans(kernel, gaps), steps)
+    windows = unfolded(name, x, kernel, steps, gaps, sides, -math.inf)
+    return batch_first(flattened(windows, n).max(axis=1), n)
+
+
+def avg_pool1d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """y[c, t] = mean_k x[c, t stride + k]: `avg_pool2d` along one axis."""
+    return average_pooling(1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def avg_pool2d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """y[c, s, t] = mean_i,j x[c, s stride + i, t stride + j].
+
+    x: (N, C, H, W) or (C, H, W). The zeros of `padding` count in the mean unless
+    `count_include_pad` is False; what `ceil_mode` goes beyond them never does. Settings and errors
+    are those of `max_pool2d`.
+    """
+    return average_pooling(2, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def average_pooling(
+    n: int,
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    ceil_mode: bool,
+    count_include_pad: bool,
+) -> Any:
+    """The mean of each window, along n axes."""
+    name = f"avg_pool{n}d"
+    check_axes(name, x, n)
+    x = batch_last(x, n)
+    kernel = per_axis(name, "kernel_size", kernel_size, n, least=1)
+    steps = kernel if stride is None else per_axis(name, "stride", stride, n, least=1)
+    gaps = (1,) * n
+    inner = sides = pool_margins(name, padding, kernel)
+    if ceil_mode:
+        sides = completed(sides, x.shape[1 : 1 + n], kernel, steps)
+    windows = flattened(unfolded(name, x, kernel, steps, gaps, sides), n)
+    if count_include_pad and sides == inner:
+        return batch_first(windows.mean(axis=1), n)
+
+    # Of each element 1 if it counts and 0 if not: what is padded may, what is beyond it does not.
+    counts = np.ones((1, *x.shape[1 : 1 + n], *(1,) * (x.ndim - 1 - n)), x.dtype)
+    counts = padded(counts, inner, float(count_include_pad))
+    beyond = [(0, after - p) for (_, after), (p, _) in zip(sides, inner, strict=True)]
+    counted = flattened(unfolded(name, counts, kernel, steps, gaps, beyond), n)
+    return batch_first(windows.sum(axis=1) / counted.sum(axis=1), n)
+
+
+def adaptive_avg_pool2d(x: Any, output_size: int | tuple[int | None, ...] | None) -> Any:
+    """y = A x Bᵀ, where row i of A averages the rows ⌊i H / H'⌋ to ⌈(i + 1) H / H'⌉ of x.
+
+    x: (N, C, H, W) or (C, H, W), y: (N, C, H', W') or (C, H', W'), output_size: (H', W'), or one
+    number for both, None for the size that x has. B averages columns in the same way.
+    Raises ValueError for an output_size below 1 and for an x of other than 3 or 4 axes.
+    """
+    name = "adaptive_avg_pool2d"
+    check_axes(name, x, 2)
+    size = x.shape[-2:]
+    wanted: Any = output_size if isinstance(output_size, tuple) else (output_size, output_size)
+    if len(wanted) == 2:
+        wanted = tuple(m if k is None else k for m, k in zip(size, wanted, strict=True))
+    rows, columns = per_axis(name, "output_size", wanted, 2, least=1)
+    dtype = np.result_type(x.dtype, 1.0)
+    return averages(size[0], rows, dtype) @ x @ averages(size[1], columns, dtype).mT
+
+
+def averages(length: int, parts: int, dtype: Any) -> Any:
+    """(parts, length): each row averages one of the parts, which overlap where they must."""
+    i, at = np.arange(parts)[:, None], np.arange(length)
+    inside = (at >= i * length // parts) & (at < -(-(i + 1) * length // parts))
+    return (inside / inside.sum(axis=1, keepdims=True)).astype(dtype)
+
+
+def pad(x: Any, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> Any:
+    """x with more elements around it: (before, after) in `pad` for each axis, the last axis first.
+
+    mode  "constant" for `value`, "reflect" for what lies inside the edge, "replicate" for the edge
+          itself, "circular" for the other end
+    Raises ValueError for another mode, and for sides that are negative, no pairs, or too many.
+    """
+    if mode not in MODES:
+        raise ValueError(f"pad: mode is one of {', '.join(MODES)}, not {mode!r}")
+    if len(pad) % 2 or len(pad) > 2 * x.ndim or any(side < 0 for side in pad):
+        raise ValueError(
+            f"pad takes (before, after), 0 or more, of the last axis, then of the one before it; "
+            f"pad={pad} for an x of shape {x.shape}"
+        )
+    sides = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[-2::-2], pad[::-2], strict=True))
+    if mode == "constant":
+        return np.pad(x, tuple(sides), constant_values=value)
+    return np.pad(x, tuple(sides), MODES[mode])
+
+
+# What all of them share. x: (C, *size, N) or (C, *size), with n axes of size
+
+
+def batch_last(x: Any, n: int) -> Any:
+    """(N, C, *size) as (C, *size, N), a view; an x without batch as it is."""
+    return np.moveaxis(x, 0, -1) if x.ndim == n + 2 else x
+
+
+def batch_first(y: Any, n: int) -> Any:
+    """What `batch_last` did, undone."""
+    return np.moveaxis(y, -1, 0) if y.ndim == n + 2 else y
+
+
+def unfolded(
+    name: str,
+    x: Any,
+    kernel: tuple[int, ...],
+    steps: tuple[int, ...],
+    gaps: tuple[int, ...],
+    sides: Sides,
+    value: float = 0.0,
+) -> Any:
+    """The windows (C, *kernel, *output, N) of x with `value` on all sides."""
+    size = [m + before + after for m, (before, after) in zip(x.shape[1:], sides, strict=False)]
+    if any(m < span for m, span in zip(size, spans(kernel, gaps), strict=True)):
+        raise ValueError(
+            f"{name}: a kernel of {kernel} with dilation {gaps} spans {spans(kernel, gaps)}, more "
+            f"than the {tuple(size)} that x has with its padding"
+        )
+    x = padded(x, sides, value)
+    return kernels.unfold(x, kernel_size=kernel, stride=steps, dilation=gaps)
+
+
+def flattened(windows: Any, n: int) -> Any:
+    """(C, *kernel, *output, N) as (C, the product of kernel, *output, N)."""
+    # NumPy reduces one axis of such a copy many times faster than several axes of the view.
+    kernel = windows.shape[1 : 1 + n]
+    return windows.reshape(windows.shape[0], math.prod(kernel), *windows.shape[1 + n :])
+
+
+def padded(x: Any, sides: Sides, value: float) -> Any:
+    """x with `value` on the sides of its axes of size."""
+    if not any(map(any, sides)):
+        return x
+    rest = [(0, 0)] * (x.ndim - 1 - len(sides))
+    return np.pad(x, ((0, 0), *sides, *rest), constant_values=value)
+
+
+def plus(name: str, y: Any, bias: Any) -> Any:
+    """y + b, one number for each channel of y."""
+    if bias is None:
+        return y
+    if bias.shape != y.shape[:1]:
+        raise ValueError(
+            f"{name}: bias has shape {bias.shape}, and there are {y.shape[0]} output channels"
+        )
+    return y + bias.reshape(-1, *(1,) * (y.ndim - 1))
+
+
+def spans(kernel: tuple[int, ...], gaps: tuple[int, ...]) -> tuple[int, ...]:
+    """From the first to the last element that a window takes of each axis."""
+    return tuple(gap * (k - 1) + 1 for k, gap in zip(kernel, gaps, strict=True))
+
+
+def margins(
+    name: str,
+    padding: Size | str,
+    kernel: tuple[int, ...],
+    steps: tuple[int, ...],
+    gaps: tuple[int, ...],
+) -> Sides:
+    """How much `padding` puts before and after each axis; where "same" is odd, more after."""
+    if not isinstance(padding, str):
+        return [(p, p) for p in per_axis(name, "padding", padding, len(kernel), least=0)]
+    if padding == "valid":
+        return [(0, 0)] * len(kernel)
+    if padding != "same":
+        raise ValueError(f'{name}: padding is a number, "same" or "valid", not {padding!r}')
+    if any(step != 1 for step in steps):
+        raise ValueError(f'{name}: padding="same" is for stride 1, and stride is {steps}')
+    return [((span - 1) // 2, span // 2) for span in spans(kernel, gaps)]
+
+
+def output_margins(
+    name: str, output_padding: Size, steps: tuple[int, ...], gaps: tuple[int, ...]
+) -> tuple[int, ...]:
+    more = per_axis(name, "output_padding", output_padding, len(steps), least=0)
+    if any(end >= max(step, gap) for end, step, gap in zip(more, steps, gaps, strict=True)):
+        raise ValueError(
+            f"{name}: output_padding={output_padding} must be less than stride {steps} or "
+            f"dilation {gaps}"
+        )
+    return more
+
+
+def pool_margins(name: str, padding: Size, span: tuple[int, ...]) -> Sides:
+    """Padding on both sides; more than half a window would give windows of nothing else."""
+    sides = per_axis(name, "padding", padding, len(span), least=0)
+    if any(2 * p > m for p, m in zip(sides, span, strict=True)):
+        raise ValueError(
+            f"{name}: padding={padding} is more than half of a window, which spans {span}"
+        )
+    return [(p, p) for p in sides]
+
+
+def completed(
+    sides: Sides, size: tuple[int, ...], span: tuple[int, ...], steps: tuple[int, ...]
+) -> Sides:
+    """`sides` with as much more after each axis as the last window of ceil_mode needs.
+
+    That window starts in x or in the padding before it.
+    """
+    out = []
+    for (p, _), m, reach, step in zip(sides, size, span, steps, strict=True):
+        last = min(-(-(m + 2 * p - reach) // step), (m + p - 1) // step) * step
+        out.append((p, max(p, last + reach - m - p)))
+    return out
+
+
+def per_axis(name: str, argument: str, value: Size, n: int, least: int) -> tuple[int, ...]:
+    """One whole number for each of n axes, from one for all of them or from n."""
+    numbers = tuple(value) if isinstance(value, tuple | list) else (value,) * n
+    if len(numbers) != n or not all(isinstance(k, int | np.integer) for k in numbers):
+        wanted = "a whole number" + (f" or a tuple of {n}" if n > 1 else "")
+        raise ValueError(f"{name}: {argument} is {wanted}, not {value!r}")
+    if any(k < least for k in numbers):
+        raise ValueError(f"{name}: {argument} is {least} or more, not {value!r}")
+    return numbers
+
+
+def check_axes(name: str, x: Any, n: int) -> None:
+    size = ("L",) if n == 1 else ("H", "W")
+    if x.ndim not in (n + 1, n + 2):
+        raise ValueError(
+            f"{name} takes x of shape (N, C, {', '.join(size)}) or (C, {', '.join(size)}), "
+            f"and x has shape {x.shape}"
+        )
+
+
+def check_weight(name: str, weight: Any, n: int) -> None:
+    if weight.ndim != n + 2 or weight.size == 0:
+        raise ValueError(
+            f"{name}: weight has two axes of channels and {n} of the kernel, none of them empty; "
+            f"this has shape {weight.shape}"
+        )
+
+
+def check_groups(name: str, groups: int, in_channels: int, out_channels: int) -> None:
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{name}: groups={groups} must divide the {in_channels} input channels and the "
+            f"{out_channels} output channels"
+        )
+
+
+def check_channels(name: str, x: Any, weight: Any, channels: int, groups: int) -> None:
+    axis = 1 - weight.ndim  # that before *size
+    if x.shape[axis] != channels:
+        raise ValueError(
+            f"{name}: x of shape {x.shape} has {x.shape[axis]} channels, and weight of shape "
+            f"{weight.shape} with groups={groups} takes {channels}"
+        )

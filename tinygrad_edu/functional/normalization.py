@@ -1,0 +1,246 @@
+"""Normalization: numbers are shifted to mean 0 and scaled to variance 1, or to length 1.
+
+Batch, layer and group normalization are one equation, y = (x - μ) / sqrt(σ² + eps) · weight + bias,
+and differ in the axes that the mean μ and the variance σ² are taken over.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import plain
+
+
+def layer_norm(
+    input: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Any:
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² over the last axes.
+
+    input             (..., *normalized_shape)
+    normalized_shape  the last axes, which are normalized together
+    weight, bias      of shape normalized_shape, or None
+
+    Raises ValueError for other shapes and for a negative eps.
+    Ba, Kiros, Hinton 2016, Layer Normalization, section 3.
+    """
+    shape = as_shape(normalized_shape)
+    axes = last_axes("layer_norm", input, shape)
+    check_shape("layer_norm", shape, weight=weight, bias=bias)
+    check_eps("layer_norm", eps)
+    out, _, _ = standardized(input, axes, eps)
+    return scaled_and_shifted(out, weight, bias)
+
+
+def rms_norm(
+    input: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Any = None,
+    eps: float | None = None,
+) -> Any:
+    """y = x / sqrt(mean(x²) + eps) · weight: `layer_norm` that leaves the mean where it is.
+
+    input             (..., *normalized_shape)
+    normalized_shape  the last axes, which are normalized together
+    weight            of shape normalized_shape, or None
+    eps               None for the distance from 1 to the next number of the input's dtype
+
+    Raises ValueError for other shapes and for a negative eps.
+    Zhang, Sennrich 2019, Root Mean Square Layer Normalization, section 4.
+    """
+    shape = as_shape(normalized_shape)
+    axes = last_axes("rms_norm", input, shape)
+    check_shape("rms_norm", shape, weight=weight)
+    mean_square = np.square(input).mean(axis=axes, keepdims=True)
+    if eps is None:
+        eps = float(np.finfo(mean_square.dtype).eps)
+    check_eps("rms_norm", eps)
+    return scaled_and_shifted(input / np.sqrt(mean_square + eps), weight, None)
+
+
+def group_norm(
+    input: Any,
+    num_groups: int,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Any:
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, μ and σ² of each group of a sample's channels.
+
+    input         (N, C, ...), its C channels cut into num_groups groups of neighbours
+    weight, bias  (C,), or None
+
+    Raises ValueError for other shapes, for channels that cannot be cut so, and for a negative eps.
+    Wu, He 2018, Group Normalization, section 3.
+    """
+    if input.ndim < 2 or 0 in input.shape[1:]:
+        raise ValueError(f"group_norm takes an input (N, C, ...), and this is {input.shape}")
+    n, channels = input.shape[:2]
+    check_groups("group_norm", num_groups, channels)
+    check_shape("group_norm", (channels,), weight=weight, bias=bias)
+    check_eps("group_norm", eps)
+    size = math.prod(input.shape[1:]) // num_groups
+    groups, _, _ = standardized(input.reshape(n, num_groups, size), (2,), eps)
+    out = groups.reshape(input.shape)
+    return scaled_and_shifted(out, per_channel(weight, out), per_channel(bias, out))
+
+
+def batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² of each channel.
+
+    input         (N, C, ...)
+    running_mean, running_var
+                  plain arrays (C,), or None: the μ and σ² of all batches. They are taken for those
+                  of the batch if not `training`. In training they are changed in place, running =
+                  (1 - momentum) running + momentum batch, with n - 1 in the batch's variance.
+    weight, bias  (C,), or None
+
+    Raises ValueError for other shapes, for a training batch of less than two values per channel,
+    and for an eps or a momentum out of range.
+    Ioffe, Szegedy 2015, Batch Normalization, section 3, algorithms 1 and 2.
+    """
+    if input.ndim < 2:
+        raise ValueError(f"batch_norm takes an input (N, C, ...), and this is {input.shape}")
+    channels = input.shape[1]
+    check_shape(
+        "batch_norm",
+        (channels,),
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
+    check_momentum("batch_norm", momentum)
+    check_eps("batch_norm", eps)
+    if training:
+        n = input.size // max(channels, 1)
+        if n < 2:
+            raise ValueError(
+                "batch_norm needs more than one value per channel in training, and the input "
+                f"has shape {input.shape}"
+            )
+        out, mean, variance = standardized(input, (0, *range(2, input.ndim)), eps)
+        track(running_mean, plain(mean), momentum)
+        track(running_var, plain(variance) * (n / (n - 1)), momentum)
+    else:
+        if running_mean is None or running_var is None:
+            raise ValueError(
+                "batch_norm needs running_mean and running_var, or training=True to take the mean "
+                "and the variance of the batch"
+            )
+        mean, variance = per_channel(running_mean, input), per_channel(running_var, input)
+        out = (input - mean) / np.sqrt(variance + eps)
+    return scaled_and_shifted(out, per_channel(weight, input), per_channel(bias, input))
+
+
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
+    """x / max(‖x‖, eps), with the p-norm along one axis: vectors of length 1.
+
+    Raises TypeError for a dim that is no integer, ValueError for a negative eps.
+    """
+    if not isinstance(dim, int | np.integer):
+        raise TypeError(f"normalize takes vectors along one axis, and dim is {dim!r}")
+    check_eps("normalize", eps)
+    return input / np.maximum(np.linalg.norm(input, p, axis=dim, keepdims=True), eps)
+
+
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    """x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)), the cosine of the angle between two vectors.
+
+    x1, x2  vectors along axis `dim`, which is gone in the result; broadcast to one shape
+
+    Where a length is less than eps, PyTorch's gradient is not that of this equation; this one is.
+    Raises ValueError for shapes that do not broadcast and for a negative eps.
+    """
+    check_eps("cosine_similarity", eps)
+    x1, x2 = np.broadcast_arrays(x1, x2)
+    length1 = np.maximum(np.linalg.norm(x1, axis=dim), eps)
+    length2 = np.maximum(np.linalg.norm(x2, axis=dim), eps)
+    return (x1 * x2).sum(axis=dim) / (length1 * length2)
+
+
+def standardized(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any]:
+    """(x - μ) / sqrt(σ² + eps), and the mean μ and the variance σ² over `axes` themselves."""
+    mean = x.mean(axis=axes, keepdims=True)
+    deviation = x - mean
+    variance = np.square(deviation).mean(axis=axes, keepdims=True)
+    return deviation / np.sqrt(variance + eps), mean, variance
+
+
+def scaled_and_shifted(x: Any, weight: Any, bias: Any) -> Any:
+    """x · weight + bias, without what is None."""
+    if weight is not None:
+        x = x * weight
+    if bias is not None:
+        x = x + bias
+    return x
+
+
+def per_channel(y: Any, x: Any) -> Any:
+    """One number for each channel, in a shape that broadcasts to x: (N, C, ...)."""
+    return None if y is None else y.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def track(running: Any, batch: Any, momentum: float) -> None:
+    """running = (1 - momentum) running + momentum batch, in place: plain arrays, not the graph."""
+    if running is not None:
+        running[...] = (1 - momentum) * running + momentum * batch.reshape(-1)
+
+
+def as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """(n,) for n."""
+    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+
+
+def last_axes(name: str, x: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The last axes of x, which must have this shape."""
+    check_normalized_shape(name, shape)
+    if x.shape[-len(shape) :] != shape:
+        expected = ", ".join(map(str, ("...", *shape)))
+        raise ValueError(f"{name} expects an input ({expected}), and this is {x.shape}")
+    return tuple(range(-len(shape), 0))
+
+
+# What the layers check, too
+
+
+def check_normalized_shape(name: str, shape: tuple[int, ...]) -> None:
+    if not shape or min(shape) < 1:
+        raise ValueError(f"{name} normalizes one number at least; normalized_shape is {shape}")
+
+
+def check_shape(name: str, shape: tuple[int, ...], **arrays: Any) -> None:
+    for argument, x in arrays.items():
+        if x is not None and np.shape(plain(x)) != shape:
+            raise ValueError(f"{name} expects {argument} {shape}, and this is {np.shape(plain(x))}")
+
+
+def check_groups(name: str, num_groups: int, num_channels: int) -> None:
+    if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
+        raise ValueError(
+            f"{name} cannot cut {num_channels} channels into {num_groups} groups of one size"
+        )
+
+
+def check_eps(name: str, eps: float) -> None:
+    if not eps >= 0:
+        raise ValueError(f"{name} needs eps >= 0, not {eps}")
+
+
+def check_momentum(name: str, momentum: float) -> None:
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"{name} needs a momentum from 0 to 1, not {momentum}")

@@ -1,0 +1,234 @@
+"""Layers that normalize what flows through them; their equations are in functional."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygrad_edu.functional.normalization import (
+    as_shape,
+    batch_norm,
+    check_eps,
+    check_groups,
+    check_momentum,
+    check_normalized_shape,
+    group_norm,
+    layer_norm,
+    rms_norm,
+)
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.tensor import Tensor
+
+
+class BatchNorm(Module):
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² of each channel.
+
+    What BatchNorm1d and BatchNorm2d share: they differ in the inputs that they take.
+    """
+
+    inputs: ClassVar[dict[int, str]]  # the shapes that are taken, by their number of axes
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: npt.DTypeLike = float,
+    ) -> None:
+        name = type(self).__name__
+        if num_features < 1:
+            raise ValueError(f"{name} needs at least one channel, not num_features {num_features}")
+        check_eps(name, eps)
+        check_momentum(name, momentum or 0)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.track_running_stats = track_running_stats
+        self.weight = self.bias = None
+        if affine:
+            self.weight, self.bias = ones_and_zeros(num_features, dtype)
+        if track_running_stats:
+            self.running_mean = np.zeros(num_features, dtype)
+            self.running_var = np.ones(num_features, dtype)
+            self.num_batches_tracked = np.array(0)
+
+    def __call__(self, x: Any) -> Any:
+        if x.ndim not in self.inputs or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"{type(self).__name__} takes {' or '.join(self.inputs.values())} with C = "
+                f"{self.num_features} channels, and this input is {x.shape}"
+            )
+        if not self.track_running_stats:
+            return batch_norm(x, None, None, self.weight, self.bias, True, eps=self.eps)
+        momentum = self.momentum
+        if momentum is None:  # the average of all batches: each has the same share in it
+            momentum = 1 / (int(self.num_batches_tracked) + 1)
+        out = batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            momentum,
+            self.eps,
+        )
+        if self.training:
+            self.num_batches_tracked += 1
+        return out
+
+    def extra_repr(self) -> str:
+        affine, track = self.weight is not None, self.track_running_stats
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={affine}, "
+            f"track_running_stats={track}"
+        )
+
+
+class BatchNorm1d(BatchNorm):
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² of each channel of the batch.
+
+    x                    (N, C) or (N, C, L)
+    momentum             of the running statistics, running = (1 - momentum) running + momentum
+                         batch, which are taken for those of the batch in eval(); None for the
+                         average of all batches
+    affine               weight and bias (C,), at first 1 and 0; without, y is not scaled
+    track_running_stats  without, eval() takes the statistics of the batch, too
+
+    Raises ValueError for other shapes, for a training batch of less than two values per channel,
+    and for an eps or a momentum out of range.
+    Ioffe, Szegedy 2015, Batch Normalization, section 3, algorithms 1 and 2.
+    """
+
+    inputs: ClassVar = {2: "(N, C)", 3: "(N, C, L)"}
+
+
+class BatchNorm2d(BatchNorm):
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² of each channel of the batch.
+
+    x  (N, C, H, W); all else is as in BatchNorm1d
+    """
+
+    inputs: ClassVar = {4: "(N, C, H, W)"}
+
+
+class LayerNorm(Module):
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² over the last axes.
+
+    normalized_shape    x is (..., *normalized_shape); n stands for (n,)
+    elementwise_affine  weight and bias of that shape, at first 1 and 0; without, y is not scaled
+    bias                without, y is scaled and not shifted
+
+    Raises ValueError for other shapes and for a negative eps.
+    Ba, Kiros, Hinton 2016, Layer Normalization, section 3.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: npt.DTypeLike = float,
+    ) -> None:
+        self.normalized_shape, self.eps = as_shape(normalized_shape), eps
+        check_normalized_shape("LayerNorm", self.normalized_shape)
+        check_eps("LayerNorm", eps)
+        self.weight = self.bias = None
+        if elementwise_affine:
+            self.weight, shift = ones_and_zeros(self.normalized_shape, dtype)
+            self.bias = shift if bias else None
+
+    def __call__(self, x: Any) -> Any:
+        return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        affine, bias = self.weight is not None, self.bias is not None
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={affine}" + (
+            ", bias=False" if affine and not bias else ""
+        )
+
+
+class RMSNorm(Module):
+    """y = x / sqrt(mean(x²) + eps) · weight: a LayerNorm that leaves the mean where it is.
+
+    normalized_shape    x is (..., *normalized_shape); n stands for (n,)
+    eps                 None for the distance from 1 to the next number of x's dtype
+    elementwise_affine  a weight of that shape, at first 1; without, y is not scaled
+
+    Raises ValueError for other shapes and for a negative eps.
+    Zhang, Sennrich 2019, Root Mean Square Layer Normalization, section 4.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: npt.DTypeLike = float,
+    ) -> None:
+        self.normalized_shape, self.eps = as_shape(normalized_shape), eps
+        check_normalized_shape("RMSNorm", self.normalized_shape)
+        check_eps("RMSNorm", eps or 0)
+        self.weight = None
+        if elementwise_affine:
+            self.weight, _ = ones_and_zeros(self.normalized_shape, dtype)
+
+    def __call__(self, x: Any) -> Any:
+        return rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        affine = self.weight is not None
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={affine}"
+
+
+class GroupNorm(Module):
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, μ and σ² of each group of a sample's channels.
+
+    x       (N, C, ...) with C = num_channels, cut into num_groups groups of neighbours
+    affine  weight and bias (C,), at first 1 and 0; without, y is not scaled
+
+    One group normalizes all channels together, num_channels groups normalize each alone.
+    Raises ValueError for other shapes, for channels that cannot be cut so, and for a negative eps.
+    Wu, He 2018, Group Normalization, section 3.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        dtype: npt.DTypeLike = float,
+    ) -> None:
+        check_groups("GroupNorm", num_groups, num_channels)
+        check_eps("GroupNorm", eps)
+        self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
+        self.weight = self.bias = None
+        if affine:
+            self.weight, self.bias = ones_and_zeros(num_channels, dtype)
+
+    def __call__(self, x: Any) -> Any:
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise ValueError(
+                f"GroupNorm takes (N, C, ...) with C = {self.num_channels} channels, and this "
+                f"input is {x.shape}"
+            )
+        return group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        affine = self.weight is not None
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={affine}"
+
+
+def ones_and_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> tuple[Tensor, Tensor]:
+    """The weight and the bias that change nothing."""
+    return (
+        Tensor(np.ones(shape, dtype), requires_grad=True, name="weight"),
+        Tensor(np.zeros(shape, dtype), requires_grad=True, name="bias"),
+    )

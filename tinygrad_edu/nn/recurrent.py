@@ -1,0 +1,354 @@
+"""Recurrent networks: a cell computes one step of time, a layer walks it along a sequence."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygrad_edu import kernels
+from tinygrad_edu.graph import as_array, plain
+from tinygrad_edu.nn.dropout import Dropout
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.rng import default_rng
+from tinygrad_edu.tensor import Tensor
+
+NONLINEARITIES: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, "relu": kernels.relu}
+
+
+class Cell(Module):
+    """What the cells share: x W_ih + b_ih and h W_hh + b_hh, for all gates in one product each.
+
+    weight_ih: (in, gates * hidden), weight_hh: (hidden, gates * hidden), the transposes of
+    PyTorch's; bias_ih, bias_hh: (gates * hidden,). They start uniform in ±1/sqrt(hidden_size).
+    """
+
+    gates: ClassVar[int]  # blocks of hidden_size columns in the weights
+    state: ClassVar[tuple[str, ...]] = ("h",)  # what a step hands to the next
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: npt.DTypeLike = float,
+    ) -> None:
+        if input_size < 1 or hidden_size < 1:
+            raise ValueError(
+                f"{type(self).__name__} needs input_size and hidden_size of at least 1, not "
+                f"{input_size} and {hidden_size}"
+            )
+        self.input_size, self.hidden_size = input_size, hidden_size
+        rng = default_rng(rng)
+        bound = 1 / math.sqrt(hidden_size)
+
+        def uniform(name: str, *shape: int) -> Tensor:
+            array = rng.uniform(-bound, bound, shape).astype(dtype)
+            return Tensor(array, requires_grad=True, name=name)
+
+        columns = self.gates * hidden_size
+        self.weight_ih = uniform("weight_ih", input_size, columns)
+        self.weight_hh = uniform("weight_hh", hidden_size, columns)
+        self.bias_ih = uniform("bias_ih", columns) if bias else None
+        self.bias_hh = uniform("bias_hh", columns) if bias else None
+
+    def from_input(self, x: Any) -> Any:
+        """x W_ih + b_ih."""
+        return affine(x, self.weight_ih, self.bias_ih)
+
+    def from_hidden(self, h: Any) -> Any:
+        """h W_hh + b_hh."""
+        return affine(h, self.weight_hh, self.bias_hh)
+
+    def start(self, x: Any, hx: Any) -> list[Any]:
+        """The state before this step: what hx holds, or zeros."""
+        shape = np.shape(plain(x))
+        if len(shape) not in (1, 2) or shape[-1] != self.input_size:
+            n = self.input_size
+            raise ValueError(
+                f"{type(self).__name__} takes x of shape (N, {n}), or ({n},) without a batch; "
+                f"this x has shape {shape}"
+            )
+        return checked_state(self, hx, (*shape[:-1], self.hidden_size))
+
+    def extra_repr(self) -> str:
+        return f"input_size={self.input_size}, hidden_size={self.hidden_size}" + (
+            "" if self.bias_ih is not None else ", bias=False"
+        )
+
+
+def affine(x: Any, weight: Tensor, bias: Tensor | None) -> Any:
+    """x W + b, with no b where it is None."""
+    return x @ weight if bias is None else kernels.linear(x, weight, bias)
+
+
+def checked_state(cell: Cell, hx: Any, shape: tuple[int, ...], who: str | None = None) -> list[Any]:
+    """The parts of the state hx, each of this shape; zeros for None. `who` is for errors."""
+    who, names = who or type(cell).__name__, cell.state
+    if hx is None:
+        return [np.zeros_like(cell.weight_hh, shape=shape)] * len(names)
+    parts = [hx] if len(names) == 1 else hx
+    if not isinstance(parts, tuple | list) or len(parts) != len(names):
+        raise TypeError(f"{who} takes hx as a pair ({', '.join(names)})")
+    for name, part in zip(names, parts, strict=True):
+        if np.shape(plain(part)) != shape:
+            raise ValueError(
+                f"{who}: {name} in hx has shape {np.shape(plain(part))}, and this x needs {shape}"
+            )
+    return list(map(as_array, parts))
+
+
+class RNNCell(Cell):
+    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu for tanh.
+
+    x: (N, in) or (in,); hx = h, h': (N, hidden) or (hidden,); without hx, h is 0.
+    Elman 1990, "Finding Structure in Time".
+    Raises ValueError for an x or hx of another shape and for an unknown nonlinearity.
+    """
+
+    gates = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: npt.DTypeLike = float,
+    ) -> None:
+        if nonlinearity not in NONLINEARITIES:
+            raise ValueError(f"nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
+        super().__init__(input_size, hidden_size, bias, rng=rng, dtype=dtype)
+        self.nonlinearity = nonlinearity
+
+    def __call__(self, x: Any, hx: Any = None) -> Tensor:
+        (h,) = self.start(x, hx)
+        squash = NONLINEARITIES[self.nonlinearity]
+        return squash(self.from_input(x) + self.from_hidden(h))
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, nonlinearity={self.nonlinearity!r}"
+
+
+class GRUCell(Cell):
+    """h' = (1 - z) n + z h: the gate z says how much of h stays.
+
+    r = sigmoid(x W_ir + b_ir + h W_hr + b_hr)      reset
+    z = sigmoid(x W_iz + b_iz + h W_hz + b_hz)      update
+    n = tanh(x W_in + b_in + r (h W_hn + b_hn))     new
+
+    weight_ih is [W_ir | W_iz | W_in], and so are the others.
+    x: (N, in) or (in,); hx = h, h': (N, hidden) or (hidden,); without hx, h is 0.
+    Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder for Statistical
+    Machine Translation", section 2.3, where r multiplies h before the product with W_hn; after it,
+    as here and in PyTorch, all products with h are one.
+    Raises ValueError for an x or hx of another shape.
+    """
+
+    gates = 3
+
+    def __call__(self, x: Any, hx: Any = None) -> Tensor:
+        (h,) = self.start(x, hx)
+        x_r, x_z, x_n = np.split(self.from_input(x), 3, axis=-1)
+        h_r, h_z, h_n = np.split(self.from_hidden(h), 3, axis=-1)
+        r = kernels.sigmoid(x_r + h_r)
+        z = kernels.sigmoid(x_z + h_z)
+        n = np.tanh(x_n + r * h_n)
+        return (1 - z) * n + z * h
+
+
+class LSTMCell(Cell):
+    """c' = f c + i g, h' = o tanh(c'): what c holds is kept, added to and shown by gates.
+
+    i = sigmoid(x W_ii + b_ii + h W_hi + b_hi)      input gate
+    f = sigmoid(x W_if + b_if + h W_hf + b_hf)      forget gate
+    g = tanh(x W_ig + b_ig + h W_hg + b_hg)         what may be added
+    o = sigmoid(x W_io + b_io + h W_ho + b_ho)      output gate
+
+    weight_ih is [W_ii | W_if | W_ig | W_io], and so are the others.
+    x: (N, in) or (in,); hx = (h, c), result (h', c'): each (N, hidden) or (hidden,); without hx
+    both are 0.
+    Hochreiter & Schmidhuber 1997, "Long Short-Term Memory", section 4, with the forget gate of
+    Gers, Schmidhuber & Cummins 2000, "Learning to Forget", section 3.
+    Raises ValueError for an x or hx of another shape, TypeError for an hx that is no pair.
+    """
+
+    gates = 4
+    state = ("h", "c")
+
+    def __call__(self, x: Any, hx: Any = None) -> tuple[Tensor, Tensor]:
+        h, c = self.start(x, hx)
+        i, f, g, o = np.split(self.from_input(x) + self.from_hidden(h), 4, axis=-1)
+        i, f, g, o = kernels.sigmoid(i), kernels.sigmoid(f), np.tanh(g), kernels.sigmoid(o)
+        c = f * c + i * g
+        return o * np.tanh(c), c
+
+
+class Recurrent(Module):
+    """What RNN, GRU and LSTM share: layers of cells, each layer reading what the last one gives.
+
+    cells[layer][direction] is a cell; direction 1 reads from the last step to the first, and its h
+    stands beside that of direction 0.
+    """
+
+    cell: Callable[..., Cell]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: npt.DTypeLike = float,
+    ) -> None:
+        if num_layers < 1:
+            raise ValueError(
+                f"{type(self).__name__} needs num_layers of at least 1, not {num_layers}"
+            )
+        self.strides = (1, -1) if bidirectional else (1,)
+        directions = len(self.strides)
+        widths = [input_size] + [directions * hidden_size] * (num_layers - 1)
+        self.cells = [
+            [self.cell(n, hidden_size, bias, rng=rng, dtype=dtype) for _ in range(directions)]
+            for n in widths
+        ]
+        self.batch_first = batch_first
+        self.dropout = Dropout(dropout, rng=rng)
+
+    def __call__(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
+        x = as_array(x)
+        self.expect_sequence(x.shape)
+        time = 1 if self.batch_first and x.ndim == 3 else 0
+        steps = unstacked(np.moveaxis(x, time, 0))
+        starts = iter(self.initial_states(steps[0].shape[:-1], hx))
+        finals = []
+        for layer, cells in enumerate(self.cells):
+            if layer:
+                steps = [self.dropout(step) for step in steps]
+            outputs = []
+            for cell, stride in zip(cells, self.strides, strict=True):
+                states = scan(cell, steps[::stride], next(starts))
+                finals.append(states[-1])
+                outputs.append([h for h, *_ in states][::stride])
+            steps = [side_by_side(hs) for hs in zip(*outputs, strict=True)]
+        h_n = [np.stack(states) for states in zip(*finals, strict=True)]
+        return np.stack(steps, axis=time), alone(h_n)
+
+    def expect_sequence(self, shape: tuple[int, ...]) -> None:
+        n = self.cells[0][0].input_size
+        if len(shape) not in (2, 3) or shape[-1] != n or 0 in shape:
+            batch = f"(N, T, {n})" if self.batch_first else f"(T, N, {n})"
+            raise ValueError(
+                f"{type(self).__name__} takes x of shape {batch}, or (T, {n}) without a batch, "
+                f"and neither T nor N is 0; this x has shape {shape}"
+            )
+
+    def initial_states(self, batch: tuple[int, ...], hx: Any) -> list[tuple[Any, ...]]:
+        """The state that each cell starts from, layer by layer."""
+        cells = [cell for layer in self.cells for cell in layer]
+        shape = (len(cells), *batch, cells[0].hidden_size)
+        return list(zip(*checked_state(cells[0], hx, shape, type(self).__name__), strict=True))
+
+    def extra_repr(self) -> str:
+        return "batch_first=True" if self.batch_first else ""
+
+
+def unstacked(x: Any) -> list[Any]:
+    """x[0], x[1], ..., cut in halves again and again.
+
+    The gradient of each cut is as large as what was cut: T² for T single cuts, T log T for halves.
+    """
+    n = len(x)
+    return [x[0]] if n == 1 else unstacked(x[: n // 2]) + unstacked(x[n // 2 :])
+
+
+def scan(cell: Cell, steps: list[Any], state: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The state, (h,) or (h, c), after each step."""
+    states = []
+    for x in steps:
+        out = cell(x, alone(state))
+        state = out if isinstance(out, tuple) else (out,)
+        states.append(state)
+    return states
+
+
+def alone(state: Any) -> Any:
+    """h where there is nothing else, or else the pair."""
+    return state[0] if len(state) == 1 else tuple(state)
+
+
+def side_by_side(hs: tuple[Any, ...]) -> Any:
+    return hs[0] if len(hs) == 1 else np.concatenate(hs, axis=-1)
+
+
+class RNN(Recurrent):
+    """output[t] = h_t = tanh(x_t W_ih + b_ih + h_t-1 W_hh + b_hh), in layers: see RNNCell.
+
+    x       (T, N, in), with batch_first (N, T, in), or (T, in)
+    hx      h_0 of each cell: (layers * directions, N, hidden), or without the N; 0 by default
+    result  output, h_n: the last layer's h at every step, (T, N, directions * hidden), and every
+            cell's h after its last step, in the shape of hx
+    dropout is the chance to drop an element between layers. Elman 1990, "Finding Structure in
+    Time"; in both directions Schuster & Paliwal 1997, "Bidirectional Recurrent Neural Networks".
+    Raises ValueError for other shapes and for an empty sequence.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: npt.DTypeLike = float,
+    ) -> None:
+        self.cell = functools.partial(RNNCell, nonlinearity=nonlinearity)
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            rng=rng,
+            dtype=dtype,
+        )
+
+
+class GRU(Recurrent):
+    """output[t] = h_t = (1 - z) n + z h_t-1, in layers: see GRUCell for the gates.
+
+    Inputs, results and errors are those of RNN. Cho et al. 2014, "Learning Phrase Representations
+    using RNN Encoder-Decoder for Statistical Machine Translation", section 2.3.
+    """
+
+    cell = GRUCell
+
+
+class LSTM(Recurrent):
+    """c_t = f c_t-1 + i g, output[t] = h_t = o tanh(c_t), in layers: see LSTMCell for the gates.
+
+    hx      (h_0, c_0), each of the shape that RNN's h_0 has
+    result  output, (h_n, c_n)
+    All else as in RNN. Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers, Schmidhuber &
+    Cummins 2000, "Learning to Forget".
+    """
+
+    cell = LSTMCell

@@ -1,0 +1,757 @@
+"""Learning-rate schedules: the learning rate as a function of the step t.
+
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scheduler = CosineAnnealingLR(optimizer, T_max=100)
+    for x, y in data:
+        ...
+        optimizer.step()
+        scheduler.step()
+
+A schedule starts at t = 0, writing that rate into the optimizer, and `step()` makes it t + 1. What
+a step is, a batch or an epoch, is for the loop to say. Training is resumed with `load_state_dict`;
+there is no argument `last_epoch`.
+
+Every parameter group of the optimizer has a base rate: the lr it had when its first schedule was
+made. An optimizer follows one schedule at a time: two that step side by side do not multiply as in
+PyTorch, the last one wins. `SequentialLR` runs one after another, and a product is a `LambdaLR`.
+"""
+
+import copy
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from numbers import Real
+from typing import Any
+
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+    "WarmupCosineLR",
+]
+
+UNSAVED = {"optimizer", "lr_lambdas", "scale_fn", "schedulers"}  # these are no plain data
+
+
+class LRScheduler:
+    """lr(t) = base_lr factor(t), written into every group of the optimizer.
+
+    A schedule is a subclass with one method: `factor(t)`, or `lr(t, base_lr)` where the rate is no
+    multiple of the base rate. Its `__init__` keeps the settings and calls this one last.
+
+    optimizer   what has `param_groups`, a list of dicts with "lr"
+    span        as many steps as `plot` shows unless told otherwise
+    base_lrs    a base rate for each group; without, the lr from before its first schedule
+    last_epoch  the t of now
+
+    Raises TypeError for what is no optimizer.
+    """
+
+    def __init__(
+        self, optimizer: Any, span: int = 100, base_lrs: Sequence[float] | None = None
+    ) -> None:
+        groups = groups_of(optimizer)
+        if base_lrs is None:
+            base_lrs = [group.get("initial_lr", group["lr"]) for group in groups]
+        for group, base_lr in zip(groups, base_lrs):
+            group["initial_lr"] = base_lr
+        self.optimizer = optimizer
+        self.span = span
+        self.base_lrs = [float(lr) for lr in base_lrs]
+        self.last_epoch: float = 0
+        self.move_to(0)
+
+    def factor(self, t: float) -> float:
+        raise NotImplementedError(f"{type(self).__name__} has no factor(t) and no lr(t, base_lr)")
+
+    def lr(self, t: float, base_lr: float) -> float:
+        return base_lr * self.factor(t)
+
+    def lrs(self, t: float) -> list[float]:
+        """The learning rate of each group at step t."""
+        return [self.lr(t, base_lr) for base_lr in self.base_lrs]
+
+    def move_to(self, t: float) -> None:
+        """Make it step t: write the rates of t into the groups.
+
+        Raises ValueError, and changes nothing, for a rate that is negative or not finite and for
+        groups that were added after the schedule was made.
+        """
+        groups, rates = self.optimizer.param_groups, self.lrs(t)
+        if len(groups) != len(rates):
+            raise ValueError(
+                f"{type(self).__name__} was made for {len(rates)} parameter groups, and the "
+                f"optimizer has {len(groups)}: add groups before the schedule is made"
+            )
+        for i, lr in enumerate(rates):
+            if not 0 <= lr < math.inf:
+                raise ValueError(
+                    f"{type(self).__name__} gives group {i} the learning rate {lr} at step {t}; "
+                    "it must be finite and at least 0"
+                )
+        for group, lr in zip(groups, rates):
+            group["lr"] = lr
+        self.last_epoch = t
+
+    def step(self) -> None:
+        """t = t + 1."""
+        self.move_to(self.last_epoch + 1)
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of each group now."""
+        return self.lrs(self.last_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step and the settings as plain numbers, strings and lists; no functions."""
+        return copy.deepcopy({name: x for name, x in vars(self).items() if name not in UNSAVED})
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state` was taken, with its settings; the groups get their rates too.
+
+        Raises ValueError, and changes nothing, for the state of another schedule.
+        """
+        self.check_state(state)
+        vars(self).update(
+            copy.deepcopy({name: x for name, x in state.items() if name not in UNSAVED})
+        )
+        self.move_to(self.last_epoch)
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        mine = self.state_dict()
+        problems = [f"missing: {name}" for name in mine if name not in state]
+        problems += [f"unknown: {name}" for name in state if name not in mine]
+        if not problems and len(state["base_lrs"]) != len(self.base_lrs):
+            n = len(state["base_lrs"])
+            problems = [f"base_lrs: {n} parameter groups, expected {len(self.base_lrs)}"]
+        if problems:
+            raise ValueError(
+                f"this state does not fit {type(self).__name__}, and nothing was loaded:\n  "
+                + "\n  ".join(problems)
+            )
+
+    def curve(self, steps: int) -> list[list[float]]:
+        """The rates of each group at the steps 0, 1, ..., steps - 1."""
+        return [self.lrs(t) for t in range(steps)]
+
+    def plot(self, steps: int | None = None, path: Any = None) -> Any:
+        """Draw the learning rate of each group against the step; neither optimizer nor t changes.
+
+        steps  how many; the default shows the shape of the schedule
+        path   a file to save the picture in, such as "schedule.png"
+
+        Returns matplotlib's Axes.
+        """
+        from matplotlib import pyplot
+
+        rates = self.curve(whole("steps", self.span if steps is None else steps))
+        figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+        for i, group in enumerate(zip(*rates)):
+            axes.plot(group, drawstyle="steps-post", linewidth=2, label=f"group {i}")
+        axes.set_title(type(self).__name__, fontsize=15)
+        axes.set_xlabel("step", fontsize=13)
+        axes.set_ylabel("learning rate", fontsize=13)
+        axes.tick_params(labelsize=12)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        if len(self.base_lrs) > 1:
+            axes.legend(fontsize=12)
+        if path is not None:
+            figure.savefig(path, dpi=100)
+        return axes
+
+
+class LambdaLR(LRScheduler):
+    """lr = base_lr f(t).
+
+    lr_lambda  the function f, or a list with one for each parameter group
+
+    Functions are not in `state_dict`: make the schedule with the same ones before loading.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        lr_lambda: Callable[[Any], float] | Sequence[Callable[[Any], float]],
+    ) -> None:
+        self.lr_lambdas = one_per_group("lr_lambda", lr_lambda, optimizer)
+        for f in self.lr_lambdas:
+            if not callable(f):
+                raise TypeError(f"lr_lambda must be functions of the step, and one is {f!r}")
+        super().__init__(optimizer)
+
+    def lrs(self, t: float) -> list[float]:
+        return [float(base_lr * f(t)) for base_lr, f in zip(self.base_lrs, self.lr_lambdas)]
+
+
+class ConstantLR(LRScheduler):
+    """lr = factor base_lr for t < total_iters, then base_lr."""
+
+    def __init__(self, optimizer: Any, factor: float = 1 / 3, total_iters: int = 5) -> None:
+        self.start_factor = number("factor", factor, high=1)
+        self.total_iters = whole("total_iters", total_iters)
+        super().__init__(optimizer, span=2 * self.total_iters)
+
+    def factor(self, t: float) -> float:
+        return self.start_factor if t < self.total_iters else 1.0
+
+
+class LinearLR(LRScheduler):
+    """lr = base_lr (start_factor + (end_factor - start_factor) min(t / total_iters, 1)).
+
+    The linear warm-up of Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+    ) -> None:
+        self.start_factor = number("start_factor", start_factor, high=1)
+        self.end_factor = number("end_factor", end_factor, high=1)
+        self.total_iters = whole("total_iters", total_iters)
+        super().__init__(optimizer, span=2 * self.total_iters)
+
+    def factor(self, t: float) -> float:
+        done = min(t / self.total_iters, 1)
+        return self.start_factor + (self.end_factor - self.start_factor) * done
+
+
+class StepLR(LRScheduler):
+    """lr = base_lr gamma^floor(t / step_size)."""
+
+    def __init__(self, optimizer: Any, step_size: int, gamma: float = 0.1) -> None:
+        self.step_size = whole("step_size", step_size)
+        self.gamma = number("gamma", gamma)
+        super().__init__(optimizer, span=4 * self.step_size)
+
+    def factor(self, t: float) -> float:
+        return self.gamma ** (t // self.step_size)
+
+
+class MultiStepLR(LRScheduler):
+    """lr = base_lr gamma^n, with n the number of milestones that are at most t.
+
+    milestones  increasing steps
+    """
+
+    def __init__(self, optimizer: Any, milestones: Iterable[int], gamma: float = 0.1) -> None:
+        self.milestones = increasing("milestones", milestones)
+        self.gamma = number("gamma", gamma)
+        super().__init__(optimizer, span=max(self.milestones, default=80) * 5 // 4)
+
+    def factor(self, t: float) -> float:
+        return self.gamma ** bisect_right(self.milestones, t)
+
+
+class ExponentialLR(LRScheduler):
+    """lr = base_lr gamma^t."""
+
+    def __init__(self, optimizer: Any, gamma: float) -> None:
+        self.gamma = number("gamma", gamma)
+        super().__init__(optimizer)
+
+    def factor(self, t: float) -> float:
+        return self.gamma**t
+
+
+class PolynomialLR(LRScheduler):
+    """lr = base_lr (1 - min(t / total_iters, 1))^power."""
+
+    def __init__(self, optimizer: Any, total_iters: int = 5, power: float = 1.0) -> None:
+        self.total_iters = whole("total_iters", total_iters)
+        self.power = number("power", power)
+        super().__init__(optimizer, span=self.total_iters + 1)
+
+    def factor(self, t: float) -> float:
+        return (1 - min(t / self.total_iters, 1)) ** self.power
+
+
+class CosineAnnealingLR(LRScheduler):
+    """lr = cosine from base_lr at t = 0 to eta_min at T_max, and back at 2 T_max, and so on.
+
+    Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5,
+    without the restarts.
+    """
+
+    def __init__(self, optimizer: Any, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803
+        self.T_max = whole("T_max", T_max)
+        self.eta_min = number("eta_min", eta_min)
+        super().__init__(optimizer, span=self.T_max + 1)
+
+    def lr(self, t: float, base_lr: float) -> float:
+        return cosine(base_lr, self.eta_min, t / self.T_max)
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """lr = cosine from base_lr to eta_min over T_i steps, then again from base_lr.
+
+    T_i  how long each time: T_0, T_0 T_mult, T_0 T_mult², ...
+
+    Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        T_0: int,  # noqa: N803
+        T_mult: int = 1,  # noqa: N803
+        eta_min: float = 0.0,
+    ) -> None:
+        self.T_0 = whole("T_0", T_0)
+        self.T_mult = whole("T_mult", T_mult)
+        self.eta_min = number("eta_min", eta_min)
+        super().__init__(optimizer, span=self.T_0 * (1 + self.T_mult + self.T_mult**2))
+
+    def step(self, epoch: float | None = None) -> None:
+        """t = t + 1, or any t >= 0, also between two epochs: step(epoch + batch / batches)."""
+        self.move_to(self.last_epoch + 1 if epoch is None else number("epoch", epoch))
+
+    def since_restart(self, t: float) -> tuple[float, int]:
+        """(T_cur, T_i): the steps since the last restart, and how many there are to the next."""
+        if self.T_mult == 1:
+            return t % self.T_0, self.T_0
+        T_i = self.T_0  # noqa: N806
+        while t >= T_i:
+            t -= T_i
+            T_i *= self.T_mult  # noqa: N806
+        return t, T_i
+
+    def lr(self, t: float, base_lr: float) -> float:
+        T_cur, T_i = self.since_restart(t)  # noqa: N806
+        return cosine(base_lr, self.eta_min, T_cur / T_i)
+
+
+class WarmupCosineLR(LRScheduler):
+    """lr = base_lr (t + 1) / (warmup_steps + 1) up to base_lr, then cosine to min_lr, and stay.
+
+    The whole takes total_steps, and the first step is no idle one with a rate of 0. The same as
+    LinearLR and CosineAnnealingLR in a SequentialLR.
+
+    Goyal et al. 2017, section 2.2 (warm-up); Loshchilov and Hutter 2017, equation 5 (cosine).
+    """
+
+    def __init__(
+        self, optimizer: Any, warmup_steps: int, total_steps: int, min_lr: float = 0.0
+    ) -> None:
+        self.warmup_steps = whole("warmup_steps", warmup_steps, low=0)
+        self.total_steps = whole("total_steps", total_steps, low=self.warmup_steps + 1)
+        self.min_lr = number("min_lr", min_lr)
+        super().__init__(optimizer, span=self.total_steps + 1)
+
+    def lr(self, t: float, base_lr: float) -> float:
+        if t < self.warmup_steps:
+            return base_lr * (t + 1) / (self.warmup_steps + 1)
+        done = (t - self.warmup_steps) / (self.total_steps - self.warmup_steps)
+        return cosine(base_lr, self.min_lr, min(done, 1))
+
+
+class MomentumCycle(LRScheduler):
+    """A schedule that also moves the momentum of each group: SGD's, or β1 of Adam's betas."""
+
+    def momentums(self, t: float) -> list[float]:
+        raise NotImplementedError
+
+    def move_to(self, t: float) -> None:
+        super().move_to(t)
+        if self.cycle_momentum:
+            for group, momentum in zip(self.optimizer.param_groups, self.momentums(t)):
+                if "betas" in group:
+                    group["betas"] = (momentum, *group["betas"][1:])
+                else:
+                    group["momentum"] = momentum
+
+    def keep_momentum(
+        self, optimizer: Any, cycle_momentum: bool, base_momentum: Any, max_momentum: Any
+    ) -> None:
+        """The settings of the momentum; ValueError if it is to cycle and a group has none."""
+        self.cycle_momentum = cycle_momentum
+        self.base_momentums = numbers("base_momentum", base_momentum, optimizer, high=1)
+        self.max_momentums = numbers("max_momentum", max_momentum, optimizer, high=1)
+        for group in groups_of(optimizer):
+            if cycle_momentum and "betas" not in group and "momentum" not in group:
+                raise ValueError(
+                    f"cycle_momentum=True needs an optimizer with momentum or betas, and "
+                    f"{type(optimizer).__name__} has neither: pass cycle_momentum=False"
+                )
+
+
+class CyclicLR(MomentumCycle):
+    """lr = base_lr + (max_lr - base_lr) h(t) with h = triangle(t) scale(t): up and down for ever.
+
+    base_lr, max_lr  one for all groups, or a list with one for each
+    step_size_up     steps from base_lr to max_lr; as many down, or step_size_down
+    mode             scale: "triangular" 1; "triangular2" 1/2^(cycle - 1); "exp_range" gamma^t
+    scale_fn         instead of a mode: a function of the cycle 1, 2, ... or, with scale_mode
+                     "iterations", of t; it is not in `state_dict`
+    cycle_momentum   momentum = max_momentum - (max_momentum - base_momentum) h(t)
+
+    Smith 2017, "Cyclical learning rates for training neural networks", section 3.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        base_lr: float | Sequence[float],
+        max_lr: float | Sequence[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[Any], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.8,
+        max_momentum: float | Sequence[float] = 0.9,
+    ) -> None:
+        down = step_size_up if step_size_down is None else step_size_down
+        self.step_size_up = whole("step_size_up", step_size_up)
+        self.step_size_down = whole("step_size_down", down)
+        self.mode = one_of("mode", mode, "triangular", "triangular2", "exp_range")
+        self.gamma = number("gamma", gamma)
+        self.scale_fn = scale_fn
+        self.scale_mode = one_of("scale_mode", scale_mode, "cycle", "iterations")
+        self.max_lrs = numbers("max_lr", max_lr, optimizer)
+        self.keep_momentum(optimizer, cycle_momentum, base_momentum, max_momentum)
+        period = self.step_size_up + self.step_size_down
+        super().__init__(optimizer, 3 * period + 1, numbers("base_lr", base_lr, optimizer))
+
+    def triangle(self, t: float) -> float:
+        """From 0 up to 1 and back to 0."""
+        up, down = self.step_size_up, self.step_size_down
+        t = t % (up + down)
+        return t / up if t <= up else (up + down - t) / down
+
+    def scale(self, t: float) -> float:
+        """How high the top of the triangle is."""
+        cycle = 1 + t // (self.step_size_up + self.step_size_down)
+        if self.scale_fn is not None:
+            return float(self.scale_fn(cycle if self.scale_mode == "cycle" else t))
+        if self.mode == "triangular2":
+            return 0.5 ** (cycle - 1)
+        if self.mode == "exp_range":
+            return self.gamma**t
+        return 1.0
+
+    def lrs(self, t: float) -> list[float]:
+        h = self.triangle(t) * self.scale(t)
+        return [low + (high - low) * h for low, high in zip(self.base_lrs, self.max_lrs)]
+
+    def momentums(self, t: float) -> list[float]:
+        h = self.triangle(t) * self.scale(t)
+        ends = zip(self.base_momentums, self.max_momentums)
+        return [high - (high - low) * h for low, high in ends]
+
+
+class OneCycleLR(MomentumCycle):
+    """lr = initial_lr up to max_lr down to min_lr, once, over total_steps.
+
+    initial_lr = max_lr / div_factor, min_lr = initial_lr / final_div_factor
+
+    max_lr            one for all groups, or a list with one for each
+    total_steps       or else epochs and steps_per_epoch, whose product it is
+    pct_start         the part of the steps that goes up
+    anneal_strategy   "cos" or "linear": the way between two ends
+    cycle_momentum    down from max_momentum to base_momentum while the rate goes up, and back
+    three_phase       down to initial_lr in as many steps as up, and from there to min_lr
+
+    The step after the last one, which a loop ends with, keeps min_lr (PyTorch extrapolates); one
+    more raises ValueError.
+
+    Smith and Topin 2018, "Super-convergence: very fast training of neural networks using large
+    learning rates", section 3. The paper's cycle has three linear phases.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+    ) -> None:
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ValueError(
+                    "OneCycleLR needs total_steps, or both epochs and steps_per_epoch: total_steps "
+                    f"is None, epochs {epochs}, steps_per_epoch {steps_per_epoch}"
+                )
+            total_steps = whole("epochs", epochs) * whole("steps_per_epoch", steps_per_epoch)
+        self.total_steps = whole("total_steps", total_steps)
+        # two rises of this length have to fit in
+        self.pct_start = number("pct_start", pct_start, high=0.5 if three_phase else 1)
+        self.anneal_strategy = one_of("anneal_strategy", anneal_strategy, "cos", "linear")
+        self.three_phase = three_phase
+        self.final_div_factor = positive("final_div_factor", final_div_factor)
+        self.max_lrs = numbers("max_lr", max_lr, optimizer)
+        self.keep_momentum(optimizer, cycle_momentum, base_momentum, max_momentum)
+        initial_lrs = [lr / positive("div_factor", div_factor) for lr in self.max_lrs]
+        super().__init__(optimizer, self.total_steps, initial_lrs)
+
+    def between(self, t: float, *values: float) -> float:
+        """The value at step t on the way through the first value, the second, ... to the last."""
+        if t > self.total_steps:
+            raise ValueError(
+                f"step {t:g} of OneCycleLR, which ends after total_steps={self.total_steps}"
+            )
+        rise, end = self.pct_start * self.total_steps - 1, self.total_steps - 1
+        knots = [0, rise, 2 * rise, end] if self.three_phase else [0, rise, end]
+        t = min(t, end)
+        i = min(bisect_left(knots, t, lo=1), len(knots) - 1)
+        phase = knots[i] - knots[i - 1]
+        done = (t - knots[i - 1]) / phase if phase else 1.0
+        way = cosine if self.anneal_strategy == "cos" else linear
+        return way(values[i - 1], values[i], done)
+
+    def lrs(self, t: float) -> list[float]:
+        rates = []
+        for initial_lr, max_lr in zip(self.base_lrs, self.max_lrs):
+            down = [initial_lr] if self.three_phase else []
+            min_lr = initial_lr / self.final_div_factor
+            rates.append(self.between(t, initial_lr, max_lr, *down, min_lr))
+        return rates
+
+    def momentums(self, t: float) -> list[float]:
+        return [
+            self.between(t, high, low, high, high)
+            for low, high in zip(self.base_momentums, self.max_momentums)
+        ]
+
+
+class ReduceLROnPlateau(LRScheduler):
+    """lr = max(factor lr, min_lr) after more than `patience` steps without a better metric.
+
+    mode            "min": lower is better; "max": higher is better
+    threshold       better by so much: a part of the best ("rel", for metrics above 0) or "abs"
+    cooldown        steps after a reduction that are not counted
+    min_lr          one for all groups, or a list with one for each
+    eps             a smaller change than this is not made
+
+    The one schedule that is no function of t: `step(metrics)` takes the metric to watch. `plot`
+    shows what comes if it never gets better again.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        self.mode = one_of("mode", mode, "min", "max")
+        self.reduction = number("factor", factor, high=1)
+        if self.reduction == 1:
+            raise ValueError(f"factor must be below 1 to reduce anything, and it is {factor}")
+        self.patience = whole("patience", patience, low=0)
+        self.threshold = number("threshold", threshold)
+        self.threshold_mode = one_of("threshold_mode", threshold_mode, "rel", "abs")
+        self.cooldown = whole("cooldown", cooldown, low=0)
+        self.min_lrs = numbers("min_lr", min_lr, optimizer)
+        self.eps = number("eps", eps)
+        self.best = self.worst = math.inf if mode == "min" else -math.inf
+        self.num_bad_epochs = 0
+        self.cooldown_counter = 0
+        self.current_lrs = [float(group["lr"]) for group in groups_of(optimizer)]
+        super().__init__(optimizer, span=5 * (self.patience + self.cooldown + 1))
+
+    def lrs(self, t: float) -> list[float]:
+        return list(self.current_lrs)
+
+    def step(self, metrics: Any) -> None:  # type: ignore[override]
+        """One more step, after which the watched metric is `metrics`, a number but not NaN."""
+        metric = float(metrics)
+        if math.isnan(metric):
+            raise ValueError(
+                f"metrics is {metric} at step {self.last_epoch + 1}: training has diverged, and no "
+                "learning rate will repair it"
+            )
+        self.num_bad_epochs += 1
+        if self.is_better(metric):
+            self.best = metric
+            self.num_bad_epochs = 0
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        self.current_lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.num_bad_epochs > self.patience:
+            self.current_lrs = list(map(self.reduced, self.current_lrs, self.min_lrs))
+            self.cooldown_counter = self.cooldown
+            self.num_bad_epochs = 0
+        self.move_to(self.last_epoch + 1)
+
+    def is_better(self, metric: float) -> bool:
+        sign = -1 if self.mode == "min" else 1
+        if self.threshold_mode == "rel":
+            return sign * metric > sign * self.best * (1 + sign * self.threshold)
+        return sign * metric > sign * self.best + self.threshold
+
+    def reduced(self, lr: float, min_lr: float) -> float:
+        new_lr = max(self.reduction * lr, min_lr)
+        return new_lr if lr - new_lr > self.eps else lr
+
+    def curve(self, steps: int) -> list[list[float]]:
+        future = copy.copy(self)
+        future.optimizer = copy.copy(self.optimizer)
+        future.optimizer.param_groups = [dict(group) for group in self.optimizer.param_groups]
+        rates = []
+        for _ in range(steps):
+            rates.append(future.get_last_lr())
+            future.step(self.worst)
+        return rates
+
+
+class SequentialLR(LRScheduler):
+    """lr = lr_i(t - milestone_i), with the last schedule i whose milestone is at most t.
+
+    schedulers  schedules of this optimizer, each of which starts at its own t = 0
+    milestones  increasing steps, one fewer: where the second schedule starts, the third, ...
+    """
+
+    def __init__(
+        self, optimizer: Any, schedulers: Sequence[LRScheduler], milestones: Iterable[int]
+    ) -> None:
+        self.milestones = increasing("milestones", milestones)
+        self.schedulers = list(schedulers)
+        if len(self.schedulers) != len(self.milestones) + 1:
+            raise ValueError(
+                f"{len(self.schedulers)} schedulers need one milestone fewer, and there are "
+                f"{len(self.milestones)}: {self.milestones}"
+            )
+        for i, scheduler in enumerate(self.schedulers):
+            name = f"schedulers[{i}], a {type(scheduler).__name__},"
+            if not isinstance(scheduler, LRScheduler):
+                raise TypeError(f"{name} is no schedule")
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(f"{name} needs a metric for every step, and SequentialLR has none")
+            if scheduler.optimizer is not optimizer:
+                raise ValueError(f"{name} belongs to another optimizer")
+        last_start = max(self.milestones, default=0)
+        super().__init__(optimizer, last_start + self.schedulers[-1].span)
+
+    def part(self, t: float) -> tuple[LRScheduler, float]:
+        """The schedule that holds at step t, and its own time."""
+        i = bisect_right(self.milestones, t)
+        return self.schedulers[i], t - [0, *self.milestones][i]
+
+    def lrs(self, t: float) -> list[float]:
+        scheduler, t = self.part(t)
+        return scheduler.lrs(t)
+
+    def move_to(self, t: float) -> None:
+        scheduler, own_t = self.part(t)
+        scheduler.move_to(own_t)
+        self.last_epoch = t
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"schedulers": [s.state_dict() for s in self.schedulers]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.check_state(state)
+        for scheduler, its_state in zip(self.schedulers, state["schedulers"]):
+            scheduler.load_state_dict(its_state)
+        super().load_state_dict(state)
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        super().check_state(state)
+        if len(state["schedulers"]) != len(self.schedulers):
+            raise ValueError(
+                f"this state is of {len(state['schedulers'])} schedulers in a row, and this "
+                f"SequentialLR has {len(self.schedulers)}; nothing was loaded"
+            )
+        for scheduler, its_state in zip(self.schedulers, state["schedulers"]):
+            scheduler.check_state(its_state)
+
+
+def linear(start: float, end: float, done: float) -> float:
+    """start + (end - start) done, with done from 0 to 1."""
+    return start + (end - start) * done
+
+
+def cosine(start: float, end: float, done: float) -> float:
+    """end + (start - end) (1 + cos(π done)) / 2, with done from 0 to 1."""
+    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
+
+
+def groups_of(optimizer: Any) -> list[dict[str, Any]]:
+    groups = getattr(optimizer, "param_groups", None)
+    if groups is None:
+        raise TypeError(
+            f"optimizer must be an optimizer, with param_groups, and it is a "
+            f"{type(optimizer).__name__}"
+        )
+    return groups
+
+
+def one_per_group(name: str, x: Any, optimizer: Any) -> list[Any]:
+    """A list with one x for each group, all the same or as listed in x."""
+    n = len(groups_of(optimizer))
+    if not isinstance(x, list | tuple):
+        return [x] * n
+    if len(x) != n:
+        raise ValueError(f"{name} has {len(x)} values, and the optimizer has {n} parameter groups")
+    return list(x)
+
+
+def numbers(name: str, x: Any, optimizer: Any, high: float = math.inf) -> list[float]:
+    return [number(name, value, high) for value in one_per_group(name, x, optimizer)]
+
+
+def number(name: str, x: Any, high: float = math.inf) -> float:
+    value = float(x) if isinstance(x, Real) else math.nan
+    if not (0 <= value <= high and value < math.inf):
+        bounds = "finite and at least 0" if high == math.inf else f"in [0, {high}]"
+        raise ValueError(f"{name} must be a number {bounds}, and it is {x!r}")
+    return value
+
+
+def positive(name: str, x: Any) -> float:
+    value = number(name, x)
+    if value == 0:
+        raise ValueError(f"{name} must be above 0: rates are divided by it")
+    return value
+
+
+def whole(name: str, x: Any, low: int = 1) -> int:
+    value = float(x) if isinstance(x, Real) else math.nan
+    if not (value >= low and value.is_integer()):
+        raise ValueError(f"{name} must be a whole number of at least {low}, and it is {x!r}")
+    return int(value)
+
+
+def increasing(name: str, steps: Iterable[int]) -> list[int]:
+    steps = [whole(name, step) for step in steps]
+    if any(x >= y for x, y in pairwise(steps)):
+        raise ValueError(f"{name} must increase from one to the next, and they are {steps}")
+    return steps
+
+
+def one_of(name: str, x: str, *choices: str) -> str:
+    if x not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, and it is {x!r}")
+    return x
