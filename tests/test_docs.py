@@ -116,10 +116,20 @@ def test_adding_an_operation_is_one_def_and_one_row_as_contributing_says(monkeyp
     gradcheck(np.arctan, np.random.default_rng(0).standard_normal((2, 3)))
 
 
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_page_is_what_the_docstrings_say():
+    reference = script("make_reference")
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.page()
+
+
 def test_the_coverage_page_is_what_the_tables_say():
-    spec = importlib.util.spec_from_file_location("make_coverage", ROOT / "docs/make_coverage.py")
-    coverage = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(coverage)
+    coverage = script("make_coverage")
     lists, text = coverage.lists(), coverage.PAGE.read_text()
     assert f"{len(lists['They have a rule'])} have a rule" in text
     if f"NumPy {np.__version__} " in text:

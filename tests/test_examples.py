@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinygrad_edu import optim
 from tinygrad_edu.graph import RULES, forward_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -55,7 +56,8 @@ def test_an_example_asks_one_question_and_is_short(path):
     source = path.read_text()
     assert source.split('"""')[1].strip().splitlines()[0].endswith("?")
     assert len(source.splitlines()) <= 100
-    assert f"test_{path.stem}" in globals()
+    tests = "".join(x.read_text() for x in Path(__file__).parent.glob("test_examples*.py"))
+    assert f"def test_{path.stem}(" in tests
 
 
 def test_an_example_runs_as_a_program(tmp_path):
@@ -96,3 +98,12 @@ def test_add_an_op(tmp_path, capsys):
     assert np.isnan(composed).all()
     assert "right to second order" in capsys.readouterr().out
     assert pictures(tmp_path) == ["add_an_op.png"]
+
+
+def test_schedules(tmp_path):
+    rates = example("schedules").main(tmp_path)
+    public = set(optim.lr_scheduler.__all__) - {"LRScheduler"}
+    assert rates.keys() == public
+    assert all(len(rate) == 101 and max(rate) <= 0.1 + 1e-12 for rate in rates.values())
+    assert rates["StepLR"][::20] == pytest.approx([0.1, 0.05, 0.025, 0.0125, 0.00625, 0.003125])
+    assert pictures(tmp_path) == ["schedules.png"]

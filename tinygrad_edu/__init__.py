@@ -1,6 +1,6 @@
 """Backpropagation to read, watch and step through: an autograd framework on NumPy."""
 
-from tinygrad_edu import losses, nn, optim, viz
+from tinygrad_edu import functional, losses, nn, optim, train, viz
 from tinygrad_edu.anomaly import detect_anomaly, explain
 from tinygrad_edu.gradcheck import GradcheckError, gradcheck
 from tinygrad_edu.graph import Node, backward_of, no_grad, primitive
@@ -34,6 +34,7 @@ __all__ = [
     "draw",
     "elementwise_grad",
     "explain",
+    "functional",
     "grad",
     "gradcheck",
     "hessian",
@@ -52,6 +53,7 @@ __all__ = [
     "relu",
     "sigmoid",
     "softplus",
+    "train",
     "value_and_grad",
     "viz",
     "vjp",

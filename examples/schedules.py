@@ -1,0 +1,82 @@
+"""How does each schedule move the learning rate?
+
+A schedule is a function of the step. Here are all of them on one SGD with a learning rate of 0.1,
+over 100 steps, with settings that show their shapes.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+
+from matplotlib.figure import Figure
+
+from tinygrad_edu import Tensor, optim
+from tinygrad_edu.optim import lr_scheduler as schedules
+
+STEPS = 101
+
+
+def warm_up_then_stairs(sgd: optim.SGD) -> schedules.SequentialLR:
+    parts = [schedules.LinearLR(sgd, total_iters=20), schedules.StepLR(sgd, 30, gamma=0.5)]
+    return schedules.SequentialLR(sgd, parts, milestones=[20])
+
+
+SCHEDULES: list[Callable[[optim.SGD], schedules.LRScheduler]] = [
+    lambda sgd: schedules.LambdaLR(sgd, lambda t: 1 / (1 + t / 10)),
+    lambda sgd: schedules.ConstantLR(sgd, total_iters=40),
+    lambda sgd: schedules.LinearLR(sgd, total_iters=40),
+    lambda sgd: schedules.StepLR(sgd, 20, gamma=0.5),
+    lambda sgd: schedules.MultiStepLR(sgd, [50, 80], gamma=0.3),
+    lambda sgd: schedules.ExponentialLR(sgd, gamma=0.96),
+    lambda sgd: schedules.PolynomialLR(sgd, 100, power=2.0),
+    lambda sgd: schedules.CosineAnnealingLR(sgd, T_max=50),
+    lambda sgd: schedules.CosineAnnealingWarmRestarts(sgd, T_0=14, T_mult=2),
+    lambda sgd: schedules.WarmupCosineLR(sgd, warmup_steps=15, total_steps=100),
+    lambda sgd: schedules.CyclicLR(sgd, 0.01, 0.1, step_size_up=16, mode="triangular2"),
+    lambda sgd: schedules.OneCycleLR(sgd, max_lr=0.1, total_steps=STEPS),
+    lambda sgd: schedules.ReduceLROnPlateau(sgd, factor=0.5, patience=20),
+    warm_up_then_stairs,
+]
+
+
+def curves() -> dict[str, list[float]]:
+    """The learning rate of the one group at each step, by the name of the schedule."""
+    weight = Tensor(0.0, requires_grad=True)
+    made = [make(optim.SGD([weight], lr=0.1, momentum=0.9)) for make in SCHEDULES]
+    return {
+        type(schedule).__name__: [rate for (rate,) in schedule.curve(STEPS)] for schedule in made
+    }
+
+
+def picture(rates: dict[str, list[float]]) -> Figure:
+    fig = Figure(figsize=(8, 9.5), dpi=100, layout="constrained")
+    grid = fig.subplots(5, 3, sharex=True, sharey=True)
+    for ax, (name, rate) in zip(grid.flat, rates.items(), strict=False):
+        ax.plot(rate, drawstyle="steps-post", linewidth=2, color="#0072B2")
+        ax.set_title(name.replace("WarmRestarts", "\nWarmRestarts"), fontsize=12)
+        ax.set_ylim(0, 0.11)
+        ax.grid(alpha=0.3)
+        ax.spines[["top", "right"]].set_visible(False)
+    grid.flat[-1].set_axis_off()
+    grid[3, 2].xaxis.set_tick_params(labelbottom=True)
+    for ax in grid[:, 0]:
+        ax.set_ylabel("learning rate", fontsize=11)
+    for ax in (*grid[-1, :2], grid[3, 2]):
+        ax.set_xlabel("step", fontsize=11)
+    return fig
+
+
+def main(out: Path = Path("out/schedules")) -> dict[str, list[float]]:
+    rates = curves()
+    for name, rate in rates.items():
+        print(f"{name:28} from {rate[0]:.4f} to {rate[-1]:.4f}, in the mean {fmean(rate):.4f}")
+
+    path = out / "schedules.png"
+    out.mkdir(parents=True, exist_ok=True)
+    picture(rates).savefig(path)
+    print(f"the schedules: {path}")
+    return rates
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,507 @@
+"""Batches, the loop, and what hangs in it."""
+
+import gc
+import sys
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, Value, kernels, losses, nn, optim, train
+from tinygrad_edu.train import BestWeights, EarlyStopping, History, accuracy, batches, fit, split
+
+X = np.arange(20.0).reshape(10, 2)
+Y = np.arange(10)
+
+
+def line(seed=0):
+    """A linear model, and data on a line."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((24, 2))
+    return nn.Linear(2, 1, rng=rng), x, x @ [[1.0], [-2.0]] + 0.5
+
+
+# Data.
+
+
+def test_batches_are_all_rows_once_in_a_new_order_every_epoch():
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    epochs = [list(data), list(data)]
+    assert [len(x) for x, _ in epochs[0]] == [4, 4, 2]
+    assert len(data) == 3
+    orders = [np.concatenate([y for _, y in epoch]) for epoch in epochs]
+    for epoch, order in zip(epochs, orders, strict=True):
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in epoch]), X[order])
+        np.testing.assert_array_equal(np.sort(order), Y)
+    assert not np.array_equal(*orders)
+    again = batches(X, Y, 4, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(np.concatenate([y for _, y in again]), orders[0])
+
+
+def test_batches_in_order_and_without_the_small_one():
+    data = batches(Tensor(X), [*Y], 4, shuffle=False, drop_last=True)
+    assert [y.tolist() for _, y in data] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert len(data) == 2
+
+
+def test_an_iteration_that_is_left_begins_anew_unless_its_state_was_loaded():
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    next(iter(data))
+    state = data.state_dict()
+    rest = data.order[4:].tolist()
+    assert len(list(data)) == 3
+    other = batches(X, Y, 4)
+    other.load_state_dict(state)
+    assert np.concatenate([y for _, y in other]).tolist() == rest
+    data.load_state_dict(state)
+    list(data)
+    np.testing.assert_array_equal(next(iter(data))[1], next(iter(other))[1])
+    with pytest.raises(ValueError, match="these are 10 rows in batches of 5; saved was the place"):
+        batches(X, Y, 5).load_state_dict(state)
+
+
+def test_split_deals_the_rows():
+    (x_train, y_train), (x_held, y_held) = split(X, Y, 0.3, rng=np.random.default_rng(0))
+    assert (len(x_train), len(x_held)) == (7, 3)
+    assert sorted([*y_train, *y_held]) == Y.tolist()
+    np.testing.assert_array_equal(x_train, X[y_train])
+    np.testing.assert_array_equal(x_held, X[y_held])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: batches(X, Y[:9], 2), r"x has shape \(10, 2\), y \(9,\)"),
+        (lambda: batches(X[:0], Y[:0], 2), "and at least one"),
+        (lambda: batches(1.0, 2.0, 2), "as many rows each"),
+        (lambda: batches(X, Y, 0), "batch_size must be a whole number of at least 1, not 0"),
+        (lambda: batches(X, Y, 2.5), "not 2.5"),
+        (lambda: batches(X, Y, 11, drop_last=True), "10 rows are fewer than batch_size"),
+        (lambda: split(X, Y[:9]), r"y \(9,\)"),
+        (lambda: split(X, Y, 1.0), "validation=1.0 of 10 rows leaves 0 to train on"),
+        (lambda: split(X, Y, 0.01), "10 to train on and 0 to validate with"),
+        (lambda: EarlyStopping(0), "patience must be at least 1 epoch"),
+    ],
+)
+def test_bad_data_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# The loop.
+
+
+def test_fit_is_the_loop_that_one_writes_by_hand():
+    (model, x, y), (by_hand, _, _) = line(), line()
+    data = batches(x, y, 10, rng=np.random.default_rng(1))
+    history = fit(
+        model,
+        losses.mse_loss,
+        optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+        data,
+        validation=(x, y),
+        epochs=3,
+        metrics={"largest error": lambda prediction, y: np.abs(prediction - y).max()},
+        progress=False,
+    )
+    data, means = batches(x, y, 10, rng=np.random.default_rng(1)), []
+    optimizer = optim.SGD(by_hand.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        total = 0.0
+        for x_batch, y_batch in data:
+            loss = losses.mse_loss(by_hand(x_batch), y_batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += float(loss.data) * len(x_batch)
+        means.append(total / len(x))
+    np.testing.assert_array_equal(model.weight.data, by_hand.weight.data)
+    assert history.train_loss == means
+    assert history.lr == [0.1] * 3
+    assert history.validation_loss[-1] == losses.mse_loss(model(x), y).data
+    assert history["largest error"][-1] == np.abs(model(x).data - y).max()
+    assert len(history) == 3
+
+
+def test_validation_is_in_eval_mode_and_records_no_graph():
+    seen = []
+
+    class Spy(nn.Linear):
+        def __call__(self, x):
+            out = super().__call__(x)
+            seen.append((self.training, out.requires_grad))
+            return out
+
+    model, frozen = Spy(2, 1), nn.Tanh()
+    model.inside = frozen
+
+    def freeze(history):
+        frozen.training = frozen.training and len(history) > 1
+
+    data = (X, Y[:, None] / 10)
+    sgd = optim.SGD(model.parameters(), lr=1e-3)
+    fit(model, losses.mse_loss, sgd, data, data, epochs=2, callbacks=[freeze], progress=False)
+    assert seen == [(True, True), (False, False)] * 2
+    assert model.training
+    assert not frozen.training
+
+
+class Halving:
+    """A schedule that halves the learning rate."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+
+    def step(self):
+        self.optimizer.lr /= 2
+
+
+class Plateau:
+    """A schedule that is told how well it goes."""
+
+    def __init__(self):
+        self.told = []
+
+    def step(self, metrics):
+        self.told.append(metrics)
+
+
+@pytest.mark.parametrize(("per_batch", "lrs"), [(False, [0.1, 0.05]), (True, [0.025, 0.00625])])
+def test_a_scheduler_steps_every_epoch_or_every_batch(per_batch, lrs):
+    model, x, y = line()
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    history = fit(
+        model, losses.mse_loss, sgd, batches(x, y, 12), epochs=2, progress=False,
+        scheduler=Halving(sgd), scheduler_per_batch=per_batch,
+    )  # fmt: skip
+    assert history.lr == lrs
+
+
+def test_a_plateau_scheduler_gets_the_validation_loss_or_else_the_training_loss():
+    model, x, y = line()
+    sgd, told = optim.SGD(model.parameters(), lr=0.01), []
+    for validation in ((x[:3], y[:3]), None):
+        plateau = Plateau()
+        history = fit(
+            model, losses.mse_loss, sgd, (x, y), validation, epochs=2, scheduler=plateau,
+            progress=False,
+        )  # fmt: skip
+        told.append((plateau.told, history.validation_loss, history.train_loss))
+    assert told[0][0] == told[0][1]
+    assert told[1][0] == told[1][2]
+
+
+def test_hooks_stand_before_and_after_the_step():
+    model, x, y = line()
+    before = model.weight.data.copy()
+    order = []
+
+    def no_gradient():
+        order.append("before")
+        for p in model.parameters():
+            p.grad = p.grad * 0
+
+    def after():
+        order.append("after")
+
+    sgd = optim.SGD(model.parameters(), lr=1.0)
+    fit(
+        model, losses.mse_loss, sgd, batches(x, y, 12), epochs=1, progress=False,
+        before_step=no_gradient, after_step=after,
+    )  # fmt: skip
+    np.testing.assert_array_equal(model.weight.data, before)
+    assert order == ["before", "after"] * 2
+
+
+def test_early_stopping_and_best_weights():
+    model, x, y = line()
+    best, seen = BestWeights(model, "score", "max"), []
+    scores = iter([0.1, 0.5, 0.4, 0.5, 0.3, 0.9])  # best at the second
+    history = fit(
+        model,
+        losses.mse_loss,
+        optim.SGD(model.parameters(), lr=0.01),
+        (x, y),
+        (x, y),
+        epochs=6,
+        metrics={"score": lambda prediction, y: next(scores)},
+        callbacks=[
+            best,
+            EarlyStopping(2, "score", "max"),
+            lambda history: seen.append(model.state_dict()),
+        ],
+        progress=False,
+    )
+    assert history.metrics["score"] == pytest.approx([0.1, 0.5, 0.4, 0.5])
+    assert history.stopped
+    assert len(seen) == 4  # every callback is called in the last epoch
+    best.restore()
+    np.testing.assert_array_equal(model.weight.data, seen[1]["weight"])
+
+
+def test_values_are_trained_too():
+    model = nn.MLP(2, [4, 1], rng=np.random.default_rng(0))
+    x = [[0.0, 1.0], [1.0, 0.0]]
+    y = [1.0, -1.0]
+
+    class Rows(nn.Module):
+        def __init__(self):
+            self.net = model
+
+        def __call__(self, rows):
+            return [self.net(row) for row in rows]
+
+    def loss(predictions, y):
+        return sum((p - t) ** 2 for p, t in zip(predictions, y, strict=True))
+
+    sgd = optim.SGD(model.parameters(), lr=0.05)
+    history = fit(Rows(), loss, sgd, (x, y), (x, y), epochs=40, progress=False)
+    assert history.train_loss[-1] < 0.1 * history.train_loss[0]
+    assert isinstance(history.train_loss[0], float)
+    assert isinstance(model.parameters()[0], Value)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.first = nn.Linear(2, 3)
+        self.second = nn.Linear(3, 1)
+
+    def __call__(self, x):
+        return self.second(np.log(self.first(x)))
+
+
+def poison_data(model, x):
+    x[5, 0] = np.nan
+
+
+def poison_weight(model, x):
+    model.second.weight.data[1, 0] = np.inf
+
+
+def negative_logarithm(model, x):
+    model.first.bias.data[:] = -1e6
+
+
+@pytest.mark.parametrize(
+    ("poison", "message"),
+    [
+        (
+            poison_data,
+            "linear of an array of shape (4, 2) (not finite), first.weight of shape (2, 3), "
+            "first.bias of shape (3,)",
+        ),
+        (poison_weight, "It was there before: second.weight of shape (3, 1) (not finite)"),
+        (negative_logarithm, "log of an array of shape (4, 3)"),
+    ],
+)
+def test_a_loss_that_is_not_finite_stops_and_says_where(poison, message):
+    model, x = Net(), np.ones((8, 2))
+    model.first.weight.data[:] = 1.0
+    model.first.bias.data[:] = 0.0
+    data = batches(x, np.ones((8, 1)), 4, shuffle=False)
+    weights = []
+
+    def callback(history):
+        if len(history) == 2:
+            poison(model, data.x)
+            weights.append(model.state_dict())
+
+    sgd = optim.SGD(model.parameters(), lr=0.003)
+    where = "epoch 3, batch 2," if poison is poison_data else "epoch 3, batch 1,"
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(FloatingPointError) as error,
+    ):
+        fit(model, losses.mse_loss, sgd, data, epochs=4, callbacks=[callback], progress=False)
+    assert message in str(error.value)
+    assert f"{where} at learning rate 0.003" in str(error.value)
+    if poison is not poison_data:  # no step was made with it
+        np.testing.assert_array_equal(model.first.bias.data, weights[0]["first.bias"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"metrics": {"accuracy": accuracy}}, "give validation="),
+        ({"train_data": iter([(X, X)])}, "gave no batch in epoch 2"),
+        ({"validation": iter([])}, "the validation data gave no batch"),
+        ({"callbacks": [EarlyStopping(1)]}, "no 'validation_loss' was recorded; there is train_l"),
+        ({"callbacks": [EarlyStopping(1, "lr", "least")]}, 'mode must be "min" or "max"'),
+        ({"checkpoint": train.Checkpoint("a.npz", every=2)}, "from batches"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    model = nn.Linear(2, 2)
+    sgd = optim.SGD(model.parameters(), lr=1e-4)
+    settings = {"train_data": [(X, X)], "epochs": 3, "progress": False} | settings
+    with pytest.raises((ValueError, KeyError), match=message):
+        fit(model, losses.mse_loss, sgd, **settings)
+
+
+def test_accuracy():
+    assert accuracy(np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0]]), np.array([1, 0, 0])) == 2 / 3
+
+
+# Checkpoints in the loop. tests/test_checkpoint.py kills whole processes.
+
+
+class InterruptionError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("last", [1, 3, 4, 6])
+def test_a_training_that_stops_goes_on_from_its_checkpoint(tmp_path, last):
+    """Interrupted after `last` of the 2 * 4 batches, in the middle and at the end of an epoch."""
+
+    def training(path, after_step=None):
+        model, x, y = line()
+        rng = np.random.default_rng(5)
+        adam = optim.Adam(model.parameters(), lr=0.1)
+        best = BestWeights(model, "train_loss")
+        history = fit(
+            model,
+            losses.mse_loss,
+            adam,
+            batches(x, y, 7, rng=rng),
+            (x, y),
+            epochs=2,
+            callbacks=[best],
+            after_step=after_step,
+            checkpoint=train.Checkpoint(path, every=2),
+            progress=False,
+        )
+        return model.state_dict(), adam.state_dict(), best.best, vars(history), rng.random()
+
+    steps = []
+
+    def interrupt():
+        steps.append(1)
+        if len(steps) > last:
+            raise InterruptionError
+
+    expected = training(tmp_path / "undisturbed.npz")
+    with pytest.raises(InterruptionError):
+        training(tmp_path / "run.npz", interrupt)
+    assert repr(training(tmp_path / "run.npz")) == repr(expected)
+    assert repr(training(tmp_path / "run.npz", interrupt)) == repr(expected)  # nothing is left
+
+
+def test_a_training_that_was_stopped_early_stays_stopped(tmp_path):
+    for _ in range(2):
+        model, x, y = line()
+        history = fit(
+            model, losses.mse_loss, optim.SGD(model.parameters(), lr=0.1), (x, y), epochs=5,
+            callbacks=[lambda history: len(history) == 2],
+            checkpoint=train.Checkpoint(tmp_path / "run.npz"), progress=False,
+        )  # fmt: skip
+        assert len(history) == 2
+
+
+# What is shown.
+
+
+def short(progress=True):
+    model, x, y = line()
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    return fit(model, losses.mse_loss, sgd, batches(x, y, 6), (x, y), epochs=2, progress=progress)
+
+
+def test_without_a_terminal_there_is_a_line_for_each_epoch(capsys):
+    short()
+    out = capsys.readouterr()
+    lines = out.out.splitlines()
+    assert [text.split("  ")[0] for text in lines] == ["epoch 1", "epoch 2"]
+    assert [text.split()[0] for text in lines[1].split("  ")] == [
+        "epoch",
+        "loss",
+        "validation",
+        "lr",
+    ]
+    assert out.err == ""
+    short(progress=False)
+    assert capsys.readouterr().out == ""
+    assert str(History()) == "no epoch yet"
+
+
+def test_in_a_terminal_there_is_a_bar_if_tqdm_is_there(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    short()
+    out = capsys.readouterr()
+    assert out.out == ""
+    assert "8/8" in out.err
+    assert "epoch 2  loss" in out.err
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    short()
+    assert capsys.readouterr().out.startswith("epoch 1")
+
+
+def test_a_history_draws_itself(tmp_path):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    history = short(progress=False)
+    history.metrics["accuracy"] = [0.5, 0.75]
+    history.lr[1] = 0.05
+    axes = history.plot(tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 1000
+    labels = [axis.get_ylabel() for axis in axes]
+    assert labels == ["loss", "metric", "learning rate"]
+    assert axes[-1].get_xlabel() == "epoch"
+    training, validation = axes[0].lines
+    assert training.get_ydata().tolist() == history.train_loss
+    assert validation.get_label() == "validation"
+    pyplot.close("all")
+
+
+# Memory.
+
+
+def test_memory_stays_flat_without_the_garbage_collector():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((800, 8))
+    y = rng.integers(0, 3, 800)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 3))
+    used = []
+
+    def measure(history):
+        if len(history) in (10, 50):  # 1,000 and 5,000 steps
+            used.append(tracemalloc.get_traced_memory()[0])
+
+    adam = optim.Adam(model.parameters())
+    data = batches(x, y, 8, rng=rng)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        fit(
+            model, losses.cross_entropy, adam, data, epochs=50, scheduler=Halving(adam),
+            callbacks=[measure], progress=False,
+        )  # fmt: skip
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert used[1] - used[0] < 20_000
+    assert peak - used[1] < 300_000
+
+
+def test_the_graph_of_a_batch_is_gone_before_the_next_forward_pass():
+    alive, here = [], []
+
+    class Probe(nn.Linear):
+        def __call__(self, x):
+            alive.append(sum(ref() is not None for ref in here))
+            out = kernels.relu(super().__call__(x))
+            here.append(weakref.ref(out))
+            return out
+
+    model = Probe(2, 1)
+    sgd = optim.SGD(model.parameters(), lr=0.01)
+    gc.disable()
+    try:
+        fit(
+            model, losses.mse_loss, sgd, batches(X, X[:, :1], 2), epochs=2, progress=False
+        )  # fmt: skip
+    finally:
+        gc.enable()
+    assert alive == [0] * 10

@@ -1,0 +1,171 @@
+"""What a network is made of, and what it costs: one row for each module."""
+
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygrad_edu.graph import Node, behind, mode, plain
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.rng import default_rng
+
+
+@dataclass
+class Row:
+    """One module, without the modules inside it: so every column adds up to its total."""
+
+    path: str
+    kind: str
+    output_shape: Any = None  # None if the module was not called
+    parameters: int = 0  # how many numbers
+    trainable: int = 0  # those with requires_grad
+    kept: int = 0  # bytes kept for backward
+
+
+@dataclass(repr=False)
+class Summary:
+    """What `summary` returns: `rows`, which print as a table."""
+
+    rows: list[Row]
+
+    @property
+    def parameters(self) -> int:
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def trainable(self) -> int:
+        return sum(row.trainable for row in self.rows)
+
+    @property
+    def kept(self) -> int:
+        return sum(row.kept for row in self.rows)
+
+    def __repr__(self) -> str:
+        head = ("layer", "output shape", "parameters", "kept for backward")
+        total = ("total", "", f"{self.parameters:,}", f"{self.kept:,} B")
+        table = [head, *map(cells, self.rows), total]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if i > 1 else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in table
+        ]
+        rule = "-" * max(map(len, lines))
+        frozen = self.parameters - self.trainable
+        note = [f"{frozen:,} of the parameters are not trained"] if frozen else []
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *note])
+
+
+def cells(row: Row) -> tuple[str, str, str, str]:
+    name = f"{row.path}: {row.kind}" if row.path else row.kind
+    shape = "not called" if row.output_shape is None else str(row.output_shape)
+    return name, shape, f"{row.parameters:,}", f"{row.kept:,} B"
+
+
+def summary(
+    model: Module, input_shape: tuple[int, ...], dtype: npt.DTypeLike | None = None
+) -> Summary:
+    """Run a copy of the model once on an input of this shape, and list its modules.
+
+    input_shape  with the batch: (32, 1, 8, 8)
+    dtype        of the input: by default that of the first parameter; int for token indices, all 0
+
+    For each module: its path and class, the shape of its output, how many numbers its parameters
+    hold, and the bytes of the arrays that its operations keep until backward() has run, beside the
+    parameters. An array that several keep is counted once, where it is first seen. The model runs
+    in the mode it is in, training or not; neither it nor any generator is changed.
+    """
+    twin = deepcopy(model)
+    rows = {id(x): Row(path, type(x).__name__) for path, x in twin.named_modules()}
+    x = example(input_shape, dtype, twin)
+    count_parameters(twin, rows)
+    count_kept(twin, *run(twin, x, rows))
+    return Summary(list(rows.values()))
+
+
+def count_parameters(model: Module, rows: dict[int, Row]) -> None:
+    """Give every parameter to the innermost module that holds it."""
+    modules = dict(model.named_modules())
+    for path, p in model.named_parameters():
+        owner = max((name for name in modules if path.startswith(name and f"{name}.")), key=len)
+        row = rows[id(modules[owner])]
+        row.parameters += np.size(p.data)
+        row.trainable += np.size(p.data) * p.requires_grad
+
+
+def run(model: Module, x: Any, rows: dict[int, Row]) -> tuple[Any, dict[Node, Row]]:
+    """model(x), and for each node that it made the innermost module that was being called."""
+    calls: list[Row] = []  # those that have begun and not ended
+    maker: dict[Node, Row] = {}
+    for module in list(model.modules()):
+        module.__class__ = watched(type(module), rows[id(module)], calls)
+    previous, mode.recording = mode.recording, lambda out: maker.update({out: calls[-1]})
+    state = default_rng().bit_generator.state
+    try:
+        return model(x), maker
+    finally:
+        mode.recording = previous
+        default_rng().bit_generator.state = state
+
+
+def count_kept(model: Module, out: Any, maker: dict[Node, Row]) -> None:
+    """Give every array that the graph of `out` remembers to the module that first used it."""
+    counted = {id(memory(p.data)) for p in model.parameters()}
+    graph = {node for root in nodes_in(out) for node in behind(root) if node in maker}
+    for node in sorted(graph, key=lambda node: node.birth):
+        for array in map(memory, node.seen):
+            if id(array) not in counted:
+                counted.add(id(array))
+                maker[node].kept += getattr(array, "nbytes", 0)
+
+
+def watched(kind: type[Module], row: Row, calls: list[Row]) -> type[Module]:
+    """The class of a module, and its calls are noted down."""
+
+    def call(self: Module, *args: Any, **kwargs: Any) -> Any:
+        calls.append(row)
+        out = kind.__call__(self, *args, **kwargs)
+        calls.pop()
+        row.output_shape = shape(out)
+        return out
+
+    return type(kind.__name__, (kind,), {"__call__": call})
+
+
+def example(input_shape: tuple[int, ...], dtype: npt.DTypeLike | None, model: Module) -> Any:
+    """An input: random numbers, or zeros if they are integers."""
+    if dtype is None:
+        dtype = next((p.data.dtype for p in model.parameters() if p.broadcasts), float)
+    if np.dtype(dtype).kind != "f":
+        return np.zeros(input_shape, dtype)
+    return np.random.default_rng(0).standard_normal(input_shape).astype(dtype)
+
+
+def shape(out: Any) -> Any:
+    """The shape of an output; of a tuple, list or dict, that of each part."""
+    if isinstance(out, tuple | list):
+        return type(out)(map(shape, out))
+    if isinstance(out, dict):
+        return {key: shape(x) for key, x in out.items()}
+    return None if out is None else np.shape(plain(out))
+
+
+def nodes_in(out: Any) -> Iterator[Node]:
+    """The nodes in an output."""
+    if isinstance(out, Node):
+        yield out
+    elif isinstance(out, Iterable) and not hasattr(out, "dtype"):
+        for x in out.values() if isinstance(out, dict) else out:
+            yield from nodes_in(x)
+
+
+def memory(array: Any) -> Any:
+    """The array whose memory a view is of."""
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return array

@@ -1,0 +1,137 @@
+"""Data for training: held-out rows, and batches in a new order every epoch."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import as_array, plain
+from tinygrad_edu.rng import default_rng
+
+
+def batches(
+    x: Any,
+    y: Any,
+    batch_size: int,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    rng: np.random.Generator | None = None,
+) -> "Batches":
+    """Pairs (x[rows], y[rows]) of batch_size rows, which together are all rows once.
+
+    x, y       arrays with as many rows (Tensors count as their data)
+    shuffle    draw a new order of the rows, without replacement, in every iteration
+    drop_last  leave out the last batch if it is smaller than the others
+    rng        where the orders come from; the package's generator by default
+
+    Raises ValueError for x and y of different lengths, and if there is no batch to give.
+    """
+    return Batches(x, y, batch_size, shuffle, drop_last, rng)
+
+
+class Batches:
+    """What `batches` returns. It can be iterated again, and has a length: the number of batches.
+
+    Its state is the order of the rows in this epoch, the place reached in it, and the generator of
+    the orders to come. After `load_state_dict` the next iteration goes on from that place.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int,
+        shuffle: bool,
+        drop_last: bool,
+        rng: np.random.Generator | None,
+    ) -> None:
+        self.x, self.y = rows_of(x, y)
+        if batch_size < 1 or batch_size != int(batch_size):
+            raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size}")
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.rng = default_rng(rng)
+        self.order = np.arange(len(self.x))
+        self.position = 0  # how many batches of this epoch were given
+        self.resumed = False
+        if not len(self):
+            raise ValueError(
+                f"drop_last leaves no batch: {len(self.x)} rows are fewer than batch_size, "
+                f"which is {batch_size}"
+            )
+
+    def __len__(self) -> int:
+        batch = len(self.x) / self.batch_size
+        return math.floor(batch) if self.drop_last else math.ceil(batch)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        if not self.resumed:
+            self.position = 0
+            if self.shuffle:
+                self.order = self.rng.permutation(len(self.x))
+        self.resumed = False
+        while self.position < len(self):
+            start = self.position * self.batch_size
+            rows = self.order[start : start + self.batch_size]
+            self.position += 1
+            yield self.x[rows], self.y[rows]
+        self.position = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the data, for a checkpoint."""
+        return {
+            "order": self.order.copy(),
+            "batch_size": self.batch_size,
+            "position": self.position,
+            "resumed": self.position > 0,
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the place that `state_dict` gave.
+
+        Raises ValueError for a state of data with another number of rows or another batch_size.
+        """
+        saved = len(state["order"]), state["batch_size"]
+        if saved != (len(self.x), self.batch_size):
+            raise ValueError(
+                f"these are {len(self.x)} rows in batches of {self.batch_size}; saved was the "
+                f"place in {saved[0]} rows in batches of {saved[1]}"
+            )
+        self.rng.bit_generator.state = state["rng"]
+        self.order = state["order"]
+        self.position = state["position"]
+        self.resumed = state["resumed"]
+
+
+def split(
+    x: Any, y: Any, validation: float = 0.2, rng: np.random.Generator | None = None
+) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """(x_train, y_train), (x_validation, y_validation): the rows of x and y, dealt at random.
+
+    validation  the share of the rows that is held out, between 0 and 1
+
+    Raises ValueError for x and y of different lengths, and if one side would get no row.
+    """
+    x, y = rows_of(x, y)
+    n = round(len(x) * validation)
+    if not 0 < n < len(x):
+        raise ValueError(
+            f"validation={validation} of {len(x)} rows leaves {len(x) - n} to train on and "
+            f"{n} to validate with; both need at least one"
+        )
+    order = default_rng(rng).permutation(len(x))
+    return (x[order[n:]], y[order[n:]]), (x[order[:n]], y[order[:n]])
+
+
+def rows_of(x: Any, y: Any) -> tuple[Any, Any]:
+    """The arrays of x and y, checked: each row of x has its row of y."""
+    x, y = as_array(plain(x)), as_array(plain(y))
+    if not np.ndim(x) or not np.ndim(y) or len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"x and y need as many rows each, and at least one: x has shape {np.shape(x)}, "
+            f"y {np.shape(y)}"
+        )
+    return x, y

@@ -1,0 +1,125 @@
+"""What a training was like: a few numbers for each epoch."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+
+class History:
+    """What `fit` saw, in plain lists with one number for each finished epoch.
+
+    train_loss       the mean over the rows of the epoch, taken while the weights changed
+    validation_loss  the mean over the validation data, after the epoch; empty without such data
+    metrics          a list like these for each metric, under its name
+    lr               the learning rate at the end of the epoch
+    stopped          whether a callback has ended the training
+    """
+
+    def __init__(self) -> None:
+        self.train_loss: list[float] = []
+        self.validation_loss: list[float] = []
+        self.metrics: dict[str, list[float]] = {}
+        self.lr: list[float] = []
+        self.stopped = False
+        self.loss_sum, self.rows, self.batches = 0.0, 0, 0  # of the epoch under way
+
+    def __len__(self) -> int:
+        """The number of finished epochs."""
+        return len(self.train_loss)
+
+    def __getitem__(self, name: str) -> list[float]:
+        """The list of that name: "train_loss", "validation_loss", "lr" or a metric."""
+        lists = {
+            "train_loss": self.train_loss,
+            "validation_loss": self.validation_loss,
+            "lr": self.lr,
+            **self.metrics,
+        }
+        if not lists.get(name):
+            there = ", ".join(key for key, values in lists.items() if values)
+            raise KeyError(f"no {name!r} was recorded; there is {there or 'nothing yet'}")
+        return lists[name]
+
+    def best_epoch(self, monitor: str = "validation_loss", mode: str = "min") -> int:
+        """The first index where the list `monitor` is smallest, or largest with mode="max"."""
+        if mode not in ("min", "max"):
+            raise ValueError(f'mode must be "min" or "max", not {mode!r}')
+        values = self[monitor]
+        return values.index(min(values) if mode == "min" else max(values))
+
+    def add_batch(self, loss: float, rows: int) -> None:
+        """Count a batch towards the mean loss of the epoch under way."""
+        self.loss_sum += loss * rows
+        self.rows += rows
+        self.batches += 1
+
+    def add_epoch(self, lr: float, validation: Mapping[str, float]) -> None:
+        """Close the epoch under way. `validation` holds "loss" and the metrics, or nothing."""
+        if not self.rows:
+            raise ValueError(
+                f"train_data gave no batch in epoch {len(self) + 1}; an iterator can be used only "
+                "once: give a list, or batches(...)"
+            )
+        self.train_loss.append(self.loss_sum / self.rows)
+        self.lr.append(lr)
+        self.loss_sum, self.rows, self.batches = 0.0, 0, 0
+        for name, value in validation.items():
+            values = self.metrics.setdefault(name, []) if name != "loss" else self.validation_loss
+            values.append(value)
+
+    def __str__(self) -> str:
+        """The last epoch, in one line."""
+        if not len(self):
+            return "no epoch yet"
+        parts = {"loss": self.train_loss, "validation": self.validation_loss, **self.metrics}
+        parts["lr"] = self.lr
+        last = [f"{name} {values[-1]:.4g}" for name, values in parts.items() if values]
+        return "  ".join([f"epoch {len(self)}", *last])
+
+    def plot(self, path: Any = None) -> Any:
+        """Draw the losses, the metrics, and the learning rate if it changed, over the epochs.
+
+        path  a file to save the picture in, such as "history.png"
+
+        Returns matplotlib's Axes, one for each panel.
+        """
+        from matplotlib import pyplot
+        from matplotlib.ticker import MaxNLocator
+
+        losses = {"training": self.train_loss}
+        if self.validation_loss:
+            losses["validation"] = self.validation_loss
+        panels = {"loss": losses}
+        if self.metrics:
+            panels["metric"] = self.metrics
+        if len(set(self.lr)) > 1:
+            panels["learning rate"] = {"lr": self.lr}
+
+        figure, axes = pyplot.subplots(
+            len(panels), sharex=True, squeeze=False,
+            figsize=(8, 1 + 2 * len(panels)), layout="constrained",
+        )  # fmt: skip
+        for axis, (label, lists) in zip(axes[:, 0], panels.items(), strict=True):
+            for name, values in lists.items():
+                axis.plot(range(1, len(values) + 1), values, ".-", label=name)
+            axis.set_ylabel(label, fontsize=13)
+            axis.tick_params(labelsize=12)
+            axis.grid(alpha=0.3)
+            axis.legend(fontsize=12)
+        if min([*self.train_loss, *self.validation_loss], default=0) > 0:
+            axes[0, 0].set_yscale("log")
+        axes[-1, 0].set_xlabel("epoch", fontsize=13)
+        axes[-1, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        if path is not None:
+            figure.savefig(path, dpi=100)
+        return axes[:, 0]
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of everything, for a checkpoint."""
+        return deepcopy(vars(self))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Be the history that `state_dict` gave."""
+        if set(state) != set(vars(self)):
+            raise ValueError(f"a history has {', '.join(vars(self))}, not {', '.join(state)}")
+        vars(self).update(deepcopy(dict(state)))

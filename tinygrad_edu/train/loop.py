@@ -1,0 +1,257 @@
+"""The training loop, and what may be hung into it."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+
+from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
+from tinygrad_edu.nn import Module
+from tinygrad_edu.train.checkpoint import Checkpoint
+from tinygrad_edu.train.history import History
+
+Loss = Callable[[Any, Any], Any]
+Metrics = Mapping[str, Callable[[Any, Any], float]]
+
+
+def fit(
+    model: Module,
+    loss: Loss,
+    optimizer: Any,
+    train_data: Iterable[tuple[Any, Any]],
+    validation: Iterable[tuple[Any, Any]] | None = None,
+    *,
+    epochs: int,
+    scheduler: Any = None,
+    scheduler_per_batch: bool = False,
+    metrics: Metrics | None = None,
+    before_step: Callable[[], object] | None = None,
+    after_step: Callable[[], object] | None = None,
+    callbacks: Sequence[Callable[[History], object]] = (),
+    checkpoint: Checkpoint | None = None,
+    progress: bool = True,
+) -> History:
+    """Make loss(model(x), y) small: for every batch its gradient, then a step of the optimizer.
+
+    train_data, validation
+                 batches (x, y), as `batches` gives them, or one such pair: a tuple of two arrays
+    epochs       how often to go through train_data
+    scheduler    its step() is called after every epoch, or every batch if `scheduler_per_batch`; a
+                 step that takes `metrics` (ReduceLROnPlateau) gets the validation loss, or else
+                 the training loss
+    metrics      name: function(prediction, y), all plain arrays; the mean over the validation data
+    before_step  called between backward() and step(): clips gradients
+    after_step   called after step(): averages weights
+    callbacks    each called with the history after every epoch; a true answer ends the training
+    checkpoint   where to save; if it is there already, this training goes on from it, and all ends
+                 as if it had never been stopped: the same command starts and resumes
+    progress     show a bar (tqdm, in a terminal), or else print a line for every epoch
+
+    Raises FloatingPointError at the first loss that is not finite, and says where it came from.
+    """
+    if metrics and validation is None:
+        raise ValueError("metrics are taken on the validation data: give validation=")
+    if checkpoint and checkpoint.every and not hasattr(train_data, "load_state_dict"):
+        raise ValueError("to go on inside an epoch, fit needs train_data from batches(...)")
+    history = History()
+    known = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "history": history}
+    known |= {"data": train_data} | {f"callback {i}": x for i, x in enumerate(callbacks)}
+    saved = {name: x for name, x in known.items() if hasattr(x, "load_state_dict")}
+    if checkpoint:
+        checkpoint.resume(**saved)
+    model.train()
+    with Progress(progress, pairs(train_data), epochs, history) as shown:
+        while len(history) < epochs and not history.stopped:
+            for x, y in pairs(train_data):
+                value = backward(model, loss, optimizer, x, y, history)
+                if before_step:
+                    before_step()
+                optimizer.step()
+                if after_step:
+                    after_step()
+                if scheduler and scheduler_per_batch:
+                    scheduler.step()
+                history.add_batch(value, len(x))
+                shown.batch()
+                if checkpoint and checkpoint.every and history.batches % checkpoint.every == 0:
+                    checkpoint.save(**saved)
+            scores = {} if validation is None else evaluate(model, loss, validation, metrics)
+            history.add_epoch(optimizer.lr, scores)
+            if scheduler and not scheduler_per_batch:
+                step_scheduler(scheduler, history)
+            answers = [callback(history) for callback in callbacks]
+            history.stopped = any(answers)
+            shown.epoch(history)
+            if checkpoint:
+                checkpoint.save(**saved)
+    return history
+
+
+def backward(model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history: History) -> float:
+    """Put the gradient of loss(model(x), y) into the parameters; return the loss.
+
+    A function of its own, so that the graph of a batch is gone before the next one is made.
+    """
+    optimizer.zero_grad()
+    out = loss(model(x), y)
+    if not finite(out.data):
+        raise FloatingPointError(
+            f"the loss is {float(out.data)} in epoch {len(history) + 1}, batch "
+            f"{history.batches + 1}, at learning rate {optimizer.lr:g}. {origin(out, model)}"
+        )
+    out.backward()
+    return float(out.data)
+
+
+def origin(root: Node, model: Module) -> str:
+    """Which node behind root was the first that is not finite, and what it was made of."""
+    paths = {id(p): path for path, p in model.named_parameters()}
+
+    def named(x: Any, data: Any) -> str:
+        name = f"{paths[id(x)]} of shape {np.shape(data)}" if id(x) in paths else described(x)
+        return name if finite(data) else f"{name} (not finite)"
+
+    nodes = sorted(behind(root), key=lambda node: node.birth)
+    first = next(node for node in nodes if not finite(node.data))
+    if first.function is None:
+        return f"It was there before: {named(first, first.data)}; the steps before were too large"
+    operands = ", ".join(named(*pair) for pair in zip(first.inputs, first.seen[1:]))
+    return f"The first node that is not finite is {operation(first.rule)} of {operands}"
+
+
+def evaluate(
+    model: Module, loss: Loss, data: Iterable[tuple[Any, Any]], metrics: Metrics | None = None
+) -> dict[str, float]:
+    """Means over the rows of data of the loss, under "loss", and of each metric.
+
+    The model is in eval mode meanwhile, and no graph is recorded.
+    """
+    functions: Metrics = {"loss": loss, **(metrics or {})}
+    sums, rows = dict.fromkeys(functions, 0.0), 0
+    with evaluating(model), no_grad():
+        for x, y in pairs(data):
+            prediction = model(x)
+            for name, function in functions.items():
+                out = function(prediction if name == "loss" else plain(prediction), y)
+                sums[name] += float(plain(out)) * len(x)
+            rows += len(x)
+    if not rows:
+        raise ValueError("the validation data gave no batch; an iterator can be used only once")
+    return {name: total / rows for name, total in sums.items()}
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Inside, every module is in eval mode; after it, in the mode it was in."""
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+def accuracy(scores: Any, classes: Any) -> float:
+    """The share of rows whose largest score, (rows, classes), is that of their class, (rows,)."""
+    return float(np.mean(np.argmax(scores, axis=-1) == classes))
+
+
+class EarlyStopping:
+    """A callback: end the training when `patience` epochs in a row have brought no new best.
+
+    monitor  "validation_loss", "train_loss" or the name of a metric
+    mode     "min" if small is good, "max" if large is
+
+    Goodfellow, Bengio and Courville 2016, "Deep learning", algorithm 7.1.
+    """
+
+    def __init__(self, patience: int, monitor: str = "validation_loss", mode: str = "min") -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1 epoch, not {patience}")
+        self.patience = patience
+        self.monitor = monitor
+        self.mode = mode
+
+    def __call__(self, history: History) -> bool:
+        waited = len(history) - 1 - history.best_epoch(self.monitor, self.mode)
+        return waited >= self.patience
+
+
+class BestWeights:
+    """A callback: remember the weights of the best epoch. `restore()` puts them back.
+
+    monitor, mode  what is best, as in EarlyStopping
+    """
+
+    def __init__(self, model: Module, monitor: str = "validation_loss", mode: str = "min") -> None:
+        self.model = model
+        self.monitor = monitor
+        self.mode = mode
+        self.best: dict[str, Any] = {}
+
+    def __call__(self, history: History) -> None:
+        if history.best_epoch(self.monitor, self.mode) == len(history) - 1:
+            self.best = self.model.state_dict()
+
+    def restore(self) -> None:
+        """Set the model to its best weights."""
+        self.model.load_state_dict(self.best)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.best
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best = dict(state)
+
+
+class Progress:
+    """A bar in a terminal that has tqdm, else a line for each epoch, or nothing."""
+
+    def __init__(self, show: bool, data: Any, epochs: int, history: History) -> None:
+        self.show = show
+        self.bar: Any = None
+        if show and sys.stderr.isatty():
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                return
+            batches = len(data) if hasattr(data, "__len__") else None
+            done = len(history) * (batches or 0) + history.batches
+            self.bar = tqdm(total=batches and batches * epochs, initial=done, unit="batch")
+
+    def batch(self) -> None:
+        if self.bar is not None:
+            self.bar.update()
+
+    def epoch(self, history: History) -> None:
+        if self.bar is not None:
+            self.bar.set_description_str(str(history))
+        elif self.show:
+            print(history, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def pairs(data: Any) -> Any:
+    """Batches as they are; one pair of arrays as one batch."""
+    return [data] if isinstance(data, tuple) else data
+
+
+def step_scheduler(scheduler: Any, history: History) -> None:
+    if "metrics" in inspect.signature(scheduler.step).parameters:
+        scheduler.step((history.validation_loss or history.train_loss)[-1])
+    else:
+        scheduler.step()
+
+
+def finite(data: Any) -> bool:
+    return bool(np.all(np.isfinite(data)))
