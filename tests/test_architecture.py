@@ -1,6 +1,7 @@
 """The house: imports point one way, importing it is light, and every rule has a row."""
 
 import ast
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,24 @@ def test_every_rule_has_a_row():
 def test_every_public_name_is_there():
     for name in tinygrad_edu.__all__:
         assert hasattr(tinygrad_edu, name)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do otherwise")
+def test_memory_of_large_arrays_is_used_again():
+    code = """
+import resource, tinygrad_edu, numpy as np
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def step():
+    return sum(x[0] for x in [np.ones(500_000) for _ in range(4)])
+
+step()
+before = faults()
+for _ in range(10):
+    step()
+print(faults() - before)
+"""
+    pages = int(subprocess.check_output([sys.executable, "-c", code], text=True))
+    assert pages < 1000  # 40 arrays of 4 MB have 39,000 pages

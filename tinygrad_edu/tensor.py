@@ -15,6 +15,11 @@ from tinygrad_edu.graph import RULES, Node, apply, no_rule, operation, plain
 
 Axis = int | tuple[int, ...] | None
 
+# The C library of Linux gives the memory of a large array back to the system when it is freed, and
+# every page of the next one costs a fault. Once an array of almost 32 MiB (the most that counts)
+# was freed it keeps what is smaller, to use it again: a convolutional network trains twice as fast.
+np.empty(2**25 - 2**16, np.uint8)
+
 
 class Tensor(Node):
     """An array that remembers how it was made. NumPy's functions and operators work on it.
