@@ -3,13 +3,11 @@
 tests/reference/make_reference.py made the numbers, and holds PyTorch's side of each row below.
 """
 
-import json
-
 import numpy as np
 import pytest
 from references import assert_close, check, gradients, group, stored, weights
 
-from tinygrad_edu import Tensor, Value, index_update, nn, optim, relu, sigmoid, softplus
+from tinygrad_edu import Tensor, Value, index_update, nn, relu, sigmoid, softplus
 from tinygrad_edu.kernels import linear, log_softmax, logsumexp, unindex
 from tinygrad_edu.losses import cross_entropy, mse_loss
 from tinygrad_edu.value import weighted_sum
@@ -283,31 +281,3 @@ def test_network():
     assert_close(out.data, rows[""]["output"])
     for name, p in [("input", x), *model.named_parameters()]:
         assert_close(p.grad, rows["gradient"][name])
-
-
-OPTIMIZERS = stored("optimizers")[""]
-START, GRADIENTS, STEPS = (OPTIMIZERS.pop(key) for key in ("start", "gradients", "steps"))
-
-
-def as_tensors(numbers):
-    return [Tensor(x, requires_grad=True) for x in (numbers[:4], numbers[4:])]
-
-
-def as_values(numbers):
-    return [Value(x) for x in numbers]
-
-
-@pytest.mark.parametrize("parameters", [as_tensors, as_values])
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizer(name, parameters):
-    kind, _, settings = name.partition(" ")
-    params = parameters(START)
-    optimizer = getattr(optim, kind)(params, **json.loads(settings))
-    expected = dict(zip(STEPS, OPTIMIZERS[name], strict=True))
-    for step, numbers in enumerate(GRADIENTS, start=1):
-        for p, g in zip(params, parameters(numbers), strict=True):
-            p.grad = None if np.isnan(g.data).any() else g.data
-        optimizer.step()
-        if step in expected:
-            after = np.hstack([p.data for p in params])
-            np.testing.assert_allclose(after, expected[step], rtol=1e-12, atol=0)

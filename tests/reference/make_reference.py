@@ -3,13 +3,12 @@
     pip install torch
     python tests/reference/make_reference.py
 
-writes functions.npz, conventions.npz, losses.npz, network.npz and optimizers.npz beside this file.
+writes functions.npz, conventions.npz, losses.npz and network.npz beside this file.
 Everything is seeded, so running it again changes nothing but what PyTorch itself changed. A new row
 here needs a row of the same name in tests/test_reference.py.
 """
 
 import functools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -368,42 +367,8 @@ def save_network():
     save("network", arrays)
 
 
-OPTIMIZERS = [
-    ("SGD", {"lr": 0.1}),
-    ("SGD", {"lr": 0.03, "momentum": 0.9}),
-    ("Adam", {}),
-    ("Adam", {"lr": 0.05, "betas": [0.7, 0.95], "eps": 1e-4}),
-    ("Adam", {"lr": 0.01, "betas": [0.0, 0.0]}),
-]
-STEPS = [1, 2, 10, 100]
-
-
-def save_optimizers():
-    """Two parameters, of 4 and 2 numbers side by side; a row of nan is a step without a gradient.
-
-    The parameters after each of STEPS stand under the optimizer's name and settings.
-    """
-    start = normal(6)
-    grads = normal(100, 6) * 10 ** rng.uniform(-3, 3, (100, 1))
-    grads[[0, 4, 5, 50], 4:] = np.nan
-    grads[7] = 0.0
-    arrays = {"start": start, "gradients": grads, "steps": STEPS}
-    for kind, settings in OPTIMIZERS:
-        parameters = [torch.tensor(x, requires_grad=True) for x in (start[:4], start[4:])]
-        optimizer = getattr(torch.optim, kind)(parameters, **settings)
-        path = []
-        for row in grads:
-            for p, g in zip(parameters, (row[:4], row[4:]), strict=True):
-                p.grad = None if np.isnan(g[0]) else torch.tensor(g)
-            optimizer.step()
-            path.append(torch.cat(parameters).detach().numpy())
-        arrays[f"{kind} {json.dumps(settings)}"] = np.array(path)[np.array(STEPS) - 1]
-    save("optimizers", arrays)
-
-
 if __name__ == "__main__":
     save_table("functions", FUNCTIONS)
     save_table("conventions", CONVENTIONS)
     save_table("losses", LOSSES)
     save_network()
-    save_optimizers()

@@ -3,26 +3,67 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tinygrad_edu.optim.optimizer import Optimizer, check
+from tinygrad_edu.optim.optimizer import Optimizer
 
 
 class SGD(Optimizer):
-    """p = p - lr v, with v = momentum v + g, and v = 0 at the start.
+    """p = p - lr v, with v = momentum v + (1 - dampening) g, and v = g in the first step.
 
-    lr        learning rate
-    momentum  how much of the last step is kept; 0 is plain gradient descent
+    lr            learning rate
+    momentum      how much of the last step is kept; 0 is plain gradient descent
+    dampening     how much less of the gradient then counts
+    weight_decay  λ: the gradient of ½ λ p² is added to g
+    nesterov      look ahead: g + momentum v takes the place of v
 
-    Momentum as in Sutskever et al. 2013, section 2, in PyTorch's form (lr outside of v).
+    Momentum as in Sutskever et al. 2013, "On the importance of initialization and momentum in deep
+    learning", section 2, in PyTorch's form (lr outside of v); nesterov: Nesterov 1983, "A method
+    for solving the convex programming problem with convergence rate O(1/k²)".
     """
 
-    def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.0) -> None:
-        super().__init__(params, lr)
-        check(momentum=momentum)
-        self.momentum = momentum
-        self.velocity: list[Any] = [0.0] * len(self.params)
+    remembers = ("t", "v")
 
-    def step(self) -> None:
-        for i, p, v in self.gradients():
-            if self.momentum:
-                v = self.velocity[i] = self.momentum * self.velocity[i] + v
-            p.data -= self.lr * v
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+        )
+
+    def check(self, **settings: Any) -> None:
+        super().check(**settings)
+        if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
+            raise ValueError("nesterov needs a momentum above 0, and a dampening of 0")
+
+    def step_group(self, params: Any, settings: Any, states: list[Any], large: bool) -> None:
+        # Plain gradient descent has no state and little to keep in the cache: in a small network
+        # a call of `update` for each parameter, in a large one the blocks, would cost 2 to 4 %.
+        lr, momentum, _, weight_decay, _ = settings
+        if momentum or weight_decay:
+            super().step_group(params, settings, states, large)
+            return
+        for p in params:
+            g = p.grad
+            if g is not None:
+                p.data -= lr * (g.data if g.__class__ is p.__class__ else g)
+
+    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
+        lr, momentum, dampening, weight_decay, nesterov = settings
+        if weight_decay:
+            g = g + weight_decay * p
+        if momentum:
+            t, v = state
+            v = momentum * v + (1 - dampening) * g if t else +g
+            state = t + 1, v
+            g = g + momentum * v if nesterov else v
+        return lr * g, state

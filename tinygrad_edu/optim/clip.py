@@ -1,0 +1,65 @@
+"""Gradient clipping, between `backward` and `step`."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.optim.optimizer import check
+
+
+def clip_grad_norm_(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> float:
+    """g = g min(1, max_norm / (‖g‖ + 1e-6)), with g all gradients as one vector; returns ‖g‖.
+
+    parameters          a list of parameters, or one; those without a gradient do not count
+    norm_type           which norm; math.inf for the largest absolute value
+    error_if_nonfinite  without, a norm that is not finite makes gradients 0 or nan: look at what
+                        is returned
+
+    Raises RuntimeError, and leaves all gradients as they are, if the norm is not finite.
+
+    Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks",
+    algorithm 1.
+    """
+    if not max_norm >= 0:
+        raise ValueError(f"max_norm must be at least 0, and it is {max_norm}")
+    params = with_gradients(parameters)
+    norms = [norm(p.grad, norm_type) for p in params]
+    total = norm(norms, norm_type)
+    if error_if_nonfinite and not math.isfinite(total):
+        bad = [
+            getattr(p, "name", None) or f"number {i}"
+            for i, (p, x) in enumerate(zip(params, norms))
+            if not math.isfinite(x)
+        ]
+        raise RuntimeError(
+            f"the norm of all gradients is {total}; not finite: the gradient of {', '.join(bad)}"
+        )
+    scale = max_norm / (total + 1e-6)
+    if not scale >= 1:
+        for p in params:
+            p.grad *= scale
+    return total
+
+
+def clip_grad_value_(parameters: Any, clip_value: float) -> None:
+    """g = min(max(g, -clip_value), clip_value), for every number of every gradient."""
+    check(clip_value=clip_value)
+    for p in with_gradients(parameters):
+        clipped = np.clip(p.grad, -clip_value, clip_value)
+        p.grad = float(clipped) if p.grad.__class__ is float else clipped
+
+
+def with_gradients(parameters: Any) -> list[Any]:
+    """The parameters, a list or a single one, that have a gradient."""
+    params: Iterable[Any] = [parameters] if hasattr(parameters, "grad") else parameters
+    return [p for p in params if p.grad is not None]
+
+
+def norm(x: Any, norm_type: float) -> float:
+    """(Σ |x|^norm_type)^(1 / norm_type) over all numbers in x."""
+    numbers = np.ravel(getattr(x, "data", x) if hasattr(x, "requires_grad") else x)
+    return float(np.linalg.norm(numbers, norm_type)) if numbers.size else 0.0

@@ -1,0 +1,70 @@
+"""Averages of the weights along the way."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.optim.optimizer import check, copied, restored
+
+
+class EMA:
+    """a = decay a + (1 - decay) p, after each step of the optimizer; a = p at the start.
+
+    The averages have seen many steps, and often generalize better than the last parameters do:
+
+        average = EMA(model.parameters())
+        for x, y in batches(...):
+            ...
+            optimizer.step()
+            average.update()
+        with average.swapped():
+            evaluate(model)
+
+    Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging", with
+    exponential weights.
+    """
+
+    def __init__(self, params: Iterable[Any], decay: float = 0.999) -> None:
+        check(below=1, decay=decay)
+        self.params = list(params)
+        self.decay = decay
+        self.averages = [copied(p.data) for p in self.params]
+        if not self.params:
+            raise ValueError("EMA got no parameters to average")
+
+    def update(self) -> None:
+        """Move the averages towards the parameters."""
+        for i, p in enumerate(self.params):
+            self.averages[i] += (1 - self.decay) * (p.data - self.averages[i])
+
+    @contextmanager
+    def swapped(self) -> Iterator[None]:
+        """Inside, the parameters have the averages as their data."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
+
+    def swap(self) -> None:
+        """Exchange averages and parameters; a second time brings both back."""
+        for i, p in enumerate(self.params):
+            p.data, self.averages[i] = self.averages[i], p.data
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of the averages, and the decay."""
+        return {"decay": self.decay, "averages": [copied(a) for a in self.averages]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned; ValueError if the shapes differ."""
+        averages = state_dict["averages"]
+        shapes, expected = ([np.shape(a) for a in x] for x in (averages, self.averages))
+        if shapes != expected:
+            raise ValueError(
+                f"averages of shapes {shapes}, expected {expected}: nothing was loaded"
+            )
+        check(below=1, decay=state_dict["decay"])
+        self.decay = state_dict["decay"]
+        self.averages = [restored(a, p.data) for a, p in zip(averages, self.params)]

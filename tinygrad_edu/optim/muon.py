@@ -1,0 +1,102 @@
+"""Muon: a matrix moves as far in every direction of its singular vectors."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.optim.optimizer import Optimizer, running_mean
+
+
+class Muon(Optimizer):
+    """W = W - lr λ W - lr s O(u), with u = (1 - μ) g + μ m and m = μ m + (1 - μ) g.
+
+    O(u) is about U Vᵀ, if U S Vᵀ is the singular value decomposition of u: `orthogonalized`. For
+    the weights (in, out) of hidden layers; train everything else with AdamW.
+
+    weight_decay     λ
+    momentum         μ
+    nesterov         without, u = m
+    ns_coefficients  a, b, c of the Newton-Schulz iteration
+    ns_steps         how often it is done
+    adjust_lr_fn     "original": s = sqrt(max(1, out / in));
+                     "match_rms_adamw": s = 0.2 sqrt(max(in, out)), which makes steps as large as
+                     AdamW's, so that its lr and λ will do
+
+    Raises ValueError for a parameter that is not a matrix.
+
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; match_rms_adamw:
+    Liu et al. 2025, "Muon is scalable for LLM training", section 2.2. PyTorch iterates in bfloat16,
+    this in the precision of W.
+    """
+
+    remembers = ("m",)
+    elementwise = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str = "original",
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            nesterov=nesterov,
+            ns_coefficients=ns_coefficients,
+            eps=eps,
+            ns_steps=ns_steps,
+            adjust_lr_fn=adjust_lr_fn,
+        )
+
+    def check_parameter(self, p: Any) -> None:
+        super().check_parameter(p)
+        if np.ndim(p.data) != 2:
+            name, shape = getattr(p, "name", None) or "a parameter", np.shape(p.data)
+            raise ValueError(f"Muon trains matrices, and {name} has the shape {shape}")
+
+    def check(self, **settings: Any) -> None:
+        coefficients, adjust = settings.pop("ns_coefficients"), settings.pop("adjust_lr_fn")
+        if np.shape(coefficients) != (3,) or not np.isfinite(coefficients).all():
+            raise ValueError(f"ns_coefficients must be three numbers, and it is {coefficients!r}")
+        if adjust not in ("original", "match_rms_adamw"):
+            raise ValueError(
+                f"adjust_lr_fn must be 'original' or 'match_rms_adamw', and it is {adjust!r}"
+            )
+        if not isinstance(settings["ns_steps"], int):
+            raise ValueError(f"ns_steps must be a whole number, and it is {settings['ns_steps']!r}")
+        super().check(**settings)
+
+    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
+        lr, weight_decay, momentum, nesterov, ns_coefficients, eps, ns_steps, adjust = settings
+        (m,) = state
+        m = running_mean(m, g, momentum)
+        u = (1 - momentum) * g + momentum * m if nesterov else m
+        n, k = p.shape
+        s = max(1, k / n) ** 0.5 if adjust == "original" else 0.2 * max(n, k) ** 0.5
+        step = lr * s * orthogonalized(u, ns_coefficients, ns_steps, eps)
+        return step + lr * weight_decay * p, (m,)
+
+
+def orthogonalized(x: Any, coefficients: tuple[float, float, float], steps: int, eps: float) -> Any:
+    """x with all its singular values near 1: the Newton-Schulz iteration.
+
+    x = a x + b (x xᵀ) x + c (x xᵀ)² x turns each singular value s into a s + b s³ + c s⁵. The first
+    x is scaled so that none is above 1.
+    """
+    if x.shape[0] > x.shape[1]:
+        return orthogonalized(x.T, coefficients, steps, eps).T
+    a, b, c = coefficients
+    x = x / max(float((x * x).sum()) ** 0.5, eps)
+    for _ in range(steps):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return x
