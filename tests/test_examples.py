@@ -24,7 +24,7 @@ def example(name):
 
 def pictures(folder):
     """The pictures in a folder, each of which must be one."""
-    starts = {".png": b"\x89PNG", ".svg": b"<?xml"}
+    starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".gif": b"GIF89a"}
     for path in folder.iterdir():
         assert path.read_bytes().startswith(starts[path.suffix])
         assert path.stat().st_size > 2000

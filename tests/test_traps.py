@@ -326,3 +326,9 @@ def test_reprs_read_like_the_call_that_makes_them():
     )
     assert repr(Tensor(np.float32(1.5))) == "Tensor(1.5, dtype=float32)"
     assert repr(Value(2, name="v")) == "Value(2.0, name='v')"
+
+
+def test_a_number_is_formatted_as_a_number():
+    for loss in (Value(0.12345), Tensor(0.12345), Tensor(0.12345, requires_grad=True)):
+        assert f"{loss:.3f}" == "0.123"
+        assert f"{loss}" == str(loss)

@@ -18,7 +18,7 @@ from tinygrad_edu.kernels import astype, clip, concatenate, linear, log_softmax
 from tinygrad_edu.rules import matmul_backward, min_backward, power_backward, where_backward
 from tinygrad_edu.value import weighted_sum
 from tinygrad_edu.viz import describe, draw
-from tinygrad_edu.viz.describe import formulas
+from tinygrad_edu.viz.quote import formulas
 
 
 def named(node, name):
@@ -394,7 +394,7 @@ def test_a_graph_with_too_many_nodes_is_refused_without_recursion():
     x = Value(1.0)
     for _ in range(100_000):
         x = -x
-    with pytest.raises(ValueError, match="has 100001 nodes, more than max_nodes=400: pass a larg"):
+    with pytest.raises(ValueError, match="has 100001 nodes, more than max_nodes=400: fold its mod"):
         draw(x)
 
 

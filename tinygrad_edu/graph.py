@@ -368,6 +368,10 @@ class Node:
     def __float__(self) -> float:
         return float(self._data)
 
+    def __format__(self, spec: str) -> str:
+        """`f"{loss:.3f}"` formats the number; without a spec, as `str`."""
+        return format(self._data, spec) if spec else str(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are leaves: data, grad and name without the graph behind."""
         state = (None, {"grad": self.grad})

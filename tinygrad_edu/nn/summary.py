@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu.graph import Node, behind, mode, plain
+from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
 
@@ -81,33 +82,33 @@ def summary(
     in the mode it is in, training or not; neither it nor any generator is changed.
     """
     twin = deepcopy(model)
-    rows = {id(x): Row(path, type(x).__name__) for path, x in twin.named_modules()}
+    rows = {path: Row(path, type(x).__name__) for path, x in twin.named_modules()}
     x = example(input_shape, dtype, twin)
     count_parameters(twin, rows)
     count_kept(twin, *run(twin, x, rows))
     return Summary(list(rows.values()))
 
 
-def count_parameters(model: Module, rows: dict[int, Row]) -> None:
+def count_parameters(model: Module, rows: dict[str, Row]) -> None:
     """Give every parameter to the innermost module that holds it."""
-    modules = dict(model.named_modules())
     for path, p in model.named_parameters():
-        owner = max((name for name in modules if path.startswith(name and f"{name}.")), key=len)
-        row = rows[id(modules[owner])]
-        row.parameters += np.size(p.data)
-        row.trainable += np.size(p.data) * p.requires_grad
+        owner = max((name for name in rows if path.startswith(name and f"{name}.")), key=len)
+        rows[owner].parameters += np.size(p.data)
+        rows[owner].trainable += np.size(p.data) * p.requires_grad
 
 
-def run(model: Module, x: Any, rows: dict[int, Row]) -> tuple[Any, dict[Node, Row]]:
+def run(model: Module, x: Any, rows: dict[str, Row]) -> tuple[Any, dict[Node, Row]]:
     """model(x), and for each node that it made the innermost module that was being called."""
-    calls: list[Row] = []  # those that have begun and not ended
     maker: dict[Node, Row] = {}
-    for module in list(model.modules()):
-        module.__class__ = watched(type(module), rows[id(module)], calls)
-    previous, mode.recording = mode.recording, lambda out: maker.update({out: calls[-1]})
-    state = default_rng().bit_generator.state
+
+    def note_shape(path: str, out: Any) -> None:
+        rows[path].output_shape = shape(out)
+
+    previous, state = mode.recording, default_rng().bit_generator.state
     try:
-        return model(x), maker
+        with calls_noted(model, note_shape) as calls:
+            mode.recording = lambda out: maker.update({out: rows[calls[-1]]})
+            return model(x), maker
     finally:
         mode.recording = previous
         default_rng().bit_generator.state = state
@@ -122,19 +123,6 @@ def count_kept(model: Module, out: Any, maker: dict[Node, Row]) -> None:
             if id(array) not in counted:
                 counted.add(id(array))
                 maker[node].kept += getattr(array, "nbytes", 0)
-
-
-def watched(kind: type[Module], row: Row, calls: list[Row]) -> type[Module]:
-    """The class of a module, and its calls are noted down."""
-
-    def call(self: Module, *args: Any, **kwargs: Any) -> Any:
-        calls.append(row)
-        out = kind.__call__(self, *args, **kwargs)
-        calls.pop()
-        row.output_shape = shape(out)
-        return out
-
-    return type(kind.__name__, (kind,), {"__call__": call})
 
 
 def example(input_shape: tuple[int, ...], dtype: npt.DTypeLike | None, model: Module) -> Any:

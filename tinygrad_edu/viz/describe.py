@@ -4,124 +4,200 @@ The numbers come from `backward` itself, through its `watch`, and the formulas f
 the rules. So a picture cannot disagree with the code.
 """
 
-import ast
-import inspect
-import reprlib
-import textwrap
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import count
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Function, Node, behind, operation
-
-Role = Literal["input", "parameter", "constant", "intermediate", "root"]
-
-
-@dataclass(frozen=True)
-class GraphNode:
-    """One value of the computation, as the forward pass saw it.
-
-    id         its place in `Graph.nodes`
-    operation  what made it, and options how it was called ("axis=0"); both empty for a leaf
-    role       a "parameter" is a leaf that gets a gradient, an "input" a leaf that gets none, a
-               "constant" a plain number or array among the operands
-    value      the number, or a summary of an array of more than one
-    gradient   d root / d node: the number, or the norm as text; None if no gradient flows here
-    """
-
-    id: int
-    name: str
-    operation: str
-    options: str
-    role: Role
-    shape: tuple[int, ...]
-    dtype: str
-    value: float | str
-    gradient: float | str | None
+from tinygrad_edu.graph import Node, behind, operation
+from tinygrad_edu.viz.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
+from tinygrad_edu.viz.formula import mathml
+from tinygrad_edu.viz.numbers import cells, is_array, is_scalar, magnitude, number, scalar, summary
+from tinygrad_edu.viz.quote import Operand, arguments, options_text
+from tinygrad_edu.viz.record import Record
 
 
-@dataclass(frozen=True)
-class GraphEdge:
-    """One use of a node as an operand, and the gradient that comes back from this use.
-
-    source, target  the ids of the operand and of the result
-    position        which operand it is, from 0
-    argument        its name in the formula, where g and out are the target's gradient and value
-    formula         what the rule returns for it; None if it has no derivative
-    contribution    what flows to the source: the number, or the norm of an array of more than
-                    one; None if nothing does
-    """
-
-    source: int
-    target: int
-    position: int
-    argument: str
-    formula: str | None
-    contribution: float | None
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A computation and its backward pass.
-
-    nodes  in the order of the forward pass, then the constants
-    edges  in the order of their targets, then of the operands
-    order  ids in the order of the backward pass; empty if the root tracks no gradient
-    """
-
-    nodes: tuple[GraphNode, ...]
-    edges: tuple[GraphEdge, ...]
-    order: tuple[int, ...]
-
-
-def describe(root: Node, *, grad: Any = None, max_nodes: int | None = None) -> Graph:
+def describe(
+    root: Node,
+    *,
+    grad: Any = None,
+    max_nodes: int | None = None,
+    record: Record | None = None,
+    depth: int | None = None,
+) -> Graph:
     """All that went into root, and all that flows back from it. No `.grad` is changed.
 
     root       a Value or a Tensor
     grad       where the backward pass starts, of the shape of root; 1 for a scalar
-    max_nodes  the largest graph to accept; None for any
+    max_nodes  the largest graph to accept, after folding; None for any
+    record     what `viz.record(model)` noted while the graph was made
+    depth      fold every module that lies this deep in the model into one node: 1 for its layers
 
-    Raises ValueError for a larger graph, and what `root.backward(grad)` raises.
+    Raises ValueError for a larger graph, a depth without a record, and what `root.backward(grad)`
+    raises.
     """
     if not isinstance(root, Node):
         raise TypeError(f"a graph ends in a Value or a Tensor, and this is a {type(root).__name__}")
+    record = record or Record()
+    if depth is not None and record.model is None:
+        raise ValueError(
+            "depth folds modules, and nothing says which nodes they made: compute the loss inside "
+            "`with viz.record(model) as made:`, and pass record=made"
+        )
     nodes = sorted(behind(root), key=lambda node: node.birth)  # oldest first
-    uses = [(node, operand) for node in nodes for operand in arguments(node) if operand.is_drawn]
+    folds = {node: fold_of(node, root, record, depth) for node in nodes}
+    last = {fold: node for node, fold in folds.items() if fold is not None}  # the youngest in each
+    shown_as = {node: node if fold is None else last[fold] for node, fold in folds.items()}
+    shown = [node for node in nodes if shown_as[node] is node]
+    uses = [
+        (node, operand)
+        for node in nodes
+        for operand in arguments(node)
+        if operand.is_drawn and crosses(node, operand.x, folds)
+    ]
     constants = [operand.x for _, operand in uses if not isinstance(operand.x, Node)]
-    refuse_beyond(max_nodes, len(nodes) + len(constants))
+    refuse_beyond(max_nodes, len(shown) + len(constants))
 
     gradients, flows = backward_pass(root, grad)
     seen = seen_data(root, nodes)
-    ids = {node: i for i, node in enumerate(nodes)}
-    constant_ids = count(len(nodes))
+    ids = {node: i for i, node in enumerate(shown)}
+    graph_nodes = [described(ids[x], x, root, seen[x], gradients.get(x), record) for x in shown]
+    for fold, node in last.items():
+        graph_nodes[ids[node]] = folded(graph_nodes[ids[node]], fold, folds, record)
+    graph_nodes += [constant(i, x) for i, x in enumerate(constants, len(shown))]
+    graph_edges = edges(uses, shown_as, ids, len(shown), folds, flows, seen)
     return Graph(
-        nodes=(
-            *[described(ids[x], x, role(x, root), seen[x], gradients.get(x)) for x in nodes],
-            *[described(i, x, "constant", x, None) for i, x in enumerate(constants, len(nodes))],
-        ),
-        edges=tuple(
+        nodes=tuple(graph_nodes),
+        edges=tuple(graph_edges),
+        order=tuple(ids[node] for node in gradients if node in ids),
+        groups=groups_of(graph_nodes, record),
+    )
+
+
+# Modules
+
+
+def fold_of(node: Node, root: Node, record: Record, depth: int | None) -> str | None:
+    """The path of the module that is folded around this node."""
+    module = None if depth is None or node is root else record.module_of(node)
+    chain = [] if module is None else record.chain(module)
+    return chain[depth] if depth is not None and len(chain) > depth else None
+
+
+def crosses(node: Node, x: Any, folds: Mapping[Node, str | None]) -> bool:
+    """Whether the edge from x to node is drawn: not inside a fold, nor from a number into one."""
+    fold = folds[node]
+    if isinstance(x, Node):
+        return fold is None or folds[x] != fold
+    return fold is None or (is_array(x) and x.ndim > 0 and x.dtype.kind == "f")
+
+
+def folded(
+    node: GraphNode, path: str, folds: Mapping[Node, str | None], record: Record
+) -> GraphNode:
+    """The node of a whole module: its class, its parameters, the value that leaves it last."""
+    inside = [x for x, fold in folds.items() if fold == path]
+    operations = sum(x.rule is not None for x in inside)
+    numbers = sum(np.size(x.data) for x in inside if id(x) in record.owner)
+    return replace(
+        node,
+        name=path,
+        operation=record.modules[path],
+        options="",
+        role="module",
+        value=f"{counted(operations, 'operation')}, {counted(numbers, 'parameter')}",
+        module=path,
+    )
+
+
+def counted(n: int, thing: str) -> str:
+    return f"{n:,} {thing}" + "s" * (n != 1)
+
+
+def groups_of(nodes: Iterable[GraphNode], record: Record) -> tuple[GraphGroup, ...]:
+    """The modules around the nodes, outer ones first; a folded module is no group."""
+    paths: dict[str, GraphGroup] = {}
+    for node in nodes:
+        if node.module is None:
+            continue
+        chain = record.chain(node.module)
+        if node.role == "module":
+            chain.pop()
+        for parent, path in zip([None, *chain], chain):
+            paths.setdefault(path, GraphGroup(path, record.modules[path], parent))
+    return tuple(paths.values())
+
+
+def edges(
+    uses: Iterable[tuple[Node, Operand]],
+    shown_as: Mapping[Node, Node],
+    ids: Mapping[Node, int],
+    first_constant: int,
+    folds: Mapping[Node, str | None],
+    flows: Mapping[tuple[Node, int], Any],
+    seen: Mapping[Node, Any],
+) -> list[GraphEdge]:
+    """An edge for each use; all uses of one node in a folded module are one, with their sum."""
+    constant_ids = count(first_constant)
+    into_folds: dict[tuple[Node, int], Any] = {}
+    found = []
+    for node, operand in uses:
+        flow, target = flows.get((node, operand.position)), ids[shown_as[node]]
+        is_node = isinstance(operand.x, Node)
+        if folds[node] is not None and is_node:
+            into_folds[operand.x, target] = plus(into_folds.get((operand.x, target)), flow)
+            continue
+        found.append(
             GraphEdge(
-                source=ids[operand.x] if isinstance(operand.x, Node) else next(constant_ids),
-                target=ids[node],
+                source=ids[shown_as[operand.x]] if is_node else next(constant_ids),
+                target=target,
                 position=operand.position,
                 argument=operand.argument,
                 formula=operand.formula,
-                contribution=magnitude(flows.get((node, operand.position))),
+                contribution=magnitude(flow),
+                mathml=None if operand.formula is None else mathml(operand.formula),
+                local=local_derivative(node, operand, seen),
+                contributions=cells(flow),
             )
-            for node, operand in uses
-        ),
-        order=tuple(ids[node] for node in gradients),
-    )
+        )
+    for position, ((x, target), flow) in enumerate(into_folds.items()):
+        source = ids[shown_as[x]]
+        found.append(
+            GraphEdge(
+                source, target, position, "", None, magnitude(flow), contributions=cells(flow)
+            )
+        )
+    return sorted(found, key=lambda edge: (edge.target, edge.position))
+
+
+def plus(x: Any, y: Any) -> Any:
+    """x + y, where None is nothing."""
+    return y if x is None else x if y is None else x + y
+
+
+def local_derivative(node: Node, operand: Operand, seen: Mapping[Node, Any]) -> float | None:
+    """d node / d operand by the node's own rule, where both are one number."""
+    x = operand.x
+    if not (isinstance(x, Node) and x.requires_grad and node.requires_grad and node.rule):
+        return None
+    if not (is_scalar(node.seen[0]) and is_scalar(seen[x])):
+        return None
+    one = np.ones_like(node.seen[0]) if is_array(node.seen[0]) else 1.0
+    with np.errstate(all="ignore"):
+        partials: Any = node.rule(one, *node.seen, **node.options)
+        partials = partials if isinstance(partials, tuple) else (partials,)
+        flow = node.contributions(partials)[operand.position]
+    return None if flow is None else scalar(flow)
 
 
 def refuse_beyond(max_nodes: int | None, count: int) -> None:
     if max_nodes is not None and count > max_nodes:
         raise ValueError(
-            f"the graph has {count} nodes, more than max_nodes={max_nodes}: pass a larger "
-            "max_nodes, or a smaller part of the graph, such as one of its first results"
+            f"the graph has {count} nodes, more than max_nodes={max_nodes}: fold its modules with "
+            "depth=1 (see viz.record), pass a smaller part of the graph, such as one of its first "
+            "results, or a larger max_nodes"
         )
 
 
@@ -156,163 +232,39 @@ def role(node: Node, root: Node) -> Role:
     return "parameter" if node.requires_grad else "input"
 
 
-def described(i: int, x: Any, role: Role, data: Any, gradient: Any) -> GraphNode:
-    made = isinstance(x, Node) and x.rule is not None
-    size = magnitude(gradient)
+def described(i: int, x: Node, root: Node, data: Any, gradient: Any, record: Record) -> GraphNode:
     return GraphNode(
         id=i,
-        name=(x.name or "") if isinstance(x, Node) else "",
-        operation=operation(x.rule) if made else "",
-        options=options_text(x) if made else "",
-        role=role,
-        shape=data.shape if is_array(data) else (),
-        dtype=str(data.dtype) if is_array(data) else type(data).__name__,
-        value=summary(data),
-        gradient=size if size is None or is_scalar(gradient) else f"norm {number(size)}",
+        name=x.name or "",
+        operation=operation(x.rule) if x.rule else "",
+        options=options_text(x) if x.rule else "",
+        role=role(x, root),
+        gradient=gradient_text(gradient),
+        norm=None if gradient is None else abs(magnitude(gradient) or 0.0),
+        birth=x.birth,
+        module=record.module_of(x),
+        line=record.lines.get(x.birth),
+        gradients=cells(gradient),
+        **value_of(data),
     )
 
 
-# Operands, and what the rule says about them
+def constant(i: int, x: Any) -> GraphNode:
+    return GraphNode(i, "", "", "", "constant", gradient=None, **value_of(x))
 
 
-class Operand(NamedTuple):
-    """One argument of the call that made a node."""
-
-    x: Any
-    position: int
-    argument: str
-    formula: str | None
-
-    @property
-    def is_drawn(self) -> bool:
-        """Not so an index, a shape, a bound that is None: these are options of the operation."""
-        is_data = isinstance(self.x, Node) or is_array(self.x)
-        return is_data or (self.x is not None and self.formula is not None)
+def value_of(data: Any) -> dict[str, Any]:
+    """What a node says of its data."""
+    array = is_array(data)
+    return {
+        "shape": data.shape if array else (),
+        "dtype": str(data.dtype) if array else type(data).__name__,
+        "value": summary(data),
+        "bytes": getattr(data, "nbytes", 8),
+        "values": cells(data),
+    }
 
 
-def arguments(node: Node) -> list[Operand]:
-    if node.rule is None:
-        return []
-    n = len(node.inputs)
-    names, quotes = argument_names(node.rule, n), formulas(node.rule, n)
-    return [Operand(*each) for each in zip(node.inputs, range(n), names, quotes, strict=True)]
-
-
-@cache
-def argument_names(rule: Function, n: int) -> tuple[str, ...]:
-    """What the rule calls its n inputs: x, y, or inputs[0], inputs[1], ..."""
-    names = []
-    for name, slot in inspect.signature(rule).bind(*range(n + 2)).arguments.items():
-        names += [f"{name}[{i}]" for i in range(len(slot))] if isinstance(slot, tuple) else [name]
-    return tuple(names[2:])  # without g and out
-
-
-def options_text(node: Node) -> str:
-    """What the operation was given besides its operands, except defaults."""
-    known = inspect.signature(cast(Function, node.rule)).parameters
-    given = {x.argument: x.x for x in arguments(node) if not x.is_drawn} | node.options
-    return ", ".join(
-        f"{name}={written(x)}"
-        for name, x in given.items()
-        if name not in known or repr(x) != repr(known[name].default)
-    )
-
-
-def written(x: Any) -> str:
-    """An option as its user wrote it, shortened: `1:`, `(0, 1)`, `float32`."""
-    match x:
-        case slice(step=None):
-            return ":".join("" if i is None else str(i) for i in (x.start, x.stop))
-        case slice():
-            return f"{written(slice(x.start, x.stop))}:{x.step}"
-        case tuple():
-            return f"({', '.join(map(written, x))})"
-        case type():
-            return x.__name__
-    return "..." if x is ... else reprlib.repr(x)
-
-
-@cache
-def formulas(rule: Function, n: int) -> tuple[str | None, ...]:
-    """What the rule returns for each of its n inputs, quoted from its source.
-
-    The name of the rule instead, if its source is not there or has not exactly one `return`.
-    """
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(rule)))
-    except (OSError, TypeError, SyntaxError):
-        return (rule.__name__,) * n
-    match [each.value for each in ast.walk(tree) if isinstance(each, ast.Return)]:
-        case [ast.expr() as returned]:
-            return tuple(map(quoted, partials(returned, n)))
-    return (rule.__name__,) * n
-
-
-def partials(returned: ast.expr, n: int) -> list[ast.expr]:
-    """What of a returned expression is for each of n inputs: all of it, unless it is a tuple.
-
-    Starred parts share equally what the others leave, as in a weighted sum; where that does not
-    come out even, each input again gets all of it.
-    """
-    if not isinstance(returned, ast.Tuple):
-        return [returned] * n
-    parts = returned.elts
-    stars = sum(isinstance(part, ast.Starred) for part in parts)
-    share, rest = divmod(n - len(parts) + stars, stars or 1)
-    if stars and rest:
-        return [returned] * n
-    spread = [x for x in parts for _ in range(share if isinstance(x, ast.Starred) else 1)]
-    return (spread + [ast.Constant(None)] * n)[:n]  # `backward`, too, reads a short tuple so
-
-
-def quoted(partial: ast.expr) -> str | None:
-    """The source of one partial: of a thunk its body, of a starred comprehension its element."""
-    match partial:
-        case ast.Starred(ast.ListComp(element) | ast.GeneratorExp(element)):
-            return quoted(element)
-        case ast.Lambda(body=body):
-            return quoted(body)
-        case ast.Constant(None):
-            return None
-    return ast.unparse(partial)
-
-
-# Numbers
-
-
-def is_array(x: Any) -> bool:
-    return isinstance(getattr(x, "size", None), int)  # a dtype has a shape, too, but no size
-
-
-def is_scalar(x: Any) -> bool:
-    return isinstance(x, float | int) or (is_array(x) and x.size == 1)
-
-
-def scalar(x: Any) -> float:
-    return float(x.item() if is_array(x) else x)
-
-
-def number(x: float) -> str:
-    """Four significant digits, and no -0."""
-    return f"{x + 0.0:.4g}"
-
-
-def magnitude(x: Any) -> float | None:
-    """A number itself, the norm of an array, None for nothing."""
-    if x is None:
-        return None
-    with np.errstate(all="ignore"):
-        return scalar(x) if is_scalar(x) else float(np.linalg.norm(x.astype(float)))
-
-
-def summary(x: Any) -> float | str:
-    """A number itself, the mean and the range of an array, anything else as its user wrote it."""
-    if is_scalar(x):
-        return scalar(x)
-    if not is_array(x):
-        return written(x)
-    if x.size == 0:
-        return "empty"
-    with np.errstate(all="ignore"):
-        mean, low, high = (float(f(x.astype(float))) for f in (np.mean, np.min, np.max))
-    return f"mean {number(mean)}, min {number(low)}, max {number(high)}"
+def gradient_text(gradient: Any) -> float | str | None:
+    size = magnitude(gradient)
+    return size if size is None or is_scalar(gradient) else f"norm {number(size)}"

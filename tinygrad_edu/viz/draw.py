@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tinygrad_edu.graph import Node
-from tinygrad_edu.viz.describe import Graph, GraphEdge, GraphNode, describe, number
+from tinygrad_edu.viz.data import Graph, GraphEdge, GraphNode
+from tinygrad_edu.viz.describe import describe
+from tinygrad_edu.viz.numbers import number
 
 FONT = "DejaVu Sans,Verdana,sans-serif"  # of equal widths, so that text fits in every browser
 INK = "#222222"

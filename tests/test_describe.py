@@ -1,0 +1,186 @@
+"""describe: modules as groups, folds, small tables, local derivatives; and formulas."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, Value, gradcheck, losses, nn, viz
+from tinygrad_edu.graph import mode
+from tinygrad_edu.viz import describe
+from tinygrad_edu.viz.formula import mathml, written
+
+
+def network():
+    """Loss, model and record of a network of three layers."""
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(2, 3, rng=rng), nn.Tanh(), nn.Sequential(nn.Linear(3, 1)))
+    with viz.record(model, lines=True) as made:
+        loss = losses.mse_loss(model(rng.standard_normal((4, 2))), np.zeros((4, 1)))
+    return loss, model, made
+
+
+def test_nodes_know_their_module_and_their_line():
+    loss, _, made = network()
+    graph = describe(loss, record=made)
+    modules = {node.operation or node.name: node.module for node in graph.nodes}
+    assert modules["tanh"] == "layers.1"
+    assert modules["linear"] == "layers.2.layers.0"  # the second one
+    assert modules["weight"] == "layers.2.layers.0"
+    assert modules["mean"] is None
+    assert graph.nodes[-3].line is None  # constants
+    made_here = [node.line for node in graph.nodes if node.operation]
+    assert all(line.startswith(__file__) for line in made_here)
+
+
+def test_groups_are_nested_as_the_modules_are():
+    loss, _, made = network()
+    groups = {group.path: group for group in describe(loss, record=made).groups}
+    assert groups[""].parent is None
+    assert groups["layers.2"].parent == ""
+    assert groups["layers.2.layers.0"].parent == "layers.2"
+    assert groups["layers.2"].kind == "Sequential"
+
+
+@pytest.mark.parametrize(
+    ("depth", "names"),
+    [(0, [""]), (1, ["layers.0", "layers.1", "layers.2"]), (2, ["layers.2.layers.0"])],
+)
+def test_depth_folds_modules_into_one_node_each(depth, names):
+    loss, _, made = network()
+    graph = describe(loss, record=made, depth=depth)
+    assert [node.name for node in graph.nodes if node.role == "module"] == names
+
+
+def test_a_fold_has_the_class_the_size_and_the_gradient_of_what_leaves_it():
+    loss, model, made = network()
+    whole, graph = describe(loss, record=made), describe(loss, record=made, depth=1)
+    layer = next(node for node in graph.nodes if node.name == "layers.0")
+    assert (layer.operation, layer.value) == ("Linear", "1 operation, 9 parameters")
+    linear = next(node for node in whole.nodes if node.operation == "linear")
+    assert (layer.shape, layer.gradient, layer.values) == (
+        linear.shape,
+        linear.gradient,
+        linear.values,
+    )
+    assert model[0].weight.grad is None
+
+
+def test_edges_into_a_fold_carry_the_sum_of_what_flows_back():
+    class Square(nn.Module):
+        def __call__(self, x):
+            return x * x + x
+
+    model, x = Square(), Tensor([3.0, -1.0], requires_grad=True, name="x")
+    with viz.record(model) as made:
+        loss = model(x).sum()
+    graph = describe(loss, record=made, depth=0)
+    (edge,) = [edge for edge in graph.edges if graph.nodes[edge.source].name == "x"]
+    assert edge.contributions.rows == ((7.0, -1.0),)
+    assert edge.contribution == pytest.approx(np.hypot(7, 1))
+    assert edge.formula is None
+
+
+def test_an_input_array_is_drawn_into_a_fold_and_numbers_are_not():
+    loss, _, made = network()
+    graph = describe(loss, record=made, depth=1)
+    sources = [graph.nodes[edge.source] for edge in graph.edges if edge.target == 0]
+    assert [(node.role, node.shape) for node in sources] == [("constant", (4, 2))]
+    dropped = nn.Dropout(0.5)
+    with viz.record(dropped) as made:
+        out = dropped(Tensor(np.ones(3), requires_grad=True)).sum()
+    assert len(describe(out, record=made, depth=0).nodes) == 3
+
+
+def test_depth_needs_a_record():
+    loss, _, _ = network()
+    with pytest.raises(ValueError, match=r"viz\.record\(model\)"):
+        describe(loss, depth=1)
+
+
+def test_record_leaves_the_classes_and_the_recording_as_they_were():
+    _, model, _ = network()
+    assert type(model) is nn.Sequential
+    assert type(model[0]) is nn.Linear
+    assert mode.recording is True
+    with pytest.raises(ValueError, match="linear of"), viz.record(model):
+        model(np.ones((4, 7)))
+    assert type(model[0]) is nn.Linear
+    assert mode.recording is True
+
+
+def test_small_arrays_are_tables_and_large_ones_the_means_of_parts():
+    x = np.arange(64.0).reshape(16, 4)
+    leaf = Tensor(x, requires_grad=True)
+    node = describe((leaf[:2] * 2.0).sum()).nodes[0]
+    assert not node.values.exact
+    np.testing.assert_allclose(node.values.rows, x.reshape(8, 2, 4).mean(1))
+    small = describe(Tensor([[1.0, 2.0]], requires_grad=True).sum()).nodes[0]
+    assert (small.values.rows, small.values.exact) == (((1.0, 2.0),), True)
+    assert small.gradients.rows == ((1.0, 1.0),)
+
+
+def test_local_derivatives_are_those_of_the_rules():
+    w, x = Value(2.0, name="w"), Value(0.5, name="x")
+    edges = describe(3.0 * (w * x).tanh()).edges
+    assert [edge.local for edge in edges if edge.local is not None] == pytest.approx(
+        [0.5, 2.0, 1 - np.tanh(1.0) ** 2, 3.0]
+    )
+    row = Tensor([1.0, 2.0], requires_grad=True)
+    assert [edge.local for edge in describe(row.sum()).edges] == [None]
+
+
+def test_the_json_is_strict_even_where_numbers_are_not_finite():
+    with np.errstate(all="ignore"):
+        graph = describe(np.log(Tensor([0.0, 1.0], requires_grad=True)).sum())
+    data = json.loads(graph.json(), parse_constant=pytest.fail)
+    assert data["nodes"][-1]["value"] == "-inf"
+    assert data["nodes"][0]["gradients"]["rows"] == [["inf", 1.0]]
+
+
+def test_describing_leaves_gradients_and_the_graph_as_they_were():
+    loss, model, made = network()
+    loss.backward()
+    before = [p.grad.copy() for p in model.parameters()]
+    describe(loss, record=made, depth=1)
+    for p, g in zip(model.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.grad, g)
+    loss.backward()
+    np.testing.assert_allclose(model[0].weight.grad, 2 * before[0])
+    gradcheck(lambda x: losses.mse_loss(model(x), np.zeros((4, 1))), np.ones((4, 2)))
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "latex"),
+    [
+        ("g * y", "g * y", r"g \cdot y"),
+        ("-g * out / y", "-g * out / y", r"\frac{-g \cdot \mathit{out}}{y}"),
+        ("g * (1 - out * out)", None, r"g \cdot \left(1 - \mathit{out} \cdot \mathit{out}\right)"),
+        ("x.mT @ g", "x.T @ g", r"{x}^{\top}\,g"),
+        ("g / np.sqrt(1 + x)", "g / sqrt(1 + x)", r"\frac{g}{\sqrt{1 + x}}"),
+        ("g * (x > 0)", None, r"g \cdot \left[x > 0\right]"),
+        ("np.add.reduce(g)", "sum(g)", r"\operatorname{sum}\left(g\right)"),
+        ("g * x ** 2", "g * x**2", r"g \cdot {x}^{2}"),
+        ("a - (b - c)", "a - (b - c)", r"a - \left(b - c\right)"),
+        ("a - b - c", "a - b - c", "a - b - c"),
+    ],
+)
+def test_formulas(source, text, latex):
+    assert written(source, "text") == (text or source)
+    assert written(source, "latex") == latex
+
+
+def test_names_in_formulas_are_replaced_and_parenthesized():
+    names = {"g": "dL/dz", "y": "-1.5"}
+    assert written("g * y", "text", names) == "dL/dz * (-1.5)"
+    assert written("y ** 2", "text", names) == "(-1.5)**2"
+    assert written("x / g", "text", names) == "x / (dL/dz)"
+
+
+def test_mathml_is_well_formed_and_escaped():
+    from xml.etree import ElementTree as ET
+
+    tree = ET.fromstring(mathml("g * (x < y) / np.sqrt(x) + other[i] ** 2"))
+    assert tree.tag == "math"
+    assert {"mfrac", "msqrt", "msup", "msub"} <= {element.tag for element in tree.iter()}
+    assert "".join(tree.itertext()).replace("\u22c5", "*") == "g*[x<y]x+otheri2"

@@ -1,0 +1,36 @@
+"""The examples that take seconds: each reaches its number, and saves its pictures."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_examples import example, pictures
+
+
+def test_xor(tmp_path, capsys):
+    linear, network = example("xor").main(tmp_path)
+    assert linear == pytest.approx([0.5] * 4, abs=1e-6)
+    assert network == pytest.approx([0, 1, 1, 0], abs=0.01)
+    learned, rest = capsys.readouterr().out.split(" of 20 networks learned ")
+    assert 0 < int(learned) < 20
+    assert str(tmp_path / "xor.png") in rest
+    assert pictures(tmp_path) == ["xor.png"]
+
+
+def test_sine_regression(tmp_path):
+    errors = example("sine_regression").main(tmp_path)
+    assert errors.keys() == {"relu", "tanh"}
+    # A thousand samples know the noise, 0.1, to 2 %.
+    assert all(0.098 < error < 0.11 for error in errors.values())
+    assert pictures(tmp_path) == ["fits.png"]
+
+
+def test_spirals(tmp_path):
+    assert example("spirals").main(tmp_path) >= 0.98
+    with Image.open(tmp_path / "training.gif") as movie:
+        frames = [np.array(movie.convert("RGB"), int)]
+        movie.seek(movie.n_frames - 1)
+        frames.append(np.array(movie.convert("RGB"), int))
+        assert movie.n_frames == 50
+        assert movie.info["duration"] > 1000  # the last frame stays
+    assert np.mean(np.abs(frames[1] - frames[0]).max(axis=-1) > 30) > 0.1  # the plane was redrawn
+    assert pictures(tmp_path) == ["spirals.png", "training.gif"]

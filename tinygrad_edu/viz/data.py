@@ -1,0 +1,125 @@
+"""The plain data of a graph: what every picture of a backward pass is drawn from."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Role = Literal["input", "parameter", "constant", "intermediate", "module", "root"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """An array as a small table of numbers.
+
+    rows   the array itself if it is small enough, or else the means of its parts; an array of
+           more than two axes as a matrix, its first axes made one
+    exact  whether each number is an element of the array
+    """
+
+    rows: tuple[tuple[float, ...], ...]
+    exact: bool
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """One value of the computation, as the forward pass saw it.
+
+    id         its place in `Graph.nodes`
+    operation  what made it, and options how it was called ("axis=0"); both empty for a leaf
+    role       a "parameter" is a leaf that gets a gradient, an "input" a leaf that gets none, a
+               "constant" a plain number or array among the operands, a "module" the last node of a
+               module that `depth` folded up, with its class as operation
+    value      the number, or a summary of an array of more than one
+    gradient   d root / d node: the number, or the norm as text; None if no gradient flows here
+    norm       the norm of the gradient
+    bytes      the memory of its data
+    birth      its running number: a node is older than all that was made from it
+    module     the path of the module that made or owns it; None if no record says so
+    line       where it was made, if the record has lines
+    values, gradients
+               value and gradient of an array as small tables
+    """
+
+    id: int
+    name: str
+    operation: str
+    options: str
+    role: Role
+    shape: tuple[int, ...]
+    dtype: str
+    value: float | str
+    gradient: float | str | None
+    norm: float | None = None
+    bytes: int = 0
+    birth: int | None = None
+    module: str | None = None
+    line: str | None = None
+    values: Cells | None = None
+    gradients: Cells | None = None
+
+
+@dataclass(frozen=True)
+class GraphEdge:
+    """One use of a node as an operand, and the gradient that comes back from this use.
+
+    source, target  the ids of the operand and of the result
+    position        which operand it is, from 0
+    argument        its name in the formula, where g and out are the target's gradient and value
+    formula         what the rule returns for it; None if it has no derivative, or is folded up
+    mathml          the formula as a MathML element
+    contribution    what flows to the source: the number, or the norm of an array of more than
+                    one; None if nothing does
+    local           d target / d source, where both are numbers
+    contributions   the contribution of an array as a small table
+    """
+
+    source: int
+    target: int
+    position: int
+    argument: str
+    formula: str | None
+    contribution: float | None
+    mathml: str | None = None
+    local: float | None = None
+    contributions: Cells | None = None
+
+
+@dataclass(frozen=True)
+class GraphGroup:
+    """A module: its path, its class, and the path of the module around it (None at the top)."""
+
+    path: str
+    kind: str
+    parent: str | None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A computation and its backward pass.
+
+    nodes   in the order of the forward pass, then the constants
+    edges   in the order of their targets, then of the operands
+    order   ids in the order of the backward pass; empty if the root tracks no gradient
+    groups  the modules that nodes of the graph belong to, each after the one around it
+    """
+
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+    order: tuple[int, ...]
+    groups: tuple[GraphGroup, ...] = ()
+
+    def json(self) -> str:
+        """The graph as strict JSON; numbers that are not finite are the texts "nan" and "inf"."""
+        return json.dumps(strict(asdict(self)), allow_nan=False)
+
+
+def strict(x: Any) -> Any:
+    match x:
+        case dict():
+            return {key: strict(y) for key, y in x.items()}
+        case list() | tuple():
+            return [strict(y) for y in x]
+        case float() if not math.isfinite(x):
+            return str(x)
+    return x

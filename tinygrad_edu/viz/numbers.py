@@ -1,0 +1,79 @@
+"""Numbers and arrays, as short as a picture needs them."""
+
+import reprlib
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.viz.data import Cells
+
+CELLS = 8  # rows and columns of the small table of an array, at most
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(getattr(x, "size", None), int)  # a dtype has a shape, too, but no size
+
+
+def is_scalar(x: Any) -> bool:
+    return isinstance(x, float | int) or (is_array(x) and x.size == 1)
+
+
+def scalar(x: Any) -> float:
+    return float(x.item() if is_array(x) else x)
+
+
+def number(x: float) -> str:
+    """Four significant digits, and no -0."""
+    return f"{x + 0.0:.4g}"
+
+
+def magnitude(x: Any) -> float | None:
+    """A number itself, the norm of an array, None for nothing."""
+    if x is None:
+        return None
+    with np.errstate(all="ignore"):
+        return scalar(x) if is_scalar(x) else float(np.linalg.norm(x.astype(float)))
+
+
+def summary(x: Any) -> float | str:
+    """A number itself, the mean and the range of an array, anything else as its user wrote it."""
+    if is_scalar(x):
+        return scalar(x)
+    if not is_array(x):
+        return written(x)
+    if x.size == 0:
+        return "empty"
+    with np.errstate(all="ignore"):
+        mean, low, high = (float(f(x.astype(float))) for f in (np.mean, np.min, np.max))
+    return f"mean {number(mean)}, min {number(low)}, max {number(high)}"
+
+
+def cells(x: Any) -> Cells | None:
+    """The small table of an array of more than one number."""
+    if not is_array(x) or x.size < 2 or x.dtype.kind not in "biuf":
+        return None
+    matrix = x.reshape(-1, x.shape[-1]).astype(float)
+    with np.errstate(all="ignore"):
+        table = parts_mean(parts_mean(matrix).T).T
+    return Cells(tuple(map(tuple, table.tolist())), exact=table.shape == matrix.shape)
+
+
+def parts_mean(x: Any) -> Any:
+    """The means of at most CELLS parts of the rows."""
+    if len(x) <= CELLS:
+        return x
+    return np.stack([part.mean(axis=0) for part in np.array_split(x, CELLS)])
+
+
+def written(x: Any) -> str:
+    """An option as its user wrote it, shortened: `1:`, `(0, 1)`, `float32`."""
+    match x:
+        case slice(step=None):
+            return ":".join("" if i is None else str(i) for i in (x.start, x.stop))
+        case slice():
+            return f"{written(slice(x.start, x.stop))}:{x.step}"
+        case tuple():
+            return f"({', '.join(map(written, x))})"
+        case type():
+            return x.__name__
+    return "..." if x is ... else reprlib.repr(x)
