@@ -307,7 +307,7 @@ def nanmean_backward(g, out, x, axis=None, keepdims=False):
 def max_backward(g, out, x, axis=None, keepdims=False):
     ties = x == kept(out, axis, keepdims)
     shares = np.add.reduce(ties, axis=axis, keepdims=True, dtype=g.dtype)
-    return kept(g, axis, keepdims) * ties / shares
+    return kept(g, axis, keepdims) / shares * ties
 
 
 @backward_of(np.min, np.amin, np.minimum.reduce)

@@ -12,9 +12,9 @@ process: a ratio is the median over rounds of package / by hand, printed with it
 import argparse
 import sys
 from collections.abc import Callable
-from time import perf_counter
 
 import numpy as np
+from training_step import alternately
 
 from tinygrad_edu import Tensor, optim
 
@@ -25,7 +25,6 @@ PARAMETERS = [  # shape, at most this many times the step by hand
     ((10_000,), 1.5),
 ]
 BLOCKS = 4096, 8192, 16384, 32768
-ROUNDS = 40
 
 Step = Callable[[], None]
 
@@ -65,21 +64,6 @@ def by_package(p: Tensor) -> Step:
     return optim.Adam([p], lr=LR, betas=(BETA1, BETA2), eps=EPS).step
 
 
-def alternately(functions: list[Step], rounds: int = ROUNDS) -> np.ndarray:
-    """Seconds per call, (rounds, functions), with a few milliseconds of calls in each round."""
-    start = perf_counter()
-    functions[0]()
-    calls = max(1, int(0.01 / (perf_counter() - start)))
-    times = np.empty((rounds, len(functions)))
-    for row in times:
-        for i, function in enumerate(functions):
-            start = perf_counter()
-            for _ in range(calls):
-                function()
-            row[i] = (perf_counter() - start) / calls
-    return times
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="fail if a limit is exceeded")
@@ -102,7 +86,7 @@ def main() -> None:
             if not np.allclose(p, ours.data.reshape(-1), atol=1e-6):
                 sys.exit(f"the steps differ on {shape}")
 
-        times = alternately(steps)
+        times = alternately(steps, rounds=40)
         whole, *blocks, our_time = np.median(times, axis=0) * 1e6
         best = np.argmin([whole, *blocks])
         low, ratio, high = np.percentile(times[:, -1] / times[:, best], (25, 50, 75))
