@@ -103,7 +103,7 @@ def test_record_leaves_the_classes_and_the_recording_as_they_were():
     assert type(model) is nn.Sequential
     assert type(model[0]) is nn.Linear
     assert mode.recording is True
-    with pytest.raises(ValueError, match="linear of"), viz.record(model):
+    with pytest.raises(ValueError, match="takes x of shape"), viz.record(model):
         model(np.ones((4, 7)))
     assert type(model[0]) is nn.Linear
     assert mode.recording is True

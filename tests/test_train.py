@@ -323,6 +323,7 @@ def test_a_loss_that_is_not_finite_stops_and_says_where(poison, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"epochs": -1}, "epochs must be 0 or more, and it is -1"),
         ({"metrics": {"accuracy": accuracy}}, "give validation="),
         ({"train_data": iter([(X, X)])}, "gave no batch in epoch 2"),
         ({"validation": iter([])}, "the validation data gave no batch"),

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu import kernels
+from tinygrad_edu.graph import plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
@@ -44,9 +45,15 @@ class Linear(Module):
             self.bias = Tensor(uniform, requires_grad=True, name="bias")
 
     def __call__(self, x: Any) -> Tensor:
-        if self.bias is None:
-            return x @ self.weight
-        return kernels.linear(x, self.weight, self.bias)
+        try:
+            if self.bias is None:
+                return x @ self.weight
+            return kernels.linear(x, self.weight, self.bias)
+        except ValueError:
+            raise ValueError(
+                f"{self} takes x of shape (..., {len(self.weight)}), and this x has shape "
+                f"{np.shape(plain(x))}"
+            ) from None
 
     def extra_repr(self) -> str:
         n, m = self.weight.shape

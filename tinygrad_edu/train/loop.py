@@ -52,6 +52,8 @@ def fit(
 
     Raises FloatingPointError at the first loss that is not finite, and says where it came from.
     """
+    if epochs < 0:
+        raise ValueError(f"epochs must be 0 or more, and it is {epochs}")
     if metrics and validation is None:
         raise ValueError("metrics are taken on the validation data: give validation=")
     if checkpoint and checkpoint.every and not hasattr(train_data, "load_state_dict"):
