@@ -15,12 +15,12 @@ import tinygrad_edu
 from tinygrad_edu.graph import RULES, forward_of
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
-OPTIONAL = {"graphviz", "pygraphviz", "matplotlib", "safetensors", "sklearn", "tqdm"}
+OPTIONAL = {"graphviz", "joblib", "pygraphviz", "matplotlib", "safetensors", "sklearn", "tqdm"}
 
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
-    {"graph", "rng"},
-    {"kernels"},
+    {"graph", "optim", "rng"},
+    {"kernels", "notebook"},
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},
@@ -28,7 +28,7 @@ FLOORS = [
     {"losses"},
     {"nn"},
     {"train"},
-    {"gradcheck", "viz", "anomaly"},
+    {"anomaly", "gradcheck", "lab", "viz"},
     {"testing"},
 ]
 ALONE = {"optim"}  # needs .data and .grad, and nothing of the package

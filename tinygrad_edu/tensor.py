@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tinygrad_edu import compositions, kernels, rules
 from tinygrad_edu.compositions import COMPOSITIONS
 from tinygrad_edu.graph import RULES, Node, apply, no_rule, operation, plain
+from tinygrad_edu.notebook import table
 
 Axis = int | tuple[int, ...] | None
 
@@ -388,6 +389,9 @@ class Tensor(Node):
             f"name={self.name!r}" if self.name else "",
         ]
         return prefix + ", ".join([text, *filter(None, extras)]) + ")"
+
+    def _repr_html_(self) -> str:
+        return table(self)
 
 
 def not_in_place(method: str, instead: str) -> TypeError:

@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_edu import kernels
 from tinygrad_edu import rules as rules  # fills the table
 from tinygrad_edu.graph import Node, apply, backward_of, is_complex, plain, primitive
+from tinygrad_edu.notebook import table
 
 
 class Value(Node):
@@ -103,6 +104,9 @@ class Value(Node):
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
         return f"Value({self._data}{name})"
+
+    def _repr_html_(self) -> str:
+        return table(self)
 
 
 # The kernels on floats, with the rules that they have on arrays
