@@ -1,0 +1,107 @@
+"""The learning-rate range test: one short training in which the rate grows until it breaks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.lab.descend import Array, scalar_loss
+from tinygrad_edu.nn import Module
+
+SMOOTHING = 0.9  # of the running mean of the losses
+BROKEN = 4.0  # times the best smoothed loss so far: the test is over
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """The loss at each learning rate, and the rate that one would take from that.
+
+    lr          (n,) growing by the same factor from step to step
+    loss        (n,) of the batch, before the step with that rate
+    smoothed    (n,) its running mean, without the pull of the start
+    suggestion  where the smoothed loss falls the fastest, per factor of the rate
+    limit       the first rate at which the test broke off; infinite if it did not
+    """
+
+    lr: Array
+    loss: Array
+    smoothed: Array
+    suggestion: float
+    limit: float
+
+    def __str__(self) -> str:
+        end = f"breaks at {self.limit:.2g}" if np.isfinite(self.limit) else "does not break"
+        return f"the loss falls the fastest at learning rate {self.suggestion:.2g}, and {end}"
+
+
+def lr_range_test(
+    model: Module,
+    loss: Callable[[Any, Any], Any],
+    optimizer: Any,
+    data: Iterable[tuple[Any, Any]],
+    *,
+    start: float = 1e-5,
+    end: float = 10.0,
+    steps: int = 100,
+) -> RangeTest:
+    """Train `steps` batches with lr = start (end / start)^(t / (steps - 1)), and watch the loss.
+
+    data  batches (x, y), begun again when they are used up
+
+    Ends early where the smoothed loss is 4 times its best, or is not finite. Model and optimizer
+    are put back as they were.
+    Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.
+    Raises ValueError for rates that do not grow from above 0, for less than 10 steps, and for data
+    without batches.
+    """
+    if not 0 < start < end < np.inf:
+        raise ValueError(f"the rates must grow, 0 < start < end, and they are {start} and {end}")
+    if steps < 10:
+        raise ValueError(f"steps must be at least 10, and it is {steps}")
+    rates = np.geomspace(start, end, steps)
+    losses: list[float] = []
+    smoothed: list[float] = []
+    mean, limit = 0.0, np.inf
+    weights, state = model.state_dict(), optimizer.state_dict()
+    try:
+        with np.errstate(all="ignore"):
+            for t, (rate, (x, y)) in enumerate(zip(rates, endless(data)), start=1):
+                optimizer.lr = float(rate)
+                optimizer.zero_grad()
+                value = scalar_loss(loss(model(x), y))
+                losses.append(value.item())
+                mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
+                smoothed.append(mean / (1 - SMOOTHING**t))
+                if not smoothed[-1] <= BROKEN * min(smoothed):
+                    limit = float(rate)
+                    break
+                value.backward()
+                optimizer.step()
+    finally:
+        model.load_state_dict(weights)
+        optimizer.load_state_dict(state)
+        optimizer.zero_grad()
+    curve = np.array(smoothed)
+    return RangeTest(
+        rates[: len(losses)], np.array(losses), curve, steepest(rates, curve, limit), limit
+    )
+
+
+def steepest(rates: Array, smoothed: Array, limit: float) -> float:
+    """The rate at which the smoothed loss falls the fastest against log(lr)."""
+    whole = smoothed[:-1] if np.isfinite(limit) else smoothed
+    if len(whole) < 2:
+        return float(rates[0])
+    return float(rates[np.argmin(np.diff(whole)) + 1])
+
+
+def endless(data: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    """The batches of data again and again."""
+    while True:
+        empty = True
+        for pair in data:
+            empty = False
+            yield pair
+        if empty:
+            raise ValueError("data gave no batch; an iterator can be used only once")
