@@ -185,8 +185,8 @@ def cbrt_backward(g, out, x):
 @backward_of(np.hypot)
 def hypot_backward(g, out, x, y):
     # At the tip of the cone, as for every norm, the slope is taken as 0.
-    g = g / (out + (out == 0))
-    return g * x, g * y
+    length = out + (out == 0)
+    return g * (x / length), g * (y / length)
 
 
 # Angles and waves

@@ -1,0 +1,98 @@
+"""Does a training that was stopped in the middle go on as if it had not been?
+
+The same training three times, with all that has something to remember: Adam its means, a schedule
+its step, the batches their order, dropout its place in the random numbers. The first one runs
+through. The second is stopped between two batches of an epoch and saved. The third starts as a new
+model with other weights and loads that checkpoint. A fourth one loads only the weights from it.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+
+from tinygrad_edu import losses, manual_seed, nn, optim, train
+
+STEPS, STOP = 84, 36  # of 28 an epoch: stopped in the second epoch of three
+
+
+def training(seed: int) -> dict:
+    """All that changes while training, by name."""
+    manual_seed(seed)
+    x, y = load_digits(return_X_y=True)
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 10))
+    adam = optim.Adam(model.parameters())
+    return {
+        "model": model,
+        "optimizer": adam,
+        "schedule": optim.lr_scheduler.OneCycleLR(adam, max_lr=0.01, total_steps=STEPS),
+        "data": train.batches(x / 16, y, batch_size=64, drop_last=True),
+    }
+
+
+def steps(model, optimizer, schedule, data) -> Iterator[float]:
+    """Train, one step each time that the next loss is asked for."""
+    while True:
+        for x, y in data:
+            optimizer.zero_grad()
+            loss = losses.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            yield loss.item()
+
+
+def picture(through: list[float], resumed: list[float], forgetful: list[float]) -> Figure:
+    fig = Figure(figsize=(8, 6), dpi=150, layout="constrained")
+    above, below = fig.subplots(2, 1, sharex=True, height_ratios=(5, 2))
+    step = np.arange(1, STEPS + 1)
+    above.plot(step, through, color="#56B4E9", linewidth=7, label="the first, never stopped")
+    above.plot(step[:STOP], through[:STOP], color="black", label="the second, stopped and saved")
+    for loss, color, loaded in (forgetful, "#D55E00", "only weights"), (resumed, "black", "all"):
+        above.plot(step[STOP:], loss, "--", color=color, label=f"a new model that loaded {loaded}")
+        below.plot(step[STOP:], np.subtract(loss, through[STOP:]), color=color)
+    above.set(ylabel="cross-entropy (nats)", title="The loss of each batch")
+    below.set(xlabel="step", ylabel="difference (nats)", title="... less that of the first")
+    above.legend(frameon=False)
+    for ax in above, below:
+        ax.axvline(STOP + 0.5, color="0.5", linestyle=":")
+        ax.spines[["top", "right"]].set_visible(False)
+    above.text(STOP + 1.2, 1.25, "stopped here", color="0.4")
+    return fig
+
+
+def main(out: Path = Path("out/resume")) -> tuple[list[float], list[float], list[float]]:
+    checkpoint, path = out / "stopped.npz", out / "resume.png"
+    out.mkdir(parents=True, exist_ok=True)
+
+    first = training(seed=0)
+    through = list(islice(steps(**first), STEPS))
+
+    second = training(seed=0)
+    stopped = list(islice(steps(**second), STOP))
+    train.save(checkpoint, **second)
+
+    third = training(seed=1)
+    train.load(checkpoint, **third)
+    resumed = stopped + list(islice(steps(**third), STEPS - STOP))
+
+    fourth = training(seed=1)
+    train.load(checkpoint, model=fourth["model"])
+    forgetful = stopped + list(islice(steps(**fourth), STEPS - STOP))
+
+    print(f"{checkpoint} was saved after step {STOP}, in {checkpoint.stat().st_size:,} bytes")
+    for loaded, curve, run in ("all", resumed, third), ("the weights only", forgetful, fourth):
+        apart = max(np.abs(np.subtract(curve, through)))
+        pairs = zip(first["model"].parameters(), run["model"].parameters(), strict=True)
+        weights = max(np.max(np.abs(a.data - b.data)) for a, b in pairs)
+        print(f"loaded {loaded}: a loss is at most {apart:.2g} off, a weight {weights:.2g}")
+    picture(through, resumed[STOP:], forgetful[STOP:]).savefig(path)
+    print(f"the losses: {path}")
+    return through, resumed, forgetful
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The examples on handwritten digits: each reaches its number and saves its picture."""
+
+import numpy as np
+import pytest
+from test_examples import example, pictures
+
+from tinygrad_edu import train
+
+
+def test_digits_cnn(tmp_path, capsys):
+    assert example("digits_cnn").main(tmp_path) >= 0.985
+    assert pictures(tmp_path) == ["digits_cnn.png"]
+    assert "layers.4: Conv2d       (1, 32, 8, 8)       4,640" in capsys.readouterr().out
+
+
+def test_the_shift_moves_by_at_most_a_pixel_and_only_in_training():
+    shift = example("digits_cnn").Shift()
+    x = np.zeros((500, 1, 8, 8))
+    x[:, 0, 3, 4] = 1.0
+    _, _, row, column = np.nonzero(shift(x))
+    assert sorted(set(zip(row, column, strict=True))) == [
+        (i, j) for i in (2, 3, 4) for j in (3, 4, 5)
+    ]
+    assert shift.eval()(x) is x
+
+
+def test_autoencoder(tmp_path):
+    ours, components = example("autoencoder").main(tmp_path)
+    assert ours < 0.5 < 0.7 < components
+    assert pictures(tmp_path) == ["autoencoder.png"]
+
+
+@pytest.mark.parametrize("n", [2, 64])
+def test_the_components_that_the_autoencoder_is_compared_with(n):
+    module = example("autoencoder")
+    x = np.random.default_rng(0).standard_normal((100, 64)) * np.linspace(1, 3, 64)
+    largest = np.sort(np.linalg.eigvalsh(np.cov(x.T)))[::-1]
+    lost = module.error(module.project(x, x, n), x)
+    assert lost == pytest.approx(largest[n:].sum() / largest.sum())
+
+
+def test_resume(tmp_path, capsys):
+    through, resumed, forgetful = example("resume").main(tmp_path)
+    assert resumed == through
+    assert forgetful[36:] != through[36:]
+    assert "loaded all: a loss is at most 0 off, a weight 0\n" in capsys.readouterr().out
+    checkpoint = tmp_path / "stopped.npz"
+    assert sorted(train.load(checkpoint)) == ["data", "model", "optimizer", "schedule"]
+    checkpoint.unlink()
+    assert pictures(tmp_path) == ["resume.png"]
