@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, gradcheck, logsumexp, relu
+from tinygrad_edu import Tensor, gradcheck, logsumexp, relu, viz
 from tinygrad_edu.graph import RULES, backward_of
 
 ROOT = Path(__file__).parent.parent
@@ -114,6 +114,15 @@ def test_adding_an_operation_is_one_def_and_one_row_as_contributing_says(monkeyp
     monkeypatch.delitem(RULES, np.arctan)  # the table has it; put back after the test
     exec(rule, {"np": np, "backward_of": backward_of})
     gradcheck(np.arctan, np.random.default_rng(0).standard_normal((2, 3)))
+
+
+def test_the_steps_in_the_chapter_of_pictures_are_real():
+    page = (ROOT / "docs/pictures.md").read_text()
+    names = {}
+    exec(blocks(page, "python")[0], names)
+    printed = [str(step) for step in viz.backward_steps(names["loss"])]
+    (shown,) = blocks(page, "text")
+    assert set(shown.splitlines()) <= set("\n".join(printed).splitlines())
 
 
 def script(name):

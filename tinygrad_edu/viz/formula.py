@@ -1,9 +1,13 @@
 """An expression of a rule's source, as a reader of mathematics would write it."""
 
 import ast
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Literal
+
+from tinygrad_edu.viz.numbers import number
 
 Style = Literal["text", "latex", "mathml"]
 
@@ -37,6 +41,7 @@ SIGNS: dict[type, dict[Style, str]] = {
     ast.Invert: {"text": "~", "latex": r"\lnot ", "mathml": "\u00ac"},
     ast.Not: {"text": "not ", "latex": r"\lnot ", "mathml": "\u00ac"},
 }
+FINITE = {"inf": (r"\infty", "<mi>\u221e</mi>"), "nan": (r"\text{nan}", "<mi>nan</mi>")}
 UPRIGHT = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min"}  # \exp, ...
 
 
@@ -54,6 +59,65 @@ def mathml(source: str, names: Mapping[str, str] | None = None) -> str:
     return f"<math>{written(source, 'mathml', names)}</math>"
 
 
+@dataclass(frozen=True)
+class Expression:
+    """The same mathematics in three styles; `mathml` is the inside of a <math> element."""
+
+    text: str
+    latex: str
+    mathml: str
+
+
+def expression(source: str, names: Mapping[str, Expression]) -> Expression:
+    """The expression `source` in each style, each name in `names` replaced."""
+    return Expression(
+        text=written(source, "text", {name: x.text for name, x in names.items()}),
+        latex=written(source, "latex", {name: x.latex for name, x in names.items()}),
+        mathml=written(source, "mathml", {name: x.mathml for name, x in names.items()}),
+    )
+
+
+def derivative(of: Expression, by: Expression) -> Expression:
+    """d of / d by."""
+    return Expression(
+        text=f"d{of.text}/d{by.text}",
+        latex=rf"\frac{{\partial {of.latex}}}{{\partial {by.latex}}}",
+        mathml=f"<mfrac><mrow><mo>∂</mo>{of.mathml}</mrow><mrow><mo>∂</mo>{by.mathml}</mrow></mfrac>",
+    )
+
+
+def numeral(x: float) -> Expression:
+    """A number of the graph; unlike a number in a rule, it has a point in text: 2.0."""
+    digits = number(x)
+    whole = digits.lstrip("-").isdigit()
+    size, _, exponent = digits.lstrip("-").partition("e")
+    minus = digits.startswith("-")
+    if not exponent:
+        latex, mathml = FINITE.get(size, (size, f"<mn>{size}</mn>"))
+    else:
+        latex = rf"{size} \cdot 10^{{{int(exponent)}}}"
+        power = f"<msup><mn>10</mn><mn>{int(exponent)}</mn></msup>"
+        mathml = f"<mn>{size}</mn><mo>\u22c5</mo>{power}"
+    return Expression(
+        text=f"{digits}.0" if whole else digits,
+        latex=f"-{latex}" if minus else latex,
+        mathml=f"<mrow><mo>\u2212</mo>{mathml}</mrow>" if minus else f"<mrow>{mathml}</mrow>",
+    )
+
+
+def call(function: str, arguments: Sequence[Expression], options: str = "") -> Expression:
+    """function(arguments, options), for any text as the function and the options."""
+    texts = [x.text for x in arguments] + [options] * bool(options)
+    latex = [x.latex for x in arguments] + [tex(options)] * bool(options)
+    mathml = [x.mathml for x in arguments] + [f"<mtext>{escape(options)}</mtext>"] * bool(options)
+    inside = "<mo>,</mo>".join(mathml)
+    return Expression(
+        text=f"{function}({', '.join(texts)})",
+        latex=rf"{operator_name(function)}\left({', '.join(latex)}\right)",
+        mathml=f"<mi>{escape(function)}</mi><mrow><mo>(</mo>{inside}<mo>)</mo></mrow>",
+    )
+
+
 class Writer:
     """Writes the tree of an expression; `binding` is how strongly its surroundings bind."""
 
@@ -62,18 +126,21 @@ class Writer:
 
     def write(self, x: ast.expr, binding: int) -> str:
         match x:
+            case _ if (name := ast.unparse(x)) in self.names:
+                return self.named(name, binding)
             case ast.BinOp(left, ast.Div(), right) if self.style != "text":
                 return self.fraction(self.write(left, IF), self.write(right, IF))
             case ast.BinOp(left, ast.Div(), right):
-                inside = f"{self.write(left, PRODUCT)} / {self.write(right, SIGN)}"
+                inside = f"{self.write(left, PRODUCT)} / {self.write(right, POWER)}"
                 return self.parenthesized(inside, PRODUCT, binding)
             case ast.BinOp(left, ast.Pow(), right):
                 return self.power(left, right, binding)
             case ast.BinOp(left, operator, right):
                 own = BINDING.get(type(operator), IF)
-                inside = self.row(
-                    self.write(left, own), self.sign(operator), self.write(right, own + 1)
-                )
+                second = self.write(right, own + 1)
+                if NEGATIVE.match(second):
+                    second = self.around(second)
+                inside = self.row(self.write(left, own), self.sign(operator), second)
                 return self.parenthesized(inside, own, binding)
             case ast.UnaryOp(operator, operand):
                 inside = self.row(self.sign(operator), self.write(operand, SIGN))
@@ -92,19 +159,17 @@ class Writer:
             case ast.Attribute(ast.Name("np" | "math" | "kernels"), attribute):
                 return self.identifier(attribute)
             case ast.Subscript(value, index):
-                inside = f"{self.write(value, ATOM)}[{ast.unparse(index)}]"
+                inside = f"{self.write(value, ATOM)}[{self.code(index)}]"
                 return inside if self.style == "text" else self.indexed(value, index)
             case ast.Name(name):
-                return self.named(name, binding)
+                return self.identifier(name)
             case ast.Constant(int() | float() as number):
                 return self.number(f"{number}")
         return self.code(x)
 
     def named(self, name: str, binding: int) -> str:
-        if name not in self.names:
-            return self.identifier(name)
         text = self.names[name]
-        own = ATOM if self.style == "mathml" else binding_of(text)
+        own = binding_of(text, self.style)
         return self.parenthesized(text, own, binding)
 
     def power(self, base: ast.expr, exponent: ast.expr, binding: int) -> str:
@@ -140,7 +205,7 @@ class Writer:
         match x:
             case ast.Attribute(ast.Name("np" | "math" | "kernels"), name) | ast.Name(name):
                 if self.style == "latex":
-                    return f"\\{name}" if name in UPRIGHT else rf"\operatorname{{{tex(name)}}}"
+                    return operator_name(name)
                 return f"<mi>{escape(name)}</mi>" if self.style == "mathml" else name
             case ast.Attribute(ast.Attribute(ast.Name("np"), name), "reduce"):
                 words = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod"}
@@ -199,35 +264,86 @@ class Writer:
         return f"<msub>{self.row(base)}{self.row(below)}</msub>"
 
     def identifier(self, name: str) -> str:
-        match self.style:
-            case "latex":
-                return tex(name) if len(name) == 1 else rf"\mathit{{{tex(name)}}}"
-            case "mathml":
-                return f"<mi>{escape(name)}</mi>"
-        return name
+        return getattr(identifier(name), self.style)
 
     def number(self, digits: str) -> str:
         return f"<mn>{digits}</mn>" if self.style == "mathml" else digits
 
     def code(self, x: ast.expr) -> str:
-        """What has no form of its own in mathematics, as source."""
+        """What has no form of its own in mathematics, as source, with the names replaced in it."""
         source = ast.unparse(x)
-        match self.style:
-            case "latex":
-                return rf"\text{{{tex(source)}}}"
-            case "mathml":
-                return f"<mtext>{escape(source)}</mtext>"
-        return source
+        known = "|".join(sorted(map(re.escape, self.names), key=len, reverse=True))
+        # A name stands alone: it is no attribute, and no keyword of a call.
+        name = rf"(?<![\w.])({known})(?![\w=])" if known else "(?!)"
+        parts = []
+        for i, part in enumerate(re.split(name, source)):
+            if i % 2:
+                parts.append(self.named(part, ATOM))
+            elif part:
+                parts.append(self.verbatim(part))
+        return self.row(*parts)
+
+    def verbatim(self, source: str) -> str:
+        return {"text": source, "latex": tex(source)}.get(
+            self.style, f"<mtext>{escape(source)}</mtext>"
+        )
 
 
-def binding_of(text: str) -> int:
-    """How strongly the weakest sign binds in a text that takes the place of a name."""
-    if text.startswith("-") or " + " in text or " - " in text:
+NEGATIVE = re.compile(r"-|(<mrow>)*<mo>\u2212")
+DERIVATIVE = re.compile(r"d\S+/d\S+")
+
+
+def binding_of(text: str, style: Style) -> int:
+    """How strongly the weakest sign binds in what takes the place of a name."""
+    if style != "mathml" and (" + " in text or " - " in text):
         return SUM
-    return PRODUCT if any(sign in text for sign in "/*@") else ATOM
+    if NEGATIVE.match(text) or "\u22c5" in text:
+        return PRODUCT
+    if style == "mathml":
+        return ATOM
+    if DERIVATIVE.fullmatch(text):
+        return SIGN  # x @ dL/dz needs no parentheses, and x / (dL/dz) does
+    return PRODUCT if r"\cdot" in text or any(sign in text for sign in "/*@") else ATOM
+
+
+def identifier(name: str) -> Expression:
+    """A name: x1 and W[0,1] with an index, any text as itself."""
+    if indexed := re.fullmatch(r"([A-Za-z])(\d+|\[\d+(?:,\d+)*\])", name):
+        letter, index = indexed[1], indexed[2].strip("[]")
+        return Expression(
+            name, f"{letter}_{{{index}}}", f"<msub><mi>{letter}</mi><mn>{index}</mn></msub>"
+        )
+    latex = tex(name)
+    if re.fullmatch(r"[A-Za-z]+", name):
+        latex = name if len(name) == 1 else rf"\mathit{{{name}}}"
+    return Expression(name, latex, f"<mi>{escape(name)}</mi>")
+
+
+def operator_name(name: str) -> str:
+    if name in UPRIGHT:
+        return f"\\{name}"
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+        return tex(name)
+    escaped = name.replace("_", r"\_")
+    return rf"\operatorname{{{escaped}}}"
+
+
+# What could end \text{...}, or mean something to Markdown, is written outside of it.
+SPECIAL = {c: f"\\{c}" for c in "#$%&_{}"} | {
+    "\\": r"\backslash ",
+    "^": r"\wedge ",
+    "~": r"\sim ",
+    "`": r"\grave{} ",
+    "<": r"\lt ",
+    ">": r"\gt ",
+    "*": r"\ast ",
+    "[": r"\lbrack ",
+    "]": r"\rbrack ",
+}
 
 
 def tex(text: str) -> str:
-    """Text that LaTeX shows as it is."""
-    special = {"\\": r"\backslash{}", "^": r"\hat{}", "~": r"\sim{}"}
-    return "".join(special.get(c, f"\\{c}" if c in "#$%&_{}" else c) for c in text)
+    """Text that LaTeX shows as it is, in a formula."""
+    parts = re.split(f"([{re.escape(''.join(SPECIAL))}])", text)
+    shown = [SPECIAL.get(part) or rf"\text{{{part}}}" for part in parts if part]
+    return shown[0] if len(shown) == 1 else f"{{{''.join(shown)}}}"  # one symbol for the spacing

@@ -37,7 +37,7 @@ def arguments(node: Node) -> list[Operand]:
 def argument_names(rule: Function, n: int) -> tuple[str, ...]:
     """What the rule calls its n inputs: x, y, or inputs[0], inputs[1], ..."""
     names = []
-    for name, slot in inspect.signature(rule).bind(*range(n + 2)).arguments.items():
+    for name, slot in inspect.signature(rule).bind_partial(*range(n + 2)).arguments.items():
         names += [f"{name}[{i}]" for i in range(len(slot))] if isinstance(slot, tuple) else [name]
     return tuple(names[2:])  # without g and out
 

@@ -1,0 +1,74 @@
+"""Pages in a real browser: it may show no error, and ask for nothing but the page itself."""
+
+import shutil
+
+import pytest
+
+from tinygrad_edu import Value
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One headless Chromium for the tests of a file."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        pytest.skip('no Playwright: pip install "tinygrad_edu[browser]"')
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--headless"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser, request):
+    """A window; `@pytest.mark.parametrize("context", [{...}], indirect=True)` says of what kind."""
+    options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "no-preference"}
+    context = browser.new_context(**options | getattr(request, "param", {}))
+    context.set_default_timeout(5000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_page(context, tmp_path):
+    """open_page(what): save it as a file, open that, and watch it to the end of the test."""
+    complaints = []
+
+    def open_page(what):
+        path = tmp_path / "page.html"
+        what.save(path)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("dialog", dismissed)
+        page.on("request", lambda request: asked(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    def dismissed(dialog):
+        complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def asked(url):
+        if url != (tmp_path / "page.html").as_uri() and not url.startswith(("data:", "blob:")):
+            complaints.append(f"request: {url[:200]}")
+
+    yield open_page
+    assert not complaints
+
+
+@pytest.fixture
+def neuron():
+    """One neuron and its loss, with a fan-out: L = (tanh(w x + b) - y)^2 + w^2 / 10."""
+    w, x, b = Value(0.8, name="w"), Value(1.5, requires_grad=False, name="x"), Value(-0.5, name="b")
+    h = (w * x + b).tanh()
+    h.name = "h"
+    loss = (h - 1.0) ** 2 + 0.1 * w**2
+    loss.name = "L"
+    return loss

@@ -1,0 +1,279 @@
+"""The page that plays a graph: its keys and buttons, its numbers, its manners."""
+
+import time
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, Value, losses, nn, viz
+
+NARROW = {"viewport": {"width": 380, "height": 700}}
+
+
+def current(page):
+    return page.evaluate("player.step")
+
+
+def last(page):
+    return page.evaluate("player.steps.length - 1")
+
+
+def played(page):
+    """Wait for the end; the page allows no script of a test's own to wait in it."""
+    for _ in range(100):
+        if not page.evaluate("player.isPlaying"):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it still plays")
+
+
+@pytest.fixture
+def layer():
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(2, 3, rng=rng), nn.Tanh(), nn.Linear(3, 1, rng=rng))
+    with viz.record(model) as made:
+        loss = losses.mse_loss(model(Tensor(rng.normal(size=(4, 2)), name="x")), np.zeros((4, 1)))
+    return loss, made
+
+
+def test_keys(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    assert current(page) == 0
+    for key, step in [
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("End", last(page)),
+        ("ArrowRight", last(page)),
+        ("Home", 0),
+        ("ArrowLeft", 0),
+    ]:
+        page.keyboard.press(key)
+        assert current(page) == step
+    page.keyboard.press(" ")
+    assert page.evaluate("player.isPlaying")
+    page.keyboard.press(" ")
+    assert not page.evaluate("player.isPlaying")
+
+
+def test_buttons(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    assert page.locator("#first").is_disabled()
+    assert page.locator("#back").is_disabled()
+    for button, step in [("next", 1), ("next", 2), ("back", 1), ("last", last(page)), ("first", 0)]:
+        page.click(f"#{button}")
+        assert current(page) == step
+    page.click("#last")
+    assert page.locator("#next").is_disabled()
+    assert page.locator("#last").is_disabled()
+    page.click("#play")  # from the end it starts again
+    assert current(page) == 0
+    assert page.evaluate("player.isPlaying")
+    assert page.get_by_role("button", name="Pause").is_visible()
+    page.click("#play")
+    assert page.get_by_role("button", name="Play").is_visible()
+
+
+def test_the_space_bar_on_a_button_presses_that_button(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    page.focus("#next")
+    page.keyboard.press(" ")
+    assert current(page) == 1
+    assert not page.evaluate("player.isPlaying")
+
+
+def test_the_slider_goes_to_any_step(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    page.fill("#slider", "7")
+    assert current(page) == 7
+    page.focus("#slider")
+    page.keyboard.press("ArrowRight")
+    assert current(page) == 8
+    page.keyboard.press("Home")
+    assert current(page) == 0
+    assert page.input_value("#slider") == "0"
+    assert page.locator("#slider").get_attribute("aria-valuetext")
+
+
+def test_it_plays_to_the_end_at_the_speed_that_is_chosen(open_page):
+    page = open_page(viz.play(Value(2.0, name="x").exp()))
+    page.select_option("#speed", "8")
+    page.click("#play")
+    played(page)
+    assert current(page) == last(page) == 3
+    page.click("#first")
+    page.select_option("#speed", "0.5")
+    page.click("#play")
+    page.wait_for_timeout(700)  # at 8 times the speed this was enough for all
+    assert current(page) == 0
+    page.keyboard.press("ArrowRight")  # and whoever steps has stopped playing
+    assert not page.evaluate("player.isPlaying")
+
+
+def test_the_theme_switches(open_page, neuron):
+    page = open_page(viz.play(neuron))
+
+    def ground():
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    light = ground()
+    page.click("#theme")
+    dark = ground()
+    assert dark != light
+    page.click("#theme")
+    assert ground() == light
+
+
+@pytest.mark.parametrize("context", [{"color_scheme": "dark"}], indirect=True)
+def test_the_theme_is_that_of_the_system(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, colour[4:-1].split(","))) < 80
+
+
+def test_the_numbers_are_those_of_the_engine(open_page, neuron):
+    graph = viz.describe(neuron)
+    page = open_page(viz.play(neuron))
+    page.keyboard.press("End")
+    for node in graph.nodes:
+        label = page.locator(f"#node-{node.id}").get_attribute("aria-label")
+        if node.role != "constant":
+            assert f"value {node.value:.4g}" in label
+        if node.gradient is not None:
+            assert f"gradient {node.gradient:.4g}" in label
+            shown = page.locator(f"#node-{node.id} .number.gradient").text_content()
+            assert shown == f"{node.gradient:.4g}"
+    flows = [page.locator(f"#flow-{k}").text_content() for k in range(len(graph.edges))]
+    assert flows == [
+        "" if edge.contribution is None else f"{edge.contribution:.4g}" for edge in graph.edges
+    ]
+
+
+def test_gradients_appear_step_by_step_and_add_up_at_a_fan_out(open_page, neuron):
+    neuron.backward()
+    steps = viz.backward_steps(neuron)
+    lines = [(line, str(line)) for step in steps for line in step.contributions]
+    page = open_page(viz.play(neuron))
+    stops = page.evaluate("player.steps.map((x, i) => x.phase === 'backward' ? i : -1)")
+    stops = [i for i in stops if i >= 0]
+    shown = {}
+    for stop, (line, text) in zip(stops, lines, strict=True):
+        page.evaluate(f"player.go({stop})")
+        assert page.locator("#live").text_content() == text
+        assert page.locator(f"#node-{line.target}").get_attribute("aria-current") == "step"
+        shown.setdefault(line.target, []).append(
+            page.locator(f"#node-{line.target} .number.gradient").text_content()
+        )
+    twice = [texts for texts in shown.values() if len(texts) == 2]
+    (w,) = [x for x in viz.describe(neuron).nodes if x.name == "w"]
+    assert twice == [[f"{0.16:.4g}", f"{w.gradient:.4g}"]]
+
+
+def test_hover_and_focus_show_the_details_of_a_node(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    page.keyboard.press("End")
+    nodes = {x.name: x for x in viz.describe(neuron).nodes if x.name}
+    details = page.locator("#details")
+    page.hover(f"#node-{nodes['w'].id}")
+    assert "parameter" in details.inner_text()
+    assert f"{nodes['w'].gradient:.4g}" in details.inner_text()
+    page.focus(f"#node-{nodes['h'].id}")
+    assert "tanh" in details.inner_text()
+    assert f"{nodes['h'].gradient:.4g}" in details.inner_text()
+
+
+def test_every_node_is_reached_with_the_tab_key(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    page.focus("#stage")
+    reached = set()
+    for _ in viz.describe(neuron).nodes:
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id"))
+    assert reached == {f"node-{x.id}" for x in viz.describe(neuron).nodes}
+
+
+def test_arrays_are_tables_of_their_numbers(open_page, layer):
+    loss, made = layer
+    page = open_page(viz.play(loss, record=made))
+    page.keyboard.press("End")
+    (bias,) = [x for x in viz.describe(loss).nodes if x.shape == (3,)]
+    page.hover(f"#node-{bias.id}")
+    cells = page.locator("#details table").last.locator("td").all_text_contents()
+    assert cells == [f"{x:.4g}" for x in bias.gradients.rows[0]]
+
+
+def test_folded_layers_play_too(open_page, layer):
+    loss, made = layer
+    page = open_page(viz.play(loss, record=made, depth=1))
+    page.keyboard.press("End")
+    titles = page.locator("svg .title").all_text_contents()
+    assert any("layers.0" in title for title in titles)
+
+
+@pytest.mark.parametrize("context", [NARROW], indirect=True)
+@pytest.mark.parametrize("what", ["scalars", "arrays"])
+def test_it_fits_a_narrow_screen(open_page, neuron, layer, what):
+    page = open_page(viz.play(neuron) if what == "scalars" else viz.play(layer[0], record=layer[1]))
+    for step in range(0, last(page) + 1, 3):
+        page.evaluate(f"player.go({step})")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    for control in ("first", "back", "play", "next", "last", "slider", "speed", "theme"):
+        box = page.locator(f"#{control}").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 380
+        assert box["y"] + box["height"] <= 700
+        assert min(box["width"], box["height"]) >= 15
+    assert page.locator("#stage").bounding_box()["height"] >= 150
+
+
+MOVING = "document.getAnimations().length + document.querySelectorAll('.dot').length"
+
+
+@pytest.mark.parametrize("context", [{"reduced_motion": "reduce"}], indirect=True)
+def test_nothing_moves_for_those_who_want_less_motion(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    for _ in range(last(page)):
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate(MOVING) == 0
+
+
+def test_dots_move_for_others(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(MOVING) > 0
+
+
+def test_a_page_of_300_nodes_is_small_and_steps_at_once(open_page):
+    x = [Value(0.1 * i, name=f"x{i}") for i in range(60)]
+    while len(x) > 1:
+        x = [(a * b).tanh() + a for a, b in zip(x[::2], x[1::2], strict=False)] + x[
+            len(x) // 2 * 2 :
+        ]
+    for _ in range(63):
+        x[0] = x[0] * 1.01 if _ % 2 else x[0].tanh()
+    count = len(viz.describe(x[0]).nodes)
+    assert 290 <= count <= 340
+    began = time.perf_counter()
+    drawn = viz.play(x[0])
+    assert time.perf_counter() - began < 3
+    assert len(drawn.html.encode()) < 1_500_000
+    page = open_page(drawn)
+    times = page.evaluate("""() => {
+        const times = [];
+        for (let i = 1; i < player.steps.length; i += 1) {
+            const began = performance.now();
+            player.go(i);
+            document.body.getBoundingClientRect();
+            times.push(performance.now() - began);
+        }
+        return times;
+    }""")
+    assert sorted(times)[len(times) // 2] < 50  # and if the machine has else to do, a few are not
+
+
+def test_a_number_that_tracks_no_gradient_has_a_page_too(open_page):
+    page = open_page(viz.play(Tensor([1.0, 2.0], name="x")))
+    assert page.evaluate("player.steps.map((step) => step.phase)") == ["start"]
+    page.keyboard.press("End")
+    assert current(page) == 0
+    assert page.locator(".node").count() == 1

@@ -1,0 +1,177 @@
+"""The quiz page: it judges as `Question.verdict` does, and lets nothing out before its time."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, Value
+from tinygrad_edu.viz import describe, quiz
+from tinygrad_edu.viz.quiz import questions
+
+NARROW = {"viewport": {"width": 380, "height": 700}}
+
+
+@pytest.fixture
+def layer():
+    x = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 4.0]])
+    weight = Tensor([[0.5, -1.0], [2.0, 0.3]], requires_grad=True, name="W")
+    b = Tensor([0.1, 0.2], requires_grad=True, name="b")
+    s = Tensor(2.5, requires_grad=True, name="s")
+    return np.sum((x @ weight + b) * s * np.array([[1.0, 2.0], [3.0, 5.0], [-7.0, 4.0]]))
+
+
+def verdict(page):
+    return page.locator("#verdict").inner_text()
+
+
+def answer(page, text):
+    page.fill("#answer", text)
+    page.press("#answer", "Enter")
+    return verdict(page)
+
+
+ANSWER = """(texts) => texts.map((text) => {
+    document.getElementById("answer").value = text;
+    document.querySelector("#quiz form").requestSubmit();
+    return document.getElementById("verdict").textContent;
+})"""
+
+
+def steps(page):
+    """The stop of each question."""
+    found = page.evaluate("player.steps.map((step, i) => step.question ? i : -1)")
+    return [i for i in found if i >= 0]
+
+
+@pytest.mark.parametrize(
+    ("graph", "named"),
+    [
+        ("neuron", ["add the contributions", "local derivative", "wrong operand", "sign is wrong"]),
+        ("layer", ["sum over the axes", "local derivative", "wrong operand", "sign is wrong"]),
+    ],
+)
+def test_every_verdict_is_that_of_python(open_page, request, graph, named):
+    root = request.getfixturevalue(graph)
+    page = open_page(quiz(root))
+    asked = questions(describe(root))
+    verdicts = set()
+    for stop, question in zip(steps(page), asked, strict=True):
+        page.evaluate(f"player.go({stop})")
+        assert page.locator("#quiz label").inner_text() == f"{question.text} ="
+        wrong = [mistake.answer for mistake in question.mistakes]
+        tried = [*wrong, *(x * 1.004 for x in wrong), 1e6, question.answer * 1.02]
+        tried = [x for x in tried if question.verdict(x) != "Right."]
+        found = page.evaluate(ANSWER, [repr(x) for x in tried])
+        assert found == [question.verdict(x) for x in tried]
+        verdicts |= set(found)
+        assert answer(page, repr(question.answer * 0.995)).startswith(f"Right: {question.text} = ")
+    assert page.locator("#score").inner_text() == f"{len(asked)} right"
+    assert page.locator("#onward").is_hidden()
+    for part in named:
+        assert any(part in each for each in verdicts), f"no verdict says {part!r}"
+
+
+def test_numbers_are_read_as_people_write_them(open_page):
+    page = open_page(quiz(Value(3.0, name="x") * 0.1))
+    for text in ("one", "", "1/0", "1.2.3", "0x1", "alert(1)", "1e", "--1"):
+        assert answer(page, text) == "Write a number, such as -0.5, 1e-3 or -1/2."
+    for text in ("1e-1", "1/10", "0,1", " + 0.1 ", ".1", "10 / 1E2", "\u22120,1/\u22121"):
+        page.reload()
+        assert answer(page, text) == "Right: dL/dx = 0.1"
+
+
+def test_a_gradient_shows_when_it_is_found(open_page, neuron):
+    page = open_page(quiz(neuron))
+    first = page.evaluate("player.steps[player.step].node")
+    gradients = page.locator("svg .number.gradient")
+    assert [text for text in gradients.all_text_contents() if text] == ["1"]  # dL/dL
+    page.hover(f"#node-{first}")
+    assert "gradient" not in page.locator("#details").inner_text()
+    assert "gradient" not in page.locator(f"#node-{first}").get_attribute("aria-label")
+    answer(page, repr(questions(describe(neuron))[0].answer))
+    assert len([text for text in gradients.all_text_contents() if text]) == 2
+    assert "gradient" in page.locator(f"#node-{first}").get_attribute("aria-label")
+
+
+def test_no_answer_is_in_the_text_of_the_page(open_page, neuron):
+    page = open_page(quiz(neuron))
+    text = page.locator("body").inner_text()
+    answers = [f"{question.answer:.4g}" for question in questions(describe(neuron))]
+    long = [text for text in answers if len(text) > 4]
+    assert len(long) == 6
+    assert not any(answer in text for answer in long)
+
+
+def test_hints_come_one_by_one_and_the_answer_can_be_shown(open_page, neuron):
+    page = open_page(quiz(neuron))
+    (question, *_) = questions(describe(neuron))
+    assert page.locator("#hints li").all_inner_texts() == []
+    page.click("#hint")
+    assert page.locator("#hints li").all_inner_texts() == [question.hints[0]]
+    page.click("#hint")
+    assert page.locator("#hints li").all_inner_texts() == list(question.hints)
+    assert page.locator("#hint").is_disabled()
+    page.click("#reveal")
+    assert verdict(page) == f"{question.text} = {question.answer:.4g}"
+    assert page.locator("#score").inner_text() == "0 right, 1 shown"
+
+
+def test_the_whole_quiz_by_keyboard(open_page, neuron):
+    page = open_page(quiz(neuron))
+    page.focus("#answer")
+    asked = questions(describe(neuron))
+    for i, question in enumerate(asked):
+        page.keyboard.type(repr(question.answer))
+        page.keyboard.press("Enter")
+        assert verdict(page).startswith("Right")
+        if i + 1 < len(asked):
+            assert page.evaluate("document.activeElement.id") == "onward"
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.id") == "answer"
+    assert page.locator("#score").inner_text() == f"{len(asked)} right"
+
+
+def test_keys_in_the_answer_do_not_turn_the_page(open_page, neuron):
+    page = open_page(quiz(neuron))
+    stop = page.evaluate("player.step")
+    page.focus("#answer")
+    for key in ("ArrowLeft", "ArrowRight", "Home", "End", " ", "-", "+", "0"):
+        page.keyboard.press(key)
+    assert page.evaluate("player.step") == stop
+    assert page.input_value("#answer").strip("+-0 ") == ""
+
+
+def test_an_answer_and_its_verdict_are_still_there_when_one_comes_back(open_page, neuron):
+    page = open_page(quiz(neuron))
+    stop = page.evaluate("player.step")
+    answer(page, "123")
+    page.click("#next")
+    assert (page.input_value("#answer"), verdict(page)) == ("", "")
+    page.click("#back")
+    assert page.evaluate("player.step") == stop
+    assert (page.input_value("#answer"), verdict(page)) == ("123", "Not yet.")
+    page.click("#first")
+    assert page.locator("#answer").is_hidden()
+    page.click("#onward")
+    assert page.evaluate("document.activeElement.id") == "answer"
+
+
+def test_controls_have_names_and_verdicts_are_announced(open_page, neuron):
+    page = open_page(quiz(neuron))
+    (question, *_) = questions(describe(neuron))
+    assert page.get_by_label(f"{question.text} =").count() == 1
+    assert page.locator("#verdict").get_attribute("role") == "status"
+    for name in ("Check", "Hint", "Show the answer", "Next question"):
+        assert page.get_by_role("button", name=name).count() == 1
+
+
+@pytest.mark.parametrize("context", [NARROW], indirect=True)
+def test_it_fits_a_narrow_screen(open_page, layer):
+    page = open_page(quiz(layer))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    page.click("#hint")
+    answer(page, "4.6")
+    for part in ("#answer", "#check", "#hint", "#reveal", "#onward"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 380
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380

@@ -1,0 +1,39 @@
+"""The examples that draw: each shows what its question asks for."""
+
+import pytest
+from test_examples import example, pictures
+
+
+def test_draw_neuron(tmp_path, capsys):
+    gradients = example("draw_neuron").main(tmp_path)
+    assert gradients == pytest.approx([-1.5, 1.0, 0.5, 0.0, 0.5])
+    solution = (tmp_path / "solution.md").read_text(encoding="utf-8")
+    assert r"\frac{\partial" in solution
+    (tmp_path / "solution.md").unlink()
+    assert pictures(tmp_path) == ["dark.png", "forward.svg", "neuron.svg"]
+    printed = capsys.readouterr().out
+    assert "out = tanh" in printed
+    assert "dout/dx1 += dout/dz1 * w1 = 0.5 * (-3.0) = -1.5" in printed
+
+
+def test_vanishing_gradients(tmp_path):
+    kept = example("vanishing_gradients").main(tmp_path)
+    assert kept["sigmoid"] < 1e-6
+    assert 0.1 < kept["relu"] < 10
+    assert 0.1 < kept["residual"] < 10
+    assert pictures(tmp_path) == ["relu.png", "residual.png", "sigmoid.png", "sizes.png"]
+
+
+def test_play_backprop(tmp_path):
+    for page in example("play_backprop").main(tmp_path):
+        html = page.read_text(encoding="utf-8")
+        assert html.startswith("<!doctype html>")
+        assert "loss" in html
+        assert len(html) < 200_000
+
+
+def test_film_training(tmp_path):
+    assert example("film_training").main(tmp_path) < 0.01
+    html = (tmp_path / "film.html").read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>")
+    assert len(html) < 1_500_000

@@ -1,0 +1,213 @@
+"""backward_steps, forward_steps and worked_solution: lines that are right and read well."""
+
+import json
+import re
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygrad_edu import Tensor, Value, losses, nn, relu, viz
+from tinygrad_edu.viz.labels import labels_of
+from tinygrad_edu.viz.solution import worked_solution
+from tinygrad_edu.viz.steps import backward_steps, forward_steps, forward_steps_of, steps_of
+
+HOSTILE = "</script><img src=x onerror=alert(1)> $$ a_b `c` \\} *d*\n\u202e\"' " + "x" * 10_000
+
+
+def neuron():
+    """prediction = W x + b = 1.5, with half the squared error from 3: 1.125."""
+    w, b = Value(2.0, name="W"), Value(-0.5, name="b")
+    x, y = Value(1.0, requires_grad=False, name="x"), Value(3.0, requires_grad=False, name="y")
+    prediction = w * x + b
+    prediction.name = "prediction"
+    error = prediction - y
+    error.name = "error"
+    return 0.5 * error**2
+
+
+def lines(steps):
+    return "\n".join(map(str, steps)).splitlines()
+
+
+def test_a_neuron_step_by_step():
+    assert lines(forward_steps(neuron())) == [
+        "z1 = W * x = 2.0 * 1.0 = 2.0",
+        "prediction = z1 + b = 2.0 + (-0.5) = 1.5",
+        "error = prediction - y = 1.5 - 3.0 = -1.5",
+        "z2 = error**2 = (-1.5)**2 = 2.25",
+        "L = 0.5 * z2 = 0.5 * 2.25 = 1.125",
+    ]
+    assert lines(backward_steps(neuron())) == [
+        "dL/dL = 1.0",
+        "dL/dz2 += dL/dL * 0.5 = 1.0 * 0.5 = 0.5",
+        "dL/derror += dL/dz2 * 2 * error = 0.5 * 2 * (-1.5) = -1.5",
+        "dL/dprediction += dL/derror = -1.5",
+        "dL/dz1 += dL/dprediction = -1.5",
+        "dL/db += dL/dprediction = -1.5",
+        "dL/dW += dL/dz1 * x = -1.5 * 1.0 = -1.5",
+    ]
+
+
+def test_a_fan_out_is_a_running_sum():
+    x = Value(3.0, name="x")
+    assert lines(backward_steps(x * x + 2.0 * x))[3:] == [
+        "dL/dx += dL/dz2 * 2.0 = 1.0 * 2.0 = 2.0, so far 2.0",
+        "dL/dx += dL/dz1 * x = 1.0 * 3.0 = 3.0, so far 2.0 + 3.0 = 5.0",
+        "dL/dx += dL/dz1 * x = 1.0 * 3.0 = 3.0, so far 5.0 + 3.0 = 8.0",
+    ]
+
+
+def test_a_neuron_that_is_one_node_names_the_other_operand():
+    layer = nn.Neuron(2, nonlinearity=False, rng=np.random.default_rng(0))
+    loss = layer([2.0, Value(4.0, name="v")])
+    w0 = viz.numbers.number(layer.weights[1].data)
+    assert lines(backward_steps(loss))[1:4] == [
+        "dL/dw0 += dL/dL * 2.0 = 1.0 * 2.0 = 2.0",
+        "dL/dw1 += dL/dL * v = 1.0 * 4.0 = 4.0",
+        f"dL/dv += dL/dL * w1 = 1.0 * {w0 if w0[0] != '-' else f'({w0})'} = {w0}",
+    ]
+
+
+def test_arrays_have_shapes_and_norms():
+    rng = np.random.default_rng(0)
+    x, w = Tensor(rng.standard_normal((4, 3)), name="x"), Tensor(np.ones((3, 2)), True, name="W")
+    b = Tensor(np.zeros(2), requires_grad=True, name="b")
+    steps = lines(backward_steps((relu(x @ w + b) ** 2).mean()))
+    g = viz.describe((relu(x @ w + b) ** 2).mean()).nodes
+    norms = {node.name: viz.numbers.number(node.norm) for node in g if node.name in ("W", "b")}
+    assert f"dL/dW += x.T @ dL/dz1   (3, 2), norm {norms['W']}" in steps
+    assert f"dL/db += sum(dL/dz2)   (2,), norm {norms['b']}" in steps  # it was broadcast
+    assert steps[1].startswith("dL/dz4 += dL/dL / 8   (4, 2)")
+
+
+def test_a_formula_in_names_of_the_rule_is_not_quoted():
+    x, y = Tensor(3.0, requires_grad=True, name="x"), Tensor(4.0, requires_grad=True, name="y")
+    assert lines(backward_steps(np.hypot(x, y))) == [  # its rule changes g before it says g * x
+        "dL/dL = 1.0",
+        "dL/dx += dL/dL * dL/dx = 1.0 * 0.6 = 0.6",
+        "dL/dy += dL/dL * dL/dy = 1.0 * 0.8 = 0.8",
+    ]
+
+
+def test_labels_are_not_ambiguous():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    with viz.record(model) as made:
+        loss = model(np.ones((1, 2))).sum() * Tensor(1.0, requires_grad=True, name="L")
+    graph = viz.describe(loss, record=made)
+    labels = [label.text for label in labels_of(graph)]
+    assert len(set(labels)) == len(labels)
+    assert {"layers.0.weight", "layers.1.weight", "L", "L1"} <= set(labels)
+    assert len({label.text for label in labels_of(viz.describe(loss))}) == len(labels)
+
+
+def test_steps_of_a_folded_graph():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    with viz.record(model) as made:
+        loss = losses.mse_loss(model(np.ones((4, 2))), np.zeros((4, 1)))
+    graph = viz.describe(loss, record=made, depth=1)
+    assert "dL/dlayers.0 += dL/dlayers.1 * dlayers.1/dlayers.0" in str(steps_of(graph)[-2])
+    assert str(forward_steps_of(graph)[1]).startswith("layers.1 = Tanh(layers.0)")
+
+
+def test_the_root_needs_a_gradient():
+    with pytest.raises(ValueError, match="backward"):
+        backward_steps(Value(1.0, requires_grad=False) * 2.0)
+    with pytest.raises(ValueError, match="grad"):
+        backward_steps(Tensor(np.ones(3), requires_grad=True) * 2.0)
+    vector = Tensor(np.ones(3), requires_grad=True) * 2.0
+    assert lines(backward_steps(vector, grad=np.ones(3)))[0] == "dL/dL = norm 1.732"
+
+
+def test_steps_are_plain_data():
+    loss = relu(Tensor(np.ones((2, 2)), requires_grad=True)).sum() * 2.0
+    json.dumps([asdict(step) for step in backward_steps(loss)], allow_nan=False)
+
+
+UNARY = [Value.tanh, Value.sigmoid, Value.sin, lambda x: -x, lambda x: x**2, lambda x: 1.5 * x]
+BINARY = [lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y, lambda x, y: x / (1 + y * y)]
+
+
+@st.composite
+def expressions(draw):
+    """A Value made of some leaves by random operations, and the leaves."""
+    leaves = [Value(draw(st.floats(-2, 2))) for _ in range(3)]
+    nodes = list(leaves)
+    for _ in range(draw(st.integers(1, 8))):
+        x, y = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        one, two = draw(st.sampled_from(UNARY)), draw(st.sampled_from(BINARY))
+        nodes.append(one(x) if draw(st.booleans()) else two(x, y))
+    return sum(nodes[1:], nodes[0]), leaves
+
+
+@settings(max_examples=60, deadline=None)
+@given(expressions())
+def test_the_last_total_is_the_gradient(made):
+    root, leaves = made
+    graph, totals = viz.describe(root), {}
+    for step in steps_of(graph):
+        for each in step.contributions:
+            assert (each.before or 0.0) + each.value == pytest.approx(each.total, abs=1e-12)
+            assert each.before == totals.get(each.target)
+            totals[each.target] = each.total
+    assert all(leaf.grad is None for leaf in leaves)
+    root.backward()
+    births = {node.birth: node.id for node in graph.nodes}
+    assert [totals[births[leaf.birth]] for leaf in leaves] == [leaf.grad for leaf in leaves]
+
+
+@settings(max_examples=60, deadline=None)
+@given(expressions())
+def test_the_numbers_of_a_line_come_to_its_value(made):
+    for step in backward_steps(made[0]):
+        for each in step.contributions:
+            functions = {"cos": np.cos}
+            assert eval(each.numbers.text, functions) == pytest.approx(each.value, rel=0.1, abs=0.1)
+
+
+def test_the_total_of_arrays_is_that_of_the_engine():
+    w = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    loss = (w * w).sum() + w.mean() + w[0].sum()
+    last = [c for step in backward_steps(loss) for c in step.contributions][-1]
+    middle = next(c for step in backward_steps(loss) for c in step.contributions if c.use == 2)
+    loss.backward()
+    np.testing.assert_allclose(last.totals.rows, w.grad)
+    assert last.total == pytest.approx(np.linalg.norm(w.grad))
+    assert middle.total == pytest.approx(np.linalg.norm(middle.totals.rows))
+
+
+def test_the_solution_of_a_neuron():
+    solution = worked_solution(neuron())
+    assert solution._repr_markdown_() == str(solution)
+    blocks = re.findall(r"\$\$\n(.*?)\n\$\$", str(solution), re.DOTALL)
+    assert re.findall("### (.*)", str(solution)) == ["Given", "Forward", "Backward", "Answer"]
+    assert blocks[0] == r"W = 2 \qquad b = -0.5 \qquad x = 1 \qquad y = 3"
+    assert blocks[4] == r"z_{2} = {\mathit{error}}^{2} = {\left(-1.5\right)}^{2} = 2.25"
+    assert blocks[-2] == (
+        r"\frac{\partial L}{\partial W} = \frac{\partial L}{\partial z_{1}} \cdot x"
+        r" = -1.5 \cdot 1 = -1.5"
+    )
+
+
+def test_the_solution_adds_up_a_fan_out_and_writes_matrices():
+    x = Value(3.0, name="x")
+    solution = str(worked_solution(x * x - x))
+    assert r"&= -1 + 3 + 3 \\ &= 5 \end{aligned}" in solution
+    row = Tensor([[1.0, 2.0]], requires_grad=True, name="x")
+    assert r"\begin{pmatrix} 2 & 4 \end{pmatrix}" in str(worked_solution((row * row).sum()))
+    assert r"\text{(100,): norm 10}" in str(worked_solution(Tensor(np.ones(100), True).sum()))
+
+
+def test_a_hostile_name_is_text():
+    x = Value(2.0, name=HOSTILE)
+    solution = str(worked_solution(x * x))
+    assert "<" not in solution
+    assert "`" not in solution
+    assert len(solution) < 5000
+    assert solution.count("$$") % 2 == 0
+    assert solution.count("{") == solution.count("}")
+    for step in backward_steps(x * x):
+        assert len(str(step).splitlines()) <= 3
+        assert "<img" not in step.contributions[0].gradient.mathml

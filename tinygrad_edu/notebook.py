@@ -1,0 +1,53 @@
+"""How a Value or a Tensor shows itself in a notebook."""
+
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import Node, plain
+
+NUMBERS = 36  # of an array, that are shown in full
+LETTERS = 60  # of a name
+
+
+def table(node: Node) -> str:
+    """Name, shape, value and gradient of a node, as a small table in HTML.
+
+    It has no colours of its own, and so suits light and dark notebooks.
+    """
+    data = node.data
+    rows = {"name": "" if node.name is None else name(node.name)}
+    if hasattr(data, "shape"):
+        rows["shape"] = f"{data.shape} {data.dtype}"
+    rows["value"] = numbers(data)
+    if node.requires_grad:
+        rows["grad"] = numbers(plain(node.grad))
+    body = "".join(row(title, text) for title, text in rows.items() if text)
+    kind = f'<tr><th colspan="2" style="text-align: left">{type(node).__name__}</th></tr>'
+    return f"<table><thead>{kind}</thead><tbody>{body}</tbody></table>"
+
+
+def row(title: str, text: str) -> str:
+    style = "text-align: left; white-space: pre; font-family: monospace"
+    return (
+        f'<tr><th scope="row" style="text-align: left">{title}</th>'
+        f'<td style="{style}"><bdi>{escape(text)}</bdi></td></tr>'
+    )
+
+
+def name(text: str) -> str:
+    """A name on one line: what has no picture, such as a newline, as its escape."""
+    short = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
+
+
+def numbers(x: Any) -> str:
+    """A number or a small array itself, of a larger one the mean and the range."""
+    if not hasattr(x, "shape"):
+        return f"{x:.6g}" if isinstance(x, float) else str(x)
+    if x.size <= NUMBERS or x.dtype.kind not in "biuf":
+        return np.array2string(np.asarray(x), precision=4, separator=", ", threshold=NUMBERS)
+    with np.errstate(all="ignore"):
+        mean, low, high = (float(f(x)) for f in (np.mean, np.min, np.max))
+    return f"mean {mean:.4g}, min {low:.4g}, max {high:.4g}"

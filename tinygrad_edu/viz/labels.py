@@ -1,0 +1,56 @@
+"""What each node of a graph is called in formulas: no two nodes the same."""
+
+from collections import Counter
+from dataclasses import replace
+from itertools import count
+
+from tinygrad_edu.viz.data import Graph, GraphNode
+from tinygrad_edu.viz.formula import Expression, identifier, numeral
+from tinygrad_edu.viz.numbers import number
+
+LENGTH = 32  # of a name in a formula, at most
+LETTERS = {"root": "L", "parameter": "w", "input": "x", "constant": "c"}
+
+
+def labels_of(graph: Graph) -> tuple[Expression, ...]:
+    """A label for each node, in the order of their ids.
+
+    That is its name, with its module if another node has that name; a constant is its number. The
+    result without a name is L, and other nodes get a letter: z1, z2, ..., w1 for a parameter, x1
+    for an input, c1 for a constant array.
+    """
+    names = [shortened(node.name) for node in graph.nodes]
+    shared = {name for name, n in Counter(names).items() if n > 1}
+    names = [full(node, name) if name in shared else name for node, name in zip(graph.nodes, names)]
+    taken = Counter(names)
+    labels = []
+    for node, name in zip(graph.nodes, names):
+        if node.role == "constant" and not isinstance(node.value, str):
+            label = numeral(node.value)
+            is_int = node.dtype == "int"
+            labels.append(replace(label, text=number(node.value)) if is_int else label)
+            continue
+        if not name:
+            letter = LETTERS.get(node.role, "z")
+            name = letter if node.role == "root" and "L" not in taken else free(letter, taken)
+        elif taken[name] > 1:
+            name = free(f"{name}_", taken)
+        taken[name] += 1
+        labels.append(identifier(name))
+    return tuple(labels)
+
+
+def full(node: GraphNode, name: str) -> str:
+    return shortened(f"{node.module}.{node.name}") if name and node.module else name
+
+
+def free(name: str, taken: Counter[str]) -> str:
+    """The first of name1, name2, ... that no node has."""
+    return next(each for i in count(1) if (each := f"{name}{i}") not in taken)
+
+
+def shortened(name: str) -> str:
+    """In one line of at most LENGTH characters; of what has no picture, its escape."""
+    start = name[: LENGTH + 1]
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in start)
+    return printable if len(printable) <= LENGTH else f"{printable[: LENGTH - 1]}…"

@@ -1,0 +1,332 @@
+"""The backward pass as a page to play: one HTML file that needs nothing else."""
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from tinygrad_edu.graph import Node
+from tinygrad_edu.viz.data import Cells, Graph, GraphEdge, GraphNode, strict
+from tinygrad_edu.viz.describe import describe
+from tinygrad_edu.viz.formula import numeral
+from tinygrad_edu.viz.labels import labels_of
+from tinygrad_edu.viz.layout import Size, layout
+from tinygrad_edu.viz.numbers import number
+from tinygrad_edu.viz.record import Record
+from tinygrad_edu.viz.steps import (
+    Contribution,
+    ForwardStep,
+    Step,
+    forward_steps_of,
+    root_of,
+    steps_of,
+)
+
+FILM_BYTES = 1_500_000  # of a page that still opens at once
+SHOWN = 16  # characters of a name or an operation in a box
+FEW = 16  # a table of no more cells is shown in numbers
+
+
+def play(
+    root: Node,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    grad: Any = None,
+    record: Record | None = None,
+    depth: int | None = None,
+    max_nodes: int = 400,
+) -> "Page":
+    """The forward and the backward pass of root, to play step by step in a browser.
+
+    path  where to save the page, if anywhere; grad, record, depth and max_nodes as in `describe`
+
+    No `.grad` is changed. Raises what `describe` raises, FileNotFoundError for a folder that is
+    not there.
+    """
+    graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
+    return page_of(play_data(graph)).saved(path)
+
+
+def film(
+    frames: Iterable[Node | Graph], path: str | os.PathLike[str] | None = None, max_nodes: int = 400
+) -> "Page":
+    """One graph while it learns: its values, gradients and loss over many frames.
+
+        def frames():
+            for _ in range(60):
+                loss = mse_loss(model(x), y)
+                yield loss
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+        film(frames(), "film.html")
+
+    frames  the result of each forward pass, or what `describe` says about it: all of one structure
+    path    where to save the page, if anywhere
+
+    A result is described when its turn comes, so that a generator sees it before the parameters
+    change. Raises ValueError for no frames, for a frame of another structure, and for a page of
+    more than 1.5 MB.
+    """
+    graphs = [x if isinstance(x, Graph) else describe(x, max_nodes=max_nodes) for x in frames]
+    if not graphs:
+        raise ValueError("there are no frames: pass the result of each forward pass")
+    for k, graph in enumerate(graphs):
+        refuse_another_structure(k, graphs[0], graph)
+    page = page_of(film_data(graphs))
+    if len(page.html) > FILM_BYTES:
+        every = -(-len(page.html) // FILM_BYTES)
+        raise ValueError(
+            f"{len(graphs)} frames make a page of {len(page.html) / 1e6:.1f} MB, more than "
+            f"{FILM_BYTES / 1e6} MB: pass each {every}th of them, or fold modules with "
+            "describe(root, record=..., depth=1)"
+        )
+    return page.saved(path)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that needs no other file and no network, as text in `html`; a notebook shows it."""
+
+    html: str
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page. Raises FileNotFoundError for a folder that is not there."""
+        Path(path).write_text(self.html, encoding="utf-8")
+
+    def saved(self, path: str | os.PathLike[str] | None) -> "Page":
+        if path is not None:
+            self.save(path)
+        return self
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" title="player" sandbox="allow-scripts" '
+            'style="width: 100%; height: 640px; border: 1px solid #8888"></iframe>'
+        )
+
+
+# From the data to the page
+
+
+def page_of(data: dict[str, Any], *parts: str) -> Page:
+    """The page that shows data; `parts` are more files of style and script, after `page`."""
+    folder = files("tinygrad_edu.viz") / "page"
+    style, script = (
+        "".join((folder / f"{part}.{kind}").read_text("utf-8") for part in ("page", *parts))
+        for kind in ("css", "js")
+    )
+    # Only these very texts may run: were a name ever taken for markup, it still could do nothing.
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest(style)}'; "
+        f"script-src 'sha256-{digest(script)}'"
+    )
+    return Page(
+        Template((folder / "page.html").read_text("utf-8")).substitute(
+            policy=policy,
+            title=escape(data["title"]),
+            style=style,
+            script=script,
+            data=embedded(data),
+        )
+    )
+
+
+def digest(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def embedded(data: Any) -> str:
+    """JSON that cannot end the <script> element around it."""
+    text = json.dumps(strict(data), allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+# The graph
+
+
+def play_data(graph: Graph) -> dict[str, Any]:
+    return {**picture(graph), "kind": "play", "steps": steps(graph)}
+
+
+def picture(graph: Graph) -> dict[str, Any]:
+    """The nodes, edges and modules, each with its place."""
+    labels = [label.text for label in labels_of(graph)]
+    sizes = [size(node, label) for node, label in zip(graph.nodes, labels)]
+    places = layout(graph, sizes)
+    nodes = [
+        {**node_data(node), "title": label, "x": x, "y": y, "w": w, "h": h}
+        for node, label, (x, y), (w, h) in zip(graph.nodes, labels, places.nodes, sizes)
+    ]
+    edges = [
+        {**edge_data(edge), "path": path, "label": label}
+        for edge, path, label in zip(graph.edges, places.paths, places.labels)
+    ]
+    return {
+        "title": f"How {labels[root_of(graph)]} is made, and its gradients",
+        "size": places.size,
+        "nodes": nodes,
+        "edges": edges,
+        "groups": [{**asdict(x), "box": places.groups.get(x.path)} for x in graph.groups],
+    }
+
+
+def size(node: GraphNode, label: str) -> Size:
+    """The box of a node: a line for its name, then its value and gradient below each other."""
+    if node.role == "constant" and node.values is None:
+        return 20 + 8.0 * min(len(label), SHOWN), 30
+    title, kind = (min(len(x), SHOWN) for x in (label, node.operation or node.role))
+    width = max(110.0, 32 + 8.6 * title + 7.0 * kind)
+    if node.values is None:
+        return width, 46 if node.gradient is None else 64
+    return max(width, 168.0), 66 + min(64, 16 * len(node.values.rows))
+
+
+def node_data(node: GraphNode) -> dict[str, Any]:
+    tables = {"values": table(node.values), "gradients": table(node.gradients)}
+    return asdict(replace(node, birth=None)) | tables  # births differ from run to run
+
+
+def edge_data(edge: GraphEdge) -> dict[str, Any]:
+    return {
+        "source": edge.source,
+        "target": edge.target,
+        "contribution": edge.contribution,
+        "contributions": table(edge.contributions),
+    }
+
+
+def table(cells: Cells | None) -> dict[str, Any] | None:
+    return None if cells is None else {"rows": rounded(cells, 4), "exact": cells.exact}
+
+
+def rounded(cells: Cells, digits: int) -> list[list[float]]:
+    return [[float(f"{x:.{digits}g}") for x in row] for row in cells.rows]
+
+
+# What happens, one thing after the other
+
+
+def steps(graph: Graph) -> list[dict[str, Any]]:
+    """The leaves; each operation; the start of the backward pass; each contribution."""
+    given = "The inputs and the parameters are given."
+    found: list[dict[str, Any]] = [
+        {"phase": "start", "node": None, "to": None, "edges": [], "text": given}
+    ]
+    found += [forward_step(step, graph) for step in forward_steps_of(graph)]
+    for step in steps_of(graph):
+        if step.is_root:
+            found.append(seed_step(step))
+        found += [backward_step(step, each) for each in step.contributions]
+    return found
+
+
+def forward_step(step: ForwardStep, graph: Graph) -> dict[str, Any]:
+    return {
+        "phase": "forward",
+        "node": step.node,
+        "to": step.node,
+        "edges": [k for k, edge in enumerate(graph.edges) if edge.target == step.node],
+        "text": str(step),
+        "left": step.name.mathml,
+        "symbols": step.symbols.mathml,
+        "numbers": step.numbers and step.numbers.mathml,
+        "result": None if isinstance(step.value, str) else numeral(step.value).mathml,
+    }
+
+
+def seed_step(step: Step) -> dict[str, Any]:
+    return {
+        "phase": "seed",
+        "node": step.node,
+        "to": step.node,
+        "edges": [],
+        "text": str(step).partition("\n")[0],
+        "left": step.derivative.mathml,
+        "result": result(step.gradient),
+    }
+
+
+def backward_step(step: Step, part: Contribution) -> dict[str, Any]:
+    return {
+        "phase": "backward",
+        "node": step.node,
+        "to": part.target,
+        "edges": [part.edge],
+        "text": str(part),
+        "left": part.gradient.mathml,
+        "symbols": part.symbols.mathml,
+        "numbers": part.numbers and part.numbers.mathml,
+        "result": result(part.value if part.shape == () else f"norm {number(part.value)}"),
+        "use": part.use,
+        "uses": part.uses,
+        "total": part.total,
+        "totals": table(part.totals) if part.uses > 1 else None,
+    }
+
+
+def result(x: float | str) -> str:
+    """As MathML."""
+    return f"<mtext>{escape(x)}</mtext>" if isinstance(x, str) else numeral(x).mathml
+
+
+# Films
+
+
+def film_data(graphs: Sequence[Graph]) -> dict[str, Any]:
+    title = f"{labels_of(graphs[0])[root_of(graphs[0])].text} while it learns"
+    frames = [frame(graph) for graph in graphs]
+    return {**picture(graphs[0]), "kind": "film", "title": title, "frames": frames}
+
+
+def refuse_another_structure(k: int, first: Graph, graph: Graph) -> None:
+    there, here = described(first), described(graph)
+    for a, b in zip(there, here):
+        if a != b:
+            raise ValueError(f"frame {k} has another structure than frame 0: {b}, not {a}")
+    if len(there) != len(here):
+        raise ValueError(
+            f"frame {k} has another structure than frame 0: {len(graph.nodes)} nodes and "
+            f"{len(graph.edges)} edges, not {len(first.nodes)} and {len(first.edges)}"
+        )
+
+
+def described(graph: Graph) -> list[str]:
+    """All that must stay the same from frame to frame, in words."""
+    nodes = [
+        f"node {x.id} is {x.name!r} {x.operation or x.role} {x.options} of shape {x.shape}"
+        for x in graph.nodes
+    ]
+    edges = [f"node {x.target} takes node {x.source} at {x.position}" for x in graph.edges]
+    return nodes + edges
+
+
+def frame(graph: Graph) -> dict[str, Any]:
+    """The numbers of one frame, with as many digits as can be seen."""
+    return {
+        "value": [brief(x.value) for x in graph.nodes],
+        "gradient": [brief(x.gradient) for x in graph.nodes],
+        "values": [visible(x.values) for x in graph.nodes],
+        "gradients": [visible(x.gradients) for x in graph.nodes],
+        "contribution": [brief(x.contribution) for x in graph.edges],
+    }
+
+
+def brief(x: float | str | None) -> float | str | None:
+    return float(f"{x:.5g}") if isinstance(x, float | int) else x
+
+
+def visible(cells: Cells | None) -> list[list[float]] | None:
+    """Numbers where there are few; else as exact as a colour."""
+    if cells is None:
+        return None
+    few = len(cells.rows) * len(cells.rows[0]) <= FEW
+    return rounded(cells, 4 if few else 2)

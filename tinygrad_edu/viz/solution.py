@@ -1,0 +1,143 @@
+"""The forward and the backward pass written out, as on the sheet that a teacher hands out."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_edu.graph import Node
+from tinygrad_edu.viz.data import Cells, Graph, GraphNode
+from tinygrad_edu.viz.describe import describe
+from tinygrad_edu.viz.formula import Expression, numeral
+from tinygrad_edu.viz.labels import labels_of
+from tinygrad_edu.viz.record import Record
+from tinygrad_edu.viz.steps import Contribution, forward_steps_of, steps_of
+
+MATRIX = 4  # rows and columns of an array that is written out, at most
+NUMBERS = 4  # equations of one number on one line
+WIDTH = 180  # characters of LaTeX on one line, about
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Markdown with LaTeX: `print` it, write it to a file, or let a notebook show it."""
+
+    markdown: str
+
+    def __str__(self) -> str:
+        return self.markdown
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+
+def worked_solution(root: Node, grad: Any = None, record: Record | None = None) -> Solution:
+    r"""Every operation, then every derivative: in symbols, in numbers, and what it comes to.
+
+        $$\frac{\partial L}{\partial w} = \frac{\partial L}{\partial z} \cdot x = -1.5 \cdot 1$$
+
+    root    a Value or a Tensor
+    grad    where the backward pass starts, of the shape of root; 1 for a scalar
+    record  what `viz.record(model)` noted: parameters of one name are then told apart by module
+
+    Where a node is used more than once, its derivative is the sum over the uses. Arrays of at most
+    four rows and columns are written out. No `.grad` is changed.
+    Raises ValueError if no gradient flows, and what `root.backward(grad)` raises.
+    """
+    if not root.requires_grad:
+        root.seed(grad, create_graph=False)
+    graph = describe(root, grad=grad, record=record)
+    labels = labels_of(graph)
+    parts = [("Given", given(graph, labels)), ("Forward", forward(graph))]
+    parts += [("Backward", backward(graph)), ("Answer", answer(graph))]
+    return Solution("\n".join(f"### {title}\n\n{body}" for title, body in parts if body))
+
+
+def given(graph: Graph, labels: Sequence[Expression]) -> str:
+    """What the computation starts from; a number among the operands stands in the formulas."""
+    leaves = [x for x in graph.nodes if not x.operation and (x.role != "constant" or x.shape)]
+    values = [equation(labels[x.id].latex, shown(x.value, x.values, x)) for x in leaves]
+    return packed(values, leaves)
+
+
+def forward(graph: Graph) -> str:
+    lines = []
+    for step in forward_steps_of(graph):
+        node = graph.nodes[step.node]
+        middle = [] if step.numbers is None else [step.numbers.latex]
+        value = shown(node.value, node.values, node)
+        lines.append(equation(step.name.latex, step.symbols.latex, *middle, value))
+    return display(*lines)
+
+
+def backward(graph: Graph) -> str:
+    lines = []
+    received: dict[int, list[Contribution]] = defaultdict(list)
+    for step in steps_of(graph):
+        if step.is_root:
+            lines.append(equation(step.derivative.latex, gradient(graph.nodes[step.node])))
+        for each in step.contributions:
+            received[each.target].append(each)
+            if each.use == each.uses:
+                lines.append(derivative_of(graph.nodes[each.target], received[each.target]))
+    return display(*lines)
+
+
+def derivative_of(node: GraphNode, contributions: Sequence[Contribution]) -> str:
+    """The derivative of a node: the sum of what its uses contribute."""
+    symbols = total(each.symbols.latex for each in contributions)
+    sides = [contributions[0].gradient.latex, symbols]
+    if all(each.numbers is not None for each in contributions):
+        sides.append(total(each.numbers.latex for each in contributions if each.numbers))
+    if len(contributions) > 1 and math.prod(node.shape) == 1:
+        sides.append(total(numeral(each.value).latex for each in contributions))
+    return equation(*sides, gradient(node))
+
+
+def answer(graph: Graph) -> str:
+    """The derivative by each parameter once more."""
+    found = {each.target: each.gradient for step in steps_of(graph) for each in step.contributions}
+    parameters = [x for x in graph.nodes if x.role == "parameter" and x.id in found]
+    return packed([equation(found[x.id].latex, gradient(x)) for x in parameters], parameters)
+
+
+def gradient(node: GraphNode) -> str:
+    return shown(0.0 if node.gradient is None else node.gradient, node.gradients, node)
+
+
+def shown(x: float | str, table: Cells | None, node: GraphNode) -> str:
+    """A number, a small array as a matrix, of a large one its shape and its summary."""
+    if not isinstance(x, str):
+        return numeral(x).latex
+    small = table is not None and table.exact and max(node.shape) <= MATRIX
+    if table is None or not small or len(node.shape) > 2:
+        return rf"\text{{{node.shape}: {x}}}"
+    rows = r" \\ ".join(" & ".join(numeral(cell).latex for cell in row) for row in table.rows)
+    return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
+
+
+def total(terms: Iterable[str]) -> str:
+    first, *others = terms
+    return " + ".join([first, *(rf"\left({x}\right)" if x[0] == "-" else x for x in others)])
+
+
+def equation(*sides: str) -> str:
+    """a = b = c, each equal side once; a long one with a line for each side."""
+    left, *rights = dict.fromkeys(sides)
+    line = " = ".join([left, *rights])
+    if len(line) <= WIDTH or len(rights) == 1:
+        return line
+    rows = r" \\ ".join(f"&= {x}" for x in rights)
+    return rf"\begin{{aligned}} {left} {rows} \end{{aligned}}"
+
+
+def packed(equations: Sequence[str], nodes: Iterable[GraphNode]) -> str:
+    """Equations of numbers, several to a line; of arrays, one."""
+    n = 1 if any(node.shape for node in nodes) else NUMBERS
+    rows = (equations[i : i + n] for i in range(0, len(equations), n))
+    return display(*(r" \qquad ".join(row) for row in rows))
+
+
+def display(*lines: str) -> str:
+    return "\n".join(f"$$\n{line}\n$$\n" for line in lines)

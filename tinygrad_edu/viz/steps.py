@@ -1,0 +1,283 @@
+"""The forward and the backward pass as lists of steps, in symbols and in numbers."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import Node
+from tinygrad_edu.viz.chain import Use, chain_rule, numeral_of
+from tinygrad_edu.viz.data import Cells, Graph, GraphEdge, GraphNode
+from tinygrad_edu.viz.describe import describe
+from tinygrad_edu.viz.formula import Expression, call, derivative, expression, numeral
+from tinygrad_edu.viz.labels import labels_of
+from tinygrad_edu.viz.numbers import number
+from tinygrad_edu.viz.record import Record
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one use of a node adds to its gradient: a line of the backward pass.
+
+    edge      the place of this use in `Graph.edges`
+    target    the id of the node whose gradient it is
+    gradient  its name, dL/dw
+    shape     its shape
+    symbols   the derivative rule with the names of this graph: dL/dz * x
+    numbers   the same with the numbers of this graph; None for arrays
+    value     what it comes to: the number, or the norm of an array
+    use, uses which contribution to this gradient it is, from 1, and of how many
+    before    the gradient before it, and
+    total     with it: numbers, or norms; None before the first, and for a norm that is not known
+    totals    the gradient of an array with it, as a small table
+    """
+
+    edge: int
+    target: int
+    gradient: Expression
+    shape: tuple[int, ...]
+    symbols: Expression
+    numbers: Expression | None
+    value: float
+    use: int
+    uses: int
+    before: float | None
+    total: float | None
+    totals: Cells | None
+
+    def __str__(self) -> str:
+        line = f"{self.gradient.text} += {self.symbols.text}"
+        if math.prod(self.shape) != 1:
+            line += f"   {self.shape}, norm {number(self.value)}"
+            known = self.uses > 1 and self.total is not None
+            return f"{line}, so far norm {number(self.total or 0.0)}" if known else line
+        result = numeral(self.value).text
+        if self.numbers is not None and self.numbers.text != result:
+            line += f" = {self.numbers.text}"
+        line += f" = {result}"
+        if self.uses == 1 or self.total is None:
+            return line
+        so_far = "" if self.before is None else f"{numeral(self.before).text} + "
+        so_far += f"({result})" if so_far and result.startswith("-") else result if so_far else ""
+        return f"{line}, so far {so_far}{' = ' if so_far else ''}{numeral(self.total).text}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a derivative rule: a node's whole gradient goes on to its operands.
+
+    node           the id of the node
+    name           what the node is called in all steps of its graph
+    operation      what made it; its rule is `<operation>_backward`
+    gradient       d root / d node: the number, or the norm of an array as text
+    derivative     its name, dL/dz
+    contributions  what goes to the operands, in their order
+    is_root        whether the pass starts here
+    """
+
+    node: int
+    name: Expression
+    operation: str
+    gradient: float | str
+    derivative: Expression
+    contributions: tuple[Contribution, ...]
+    is_root: bool
+
+    def __str__(self) -> str:
+        seed = self.gradient if isinstance(self.gradient, str) else numeral(self.gradient).text
+        start = [f"{self.derivative.text} = {seed}"] if self.is_root else []
+        return "\n".join(start + [str(each) for each in self.contributions])
+
+
+@dataclass(frozen=True)
+class ForwardStep:
+    """One operation of the forward pass.
+
+    node     the id of its result
+    name     what the result is called
+    symbols  the operation on the names of its operands: w * x
+    numbers  the same with their numbers; None for arrays
+    value    the result: the number, or a summary of an array
+    """
+
+    node: int
+    name: Expression
+    symbols: Expression
+    numbers: Expression | None
+    value: float | str
+
+    def __str__(self) -> str:
+        result = self.value if isinstance(self.value, str) else numeral(self.value).text
+        middle = [] if self.numbers is None else [self.numbers.text]
+        return " = ".join([self.name.text, self.symbols.text, *middle, result])
+
+
+def backward_steps(root: Node, grad: Any = None, record: Record | None = None) -> list[Step]:
+    """The backward pass, a step for each call of a rule, in the order in which `backward` does it.
+
+        for step in viz.backward_steps(loss):
+            print(step)  # dL/dw += dL/dz * x = -1.5 * 1.0 = -1.5
+
+    root    a Value or a Tensor
+    grad    where the pass starts, of the shape of root; 1 for a scalar
+    record  what `viz.record(model)` noted: parameters of one name are then told apart by module
+
+    No `.grad` is changed. Raises ValueError if no gradient flows, and what `root.backward(grad)`
+    raises.
+    """
+    graph = describe(root, grad=grad, record=record)
+    if not graph.order:
+        root.seed(grad, create_graph=False)
+    return steps_of(graph)
+
+
+def steps_of(graph: Graph) -> list[Step]:
+    """The steps of the backward pass; none if the root tracks no gradient."""
+    labels = labels_of(graph)
+    derivatives = [derivative(labels[root_of(graph)], label) for label in labels]
+    into = edges_into(graph)
+    uses = Counter(edge.source for edge in graph.edges if edge.contribution is not None)
+    so_far = {i: Gradient(uses[i]) for i in uses}
+    steps = []
+    for i in graph.order:
+        node = graph.nodes[i]
+        if not into[i] and node.role != "root":
+            continue
+        contributions = []
+        for e in into[i]:
+            edge = graph.edges[e]
+            if edge.contribution is None:
+                continue
+            source, gradient = graph.nodes[edge.source], so_far[edge.source]
+            before = gradient.total
+            gradient.add(edge, source)
+            symbols, numbers = chain_rule(Use.of(graph, edge, into[i]), labels, derivatives)
+            contributions.append(
+                Contribution(
+                    edge=e,
+                    target=edge.source,
+                    gradient=derivatives[edge.source],
+                    shape=source.shape,
+                    symbols=symbols,
+                    numbers=numbers,
+                    value=edge.contribution,
+                    use=gradient.use,
+                    uses=gradient.uses,
+                    before=before,
+                    total=gradient.total,
+                    totals=gradient.cells,
+                )
+            )
+        steps.append(
+            Step(
+                node=i,
+                name=labels[i],
+                operation=node.operation,
+                gradient=0.0 if node.gradient is None else node.gradient,
+                derivative=derivatives[i],
+                contributions=tuple(contributions),
+                is_root=node.role == "root",
+            )
+        )
+    return steps
+
+
+class Gradient:
+    """The gradient of one node while its contributions come in."""
+
+    def __init__(self, uses: int) -> None:
+        self.use, self.uses = 0, uses
+        self.total: float | None = None
+        self.cells: Cells | None = None
+
+    def add(self, edge: GraphEdge, source: GraphNode) -> None:
+        """The sum of small tables is the table of the sum; the norm of a sum is not known so."""
+        self.use += 1
+        if self.use == 1:
+            self.total, self.cells = edge.contribution, edge.contributions
+            return
+        if self.cells is not None and edge.contributions is not None:
+            rows = np.array(self.cells.rows) + np.array(edge.contributions.rows)
+            self.cells = Cells(tuple(map(tuple, rows.tolist())), self.cells.exact)
+        if self.use == self.uses:
+            whole = source.gradient
+            self.total = source.norm if whole is None or isinstance(whole, str) else whole
+            self.cells = source.gradients
+        elif math.prod(source.shape) == 1:
+            self.total = (self.total or 0.0) + (edge.contribution or 0.0)
+        elif self.cells is not None and self.cells.exact:
+            self.total = float(np.linalg.norm(self.cells.rows))
+        else:
+            self.total = None
+
+
+def root_of(graph: Graph) -> int:
+    return next(node.id for node in graph.nodes if node.role == "root")
+
+
+def edges_into(graph: Graph) -> list[list[int]]:
+    """For each node, the places of the edges that end there."""
+    into: list[list[int]] = [[] for _ in graph.nodes]
+    for i, edge in enumerate(graph.edges):
+        into[edge.target].append(i)
+    return into
+
+
+# The forward pass
+
+NOTATION = {
+    "add": "x + y",
+    "subtract": "x - y",
+    "multiply": "x * y",
+    "divide": "x / y",
+    "remainder": "x % y",
+    "power": "x ** y",
+    "square": "x ** 2",
+    "reciprocal": "1 / x",
+    "negative": "-x",
+    "positive": "x",
+    "matmul": "x @ y",
+    "linear": "x @ weight + bias",
+    "sqrt": "np.sqrt(x)",
+    "absolute": "np.abs(x)",
+    "exp2": "2 ** x",
+}
+
+
+def forward_steps(root: Node, record: Record | None = None) -> list[ForwardStep]:
+    """The forward pass, a step for each operation: z = w * x = 0.5 * 2.0 = 1.0."""
+    return forward_steps_of(describe(root, record=record))
+
+
+def forward_steps_of(graph: Graph) -> list[ForwardStep]:
+    labels, into = labels_of(graph), edges_into(graph)
+    steps = []
+    for node in graph.nodes:
+        if not node.operation:
+            continue
+        operands = [
+            (graph.edges[i].argument, graph.nodes[graph.edges[i].source]) for i in into[node.id]
+        ]
+        names = [(argument, labels[x.id]) for argument, x in operands]
+        symbols = forward(node, names)
+        numbers = None
+        if not node.shape and not any(x.shape for _, x in operands):
+            numbers = forward(node, [(a, numeral_of(x, labels)) for a, x in operands])
+        steps.append(ForwardStep(node.id, labels[node.id], symbols, numbers, node.value))
+    return steps
+
+
+def forward(node: GraphNode, operands: Sequence[tuple[str, Expression]]) -> Expression:
+    """The operation on these operands: as mathematics writes it, or else as a call."""
+    names = dict(operands)
+    notation = NOTATION.get(node.operation)
+    if node.operation == "weighted_sum":
+        n = len(names) // 2
+        products = [f"inputs[{i}] * inputs[{i + n}]" for i in range(n)]
+        notation = " + ".join([*products, f"inputs[{2 * n}]"])
+    if notation is None or node.options:
+        return call(node.operation, [x for _, x in operands], node.options)
+    return expression(notation, names)

@@ -1,0 +1,110 @@
+"""A graph as an indented tree, for a terminal."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any
+from unicodedata import combining, east_asian_width
+
+from tinygrad_edu.graph import Node
+from tinygrad_edu.viz.data import Graph, GraphNode
+from tinygrad_edu.viz.describe import describe
+from tinygrad_edu.viz.labels import shortened
+from tinygrad_edu.viz.numbers import number
+from tinygrad_edu.viz.record import Record
+
+HEADS = ("", "shape", "value", "gradient", "module")
+TO_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "…": "~"})
+
+
+def text(
+    root: Node,
+    *,
+    grad: Any = None,
+    max_nodes: int | None = 400,
+    record: Record | None = None,
+    depth: int | None = None,
+    ascii: bool = False,
+) -> str:
+    """The graph behind root as a tree: the result first, the operands of each node below it.
+
+    root       a Value or a Tensor
+    grad       where the backward pass starts, of the shape of root; 1 for a scalar
+    max_nodes  the largest graph to write, after folding; None for any
+    record     what `viz.record(model)` noted: a column names the module of each node
+    depth      fold every module that lies this deep in the model into one line
+    ascii      lines of | and - instead of box-drawing characters
+
+    A node that is used more than once is written once, marked [1], and referred to by that mark.
+    Raises ValueError for a larger graph, and what `root.backward(grad)` raises.
+    """
+    graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
+    rows = [HEADS, *tree(graph)]
+    # A column that no row fills is left out, and the last one needs no spaces after it.
+    columns = [column for column in zip_longest(*rows, fillvalue="") if any(column[1:])]
+    aligned = zip(*map(padded, columns), strict=True)
+    lines = "\n".join("  ".join(cells).rstrip() for cells in aligned)
+    return lines.translate(TO_ASCII) if ascii else lines
+
+
+def tree(graph: Graph) -> Iterator[tuple[str, ...]]:
+    """The cells of each line, depth first; by an explicit stack, for graphs may be deep."""
+    operands = defaultdict(list)
+    for edge in graph.edges:
+        operands[edge.target].append(edge.source)
+    uses = Counter(edge.source for edge in graph.edges)
+    marks: dict[int, str] = {}
+    (root,) = [node.id for node in graph.nodes if node.role == "root"]
+    stack = [(root, "", "")]
+    while stack:
+        i, branch, below = stack.pop()
+        node = graph.nodes[i]
+        if i in marks:
+            yield (f"{branch}{title(node)}, see {marks[i]}",)
+            continue
+        mark = ""
+        if uses[i] > 1:
+            marks[i] = f"[{len(marks) + 1}]"
+            mark = f" {marks[i]}"
+        yield f"{branch}{title(node)}{mark}", *cells(node)
+        ends = [("├─ ", "│  ")] * (len(operands[i]) - 1) + [("└─ ", "   ")]
+        pairs = zip(operands[i], ends, strict=False)
+        stack += reversed([(x, below + end, below + line) for x, (end, line) in pairs])
+
+
+def title(node: GraphNode) -> str:
+    """What a node is called, and what made it: `loss = mean`, `w (parameter)`, `2`."""
+    name = shortened(node.name)
+    if node.operation:
+        made = shortened(node.operation) + (f"({shortened(node.options)})" if node.options else "")
+        return f"{name} = {made}" if name else made
+    if is_plain_number(node):
+        return shown(node.value)
+    return f"{name} ({node.role})" if name else node.role
+
+
+def cells(node: GraphNode) -> tuple[str, ...]:
+    if is_plain_number(node):
+        return ()
+    shape = str(node.shape) if node.shape else ""
+    gradient = "" if node.gradient is None else shown(node.gradient)
+    return shape, shown(node.value), gradient, shortened(node.module or "")
+
+
+def is_plain_number(node: GraphNode) -> bool:
+    return node.role == "constant" and not node.shape
+
+
+def shown(x: float | str) -> str:
+    return x if isinstance(x, str) else number(x)
+
+
+def padded(column: tuple[str, ...]) -> list[str]:
+    widest = max(map(width, column))
+    return [cell + " " * (widest - width(cell)) for cell in column]
+
+
+def width(cell: str) -> int:
+    """How many places a terminal gives to it."""
+    wide = sum(east_asian_width(c) in "WF" for c in cell)
+    return len(cell) + wide - sum(combining(c) > 0 for c in cell)
