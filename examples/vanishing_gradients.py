@@ -67,9 +67,7 @@ def picture(sizes: dict[str, list[float]]) -> Figure:
 def main(out: Path = Path("out/vanishing_gradients")) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     manual_seed(0)
-    sizes = {
-        name: gradients(network(block), out / f"{name}.png") for name, block in BLOCKS.items()
-    }
+    sizes = {name: gradients(network(block), out / f"{name}.png") for name, block in BLOCKS.items()}
     kept = {name: norms[0] / norms[-2] for name, norms in sizes.items()}
     for name, share in kept.items():
         print(f"{name:9} {share:8.2g} of the gradient at the last block is left at the first")

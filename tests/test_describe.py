@@ -44,7 +44,7 @@ def test_groups_are_nested_as_the_modules_are():
 
 @pytest.mark.parametrize(
     ("depth", "names"),
-    [(0, [""]), (1, ["layers.0", "layers.1", "layers.2"]), (2, ["layers.2.layers.0"])],
+    [(0, [""]), (1, ["layers.0", "layers.1", "layers.2"]), (2, ["layers.0", "layers.1", "layers.2.layers.0"])],
 )
 def test_depth_folds_modules_into_one_node_each(depth, names):
     loss, _, made = network()

@@ -3,19 +3,33 @@
 from tinygrad_edu.lab.basins import Basins, basins
 from tinygrad_edu.lab.curvature import sharpness, stable_learning_rate
 from tinygrad_edu.lab.descend import Trajectory, Verdict, descend, verdict
+from tinygrad_edu.lab.landscape import (
+    Landscape,
+    Plane,
+    landscape,
+    line_between,
+    principal_plane,
+    random_plane,
+)
 from tinygrad_edu.lab.range_test import RangeTest, lr_range_test
 from tinygrad_edu.lab.surfaces import SURFACES, Surface
 
 __all__ = [
     "SURFACES",
     "Basins",
+    "Landscape",
+    "Plane",
     "RangeTest",
     "Surface",
     "Trajectory",
     "Verdict",
     "basins",
     "descend",
+    "landscape",
+    "line_between",
     "lr_range_test",
+    "principal_plane",
+    "random_plane",
     "sharpness",
     "stable_learning_rate",
     "verdict",

@@ -57,6 +57,9 @@ def describe(
         for operand in arguments(node)
         if operand.is_drawn and crosses(node, operand.x, folds)
     ]
+    # Plain arrays enter a fold as its input; one that is fed by nodes made its plain arrays itself.
+    fed = {folds[node] for node, operand in uses if isinstance(operand.x, Node)} - {None}
+    uses = [use for use in uses if isinstance(use[1].x, Node) or folds[use[0]] not in fed]
     constants = [operand.x for _, operand in uses if not isinstance(operand.x, Node)]
     refuse_beyond(max_nodes, len(shown) + len(constants))
 
@@ -82,8 +85,12 @@ def describe(
 def fold_of(node: Node, root: Node, record: Record, depth: int | None) -> str | None:
     """The path of the module that is folded around this node."""
     module = None if depth is None or node is root else record.module_of(node)
-    chain = [] if module is None else record.chain(module)
-    return chain[depth] if depth is not None and len(chain) > depth else None
+    if module is None or depth is None:
+        return None
+    chain = record.chain(module)
+    if len(chain) > depth:
+        return chain[depth]
+    return None if record.has_parts(module) else module  # a layer on its own, less deep
 
 
 def crosses(node: Node, x: Any, folds: Mapping[Node, str | None]) -> bool:
@@ -107,7 +114,9 @@ def folded(
         operation=record.modules[path],
         options="",
         role="module",
-        value=f"{counted(operations, 'operation')}, {counted(numbers, 'parameter')}",
+        value=", ".join(
+            counted(n, what) for n, what in ((operations, "operation"), (numbers, "parameter")) if n
+        ),
         module=path,
     )
 

@@ -100,7 +100,7 @@ THEMES = {
             "module": "#3A2F52",
             "root": "#1D4A39",
         },
-        ramp=("#00224E", "#2A3F6D", "#575C6D", "#7D7C78", "#A59C74", "#D2C060", "#FEE838"),
+        ramp=("#440154", "#443983", "#31688E", "#21918C", "#35B779", "#90D743", "#FDE725"),
         not_finite="#E0457B",
     ),
     "print": Theme(
@@ -131,7 +131,7 @@ def draw(
     """The graph behind root: solid edges go forward, dashed edges carry the gradients back.
 
     root       a Value or a Tensor; without requires_grad, only the forward pass is drawn.
-               After `backward(create_graph=True)`, `draw(x.grad)` shows the backward pass as a graph
+               After `backward(create_graph=True)`, `draw(x.grad)` is the graph of that pass
     grad       where the backward pass starts, of the shape of root; 1 for a scalar
     max_nodes  the largest graph to draw, after folding; None for any
     rankdir    the way forward: "LR" for left to right, "TB" for top to bottom, ...
@@ -458,10 +458,9 @@ def text(x: float | str) -> str:
 
 def tooltip(node: GraphNode) -> str:
     """What a browser shows under the pointer: the whole name, and the line of the program."""
-    import graphviz
-
     parts = [node.name or node.operation or node.role, node.options, node.line or ""]
-    return str(graphviz.escape(escape(printable("   ".join(filter(None, parts))))))
+    # Twice over Graphviz replaces \\ by one \, and \N by an id: four stand for one.
+    return escape(printable("   ".join(filter(None, parts)))).replace("\\", "\\" * 4)
 
 
 def printable(x: str) -> str:

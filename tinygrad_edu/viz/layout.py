@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from tinygrad_edu.viz.data import Graph, GraphEdge, GraphNode
-from tinygrad_edu.viz.draw import render
+from tinygrad_edu.viz.draw import hurry, render
 
 Point = tuple[float, float]
 Size = tuple[float, float]
@@ -49,7 +49,7 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
     import graphviz
 
     dot = graphviz.Digraph(
-        graph_attr={"rankdir": "LR", "nodesep": "0.25", "ranksep": "0.12"},
+        graph_attr={"rankdir": "LR", "nodesep": "0.25", "ranksep": "0.12", **hurry(graph)},
         node_attr={"shape": "box", "fixedsize": "true", "label": ""},
     )
     width, height = LABEL

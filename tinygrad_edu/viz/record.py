@@ -36,6 +36,10 @@ class Record:
         around = [x for x in self.modules if not x or f"{path}.".startswith(f"{x}.")]
         return sorted(around, key=len)
 
+    def has_parts(self, path: str) -> bool:
+        """Whether there are modules inside the one at `path`."""
+        return any(other != path and path in self.chain(other) for other in self.modules)
+
     def module_of(self, node: Node) -> str | None:
         """The path of the module that made or owns a node, None for one from outside."""
         return self.made_by.get(node.birth) if node.inputs else self.owner.get(id(node))

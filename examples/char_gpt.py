@@ -1,0 +1,100 @@
+"""Can a transformer learn to write in the style of the source code of this package?
+
+It keeps no state: each character looks back at those before it, and attention decides which matter.
+At first it learns no more than a table says: which character is frequent after which. Then its
+heads find out where to look, and the loss falls below what any such table can reach.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import trange
+
+import tinygrad_edu
+from tinygrad_edu import Tensor, functional, manual_seed, nn, no_grad, optim
+from tinygrad_edu.losses import cross_entropy
+
+WIDTH, HEADS, LENGTH, BATCH, LEARNING_RATE, TEMPERATURE = 96, 4, 64, 16, 5e-3, 0.6
+INDENT, LINE = " " * 4, "def __call__(self, x: Any) -> Any:"
+
+
+class Writer(nn.Module):
+    """Characters (N, T) -> scores of the character after each, (N, T, V)."""
+
+    def __init__(self, characters: int) -> None:
+        self.token = nn.Embedding(characters, WIDTH, dtype=np.float32)
+        self.position = nn.Embedding(LENGTH, WIDTH, dtype=np.float32)
+        for table in (self.token, self.position):
+            nn.init.normal_(table.weight, std=0.1)
+        options = {"batch_first": True, "norm_first": True, "dtype": np.float32}
+        block = nn.TransformerEncoderLayer
+        self.blocks = [block(WIDTH, HEADS, 4 * WIDTH, 0.0, **options) for _ in range(2)]
+        self.norm = nn.LayerNorm(WIDTH, dtype=np.float32)
+        self.head = nn.Linear(WIDTH, characters, dtype=np.float32)
+
+    def __call__(self, x: np.ndarray) -> Tensor:
+        h = self.token(x) + self.position(np.arange(x.shape[1]))
+        for block in self.blocks:
+            h = block(h, is_causal=True)
+        return self.head(self.norm(h))
+
+
+@no_grad()
+def write(model: Writer, alphabet: np.ndarray, text: str, n: int, rng) -> str:
+    """`text` and n more characters, each drawn from softmax(scores / TEMPERATURE)."""
+    for _ in range(n):
+        scores = model(np.searchsorted(alphabet, [list(text[-LENGTH:])])).data[0, -1]
+        text += rng.choice(alphabet, p=functional.softmax(scores.astype(float) / TEMPERATURE))
+    return text.replace("\t", INDENT)
+
+
+def picture(losses: list[float], table: float, weights: np.ndarray) -> Figure:
+    fig = Figure(figsize=(11, 5), dpi=150, layout="constrained")
+    left, right = fig.subplots(1, 2)
+    left.plot(losses, color="#0072B2", linewidth=1)
+    left.axhline(table, color="#D55E00", linestyle="--")
+    left.text(len(losses), table + 0.02, "the best table of pairs", ha="right", va="bottom")
+    left.set(xlabel="step", ylabel="cross-entropy per character (nats)", ylim=(1, 5.2))
+    fig.colorbar(right.imshow(weights, "Blues", vmin=0, vmax=1), label="share of attention")
+    for set_ticks in (right.set_xticks, right.set_yticks):
+        set_ticks(range(len(LINE)), list(LINE), family="monospace", size=8)
+    right.set(xlabel="is looked at", ylabel="looks back", title="A head that looks one back")
+    return fig
+
+
+def main(out: Path = Path("out/char_gpt"), steps: int = 600) -> tuple[list[float], str]:
+    manual_seed(0)
+    rng = np.random.default_rng(0)
+    files = sorted(Path(tinygrad_edu.__file__).parent.rglob("*.py"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files).replace(INDENT, "\t")
+    alphabet, x = np.unique(list(text), return_inverse=True)
+    model = Writer(n := len(alphabet))
+    optimizer = optim.AdamW(model.parameters(), LEARNING_RATE)
+    scheduler = optim.lr_scheduler.WarmupCosineLR(optimizer, steps // 10, steps)
+    losses = []
+    for _ in trange(steps, desc="reading", disable=None):
+        window = x[rng.integers(len(x) - LENGTH, size=(BATCH, 1)) + np.arange(LENGTH + 1)]
+        optimizer.zero_grad()
+        loss = cross_entropy(model(window[:, :-1]), window[:, 1:])
+        loss.backward()
+        optim.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    sample = write(model, alphabet, "def ", 400, rng)
+    h = model.token(np.searchsorted(alphabet, list(LINE))) + model.position(np.arange(len(LINE)))
+    h, attention = model.blocks[0].norm1(h), model.blocks[0].self_attn
+    _, heads = attention(h, h, h, is_causal=True, average_attn_weights=False)
+    head = max(heads.data, key=lambda weights: np.trace(weights, offset=-1))
+    pairs = np.bincount(n * x[:-1] + x[1:], minlength=n * n).reshape(n, n)
+    table = -np.mean(np.log((pairs / pairs.sum(axis=1, keepdims=True))[x[:-1], x[1:]]))
+    out.mkdir(parents=True, exist_ok=True)
+    picture(losses, table, head).savefig(out / "char_gpt.png")
+    print(f"{sample}\n\nloss {np.mean(losses[-20:]):.2f}, the best table of pairs {table:.2f}")
+    print(f"picture: {out / 'char_gpt.png'}")
+    return losses, sample
+
+
+if __name__ == "__main__":
+    main()

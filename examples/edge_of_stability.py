@@ -1,0 +1,77 @@
+"""How curved a valley does gradient descent end in?
+
+In one that its learning rate just bears. The sharpness λ of the loss, the largest eigenvalue of
+its Hessian, rises while a network is trained on all data at once. Beyond 2/lr a step overshoots:
+there λ stops rising and hovers, and the loss goes on falling, no longer in every step but in the
+long run (Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of
+stability").
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygrad_edu import losses, nn, optim
+from tinygrad_edu.lab import sharpness
+from tinygrad_edu.viz.plots.style import COLORS, SERIES, figure, line, tidy
+
+RATES = (0.1, 0.15, 0.2)
+STEPS, EVERY = 4000, 50
+
+X = np.linspace(-1, 1, 40)[:, None]
+Y = np.sin(3 * X) + 0.5 * np.sign(X)
+
+
+def train(lr: float, steps: int) -> tuple[list[float], list[float]]:
+    """Sharpness and loss every 50 steps of gradient descent on all data."""
+    rng = np.random.default_rng(1)
+    layers = [nn.Linear(1, 32, rng=rng), nn.Tanh(), nn.Linear(32, 32, rng=rng), nn.Tanh()]
+    model = nn.Sequential(*layers, nn.Linear(32, 1, rng=rng))
+    optimizer = optim.SGD(model.parameters(), lr=lr)
+
+    def loss():
+        return losses.mse_loss(model(X), Y)
+
+    sharp, value = [], []
+    for step in range(steps + 1):
+        out = loss()
+        if step % EVERY == 0:
+            sharp.append(sharpness(loss, model.parameters(), tolerance=1e-4))
+            value.append(out.item())
+        optimizer.zero_grad()
+        out.backward()
+        optimizer.step()
+    return sharp, value
+
+
+def picture(runs: dict[float, tuple[list[float], list[float]]]):
+    fig = figure(8, 7)
+    above, below = map(tidy, fig.subplots(2, 1, sharex=True))
+    for k, (lr, (sharp, value)) in enumerate(runs.items()):
+        steps = EVERY * np.arange(len(sharp))
+        above.plot(steps, sharp, label=f"lr = {lr:g}", **line(k))
+        above.axhline(2 / lr, color=COLORS[SERIES[k]], linewidth=1, linestyle=":")
+        above.annotate(f"2 / {lr:g}", (steps[-1], 2 / lr), xytext=(4, -3), fontsize=11,
+                       textcoords="offset points", color=COLORS[SERIES[k]])  # fmt: skip
+        below.semilogy(steps, value, **line(k))
+    above.set(ylabel="sharpness λ", title="Sharpness rises to 2 / lr, and hovers there")
+    above.legend(frameon=False)
+    below.set(xlabel="step", ylabel="loss (mean squared error)")
+    return fig
+
+
+def main(out: Path = Path("out/edge_of_stability"), steps: int = STEPS) -> dict[float, float]:
+    runs = {lr: train(lr, steps) for lr in RATES}
+    ends = {lr: float(np.mean(sharp[-10:])) for lr, (sharp, _) in runs.items()}
+    for lr, end in ends.items():
+        print(f"lr = {lr:4}: the sharpness ends at {end:.2f}, and 2 / lr = {2 / lr:g}")
+
+    path = out / "edge_of_stability.png"
+    out.mkdir(parents=True, exist_ok=True)
+    picture(runs).savefig(path)
+    print(f"the sharpness: {path}")
+    return ends
+
+
+if __name__ == "__main__":
+    main()

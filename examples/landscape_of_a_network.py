@@ -1,0 +1,87 @@
+"""What does the loss of a network look like from the point where its training ends?
+
+A network of 321 weights learns a sine. Nobody sees 321 dimensions, but two of them: a plane through
+the end of the training, along two random directions (filter-normalized, Li et al. 2018), or along
+the two in which the weights moved most. The path of the training, projected on the first, is a dot;
+on the second it is nearly all there. And straight from the start to the end, is there a wall
+(Goodfellow et al. 2015)?
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu.lab.landscape import landscape, line_between, principal_plane, random_plane
+from tinygrad_edu.losses import mse_loss
+from tinygrad_edu.viz.plots.landscape import contour, curve, surface
+from tinygrad_edu.viz.plots.style import figure, tidy
+
+
+def train(parameters: list[Tensor], loss, steps: int) -> list[list[np.ndarray]]:
+    """The weights before every fifth step of Adam, and at the end."""
+    adam = optim.Adam(parameters, lr=0.01)
+    path = []
+    for step in range(steps + 1):
+        if step % 5 == 0:
+            path.append([p.data.copy() for p in parameters])
+        adam.zero_grad()
+        loss().backward()
+        if step < steps:
+            adam.step()
+    return path
+
+
+def shown(found, path) -> float:
+    """The share of the way from the start to the end of a path that its shadow shows."""
+    start, end = (np.concatenate([x.ravel() for x in state]) for state in (path[0], path[-1]))
+    shadow = np.diff(found.plane.at(found.project([start, end])), axis=0)
+    return float(np.linalg.norm(shadow) / np.linalg.norm(end - start))
+
+
+def picture(random, principal, between, path):
+    fig = figure(9.5, 8.5)
+    solid, aside = fig.add_subplot(2, 2, 1, projection="3d"), fig.add_subplot(2, 2, 2)
+    along, straight = fig.add_subplot(2, 2, 3), fig.add_subplot(2, 2, 4)
+    solid.computed_zorder = False
+    surface(random, title="Two random directions", ax=solid)
+    paths = {"training": path}
+    title = f"From above: shows {shown(random, path):.0%} of the way"
+    contour(random, paths, log=True, title=title, ax=tidy(aside))
+    title = f"Principal plane: shows {shown(principal, path):.0%} of the way"
+    contour(principal, paths, log=True, title=title, ax=tidy(along))
+    curve(between, log=True, title="Straight from the start to the end", ax=tidy(straight))
+    return fig
+
+
+def main(out: Path = Path("out/landscape_of_a_network"), points: int = 41, steps: int = 500):
+    rng = np.random.default_rng(0)
+    x = np.linspace(-3, 3, 60)[:, None]
+    y = np.sin(2 * x) + 0.1 * rng.standard_normal(x.shape)
+    layers = nn.Linear(1, 16, rng=rng), nn.Tanh(), nn.Linear(16, 16, rng=rng), nn.Tanh()
+    model = nn.Sequential(*layers, nn.Linear(16, 1, rng=rng))
+    weights = model.parameters()
+
+    def loss():
+        return mse_loss(model(x), y)
+
+    path = train(weights, loss, steps)
+    line = line_between(path[0], path[-1])
+    random = landscape(loss, weights, random_plane(weights, rng=rng), points=points)
+    principal = landscape(loss, weights, principal_plane(path), points=points)
+    between = landscape(loss, weights, line, span=1.5, points=2 * points)
+    rises = int(np.sum(np.diff(between.loss[(between.axes[0] >= 0) & (between.axes[0] <= 1)]) > 0))
+    print(f"{sum(p.size for p in weights)} weights, the loss at the end is {loss():.4f}")
+    print(f"random plane:    {random}; shows {shown(random, path):.0%} of the way")
+    print(f"principal plane: {principal}; shows {shown(principal, path):.0%} of the way")
+    print(f"straight line:   {between}; from the start to the end the loss rises {rises} times")
+
+    picture_path = out / "landscape_of_a_network.png"
+    out.mkdir(parents=True, exist_ok=True)
+    picture(random, principal, between, path).savefig(picture_path)
+    print(f"the landscapes: {picture_path}")
+    return shown(random, path), shown(principal, path), rises
+
+
+if __name__ == "__main__":
+    main()

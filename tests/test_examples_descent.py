@@ -1,0 +1,41 @@
+"""The examples about the learning rate: each reaches the numbers that theory gives."""
+
+import numpy as np
+import pytest
+from test_examples import example, pictures
+
+
+def test_learning_rate_quadratic(tmp_path):
+    kinds = example("learning_rate_quadratic").main(tmp_path)
+    assert list(kinds.values()) == [
+        *("slow", "converged", "converged"),
+        *("converged", "oscillating", "diverged"),
+    ]
+    assert pictures(tmp_path) == ["learning_rate_quadratic.png"]
+
+
+def test_learning_rate_sine(tmp_path):
+    module = example("learning_rate_sine")
+    found = module.main(tmp_path)
+    small = module.RATES < 2  # f'' = 1 at the bottom: beyond 2 no minimum holds a descent
+    for start, valley in ((0.0, 0), (1.4, 0), (3.0, 1)):
+        assert set(np.array(found[start])[small]) == {valley}
+        assert len(set(found[start])) > 10
+    assert pictures(tmp_path) == ["learning_rate_sine.png"]
+
+
+def test_minima(tmp_path):
+    shares = example("minima").main(tmp_path)
+    plain = shares["gradient descent"][0]
+    assert shares["momentum 0.9"][0] > plain
+    assert shares["noise 0.8"][0] > plain
+    assert shares["gradient descent, lr = 0.01"][:4] == pytest.approx([0.25] * 4, abs=0.02)
+    assert shares["gradient descent, lr = 0.022"][-1] > 0.2
+    assert pictures(tmp_path) == ["minima.png"]
+
+
+def test_edge_of_stability(tmp_path):
+    ends = example("edge_of_stability").main(tmp_path)
+    for lr, sharpness in ends.items():
+        assert sharpness == pytest.approx(2 / lr, rel=0.1)
+    assert pictures(tmp_path) == ["edge_of_stability.png"]

@@ -1,0 +1,1 @@
+"""Drawings of what the laboratory measures, with matplotlib: from plain data."""
