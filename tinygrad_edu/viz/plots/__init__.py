@@ -1,1 +1,1 @@
-"""Drawings of what the laboratory measures, with matplotlib: from plain data."""
+"""Plots of what `lab` measures, and of losses, drawn with matplotlib."""
