@@ -11,24 +11,34 @@ from tinygrad_edu.lab.landscape import (
     principal_plane,
     random_plane,
 )
+from tinygrad_edu.lab.noise import GradientNoise, compare_batches, gradient_noise
+from tinygrad_edu.lab.race import Entry, Race, Racer, default_racers, race
 from tinygrad_edu.lab.range_test import RangeTest, lr_range_test
 from tinygrad_edu.lab.surfaces import SURFACES, Surface
 
 __all__ = [
     "SURFACES",
     "Basins",
+    "Entry",
+    "GradientNoise",
     "Landscape",
     "Plane",
+    "Race",
+    "Racer",
     "RangeTest",
     "Surface",
     "Trajectory",
     "Verdict",
     "basins",
+    "compare_batches",
+    "default_racers",
     "descend",
+    "gradient_noise",
     "landscape",
     "line_between",
     "lr_range_test",
     "principal_plane",
+    "race",
     "random_plane",
     "sharpness",
     "stable_learning_rate",

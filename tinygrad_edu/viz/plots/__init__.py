@@ -1,1 +1,19 @@
 """Plots of what `lab` measures, and of losses, drawn with matplotlib."""
+
+from tinygrad_edu.viz.plots.descent import basin_map, losses, path_on_curve
+from tinygrad_edu.viz.plots.landscape import contour, curve, surface
+from tinygrad_edu.viz.plots.losses import plot_losses
+from tinygrad_edu.viz.plots.race import animate_race, plot_batches, plot_race
+
+__all__ = [
+    "animate_race",
+    "basin_map",
+    "contour",
+    "curve",
+    "losses",
+    "path_on_curve",
+    "plot_batches",
+    "plot_losses",
+    "plot_race",
+    "surface",
+]

@@ -1,0 +1,125 @@
+"""Batch, mini-batch and stochastic gradient descent: how noisy is a gradient, what does it cost?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygrad_edu.lab.descend import Array
+from tinygrad_edu.lab.race import Entry, NetworkCourse, Racer, check_racer, flat, place, run
+from tinygrad_edu.rng import default_rng
+
+Make = Callable[[], tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class GradientNoise:
+    """How far the gradient of a batch is from the gradient g of all n rows.
+
+    batch_size    (k,) the sizes B
+    variance      (k,) measured: the mean of |g_B - g|² over many batches
+    theory        (k,) σ² / B (n - B) / (n - 1)
+    row_variance  σ²: the mean of |g_i - g|² over all rows
+    size          |g|², to compare with
+    """
+
+    batch_size: npt.NDArray[np.int64]
+    variance: Array
+    theory: Array
+    row_variance: float
+    size: float
+
+    def __str__(self) -> str:
+        rows = [
+            f"batches of {b}: noise {v:.3g}, in theory {t:.3g}"
+            for b, v, t in zip(self.batch_size, self.variance, self.theory, strict=True)
+        ]
+        return "\n".join([f"squared size of the gradient: {self.size:.3g}", *rows])
+
+
+def gradient_noise(
+    make: Make,
+    data: tuple[Any, Any],
+    batch_sizes: Sequence[int] | None = None,
+    *,
+    samples: int = 200,
+    rng: np.random.Generator | None = None,
+) -> GradientNoise:
+    """E |g_B - g|² = σ² / B (n - B) / (n - 1), measured and in theory, at one place.
+
+    make         a function without arguments that returns a model and a loss which is a mean over
+                 rows, loss(model(x), y)
+    data         arrays x and y of n rows
+    batch_sizes  how many rows are drawn, none of them twice; 1, 2, 4, ... and n without
+    samples      how many batches of each size to draw
+
+    Cochran 1977, "Sampling techniques", section 2.5.
+    Raises ValueError for a batch size that is not from 1 to n, and for less than 2 samples.
+    """
+    if samples < 2:
+        raise ValueError(f"samples must be at least 2, and it is {samples}")
+    course, rng = NetworkCourse(make, data), default_rng(rng)
+    n = course.rows
+    sizes = np.unique([*2 ** np.arange(n.bit_length()), n] if batch_sizes is None else batch_sizes)
+    racers = [batch_racer(int(size), n) for size in sizes]
+    for racer in racers:
+        check_racer(racer, course)
+    g = gradient(course, course.loss())
+    by_row = [course.criterion(course.model(course.x[[i]]), course.y[[i]]) for i in range(n)]
+    row_variance = mean_square([gradient(course, loss) - g for loss in by_row])
+    variance = [
+        mean_square([gradient(course, course.seen(racer, rng)) - g for _ in range(samples)])
+        for racer in racers
+    ]
+    theory = row_variance / sizes * (n - sizes) / max(n - 1, 1)
+    return GradientNoise(sizes, np.array(variance), theory, row_variance, float(g @ g))
+
+
+def compare_batches(
+    make: Make,
+    data: tuple[Any, Any],
+    batch_sizes: Sequence[int] = (1, 16, 128),
+    *,
+    lr: float,
+    epochs: int = 10,
+    rng: np.random.Generator | None = None,
+) -> tuple[Entry, ...]:
+    """Gradient descent with batches of each size: as many rows seen, so not as many steps.
+
+    make, data   as in `gradient_noise`
+    batch_sizes  1 is stochastic gradient descent; all rows, gradient descent
+
+    Each entry has its loss on all data by step, and `rows_seen`, what the steps have cost so far.
+    Raises ValueError for a bad batch size, rate, or number of epochs.
+    """
+    if epochs < 1 or epochs != int(epochs):
+        raise ValueError(f"epochs must be a whole number of at least 1, and it is {epochs}")
+    course, rng = NetworkCourse(make, data), default_rng(rng)
+    racers = [batch_racer(size, course.rows, lr) for size in batch_sizes]
+    for racer in racers:
+        check_racer(racer, course)
+    start = flat(p.data for p in course.parameters)
+    entries = []
+    for racer, size in zip(racers, batch_sizes, strict=True):
+        place(course.parameters, start)
+        entries.append(run(racer, course, max(1, epochs * course.rows // size), rng))
+    return tuple(entries)
+
+
+def batch_racer(size: int, rows: int, lr: float = 0.0) -> Racer:
+    """Gradient descent on so many of the rows."""
+    names = {rows: "gradient descent", 1: "stochastic (1 row)"}
+    return Racer(names.get(size, f"mini-batches of {size}"), "SGD", lr, batch_size=size)
+
+
+def gradient(course: NetworkCourse, loss: Any) -> Array:
+    for p in course.parameters:
+        p.grad = None
+    loss.backward()
+    return flat(p.grad for p in course.parameters)
+
+
+def mean_square(vectors: list[Array]) -> float:
+    return float(np.mean([v @ v for v in vectors]))

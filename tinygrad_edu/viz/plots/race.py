@@ -1,0 +1,290 @@
+"""Races of optimizers, and batches of different sizes, drawn from what the laboratory measured."""
+
+import base64
+import html
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.viz.plots.style import COLORS, MARKERS, SERIES, axes_of, figure, line, save, tidy
+
+FRAMES = 40  # of an animation
+MILLISECONDS, END = 125, 2000  # that each of them stays, and the last
+MANY = 1000  # steps, of which a line is thin
+LOWEST = 1e-12  # of the loss at the start: what a logarithmic axis shows
+# How the lines of two weights differ.
+TWO: tuple[dict[str, Any], ...] = {"linestyle": "-"}, {"linestyle": "--", "alpha": 0.5}
+LEVELS = 16  # of the loss, the closer the lower they are
+COLUMNS = 4  # of the panels of effective step sizes
+
+
+def plot_race(race: Any, path: str | Path | None = None) -> Any:
+    """The paths, the loss against the step, and the effective step size of each weight.
+
+    race  what `lab.race` returned
+    path  where to save the picture
+
+    The effective step size is |Δw| / |g|: horizontal for plain gradient descent. Of a network, the
+    median over the weights is drawn, and between which two sizes the middle 80 % are.
+    """
+    rows = len(race.entries) // COLUMNS + 1
+    fig = figure(10, 4.8 + 2.2 * rows)
+    above, below = fig.subfigures(2, 1, height_ratios=[4.8, 2.2 * rows])
+    left, right = above.subplots(1, 2)
+    draw_paths(race, left)
+    draw_losses(race.entries, right)
+    draw_effective(race, below)
+    if path is not None:
+        fig.savefig(path)
+    return fig
+
+
+def draw_paths(race: Any, ax: Any = None) -> Any:
+    """Where each racer went, on the contours of the loss; a marker is where it ended."""
+    ax = axes_of(ax, 7, 6)
+    draw_map(race.landscape, ax)
+    for k, entry in enumerate(race.entries):
+        at = race.landscape.project(entry.x)
+        ax.plot(*at.T, **line(k), label=entry.racer.name)
+        ax.plot(*at[-1:].T, **head(k))
+    ax.plot(*race.landscape.project(race.entries[0].x[:1]).T, "o", color="black", ms=6, zorder=4)
+    return ax
+
+
+def draw_map(landscape: Any, ax: Any) -> None:
+    """The contours of the loss, in grey; dark is high."""
+    from matplotlib.colors import BoundaryNorm
+
+    loss = np.ma.masked_invalid(landscape.loss).T
+    low, high = loss.min(), loss.max()
+    levels = low + max(high - low, 1e-12) * np.linspace(0, 1, LEVELS) ** 3
+    norm = BoundaryNorm(levels, 256)
+    ax.contourf(*landscape.axes, loss, levels, cmap="Greys", norm=norm, alpha=0.35)
+    ax.contour(*landscape.axes, loss, levels, colors="0.6", linewidths=0.6)
+    ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], title="Paths")
+    ax.set(xlim=landscape.axes[0][[0, -1]], ylim=landscape.axes[1][[0, -1]])
+    tidy(ax).grid(False)
+
+
+def draw_losses(entries: Any, ax: Any = None, rows: bool = False) -> Any:
+    """The loss against the step, or against the rows of data seen so far."""
+    ax = axes_of(ax)
+    for k, entry in enumerate(entries):
+        x = entry.rows_seen if rows else np.arange(len(entry.loss))
+        look = line(k) | {"linewidth": 2 if len(x) < MANY else 1}
+        ax.plot(x, entry.loss, **look, label=entry.racer.name)
+    losses = np.concatenate([entry.loss for entry in entries])
+    losses = losses[np.isfinite(losses)]
+    start, low = losses[0], losses.min()
+    if low >= 0 < start:
+        seen = losses[losses >= LOWEST * start]
+        ax.set_ylim(seen.min() / 1.3, min(seen.max(), 30 * start) * 1.3)
+        ax.set_yscale("log")
+    else:
+        height = (start - low) or 1.0
+        ax.set_ylim(low - 0.05 * height, start + 0.2 * height)
+    ax.set_xlabel("rows of data seen" if rows else "step")
+    ax.set_ylabel("loss")
+    ax.set_title("Loss")
+    ax.legend(fontsize=10)
+    return tidy(ax)
+
+
+def draw_effective(race: Any, fig: Any = None) -> Any:
+    """|Δw| / |g| of each weight against the step: a panel for each racer."""
+    entries = race.entries
+    rows = len(entries) // COLUMNS + 1
+    fig = figure(10, 2.4 * rows) if fig is None else fig
+    grid = list(fig.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).flat)
+    typical = np.concatenate([quantiles(e.effective_lr).ravel() for e in entries])
+    typical = typical[np.isfinite(typical) & (typical > 0)]
+    if len(typical):
+        low, high = np.quantile(typical, (0.01, 0.99))
+        grid[0].set_ylim(low / 3, high * 3)
+    for k, (ax, entry) in enumerate(zip(grid, entries, strict=False)):
+        color = COLORS[SERIES[k % len(SERIES)]]
+        sizes = entry.effective_lr
+        sizes = np.where(sizes > 0, sizes, np.nan)
+        if sizes.shape[1] == 2:
+            for name, size, look in zip(race.landscape.labels, sizes.T, TWO, strict=True):
+                ax.plot(size, color=color, lw=2, label=name, **look)
+        else:
+            low, middle, high = quantiles(sizes)
+            ax.fill_between(np.arange(len(sizes)), low, high, color=color, alpha=0.25, lw=0,
+                            label="middle 80 %")  # fmt: skip
+            ax.plot(middle, color=color, lw=2, label="median weight")
+        ax.set_yscale("log")
+        ax.set_title(entry.racer.name, fontsize=12)
+        tidy(ax).tick_params(labelbottom=k + COLUMNS >= len(entries))
+    for ax in grid[len(entries) :]:
+        ax.set_axis_off()
+    key = grid[len(entries) - 1].get_legend_handles_labels()
+    grid[len(entries)].legend(*key, fontsize=12, loc="center")
+    fig.supxlabel("step", fontsize=12)
+    fig.supylabel("effective step size |Δw| / |g|", fontsize=12)
+    return fig
+
+
+def quantiles(sizes: Any) -> Any:
+    """(3, steps) the lowest tenth, the median and the highest tenth of the weights; or nan."""
+    out = np.full((3, len(sizes)), np.nan)
+    for t, row in enumerate(sizes):
+        known = row[np.isfinite(row) & (row > 0)]
+        if len(known):
+            out[:, t] = np.quantile(known, (0.1, 0.5, 0.9))
+    return out
+
+
+def head(k: int) -> dict[str, Any]:
+    """How to mark where the k-th racer is."""
+    k %= len(SERIES)
+    return {
+        "color": COLORS[SERIES[k]], "marker": MARKERS[k], "markersize": 9, "linestyle": "none",
+        "markeredgecolor": "black", "zorder": 5,
+    }  # fmt: skip
+
+
+def animate_race(race: Any, path: str | Path, frames: int = FRAMES) -> Path:
+    """The paths and the losses grow step by step: a GIF, or one HTML page with a slider.
+
+    path  ends in .gif or .html; the page needs nothing but itself
+
+    Raises ValueError for another ending.
+    """
+    path = Path(path)
+    if path.suffix == ".gif":
+        save_gif(race, path, frames)
+    elif path.suffix == ".html":
+        path.write_text(page(race, frames), encoding="utf-8")
+    else:
+        raise ValueError(f"an animation is a .gif or a .html file, and this is {path.name!r}")
+    return path
+
+
+def moments(race: Any, frames: int) -> list[int]:
+    """The steps to show: the first and the last, and more of the early ones, which go further."""
+    last = max(len(entry.x) for entry in race.entries) - 1
+    return sorted({round(last * share**1.5) for share in np.linspace(0, 1, frames)})
+
+
+def frames_of(race: Any, frames: int) -> Iterator[bytes]:
+    """A picture, as PNG, for each moment."""
+    fig = figure(9, 4.6)
+    left, right = fig.subplots(1, 2)
+    draw_paths(race, left)
+    draw_losses(race.entries, right)
+    paths = left.lines[: 2 * len(race.entries)]
+    curves = right.lines[:]
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")  # so that nothing moves from frame to frame
+    for t in moments(race, frames):
+        for k, entry in enumerate(race.entries):
+            at = race.landscape.project(entry.x[: t + 1])
+            paths[2 * k].set_data(*at.T)
+            paths[2 * k + 1].set_data(*at[-1:].T)
+            curves[k].set_data(np.arange(len(at)), entry.loss[: t + 1])
+        left.set_title(f"Paths to step {t}")
+        file = io.BytesIO()
+        fig.savefig(file, format="png", dpi=80)
+        yield file.getvalue()
+
+
+def save_gif(race: Any, path: Path, frames: int) -> None:
+    from PIL import Image
+
+    pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in frames_of(race, frames)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(shades())
+    first, *rest = [x.quantize(palette=palette, dither=Image.Dither.NONE) for x in pictures]
+    duration = [MILLISECONDS] * len(rest) + [END]
+    first.save(path, save_all=True, append_images=rest, duration=duration, loop=0)
+
+
+def shades() -> list[int]:
+    """A palette for a GIF: all colours, on the way to black and to white; and greys."""
+    colors = [tuple(bytes.fromhex(color[1:])) for color in COLORS.values()]
+    mixed = [
+        [round(share * c + (1 - share) * end) for c in color]
+        for color in colors
+        for share, end in ((1, 0), (0.6, 0), (0.3, 0), (0.75, 255), (0.5, 255), (0.25, 255))
+    ]
+    greys = [[level] * 3 for level in range(0, 256, 15)]
+    return [c for color in mixed + greys for c in color]
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<style>body {{ font: 16px sans-serif; max-width: 900px; margin: 1em auto }}
+img {{ width: 100% }} input {{ width: 80%; vertical-align: middle }}</style>
+<img id="picture" alt="{title}">
+<p><button id="play">Play</button> <input id="slider" type="range" min="0" value="0"
+aria-label="frame"></p>
+<script>
+const frames = [{frames}];
+const picture = document.getElementById("picture"), slider = document.getElementById("slider");
+const play = document.getElementById("play");
+let timer = null;
+function show() {{ picture.src = "data:image/png;base64," + frames[slider.value]; }}
+function stop() {{ clearInterval(timer); timer = null; play.textContent = "Play"; }}
+function next() {{
+  slider.value = Number(slider.value) + 1;
+  show();
+  if (Number(slider.value) === frames.length - 1) stop();
+}}
+slider.max = frames.length - 1;
+slider.addEventListener("input", () => {{ stop(); show(); }});
+play.addEventListener("click", () => {{
+  if (timer) return stop();
+  if (Number(slider.value) === frames.length - 1) slider.value = 0;
+  timer = setInterval(next, {milliseconds});
+  play.textContent = "Pause";
+}});
+show();
+</script>
+</html>
+"""
+
+
+def page(race: Any, frames: int) -> str:
+    """All frames in one HTML page."""
+    title = html.escape("Race of " + ", ".join(entry.racer.name for entry in race.entries))
+    pictures = [f'"{base64.b64encode(png).decode()}"' for png in frames_of(race, frames)]
+    return PAGE.format(title=title, frames=",\n".join(pictures), milliseconds=MILLISECONDS)
+
+
+def plot_batches(entries: Any, noise: Any, path: str | Path | None = None) -> Any:
+    """The noise of the gradient against the batch size; the loss against steps, and against rows.
+
+    entries  what `lab.compare_batches` returned
+    noise    what `lab.gradient_noise` returned
+    """
+    fig = figure(12, 4.4)
+    left, middle, right = fig.subplots(1, 3)
+    draw_noise(noise, left)
+    draw_losses(entries, middle).set(title="Loss by step")
+    middle.set_xscale("symlog", linthresh=1)
+    middle.set_xlim(0)
+    draw_losses(entries, right, rows=True).set(title="Loss by cost")
+    right.get_legend().remove()
+    return save(left, path)
+
+
+def draw_noise(noise: Any, ax: Any = None) -> Any:
+    """E |g_B - g|² against B, measured and in theory."""
+    ax = axes_of(ax)
+    n, sizes = noise.batch_size[-1], noise.batch_size
+    inside = noise.theory > 0  # the batch of all rows has none, and the axis is logarithmic
+    ax.plot(sizes[inside], noise.theory[inside], **line(0), label="theory")
+    ax.plot(sizes, noise.row_variance / sizes, **line(1), label=r"$\sigma^2 / B$")
+    ax.plot(sizes[inside], noise.variance[inside], "o", color="black", label="measured")
+    ax.axhline(noise.size, color=COLORS["grey"], lw=1.5)
+    ax.text(n, noise.size, "$|g|^2$", ha="right", va="bottom", fontsize=11)
+    ax.set(xscale="log", yscale="log", title="Noise of the gradient")
+    ax.set(xlabel="batch size B", ylabel="mean of $|g_B - g|^2$")
+    ax.legend(fontsize=10)
+    return tidy(ax)
