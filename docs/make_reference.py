@@ -7,9 +7,10 @@ import inspect
 from pathlib import Path
 
 import tinygrad_edu
-from tinygrad_edu import functional, losses, nn, optim, train
+from tinygrad_edu import functional, lab, losses, nn, optim, train, viz
 from tinygrad_edu.nn import init
 from tinygrad_edu.optim import lr_scheduler
+from tinygrad_edu.viz import plots
 
 PAGE = Path(__file__).with_name("reference.md")
 
@@ -30,6 +31,9 @@ SECTIONS = {
     "Optimizers: `tinygrad_edu.optim`": optim,
     "Learning-rate schedules: `tinygrad_edu.optim.lr_scheduler`": lr_scheduler,
     "Training: `tinygrad_edu.train`": train,
+    "Pictures: `tinygrad_edu.viz`": viz,
+    "Experiments: `tinygrad_edu.lab`": lab,
+    "Plots of experiments and losses: `tinygrad_edu.viz.plots`": plots,
     "Everything else: `tinygrad_edu`": tinygrad_edu,
 }
 

@@ -98,7 +98,8 @@ def test_the_range_test_finds_where_a_regression_breaks():
     assert found.suggestion < limit
     assert len(found.lr) == len(found.loss) == len(found.smoothed) < 100
     np.testing.assert_allclose(found.lr[1:] / found.lr[:-1], found.lr[1] / found.lr[0])
-    assert "falls the fastest at learning rate" in str(found)
+    assert str(found).startswith("the loss is lowest at learning rate")
+    assert found.suggestion == pytest.approx(found.lr[np.argmin(found.smoothed)] / 10)
 
 
 def test_model_and_optimizer_are_as_before():

@@ -1,6 +1,6 @@
 """Backpropagation to read, watch and step through: an autograd framework on NumPy."""
 
-from tinygrad_edu import functional, losses, nn, optim, train, viz
+from tinygrad_edu import functional, lab, losses, nn, optim, train, viz
 from tinygrad_edu.anomaly import detect_anomaly, explain
 from tinygrad_edu.gradcheck import GradcheckError, gradcheck
 from tinygrad_edu.graph import Node, backward_of, no_grad, primitive
@@ -42,6 +42,7 @@ __all__ = [
     "index_update",
     "jacobian",
     "jvp",
+    "lab",
     "log_softmax",
     "logsumexp",
     "losses",

@@ -20,7 +20,8 @@ class RangeTest:
     lr          (n,) growing by the same factor from step to step
     loss        (n,) of the batch, before the step with that rate
     smoothed    (n,) its running mean, without the pull of the start
-    suggestion  where the smoothed loss falls the fastest, per factor of the rate
+    suggestion  a tenth of the rate at which the smoothed loss is the lowest: there it still falls,
+                and well before it breaks
     limit       the first rate at which the test broke off; infinite if it did not
     """
 
@@ -32,7 +33,8 @@ class RangeTest:
 
     def __str__(self) -> str:
         end = f"breaks at {self.limit:.2g}" if np.isfinite(self.limit) else "does not break"
-        return f"the loss falls the fastest at learning rate {self.suggestion:.2g}, and {end}"
+        lowest = f"{self.lr[np.argmin(self.smoothed)]:.2g}"
+        return f"the loss is lowest at learning rate {lowest} and {end}: take {self.suggestion:.2g}"
 
 
 def lr_range_test(
@@ -82,18 +84,9 @@ def lr_range_test(
         model.load_state_dict(weights)
         optimizer.load_state_dict(state)
         optimizer.zero_grad()
-    curve = np.array(smoothed)
-    return RangeTest(
-        rates[: len(losses)], np.array(losses), curve, steepest(rates, curve, limit), limit
-    )
-
-
-def steepest(rates: Array, smoothed: Array, limit: float) -> float:
-    """The rate at which the smoothed loss falls the fastest against log(lr)."""
-    whole = smoothed[:-1] if np.isfinite(limit) else smoothed
-    if len(whole) < 2:
-        return float(rates[0])
-    return float(rates[np.argmin(np.diff(whole)) + 1])
+    curve, rates = np.array(smoothed), rates[: len(losses)]
+    suggestion = float(rates[np.argmin(curve)]) / 10
+    return RangeTest(rates, np.array(losses), curve, suggestion, limit)
 
 
 def endless(data: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
