@@ -2,6 +2,7 @@
 
 from tinygrad_edu.lab.basins import Basins, basins
 from tinygrad_edu.lab.curvature import sharpness, stable_learning_rate
+from tinygrad_edu.lab.curve import curve_verdict
 from tinygrad_edu.lab.descend import Trajectory, Verdict, descend, verdict
 from tinygrad_edu.lab.landscape import (
     Landscape,
@@ -15,6 +16,7 @@ from tinygrad_edu.lab.noise import GradientNoise, compare_batches, gradient_nois
 from tinygrad_edu.lab.race import Entry, Race, Racer, default_racers, race
 from tinygrad_edu.lab.range_test import RangeTest, lr_range_test
 from tinygrad_edu.lab.surfaces import SURFACES, Surface
+from tinygrad_edu.lab.sweep import Row, Run, Sweep, sweep
 
 __all__ = [
     "SURFACES",
@@ -26,11 +28,15 @@ __all__ = [
     "Race",
     "Racer",
     "RangeTest",
+    "Row",
+    "Run",
     "Surface",
+    "Sweep",
     "Trajectory",
     "Verdict",
     "basins",
     "compare_batches",
+    "curve_verdict",
     "default_racers",
     "descend",
     "gradient_noise",
@@ -42,5 +48,6 @@ __all__ = [
     "random_plane",
     "sharpness",
     "stable_learning_rate",
+    "sweep",
     "verdict",
 ]

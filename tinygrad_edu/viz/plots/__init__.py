@@ -4,6 +4,7 @@ from tinygrad_edu.viz.plots.descent import basin_map, losses, path_on_curve
 from tinygrad_edu.viz.plots.landscape import contour, curve, surface
 from tinygrad_edu.viz.plots.losses import plot_losses
 from tinygrad_edu.viz.plots.race import animate_race, plot_batches, plot_race
+from tinygrad_edu.viz.plots.sweep import plot_sweep
 
 __all__ = [
     "animate_race",
@@ -15,5 +16,6 @@ __all__ = [
     "plot_batches",
     "plot_losses",
     "plot_race",
+    "plot_sweep",
     "surface",
 ]

@@ -1,0 +1,100 @@
+"""Which learning rate shall it be: try many, let one grow until it breaks, or measure the limit?
+
+A network learns to read the digits that scikit-learn ships, by gradient descent on mini-batches.
+The sweep trains it with eleven rates and three seeds each. The range test takes a single training
+of a hundred steps, with a rate that grows. The stability limit 2 / sharpness takes no step at all,
+and holds where the weights are now: we measure it again after every epoch.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from tinygrad_edu import losses, manual_seed, nn, optim, train
+from tinygrad_edu.lab.curvature import stable_learning_rate
+from tinygrad_edu.lab.range_test import lr_range_test
+from tinygrad_edu.lab.sweep import sweep
+from tinygrad_edu.viz.plots.style import COLORS, figure, line, tidy
+from tinygrad_edu.viz.plots.sweep import plot_sweep
+
+RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
+X, Y = load_digits(return_X_y=True)
+(X, Y), HELD_OUT = train.split(X / 16, Y, 0.25, rng=np.random.default_rng(0))
+
+
+def network():
+    return nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
+
+
+def learn(model, lr, after_epoch=()):
+    return train.fit(
+        model, losses.cross_entropy, optim.SGD(model.parameters(), lr=lr),
+        train.batches(X, Y, batch_size=64), HELD_OUT, epochs=20,
+        metrics={"accuracy": train.accuracy}, callbacks=after_epoch, progress=False,
+    )  # fmt: skip
+
+
+def run(lr, seed):
+    """One run of the sweep; the seed has decided what the weights and the batches will be."""
+    history = learn(network(), lr)
+    return {"loss": history.train_loss, "accuracy": history["accuracy"][-1]}
+
+
+def limits_while_learning(lr):
+    """2 / sharpness on all training data: at the start, and after every epoch."""
+    manual_seed(0)
+    model, limits = network(), []
+
+    def loss():
+        return losses.cross_entropy(model(X), Y)
+
+    def measure(_=None):
+        limits.append(stable_learning_rate(loss, model.parameters(), tolerance=0.01))
+
+    measure()
+    learn(model, lr, after_epoch=[measure])
+    return limits
+
+
+def plot(swept, test, limits):
+    fig = figure(8, 8.5)
+    above, middle, below = map(tidy, fig.subplots(3, 1, sharex=True, height_ratios=(4, 3, 2.5)))
+    plot_sweep(swept, ax=above)
+    above.set(xlabel="", ylabel="loss of the last epoch", title="Sweep: 20 epochs with each rate")
+    middle.plot(test.lr, test.loss, ".", color=COLORS["grey"], label="each step")
+    middle.plot(test.lr, test.smoothed, **line(0), label="running mean")
+    middle.axvline(test.suggestion, **line(2), label=f"suggestion: {test.suggestion:.2g}")
+    middle.axvline(test.limit, **line(1), label=f"breaks: {test.limit:.2g}")
+    middle.set(ylabel="loss", ylim=(0, 6), title="Range test: one training, the rate grows")
+    for k, (lr, curve) in enumerate(limits.items()):
+        below.plot(curve, range(len(curve)), **line(k), marker=".", label=f"learning with {lr:g}")
+    below.set(xlabel="learning rate", ylabel="epoch", title="2 / sharpness after each epoch")
+    start = curve[0]  # the same in both
+    for ax, place in ((above, "lower left"), (middle, "upper left"), (below, "upper left")):
+        ax.axvline(start, color="black", ls=":", label=f"2 / sharpness at the start: {start:.2g}")
+        ax.legend(fontsize=11, frameon=False, loc=place)
+    return fig
+
+
+def main(out=Path("out/choose_learning_rate"), jobs=-1):
+    print(swept := sweep(run, lr=RATES, seeds=3, jobs=jobs))
+    best = swept.best("loss").settings["lr"]
+
+    manual_seed(0)
+    sgd = optim.SGD((model := network()).parameters(), lr=best)
+    data = train.batches(X, Y, batch_size=64)
+    test = lr_range_test(model, losses.cross_entropy, sgd, data, start=1e-4)
+    limits = {lr: limits_while_learning(lr) for lr in (best, best / 10)}
+    print(f"range test: {test}\n2 / sharpness, at the start and at the end of a training")
+    for lr, curve in limits.items():
+        print(f"    with learning rate {lr:g}: {curve[0]:.2g} and {curve[-1]:.2g}")
+
+    out.mkdir(parents=True, exist_ok=True)
+    plot(swept, test, limits).savefig(out / "choose_learning_rate.png")
+    print(f"picture: {out / 'choose_learning_rate.png'}")
+    return swept, test, limits
+
+
+if __name__ == "__main__":
+    main()

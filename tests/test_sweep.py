@@ -1,0 +1,472 @@
+"""lab: grids of runs with verdicts, tables, files to go on from, and processes that die."""
+
+import builtins
+import json
+import os
+import re
+import time
+import warnings
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, manual_seed, nn
+from tinygrad_edu.lab.curve import curve_verdict
+from tinygrad_edu.lab.descend import descend
+from tinygrad_edu.lab.sweep import sweep
+from tinygrad_edu.rng import default_rng
+from tinygrad_edu.viz.plots.sweep import plot_sweep
+
+
+def parabola(lr, seed, curvature=1.0):
+    """Gradient descent on curvature x² / 2 from a random start."""
+    start = default_rng().uniform(1, 2)
+    return descend(lambda x: curvature * x**2 / 2, start, lr, 100).loss.tolist()
+
+
+def quiet(run, **settings):
+    return sweep(run, **{"jobs": 1, "progress": False} | settings)
+
+
+# What a sweep is
+
+
+def test_a_run_for_each_combination_and_seed_in_the_order_of_the_grid():
+    calls = []
+
+    def run(lr, width, seed):
+        calls.append((lr, width, seed))
+        return lr * width + seed
+
+    found = quiet(run, lr=[0.1, 1.0], width=(2, 3), seeds=2)
+    expected = [(lr, w, s) for lr in (0.1, 1.0) for w in (2, 3) for s in (0, 1)]
+    assert calls == expected
+    assert [(*one.settings.values(), one.seed) for one in found.runs] == expected
+    assert [row.settings["width"] for row in found.rows] == [2, 3, 2, 3]
+    assert found.rows[3].mean == {"loss": 3.5}
+    assert found.rows[3].spread == {"loss": pytest.approx(0.5**0.5)}
+
+
+def test_the_seed_decides_the_run_and_the_generator_is_put_back():
+    def run(lr, seed):
+        return {"weight": nn.Linear(2, 2).weight.data[0, 0]}
+
+    manual_seed(5)
+    expected = default_rng().random(2)
+    manual_seed(5)
+    first = default_rng().random()
+    found = quiet(run, lr=[0.1, 0.2], seeds=[3, 4])
+    assert [first, default_rng().random()] == expected.tolist()
+    weights = [one.numbers["weight"] for one in found.runs]
+    assert weights[:2] == weights[2:]
+    assert weights[0] != weights[1]
+    manual_seed(4)
+    assert weights[1] == nn.Linear(2, 2).weight.data[0, 0]
+
+
+def test_processes_find_what_one_finds():
+    grid = {"lr": [0.01, 0.1, 3.0], "curvature": [0.5, 1.0], "seeds": 2}
+    assert quiet(parabola, jobs=2, **grid) == quiet(parabola, **grid)
+
+
+def test_what_run_may_return():
+    returned = {
+        "number": 2,
+        "list": [3.0, 2.0, 1.5, 1.0],
+        "dict": {"accuracy": np.float32(0.5), "loss": np.array([1.0, 0.5]), "rows": np.int64(3)},
+        "tensor": Tensor(2.0, requires_grad=True),
+    }
+    found = quiet(lambda kind, seed: returned[kind], kind=list(returned), seeds=1)
+    number, curve, both, tensor = found.runs
+    assert number.numbers == tensor.numbers == {"loss": 2.0}
+    assert (curve.numbers, curve.curves) == ({"loss": 1.0}, {"loss": returned["list"]})
+    assert both.numbers == {"accuracy": 0.5, "loss": 0.5, "rows": 3.0}
+    assert [one.verdict for one in found.runs] == ["finished", "slow", "finished", "finished"]
+    json.dumps(both.numbers)
+
+
+def test_the_best_setting_has_all_its_seeds():
+    def run(lr, seed):
+        if lr == 0.1 and seed == 1:
+            raise FloatingPointError("overflow")
+        return {"loss": lr, "accuracy": lr if lr < 9 else np.nan}
+
+    found = quiet(run, lr=[0.1, 0.2, 0.3, 9.0])
+    assert found.best().settings == {"lr": 0.2}
+    assert found.best("accuracy", "max").settings == {"lr": 0.3}
+    assert found.rows[0].verdicts == {"finished": 2, "diverged": 1}
+    assert found.runs[1].reason == "FloatingPointError: overflow"
+    with pytest.raises(ValueError, match="one of loss, accuracy, not 'acc'"):
+        found.best("acc")
+    with pytest.raises(ValueError, match='"min" or "max", not \'least\''):
+        found.best("loss", "least")
+    with pytest.raises(ValueError, match="no setting has a finite accuracy for every seed"):
+        quiet(run, lr=[9.0]).best("accuracy", "max")
+
+
+def test_a_run_that_raises_is_a_row_and_stops_nothing():
+    def run(lr, layers, seed):
+        if layers == 2:
+            raise SystemExit(1) if seed else ValueError("no such thing")
+        return [lr, lr / 2, lr / 3, lr / 4]
+
+    found = quiet(run, lr=[0.1], layers=[1, 2, 3], seeds=2)
+    assert [one.verdict for one in found.runs] == ["slow", "slow", "error", "error", "slow", "slow"]
+    assert found.runs[2].reason == "ValueError: no such thing"
+    assert str(found).splitlines()[2].split() == ["0.1", "2", "error"]
+
+
+def test_numbers_that_overflow_are_no_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = quiet(lambda lr, seed: [np.float64(1e300) * 10.0**k for k in (1, 9, 9, 9)], lr=[1])
+        assert found.runs[0].verdict == "diverged"
+        table = quiet(lambda lr, seed: [np.inf, -np.inf, np.nan][seed], lr=[1]).table()
+    assert table.splitlines()[1] == "1   nan ± nan  diverged"
+
+
+# Tables
+
+
+def tabled():
+    def run(lr, act, seed):
+        if lr == 1.0:
+            raise KeyError("a|b")
+        return {"loss": lr + seed / 100, "error | rate": 0.25}
+
+    return quiet(run, lr=[0.1, 1.0], act=[nn.ReLU, "tanh|x"], seeds=2)
+
+
+def test_the_table_in_three_styles():
+    found = tabled()
+    assert str(found).splitlines() == [
+        "lr   act     loss            error | rate  verdict",
+        "0.1  ReLU    0.105 ± 0.0071  0.25 ± 0      finished",
+        "0.1  tanh|x  0.105 ± 0.0071  0.25 ± 0      finished",
+        "1.0  ReLU                                  error",
+        "1.0  tanh|x                                error",
+        "best loss 0.105: lr=0.1, act=ReLU",
+    ]
+    markdown = found.table("markdown").splitlines()
+    assert markdown[:2] == [
+        "| lr | act | loss | error \\| rate | verdict |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    assert markdown[3] == "| 0.1 | tanh\\|x | 0.105 ± 0.0071 | 0.25 ± 0 | finished |"
+    lines = found.table("csv").splitlines()
+    assert lines[0] == "lr,act,loss mean,loss spread,error | rate mean,error | rate spread,verdict"
+    mean, spread = map(float, lines[1].split(",")[2:4])
+    assert (mean, spread) == pytest.approx((0.105, 0.005 * 2**0.5))
+    assert lines[4] == "1.0,tanh|x,,,,,error"
+    with pytest.raises(ValueError, match='"plain", "markdown" or "csv", not \'html\''):
+        found.table("html")
+
+
+def test_a_line_for_each_run_where_there_is_no_terminal(capsys):
+    quiet(lambda lr, seed: lr, lr=[0.1], seeds=2, progress=True)
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "lr=0.1, seed=1, loss 0.1: finished, there is no curve of losses to judge"
+    )
+
+
+def test_the_table_in_the_docs_is_what_its_program_prints():
+    page = (Path(__file__).parent.parent / "docs/sweeps.md").read_text()
+    (program, *_), (table, *_) = (
+        re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        for language in ("python", "text")
+    )
+    names = {"__name__": "sweeps"}
+    exec(program.replace("jobs=2", "jobs=1"), names)
+    for ours, printed in zip(table.split(), str(names["found"]).split(), strict=True):
+        try:
+            number = float(ours)
+        except ValueError:
+            assert ours == printed
+        else:
+            assert float(printed) == pytest.approx(number, rel=0.02, nan_ok=True)
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize("curvature", [0.1, 1.0, 30.0])
+@pytest.mark.parametrize(
+    ("product", "kind"),
+    [
+        (1e-6, "slow"),
+        (0.001, "slow"),
+        (0.01, "slow"),
+        (0.1, "converged"),
+        (1.0, "converged"),
+        (1.9, "converged"),
+        (1.999, "slow"),
+        (2.0, "slow"),  # a curve does not show that it bounces at the same height
+        (2.01, "diverged"),
+        (3.0, "diverged"),
+        (1e9, "diverged"),
+    ],
+)
+def test_verdicts_on_the_losses_of_a_quadratic(curvature, product, kind):
+    path = descend(lambda x: curvature * x**2 / 2, 4.0, product / curvature, 100)
+    if len(path.loss) >= 4:
+        assert curve_verdict(path.loss).kind == kind, curve_verdict(path.loss).reason
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("kind", "curve", "noise"),
+    [
+        ("converged", lambda t: 0.1 + 2 * np.exp(-10 * t), 0.05),
+        ("slow", lambda t: 2.3 - t, 0.05),
+        ("slow", lambda t: 2.3 - 0.001 * t, 0.02),
+        ("oscillating", lambda t: 2 + 0 * t, 1.0),
+        ("diverged", lambda t: 2 + 5 * t, 0.1),
+        ("diverged", lambda t: np.where((t > 0.1) & (t < 0.2), 50, 2.31 - 0.02 * (t == 0)), 0.001),
+    ],
+)
+def test_verdicts_on_curves_with_the_noise_of_batches(kind, curve, noise, seed):
+    t = np.linspace(0, 1, 200)
+    found = curve_verdict(curve(t) + np.random.default_rng(seed).normal(0, noise, 200) * (t > 0))
+    assert found.kind == kind, found.reason
+
+
+def test_a_curve_that_nearly_overflows():
+    assert curve_verdict(10.0 ** np.arange(0, 308)).kind == "diverged"
+    assert curve_verdict([1e308, -1e308] * 5).kind == "oscillating"
+
+
+def test_reasons_of_verdicts():
+    assert curve_verdict([1, 2, np.nan, 1]).reason == "loss number 3 is nan"
+    assert "no fall to speak of" in curve_verdict([2.0] * 10).reason
+    assert curve_verdict(np.linspace(2, 1, 100)).reason == (
+        "the loss went from 2 to 1.121 and still falls: 29% of it came at the end"
+    )
+    with pytest.raises(ValueError, match=r"at least 4 losses, not the shape \(3,\)"):
+        curve_verdict([3, 2, 1])
+
+
+# Going on
+
+
+def counting(folder):
+    """A run that leaves a file for each call."""
+
+    def run(lr, seed, width=1):
+        (folder / f"{lr} {width} {seed} {time.time_ns()}").touch()
+        if lr == 0.5 and not (folder / "mended").exists():
+            raise ValueError("not yet")
+        return {"loss": [lr, lr / 2, lr / 3, lr / 7.0], "nan": np.nan}
+
+    return run
+
+
+def test_an_interrupted_sweep_goes_on_from_its_file(tmp_path):
+    path, folder = tmp_path / "sweep.jsonl", tmp_path / "calls"
+    folder.mkdir()
+    run, grid = counting(folder), {"lr": [0.1, 0.2, 0.5], "seeds": 2}
+    quiet(run, path=path, **grid)
+    raw = path.read_bytes()
+    assert raw.count(b"\n") == len(list(folder.iterdir())) == 6
+
+    path.write_bytes(raw[: raw.index(b"\n", len(raw) // 3) + 40])  # killed while it wrote
+    done = path.read_bytes().count(b"\n")
+    (folder / "mended").touch()
+    for jobs in (2, 1):
+        before = len(list(folder.iterdir()))
+        whole = quiet(run, path=path, jobs=jobs, **grid)
+        assert len(list(folder.iterdir())) - before == (6 - done if jobs == 2 else 0)
+    assert str(whole) == str(quiet(run, **grid))
+    assert [one.curves for one in whole.runs] == [one.curves for one in quiet(run, **grid).runs]
+
+    before = len(list(folder.iterdir()))
+    more = quiet(run, path=path, lr=[0.2, 0.7], seeds=3)
+    assert len(list(folder.iterdir())) - before == 4  # a seed of the old rate, three of the new
+    assert [one.settings["lr"] for one in more.runs] == [0.2] * 3 + [0.7] * 3
+    before = len(list(folder.iterdir()))
+    quiet(run, path=path, lr=[0.2], width=[1], seeds=1)
+    assert len(list(folder.iterdir())) - before == 1
+
+
+def test_runs_that_raised_are_tried_again(tmp_path):
+    run, grid = counting(tmp_path), {"lr": [0.1, 0.5], "seeds": 1, "path": tmp_path / "x.jsonl"}
+    assert [one.verdict for one in quiet(run, **grid).runs] == ["slow", "error"]
+    (tmp_path / "mended").touch()
+    for _ in range(2):
+        assert [one.verdict for one in quiet(run, **grid).runs] == ["slow", "slow"]
+    assert len(list(tmp_path.glob("0.5*"))) == 2
+
+
+def test_classes_come_back_from_the_file_as_they_were_given(tmp_path):
+    grid = {"act": [nn.ReLU, nn.Tanh], "seeds": 1, "path": tmp_path / "x.jsonl"}
+    for _ in range(2):
+        found = quiet(lambda act, seed: act()(np.array(-1.0)), **grid)
+        assert found.best().settings["act"] is nn.Tanh
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a,b\n1,2\n", "line 1 of .* is no run of a sweep"), ("a,b", "is no file of a sweep")],
+)
+def test_other_files_are_left_alone(text, message, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        quiet(parabola, lr=[0.1], path=path)
+    assert path.read_text() == text
+
+
+# Processes
+
+
+def test_a_process_that_dies_is_a_row_and_the_others_go_on(tmp_path):
+    def run(lr, seed):
+        if lr == 0.2 and seed == 1:
+            os._exit(7)
+        if lr == 0.4 and seed == 0:
+            os.kill(os.getpid(), 9)
+        return lr
+
+    path = tmp_path / "x.jsonl"
+    found = quiet(run, lr=[0.1, 0.2, 0.3, 0.4, 0.5], seeds=2, jobs=2, path=path)
+    died = [one for one in found.runs if one.verdict == "error"]
+    assert [(one.settings["lr"], one.seed) for one in died] == [(0.2, 1), (0.4, 0)]
+    assert died[0].reason == "its process died. The exit codes of the workers are {EXIT(7)}"
+    assert "SIGKILL" in died[1].reason
+    assert path.read_text().count("\n") == 10
+
+
+def test_a_backend_that_cannot_hand_out_results_one_by_one():
+    """As Ray's, which is made of joblib's backend multiprocessing."""
+    grid = {"lr": [0.01, 0.1, 3.0], "seeds": 1}
+    there = quiet(parabola, jobs=2, backend="multiprocessing", **grid)
+    assert there == quiet(parabola, **grid)
+
+
+def test_threads_do_not_share_a_seed():
+    grid = {"lr": [0.01, 0.1, 3.0], "seeds": 4}
+    assert quiet(parabola, jobs=4, backend="threading", **grid) == quiet(parabola, **grid)
+
+
+def test_large_arrays_in_a_run_can_be_changed_in_processes_too():
+    data = np.ones((400, 400))
+
+    def run(lr, seed):
+        data[0, 0] += lr
+        return data[0, 0]
+
+    assert [one.verdict for one in quiet(run, lr=[1.0], seeds=2, jobs=2).runs] == ["finished"] * 2
+
+
+def test_the_same_sweep_on_a_cluster_of_dask():
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    import joblib
+
+    grid = {"lr": [0.01, 0.1, 3.0], "seeds": 2}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        warnings.catch_warnings(action="ignore"),
+        mock.patch.dict(os.environ),  # Dask leaves settings of malloc there
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        there = quiet(parabola, jobs=-1, **grid)
+    assert there == quiet(parabola, **grid)
+
+
+# Bad input
+
+
+def run(lr, seed, width=1):
+    return lr
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({}, ValueError, r"the grid is empty: give values to try, as in lr="),
+        ({"lr": []}, ValueError, "the grid is empty: lr has no value"),
+        ({"lr": [0.1, -0.1]}, ValueError, r"finite and above 0, .* \[0.1, -0.1\]"),
+        ({"lr": [0.0]}, ValueError, "finite and above 0"),
+        ({"lr": [np.nan]}, ValueError, "finite and above 0"),
+        ({"lr": ["0.1"]}, TypeError, "lr must be numbers"),
+        ({"lr": 0.1}, TypeError, r"lr must be a list of values to try, not 0.1: lr=\[...\]"),
+        ({"lr": [0.1], "width": "12"}, TypeError, "width must be a list .* not '12'"),
+        ({"lr": [0.1, 0.1]}, ValueError, "two values of lr have the same name: 0.1, 0.1"),
+        ({"lr": [0.1], "width": [object()]}, TypeError, "give its name, and make it inside run"),
+        ({"lr": [0.1], "widht": [1]}, TypeError, r"run\(lr, seed, width=1\) .* 'widht'"),
+        ({"width": [1]}, TypeError, "missing a required argument: 'lr'"),
+        ({"lr": [0.1], "seeds": 0}, ValueError, "seeds must be at least 1, and it is 0"),
+    ],
+)
+def test_bad_grids_are_refused(settings, error, message):
+    with pytest.raises(error, match=message):
+        quiet(run, **settings)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [None, {}, "0.1", [], {"name": "x"}, [[1.0], []], {"loss": 1j}, [Tensor(1.0, True) * 2]],
+)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_without_numbers_is_refused(returned, jobs):
+    with pytest.raises(TypeError, match=r"run must return a number, .* run\(lr=0.1, seed=0\) ret"):
+        quiet(lambda lr, seed: returned, lr=[0.1], jobs=jobs, seeds=1)
+
+
+def test_run_must_take_a_seed():
+    with pytest.raises(TypeError, match=r"run\(lr\) cannot be called with lr, seed"):
+        quiet(lambda lr: lr, lr=[0.1])
+
+
+def test_without_joblib_one_process_still_works(monkeypatch):
+    imported = builtins.__import__
+
+    def without_joblib(name, *args, **kwargs):
+        if name == "joblib":
+            raise ImportError("no joblib")
+        return imported(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_joblib)
+    assert len(quiet(run, lr=[0.1]).runs) == 3
+    with pytest.raises(ImportError, match="jobs=-1 needs joblib: pip install joblib, or take jobs"):
+        quiet(run, lr=[0.1], jobs=-1)
+
+
+# The picture
+
+
+def test_the_picture_of_a_sweep(tmp_path):
+    def run(lr, optimizer, seed):
+        if lr == 10.0:
+            raise ValueError
+        return [2.0, *[2 + lr**2 if lr > 1 else 2 - lr] * 9]
+
+    found = quiet(run, lr=[0.01, 0.1, 1.0, 10.0], optimizer=["SGD", "Adam"], seeds=2)
+    path = tmp_path / "sweep.png"
+    ax = plot_sweep(found, path=path).axes[0]
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert (ax.get_xscale(), ax.get_xlabel()) == ("log", "learning rate")
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[:2] == ["optimizer=SGD", "optimizer=Adam"]
+    assert "error" in labels
+    names = plot_sweep(found, x="optimizer").axes[0].get_xticklabels()
+    assert [text.get_text() for text in names] == ["SGD", "Adam"]
+    with pytest.raises(ValueError, match="x is one of lr, optimizer, not 'rate'"):
+        plot_sweep(found, x="rate")
+    with pytest.raises(ValueError, match="metric is one of loss, not 'x'"):
+        plot_sweep(found, metric="x")
+    failed = quiet(run, lr=[10.0], optimizer=["SGD"])
+    with pytest.raises(ValueError, match="metric is one of none, not 'loss'"):
+        plot_sweep(failed)
+    with pytest.raises(
+        ValueError, match=r"no run has come to a number; the first: lr=10.0, .* Val"
+    ):
+        failed.best()
+
+
+def test_the_path_may_be_a_string(tmp_path):
+    quiet(run, lr=[0.1], path=str(tmp_path / "x"))
+    assert Path(tmp_path / "x").exists()

@@ -1,0 +1,432 @@
+"""Which learning rate, which width, which optimizer? Every combination, with several seeds."""
+
+import csv
+import inspect
+import io
+import itertools
+import json
+import math
+import reprlib
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygrad_edu.graph import plain
+from tinygrad_edu.lab.curve import SHORTEST, curve_verdict
+from tinygrad_edu.lab.workers import Workers
+from tinygrad_edu.rng import Package, manual_seed
+
+Settings = dict[str, Any]
+Task = tuple[Settings, int]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run with one seed came to.
+
+    numbers  what `run` returned, of each curve its last
+    curves   the lists that it returned
+    verdict  "converged", "slow", "oscillating" or "diverged", from the curve of the loss; "error"
+             if it raised; "finished" where there is no such curve
+    reason   the verdict in words, or the error
+    """
+
+    settings: Settings
+    seed: int
+    numbers: dict[str, float]
+    curves: dict[str, list[float]]
+    verdict: str
+    reason: str
+
+    def __str__(self) -> str:
+        numbers = "".join(f", {name} {x:.4g}" for name, x in self.numbers.items())
+        return f"{written(self.settings)}, seed={self.seed}{numbers}: {self.verdict}, {self.reason}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """All runs of one combination of settings.
+
+    mean, spread  of each number over the seeds: the mean and the standard deviation (n - 1),
+                  which is 0 of a single one
+    verdicts      how many runs got each
+    """
+
+    settings: Settings
+    runs: list[Run]
+
+    @property
+    def mean(self) -> dict[str, float]:
+        with np.errstate(all="ignore"):  # infinity - infinity
+            return {name: float(np.mean(self.values(name))) for name in metrics_of(self.runs)}
+
+    @property
+    def spread(self) -> dict[str, float]:
+        return {name: deviation(self.values(name)) for name in metrics_of(self.runs)}
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        return dict(Counter(run.verdict for run in self.runs).most_common())
+
+    def values(self, metric: str) -> list[float]:
+        return [run.numbers[metric] for run in self.runs if metric in run.numbers]
+
+    def finished(self, metric: str) -> bool:
+        """Whether every run has this number, and it is finite."""
+        values = self.values(metric)
+        return len(values) == len(self.runs) and all(map(math.isfinite, values))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The runs of a grid, in its order. `print` shows the table and the best setting."""
+
+    runs: list[Run]
+
+    @property
+    def rows(self) -> list[Row]:
+        """One for each combination of settings."""
+        groups: dict[str, list[Run]] = {}
+        for run in self.runs:
+            groups.setdefault(key(run.settings), []).append(run)
+        return [Row(runs[0].settings, runs) for runs in groups.values()]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the numbers."""
+        return metrics_of(self.runs)
+
+    def best(self, metric: str | None = None, mode: Literal["min", "max"] = "min") -> Row:
+        """The settings with the best mean of `metric`, among those whose every run has it, finite.
+
+        metric  the loss by default
+        mode    "max" if large is good, as of an accuracy
+
+        Raises ValueError for an unknown metric or mode, and if there is no such setting.
+        """
+        if not self.metrics:
+            raise ValueError(f"no run has come to a number; the first: {self.runs[0]}")
+        metric = loss_name(self.metrics) if metric is None else metric
+        if metric not in self.metrics:
+            raise ValueError(f"metric is one of {', '.join(self.metrics)}, not {metric!r}")
+        if mode not in ("min", "max"):
+            raise ValueError(f'mode must be "min" or "max", not {mode!r}')
+        rows = [row for row in self.rows if row.finished(metric)]
+        if not rows:
+            raise ValueError(f"no setting has a finite {metric} for every seed")
+        return (min if mode == "min" else max)(rows, key=lambda row: row.mean[metric])
+
+    def table(self, style: Literal["plain", "markdown", "csv"] = "plain") -> str:
+        """One line for each combination of settings: mean ± spread of each number, and verdicts."""
+        rows = self.rows
+        if style == "csv":
+            return comma_separated(rows, self.metrics)
+        lines = [[*rows[0].settings, *self.metrics, "verdict"]]
+        for row in rows:
+            mean, spread = row.mean, row.spread
+            numbers = [
+                (f"{mean[x]:.4g}" + (f" ± {spread[x]:.2g}" if len(row.runs) > 1 else ""))
+                if x in mean
+                else ""
+                for x in self.metrics
+            ]
+            settings = [str(label(x)) for x in row.settings.values()]
+            lines.append([*settings, *numbers, counted(row.verdicts)])
+        if style == "markdown":
+            rule = ["---"] * len(lines[0])
+            return "\n".join(
+                "| " + " | ".join(x.replace("|", "\\|") for x in line) + " |"
+                for line in [lines[0], rule, *lines[1:]]
+            )
+        if style != "plain":
+            raise ValueError(f'style is "plain", "markdown" or "csv", not {style!r}')
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+    def __str__(self) -> str:
+        metric = loss_name(self.metrics)
+        if metric is None or not any(row.finished(metric) for row in self.rows):
+            return self.table()
+        best = self.best()
+        return f"{self.table()}\nbest {metric} {best.mean[metric]:.4g}: {written(best.settings)}"
+
+
+def sweep(
+    run: Callable[..., Any],
+    *,
+    seeds: int | Iterable[int] = 3,
+    jobs: int = -1,
+    backend: str | None = None,
+    path: str | Path | None = None,
+    progress: bool = True,
+    **grid: Iterable[Any],
+) -> Sweep:
+    """run(lr=..., width=..., seed=...) for each lr in lr=[...], each width in width=[...], ...
+
+    run       returns a number, a list (the loss of each step or epoch), or a dict of numbers and
+              lists; everything it draws from the package's generator is decided by its seed
+    seeds     3 stands for the seeds 0, 1 and 2, the same ones for every setting
+    jobs      how many processes, -1 for one on each core; more than 1 takes joblib
+    backend   joblib's: "loky" by default, or what `joblib.parallel_config` says
+    path      a file to which every run is added when it is done, a line of JSON each. A sweep that
+              is begun again takes from it what is there; runs that raised are tried again
+    progress  show a bar (tqdm, in a terminal), or else print a line for every run
+
+    A run that raises is a row with its error, and so is one that takes its process down with it;
+    the others go on. FloatingPointError and OverflowError count as diverged.
+    Raises ValueError for an empty grid and a learning rate that is not above 0, TypeError for
+    settings that `run` does not take and for a `run` that returns no numbers, ImportError if
+    joblib is needed and not there.
+    """
+    numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
+    if not len(numbers):
+        raise ValueError(f"seeds must be at least 1, and it is {seeds}")
+    tasks = [(settings, seed) for settings in combinations(grid) for seed in numbers]
+    check_arguments(run, tasks[0])
+    workers = None if jobs == 1 and backend is None else Workers(jobs, backend)
+    done = read(Path(path)) if path is not None else {}
+    todo = [task for task in tasks if key(*task) not in done]
+    runs = outcomes(run, todo, workers)
+    with open(path, "a") if path is not None else nullcontext() as file:
+        for one in watched(runs, len(tasks), len(todo), progress):
+            done[key(one.settings, one.seed)] = one
+            if file:
+                file.write(json.dumps(vars(one) | {"settings": labels(one.settings)}) + "\n")
+                file.flush()
+    return Sweep([replace(done[key(*task)], settings=task[0]) for task in tasks])
+
+
+# The grid
+
+
+def combinations(grid: Mapping[str, Iterable[Any]]) -> list[Settings]:
+    """Every combination of the values, the last name changing the fastest."""
+    if not grid:
+        raise ValueError("the grid is empty: give values to try, as in lr=[0.001, 0.01, 0.1]")
+    lists = {name: choices(name, values) for name, values in grid.items()}
+    return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
+
+
+def choices(name: str, values: Any) -> list[Any]:
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list of values to try, not {values!r}: {name}=[...]")
+    found = [x.item() if isinstance(x, np.generic) else x for x in values]
+    if not found:
+        raise ValueError(f"the grid is empty: {name} has no value to try")
+    if name == "lr":
+        if not all(isinstance(x, int | float) for x in found):
+            raise TypeError(f"lr must be numbers, and they are {found}")
+        if not all(0 < x < math.inf for x in found):
+            raise ValueError(f"every lr must be finite and above 0, and they are {found}")
+    seen = [json.dumps(label(x)) for x in found]
+    if len(set(seen)) < len(seen):
+        raise ValueError(f"two values of {name} have the same name: {', '.join(seen)}")
+    return found
+
+
+def label(value: Any) -> Any:
+    """A value as it is written in a table and in a file: functions and classes by their names."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [label(x) for x in value]
+    try:
+        return value.__qualname__
+    except AttributeError:
+        raise TypeError(
+            f"a setting must be a number, a string, a list of such, a function or a class, not "
+            f"{value!r}: give its name, and make it inside run"
+        ) from None
+
+
+def labels(settings: Settings) -> Settings:
+    return {name: label(x) for name, x in settings.items()}
+
+
+def key(settings: Settings, *seed: int) -> str:
+    return json.dumps([labels(settings), *seed], sort_keys=True)
+
+
+def check_arguments(run: Callable[..., Any], task: Task) -> None:
+    settings, seed = task
+    try:
+        signature = inspect.signature(run)
+    except ValueError:
+        return  # a function written in C does not say
+    try:
+        signature.bind(**settings, seed=seed)
+    except TypeError as error:
+        raise TypeError(
+            f"run{signature} cannot be called with {', '.join([*settings, 'seed'])}: {error}"
+        ) from None
+
+
+# One run
+
+ALONE = threading.RLock()  # threads of one process share the package's generator
+
+
+def attempt(run: Callable[..., Any], task: Task) -> Run:
+    """Call run with its own seed, and say what became of it. The generator is put back after."""
+    settings, seed = task
+    with ALONE, np.errstate(all="ignore"):
+        before = Package.rng
+        manual_seed(seed)
+        try:
+            returned = run(**settings, seed=seed)
+        except (FloatingPointError, OverflowError) as error:
+            return Run(settings, seed, {}, {}, "diverged", named(error))
+        except (Exception, SystemExit) as error:
+            return Run(settings, seed, {}, {}, "error", named(error))
+        finally:
+            Package.rng = before
+    values = numbers_in(returned, settings, seed)
+    curves = {name: x.tolist() for name, x in values.items() if x.ndim}
+    numbers = {name: float(x if x.ndim == 0 else x[-1]) for name, x in values.items()}
+    judged = loss_name(curves)
+    if judged is not None and len(curves[judged]) >= SHORTEST:
+        found = curve_verdict(curves[judged])
+        return Run(settings, seed, numbers, curves, found.kind, found.reason)
+    if not all(map(math.isfinite, numbers.values())):
+        return Run(settings, seed, numbers, curves, "diverged", "a number is not finite")
+    return Run(settings, seed, numbers, curves, "finished", "there is no curve of losses to judge")
+
+
+def named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def numbers_in(returned: Any, settings: Settings, seed: int) -> dict[str, npt.NDArray[Any]]:
+    """What run returned as named arrays without axes, or with one that is not empty."""
+    pairs = returned if isinstance(returned, Mapping) else {"loss": returned}
+    try:
+        values = {str(name): np.asarray(plain(x)) for name, x in pairs.items()}
+    except (TypeError, ValueError):  # a list of Tensors, or of lists
+        values = {}
+    if values and all(x.dtype.kind in "biuf" and x.ndim < 2 and x.size for x in values.values()):
+        return values
+    raise TypeError(
+        "run must return a number, a list of numbers (of a Tensor, its .item()), or a dict of "
+        f"such, and run({written(settings)}, seed={seed}) returned {reprlib.repr(returned)}"
+    )
+
+
+# The runs as they come, and the file that they are kept in
+
+
+def outcomes(run: Callable[..., Any], tasks: list[Task], workers: Workers | None) -> Iterator[Run]:
+    """The runs as they get done, here one after the other if there are no workers."""
+    if workers is None:
+        yield from (attempt(run, task) for task in tasks)
+        return
+    for i, out in workers.map(partial(attempt, run), tasks):
+        if isinstance(out, BrokenExecutor):
+            lines = str(out).splitlines()
+            codes = next((line for line in lines if "exit codes" in line), lines[0])
+            yield Run(*tasks[i], {}, {}, "error", f"its process died. {codes}")
+        else:
+            yield out
+
+
+def watched(runs: Iterable[Run], total: int, todo: int, show: bool) -> Iterator[Run]:
+    """The runs as they come; with a bar (tqdm, in a terminal), or a line for each, or nothing."""
+    bar: Any = None
+    if show and sys.stderr.isatty():
+        try:
+            from tqdm import tqdm
+
+            bar = tqdm(total=total, initial=total - todo, unit="run")
+        except ImportError:
+            pass
+    elif show and todo < total:
+        print(f"{total - todo} of {total} runs were done before", flush=True)
+    with nullcontext() if bar is None else bar:
+        for one in runs:
+            if bar is not None:
+                bar.update()
+                bar.set_postfix_str(f"{written(one.settings)}: {one.verdict}")
+            elif show:
+                print(one, flush=True)
+            yield one
+
+
+# The file
+
+
+def read(path: Path) -> dict[str, Run]:
+    """The runs in a file that did not raise. Half a line at its end is cut off."""
+    if not path.exists():
+        return {}
+    *lines, half = path.read_bytes().split(b"\n")
+    found = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            one = Run(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"line {number} of {path} is no run of a sweep ({error}); give another path"
+            ) from None
+        found[key(one.settings, one.seed)] = one
+    if half:
+        if not half.startswith(BEGINS) and not BEGINS.startswith(half):
+            raise ValueError(f"{path} is no file of a sweep; give another path")
+        with open(path, "r+b") as file:
+            file.truncate(path.stat().st_size - len(half))
+    return {name: one for name, one in found.items() if one.verdict != "error"}
+
+
+BEGINS = b'{"settings": '  # every line
+
+
+# Numbers and words
+
+
+def deviation(values: Sequence[float]) -> float:
+    """The standard deviation (n - 1): exactly 0 for equal values, and without overflow."""
+    with np.errstate(all="ignore"):  # infinity - infinity
+        off = np.subtract(values, values[0])
+        unit = np.max(np.abs(off)) or 1.0
+        return float(unit * np.std(off / unit, ddof=1)) if len(values) > 1 else 0.0
+
+
+def metrics_of(runs: Iterable[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in run.numbers))
+
+
+def loss_name(names: Iterable[str]) -> str | None:
+    """Which of the names is that of the loss: "loss", or the first that has it in it."""
+    found = [name for name in names if "loss" in name]
+    return "loss" if "loss" in found else next(iter(found), None)
+
+
+def written(settings: Settings) -> str:
+    return ", ".join(f"{name}={x}" for name, x in labels(settings).items())
+
+
+def counted(verdicts: Mapping[str, int]) -> str:
+    """The verdict, with numbers only where the runs disagree."""
+    if len(verdicts) == 1:
+        return next(iter(verdicts))
+    return ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+
+
+def comma_separated(rows: Sequence[Row], metrics: Sequence[str]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    both = [f"{metric} {what}" for metric in metrics for what in ("mean", "spread")]
+    writer.writerow([*rows[0].settings, *both, "verdict"])
+    for row in rows:
+        mean, spread = row.mean, row.spread
+        numbers = [table.get(metric, "") for metric in metrics for table in (mean, spread)]
+        writer.writerow([*labels(row.settings).values(), *numbers, counted(row.verdicts)])
+    return text.getvalue()

@@ -1,0 +1,109 @@
+"""A sweep drawn: what every run came to, against the setting that was swept over."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.viz.plots.style import axes_of, line, save
+
+MARKERS = {
+    "converged": "o",
+    "finished": "o",
+    "slow": "v",
+    "oscillating": "D",
+    "diverged": "X",
+    "error": "P",
+}
+FAILED = ("diverged", "error")
+ROW = 0.04  # of the height: how far below the upper edge each line has what lies above
+
+
+def plot_sweep(
+    sweep: Any,
+    x: str = "lr",
+    metric: str = "loss",
+    ax: Any = None,
+    path: str | Path | None = None,
+) -> Any:
+    """Every run as a point, of a shape that is its verdict; a line through the means of the seeds.
+
+    sweep   what `lab.sweep` returned
+    x       the setting on the x-axis; every combination of the others has its own line
+    metric  the number on the y-axis
+    ax      matplotlib's axes to draw on, of a new figure by default
+    path    where to save the figure, which is returned
+
+    What has no finite number is at the upper edge, as what failed and lies above, a row per line.
+    Raises ValueError for a setting or a metric that the sweep does not have.
+    """
+    names = list(sweep.rows[0].settings)
+    for what, name, known in (("x", x, names), ("metric", metric, sweep.metrics)):
+        if name not in known:
+            raise ValueError(f"{what} is one of {', '.join(known) or 'none'}, not {name!r}")
+    ax = axes_of(ax)
+    place = places([row.settings[x] for row in sweep.rows], ax)
+    top = scale(sweep.runs, metric, ax)
+    groups: dict[str, list[Any]] = {}
+    for row in sweep.rows:
+        others = (f"{name}={show(v)}" for name, v in row.settings.items() if name != x)
+        groups.setdefault(", ".join(others), []).append(row)
+    for k, (name, rows) in enumerate(groups.items()):
+        at = [place[show(row.settings[x])] for row in rows]
+        mean = [row.mean[metric] if row.finished(metric) else math.nan for row in rows]
+        ax.plot(at, np.clip(mean, None, top), **line(k), label=name or "mean of the seeds")
+        for place_of_row, row in zip(at, rows, strict=True):
+            for run in row.runs:
+                y = run.numbers.get(metric, math.nan)
+                above = not (math.isfinite(y) and y < top)
+                ax.plot(
+                    place_of_row,
+                    1 - ROW * k if above else y,
+                    MARKERS[run.verdict],
+                    transform=ax.get_xaxis_transform() if above else ax.transData,
+                    color=line(k)["color"],
+                    alpha=0.6,
+                    markersize=7,
+                    markeredgecolor="white",
+                    markeredgewidth=0.5,
+                    clip_on=False,
+                    zorder=3,
+                )
+    for verdict in dict.fromkeys(run.verdict for run in sweep.runs):
+        ax.plot([], [], MARKERS[verdict], color="0.4", markersize=7, label=verdict)
+    ax.set(xlabel="learning rate" if x == "lr" else x, ylabel=metric)
+    ax.legend(fontsize=11, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return save(ax, path)
+
+
+def show(value: Any) -> str:
+    return str(getattr(value, "__qualname__", value))
+
+
+def places(values: list[Any], ax: Any) -> dict[str, float]:
+    """Where each value is on the x-axis: a number where it belongs, any other in its turn."""
+    names = list(dict.fromkeys(map(show, values)))
+    if not all(isinstance(x, int | float) for x in values):
+        ax.set_xticks(range(len(names)), names)
+        return {name: float(i) for i, name in enumerate(names)}
+    if min(values) > 0 and max(values) >= 10 * min(values):
+        ax.set_xscale("log")
+    return {show(x): float(x) for x in values}
+
+
+def scale(runs: list[Any], metric: str, ax: Any) -> float:
+    """Set the y-axis for the runs that did not fail; return its upper edge."""
+    numbers = [(run.numbers.get(metric, math.nan), run.verdict in FAILED) for run in runs]
+    finite = [y for y, _ in numbers if math.isfinite(y)] or [1.0]
+    good = [y for y, failed in numbers if math.isfinite(y) and not failed] or finite
+    failed_some = any(failed or not math.isfinite(y) for y, failed in numbers)
+    if min(finite) > 0 and max(good) > 10 * min(good):
+        ax.set_yscale("log")
+        top = max(good) * (4 if failed_some else 1.2)
+        ax.set_ylim(min(finite) / 1.5, top)
+    else:
+        room = (max(good) - min(good)) or 1.0
+        top = max(good) + room * (0.3 if failed_some else 0.05)
+        ax.set_ylim(min(*finite, *good) - 0.05 * room, top)
+    return top
