@@ -15,7 +15,16 @@ import tinygrad_edu
 from tinygrad_edu.graph import RULES, forward_of
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
-OPTIONAL = {"PIL", "graphviz", "joblib", "pygraphviz", "matplotlib", "safetensors", "sklearn", "tqdm"}
+OPTIONAL = {
+    "PIL",
+    "graphviz",
+    "joblib",
+    "pygraphviz",
+    "matplotlib",
+    "safetensors",
+    "sklearn",
+    "tqdm",
+}
 
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [

@@ -44,7 +44,11 @@ def test_groups_are_nested_as_the_modules_are():
 
 @pytest.mark.parametrize(
     ("depth", "names"),
-    [(0, [""]), (1, ["layers.0", "layers.1", "layers.2"]), (2, ["layers.0", "layers.1", "layers.2.layers.0"])],
+    [
+        (0, [""]),
+        (1, ["layers.0", "layers.1", "layers.2"]),
+        (2, ["layers.0", "layers.1", "layers.2.layers.0"]),
+    ],
 )
 def test_depth_folds_modules_into_one_node_each(depth, names):
     loss, _, made = network()
@@ -81,6 +85,33 @@ def test_edges_into_a_fold_carry_the_sum_of_what_flows_back():
     assert edge.formula is None
 
 
+def test_a_convolutional_network():
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, rng=rng), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    images = Tensor(rng.standard_normal((5, 1, 4, 4)), requires_grad=True, name="images")
+    with viz.record(model) as made:
+        loss = losses.cross_entropy(model(images), np.arange(5) % 3)
+    loss.backward()
+    graph = describe(loss, record=made)
+    nodes = {node.name: node for node in graph.nodes if node.module in (None, "layers.0")}
+    assert nodes["weight"].shape == (2, 1, 3, 3)
+    assert nodes["weight"].norm == pytest.approx(np.linalg.norm(model[0].weight.grad.data))
+    assert nodes["images"].norm == pytest.approx(np.linalg.norm(images.grad.data))
+    made_there = {node.operation for node in graph.nodes if node.module == "layers.0"}
+    assert {"unfold", "matmul", "add"} <= made_there
+
+    folded = describe(loss, record=made, depth=1)
+    layers = [node for node in folded.nodes if node.role == "module"]
+    assert [(node.operation, node.shape) for node in layers] == [
+        ("Conv2d", (5, 2, 2, 2)),
+        ("ReLU", (5, 2, 2, 2)),
+        ("Flatten", (5, 8)),
+        ("Linear", (5, 3)),
+    ]
+    assert layers[0].value.endswith("operations, 20 parameters")
+    assert folded.edges[0].contribution == nodes["images"].norm
+
+
 def test_an_input_array_is_drawn_into_a_fold_and_numbers_are_not():
     loss, _, made = network()
     graph = describe(loss, record=made, depth=1)
@@ -90,6 +121,42 @@ def test_an_input_array_is_drawn_into_a_fold_and_numbers_are_not():
     with viz.record(dropped) as made:
         out = dropped(Tensor(np.ones(3), requires_grad=True)).sum()
     assert len(describe(out, record=made, depth=0).nodes) == 3
+
+
+def test_a_module_that_is_called_twice_is_two_nodes():
+    """As one it would stand before and after what lies between: a circle in the graph."""
+
+    class Twice(nn.Module):
+        def __init__(self):
+            self.shared, self.between = nn.Linear(2, 2, rng=0), nn.Tanh()
+
+        def __call__(self, x):
+            return self.shared(self.between(self.shared(x)))
+
+    model = Twice()
+    with viz.record(model) as made:
+        loss = np.sum(model(np.ones((1, 2))))
+    graph = describe(loss, record=made, depth=1)
+    assert [(node.name, node.value) for node in graph.nodes if node.role == "module"] == [
+        ("shared", "1 operation, 6 parameters"),
+        ("between", "1 operation"),
+        ("shared", "1 operation, 6 parameters"),
+    ]
+    assert [(edge.source, edge.target) for edge in graph.edges] == [(4, 0), (0, 1), (1, 2), (2, 3)]
+    assert [str(step).split(" ")[0] for step in viz.backward_steps(graph)] == [
+        "dL/dL", "dL/dshared_2", "dL/dbetween", "dL/dshared_1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_the_layers_of_a_transformer_go_one_way(depth):
+    model = nn.TransformerEncoderLayer(4, 2, 4, rng=0)  # with one Dropout, called three times
+    with viz.record(model) as made:
+        loss = np.sum(model(Tensor(np.ones((1, 3, 4)), requires_grad=True)))
+    graph = describe(loss, record=made, depth=depth)
+    births = [node.birth for node in graph.nodes]
+    edges = [edge for edge in graph.edges if births[edge.source] is not None]
+    assert all(births[edge.source] < births[edge.target] for edge in edges)
 
 
 def test_depth_needs_a_record():

@@ -4,9 +4,10 @@ The numbers come from `backward` itself, through its `watch`, and the formulas f
 the rules. So a picture cannot disagree with the code.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import count
+from itertools import count, groupby
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from tinygrad_edu.viz.formula import mathml
 from tinygrad_edu.viz.numbers import cells, is_array, is_scalar, magnitude, number, scalar, summary
 from tinygrad_edu.viz.quote import Operand, arguments, options_text
 from tinygrad_edu.viz.record import Record
+
+Fold = tuple[str, int]  # the path of a module, and which of its calls
 
 
 def describe(
@@ -47,7 +50,7 @@ def describe(
             "`with viz.record(model) as made:`, and pass record=made"
         )
     nodes = sorted(behind(root), key=lambda node: node.birth)  # oldest first
-    folds = {node: fold_of(node, root, record, depth) for node in nodes}
+    folds = folds_of(nodes, root, record, depth)
     last = {fold: node for node, fold in folds.items() if fold is not None}  # the youngest in each
     shown_as = {node: node if fold is None else last[fold] for node, fold in folds.items()}
     shown = [node for node in nodes if shown_as[node] is node]
@@ -82,6 +85,24 @@ def describe(
 # Modules
 
 
+def folds_of(
+    nodes: list[Node], root: Node, record: Record, depth: int | None
+) -> dict[Node, Fold | None]:
+    """The fold around each node.
+
+    A module that is called again after others is one more node: as one it would close a circle.
+    Its parameters belong to its first call.
+    """
+    paths = {node: fold_of(node, root, record, depth) for node in nodes}
+    folds = {node: None if path is None else (path, 0) for node, path in paths.items()}
+    calls: Counter[str | None] = Counter()
+    for path, call in groupby((node for node in nodes if node.inputs), key=paths.__getitem__):
+        if path is not None:
+            folds.update(dict.fromkeys(call, (path, calls[path])))
+            calls[path] += 1
+    return folds
+
+
 def fold_of(node: Node, root: Node, record: Record, depth: int | None) -> str | None:
     """The path of the module that is folded around this node."""
     module = None if depth is None or node is root else record.module_of(node)
@@ -93,21 +114,23 @@ def fold_of(node: Node, root: Node, record: Record, depth: int | None) -> str | 
     return None if record.has_parts(module) else module  # a layer on its own, less deep
 
 
-def crosses(node: Node, x: Any, folds: Mapping[Node, str | None]) -> bool:
+def crosses(node: Node, x: Any, folds: Mapping[Node, Fold | None]) -> bool:
     """Whether the edge from x to node is drawn: not inside a fold, nor from a number into one."""
     fold = folds[node]
-    if isinstance(x, Node):
-        return fold is None or folds[x] != fold
+    if fold is not None and isinstance(x, Node):
+        source = folds[x]
+        return source is None or source[0] != fold[0] or (bool(x.inputs) and source != fold)
     return fold is None or (is_array(x) and x.ndim > 0 and x.dtype.kind == "f")
 
 
 def folded(
-    node: GraphNode, path: str, folds: Mapping[Node, str | None], record: Record
+    node: GraphNode, fold: Fold, folds: Mapping[Node, Fold | None], record: Record
 ) -> GraphNode:
     """The node of a whole module: its class, its parameters, the value that leaves it last."""
-    inside = [x for x, fold in folds.items() if fold == path]
-    operations = sum(x.rule is not None for x in inside)
-    numbers = sum(np.size(x.data) for x in inside if id(x) in record.owner)
+    path, _ = fold
+    operations = sum(x.rule is not None for x, other in folds.items() if other == fold)
+    owned = (x for x, other in folds.items() if other == (path, 0) and id(x) in record.owner)
+    numbers = sum(np.size(x.data) for x in owned)
     return replace(
         node,
         name=path,
@@ -144,7 +167,7 @@ def edges(
     shown_as: Mapping[Node, Node],
     ids: Mapping[Node, int],
     first_constant: int,
-    folds: Mapping[Node, str | None],
+    folds: Mapping[Node, Fold | None],
     flows: Mapping[tuple[Node, int], Any],
     seen: Mapping[Node, Any],
 ) -> list[GraphEdge]:

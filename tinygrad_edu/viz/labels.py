@@ -41,7 +41,9 @@ def labels_of(graph: Graph) -> tuple[Expression, ...]:
 
 
 def full(node: GraphNode, name: str) -> str:
-    return shortened(f"{node.module}.{node.name}") if name and node.module else name
+    """With its module; the name of a folded module is its path already."""
+    is_part = name and node.module and node.role != "module"
+    return shortened(f"{node.module}.{node.name}") if is_part else name
 
 
 def free(name: str, taken: Counter[str]) -> str:
