@@ -33,7 +33,7 @@ def picture(paths: list[Trajectory]):
     for ax in above.axes[1:3] + above.axes[4:]:
         ax.set_ylabel("")
     ax = tidy(below.subplots())
-    descent.losses(paths, ax=ax, title="f(x) = (x - 2)², from x = 0")
+    descent.loss_curves(paths, ax=ax, title="f(x) = (x - 2)², from x = 0")
     ax.set_ylim(1e-17, 1e17)
     return fig
 

@@ -10,6 +10,7 @@ from tinygrad_edu import Tensor, grad, hessian
 from tinygrad_edu.lab.basins import basins
 from tinygrad_edu.lab.descend import descend, verdict
 from tinygrad_edu.lab.surfaces import SURFACES
+from tinygrad_edu.viz import plots
 
 
 def square(x):
@@ -181,3 +182,35 @@ def test_momentum_and_noise_carry_more_starts_to_the_lower_minimum():
 def test_a_rate_beyond_the_limit_finds_no_minimum():
     assert basins(SURFACES["bowl"], 0.21, points=4).shares == [0.0, 1.0]
     assert basins(SURFACES["bowl"], 0.19, points=4).shares == [1.0, 0.0]
+
+
+# Plots of them
+
+
+def test_a_path_is_drawn_on_the_curve_until_it_leaves_the_picture(tmp_path):
+    path = descend(square, 0.0, 1.1, 20)
+    figure = plots.path_on_curve(square, path, bounds=(-2.0, 6.0), path=tmp_path / "path.png")
+    curve, _, points, start = figure.axes[0].lines
+    np.testing.assert_allclose(curve.get_ydata(), (curve.get_xdata() - 2) ** 2)
+    last = int(np.argmin((path.x >= -2) & (path.x <= 6)))
+    np.testing.assert_array_equal(points.get_xdata(), path.x[:last])
+    np.testing.assert_array_equal(points.get_ydata(), path.loss[:last])
+    assert (start.get_xdata()[0], start.get_ydata()[0]) == (0.0, 4.0)
+    assert (tmp_path / "path.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_losses_are_drawn_above_the_minimum_with_a_line_for_each_rate():
+    paths = [descend(square, 0.0, lr, 5) for lr in (0.1, 0.3)]
+    (ax,) = plots.loss_curves(paths).axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["lr = 0.1", "lr = 0.3"]
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), paths[1].loss)
+    assert (ax.get_xlabel(), ax.get_yscale()) == ("step", "log")
+
+
+def test_a_map_of_basins_needs_two_axes():
+    found = basins(SURFACES["himmelblau"], 0.01, 50, points=8)
+    (ax,) = plots.basin_map(found).axes
+    np.testing.assert_array_equal(np.ravel(ax.collections[0].get_array()), found.goal.T.ravel())
+    assert len(ax.lines) == 4  # a star for each minimum
+    with pytest.raises(ValueError, match="a map has two axes, and these basins have 1"):
+        plots.basin_map(basins(SURFACES["two minima"], 0.1, 5, points=4))

@@ -21,6 +21,10 @@ def test_learning_rate_sine(tmp_path):
     for start, valley in ((0.0, 0), (1.4, 0), (3.0, 1)):
         assert set(np.array(found[start])[small]) == {valley}
         assert len(set(found[start])) > 10
+    away = [
+        module.RATES[np.array(valleys) != valleys[0]][0] for valleys in map(list, found.values())
+    ]
+    assert 4.55 < min(away) < 4.65  # "one above 4.6 leaves its valley", says the chapter
     assert pictures(tmp_path) == ["learning_rate_sine.png"]
 
 

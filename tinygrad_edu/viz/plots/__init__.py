@@ -1,6 +1,6 @@
 """Plots of what `lab` measures, and of losses, drawn with matplotlib."""
 
-from tinygrad_edu.viz.plots.descent import basin_map, losses, path_on_curve
+from tinygrad_edu.viz.plots.descent import basin_map, loss_curves, path_on_curve
 from tinygrad_edu.viz.plots.landscape import contour, curve, surface
 from tinygrad_edu.viz.plots.losses import plot_losses
 from tinygrad_edu.viz.plots.race import animate_race, plot_batches, plot_race
@@ -11,7 +11,7 @@ __all__ = [
     "basin_map",
     "contour",
     "curve",
-    "losses",
+    "loss_curves",
     "path_on_curve",
     "plot_batches",
     "plot_losses",

@@ -36,7 +36,7 @@ def path_on_curve(
     return save(ax, path)
 
 
-def losses(
+def loss_curves(
     trajectories: Sequence[Any],
     labels: Sequence[str] | None = None,
     *,
