@@ -216,6 +216,7 @@ X = np.ones((2, 3))
         (lambda: embedding([0], X, 2), ValueError, "padding_idx is 2, and the table has 2 rows"),
         (lambda: one_hot([1, 2], 2), IndexError, "from 0 to 1 here, and labels has 1 to 2"),
         (lambda: one_hot([-2, 1]), IndexError, "from 0 to 1 here, and labels has -2 to 1"),
+        (lambda: one_hot([-1]), IndexError, "from 0 to 0 here, and labels has -1 to -1"),
         (lambda: one_hot(np.empty(0, int)), ValueError, "labels is empty"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, Value, no_grad
+from tinygrad_edu import Tensor, Value, functional, no_grad
 from tinygrad_edu.anomaly import detect_anomaly, explain
 from tinygrad_edu.graph import mode
 
@@ -57,6 +57,43 @@ def test_finite_numbers_pass_and_everything_is_put_back():
         assert (1 / parameter([0.0], "y")).data == np.inf
 
 
+def test_a_forward_anomaly_that_came_in_is_blamed_on_its_operand():
+    x, w = parameter([1.0], "x"), parameter([np.nan], "w")
+    with raises("multiply gives nan at [0]: it got one from operand 1"), detect_anomaly():
+        x * w
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x: np.max(np.where(np.array([True, False]), x, -np.inf)),
+        lambda x: functional.max_pool1d(x[None], 2, padding=1).sum(),
+        lambda x: functional.scaled_dot_product_attention(
+            x[:, None], x[:, None], x[:, None], is_causal=True
+        ).sum(),
+    ],
+)
+def test_an_infinity_that_was_written_is_no_anomaly(compute):
+    x = parameter([1.0, 2.0], "x")
+    with detect_anomaly():
+        compute(x).backward()
+    with raises("sqrt gives nan"), detect_anomaly():
+        np.sqrt(-compute(x))
+    assert "sqrt gave nan" in explain(x, with_warnings_off(lambda: np.sqrt(-compute(x))))
+
+
+def with_warnings_off(f):
+    with np.errstate(all="ignore"):
+        return f()
+
+
+def test_an_infinity_that_was_written_excuses_no_nan():
+    x = parameter([1.0, 2.0], "x")
+    with raises("subtract gives nan"), detect_anomaly():
+        y = np.where(np.array([True, False]), x, np.inf)
+        y - y
+
+
 def test_values_are_watched_too():
     v = Value(1e200, name="v")
     with raises("multiply gives inf"), detect_anomaly():
@@ -97,6 +134,12 @@ def test_explain_tells_why_a_gradient_is_not_finite():
     with np.errstate(over="ignore"):
         out = np.exp(parameter([1000.0], "big") * (y := parameter([1.0], "y")))
     assert "exp gave inf at [0] in the forward pass" in explain(y, out)
+    overflow = with_warnings_off(lambda: np.sum(np.exp(y * 1000)))
+    assert "exp gave inf at [0] in the forward pass" in explain(y, overflow)
+    broken = parameter([np.inf], "broken")
+    assert explain(broken, np.sum(broken * broken)) == (
+        "d root / d broken is not finite: 'broken' holds inf at [0]."
+    )
 
 
 def test_explain_lists_the_ways_by_which_a_gradient_came():

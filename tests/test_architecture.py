@@ -29,7 +29,7 @@ OPTIONAL = {
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
     {"graph", "optim", "rng"},
-    {"kernels", "notebook"},
+    {"anomaly", "kernels", "notebook"},
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},
@@ -37,7 +37,7 @@ FLOORS = [
     {"losses"},
     {"nn"},
     {"train"},
-    {"anomaly", "gradcheck", "lab", "viz"},
+    {"gradcheck", "lab", "viz"},
     {"testing"},
 ]
 ALONE = {"optim"}  # needs .data and .grad, and nothing of the package

@@ -21,6 +21,7 @@ def test_a_report_has_one_comparison_for_each_order_and_prints_them():
     assert not report.kinks
     lines = str(report).splitlines()
     assert lines[0] == "gradcheck: all derivatives agree"
+    assert repr(report) == str(report)
     assert lines[1].startswith("  order 1, random direction: analytic ")
 
 
@@ -152,6 +153,11 @@ def test_a_function_that_cannot_be_repeated_is_refused():
             "input 0 .* is int64; only floats",
         ),
         (lambda: gradcheck(np.exp), TypeError, "needs an input or a parameter"),
+        (
+            lambda: gradcheck(np.exp, X, order=0),
+            ValueError,
+            "order must be at least 1, and it is 0",
+        ),
         (lambda: gradcheck(lambda x: x.data, X), TypeError, "returns Tensors, not"),
         (lambda: gradcheck(lambda x: None, X), TypeError, "returns Tensors, not None"),
         (lambda: gradcheck(lambda x: [], X), TypeError, "this returns none"),
@@ -174,6 +180,7 @@ def test_errors_of_the_function_itself_come_through():
 def test_tuples_of_outputs_and_constants_among_them_are_fine():
     gradcheck(lambda x: (np.exp(x), x.sum(), Tensor(1.0)), X)
     gradcheck(lambda x: Tensor([1.0, 2.0]), X)
+    gradcheck(nn.LSTM(3, 2), X)  # (output, (h, c))
 
 
 def test_the_message_under_no_grad_says_so():

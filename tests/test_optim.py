@@ -625,3 +625,18 @@ def test_a_bad_decay_is_named(decay):
 def test_ema_of_nothing_is_refused():
     with pytest.raises(ValueError, match="got no parameters"):
         optim.EMA([])
+
+
+@pytest.mark.parametrize(
+    "take", [optim.SGD, optim.EMA, lambda params: optim.clip_grad_norm_(params, 1.0)]
+)
+def test_a_model_is_no_list_of_parameters(take):
+    with pytest.raises(
+        TypeError, match=r"this is a Linear: give what its \.parameters\(\) returns"
+    ):
+        take(nn.Linear(2, 1))
+
+
+def test_ema_of_a_single_parameter_is_refused():
+    with pytest.raises(TypeError, match=r"a single parameter w is given as \[w\]"):
+        optim.EMA(parameter([1.0, 2.0]))

@@ -323,21 +323,70 @@ def test_a_loss_that_is_not_finite_stops_and_says_where(poison, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": -1}, "epochs must be 0 or more, and it is -1"),
+        ({"epochs": -1}, "epochs must be a whole number, 0 or more, and it is -1"),
+        ({"epochs": 1.5}, "epochs must be a whole number, 0 or more, and it is 1.5"),
         ({"metrics": {"accuracy": accuracy}}, "give validation="),
         ({"train_data": iter([(X, X)])}, "gave no batch in epoch 2"),
         ({"validation": iter([])}, "the validation data gave no batch"),
         ({"callbacks": [EarlyStopping(1)]}, "no 'validation_loss' was recorded; there is train_l"),
-        ({"callbacks": [EarlyStopping(1, "lr", "least")]}, 'mode must be "min" or "max"'),
         ({"checkpoint": train.Checkpoint("a.npz", every=2)}, "from batches"),
+        ({"checkpoint": "a.npz"}, r"train\.Checkpoint\(path\), and this is 'a\.npz'"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
     model = nn.Linear(2, 2)
     sgd = optim.SGD(model.parameters(), lr=1e-4)
     settings = {"train_data": [(X, X)], "epochs": 3, "progress": False} | settings
-    with pytest.raises((ValueError, KeyError), match=message):
+    with pytest.raises((ValueError, KeyError, TypeError), match=message):
         fit(model, losses.mse_loss, sgd, **settings)
+
+
+@pytest.mark.parametrize("result", [None, 1.0])
+def test_a_loss_without_a_graph_is_refused(result):
+    model = nn.Linear(2, 2)
+    sgd = optim.SGD(model.parameters())
+    with pytest.raises(TypeError, match="loss must return a Tensor or a Value with its graph"):
+        fit(model, lambda prediction, y: result, sgd, (X, X), epochs=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda mode: EarlyStopping(1, mode=mode),
+        lambda mode: BestWeights(nn.Linear(1, 1), mode=mode),
+    ],
+)
+def test_an_unknown_mode_is_refused_before_the_training(make):
+    with pytest.raises(ValueError, match='mode must be "min" or "max", not \'least\''):
+        make("least")
+
+
+def test_there_are_no_best_weights_before_the_first_epoch():
+    with pytest.raises(RuntimeError, match="is this among the callbacks of fit"):
+        BestWeights(nn.Linear(1, 1)).restore()
+
+
+def test_a_loss_that_is_an_infinity_on_purpose_says_so():
+    model = nn.Linear(2, 2)
+    sgd = optim.SGD(model.parameters())
+    with pytest.raises(FloatingPointError, match="Every infinity in it was written in a call"):
+        fit(model, lambda p, y: np.sum(np.where(False, p, np.inf)), sgd, (X, X), epochs=1)
+
+
+def test_a_mask_is_not_where_a_loss_went_wrong():
+    class Causal(nn.Linear):
+        def __call__(self, x):
+            scores = np.where(np.tri(2, dtype=bool), super().__call__(x), -np.inf)
+            return np.log(np.max(scores, axis=1))
+
+    model = Causal(2, 2)
+    model.weight.data[:] = -1.0
+    sgd = optim.SGD(model.parameters())
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(FloatingPointError, match="first node that is not finite is log of"),
+    ):
+        fit(model, losses.mse_loss, sgd, (X[:2], X[:2, 0]), epochs=1, progress=False)
 
 
 def test_accuracy():

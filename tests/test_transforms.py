@@ -318,3 +318,9 @@ def test_checkpoint_notices_what_would_be_wrong():
     loss = np.sum(checkpoint(lambda x: Tensor(X), a) + a)
     loss.backward()
     close(a.grad, np.ones(3))
+
+
+@pytest.mark.parametrize("out", [None, "text", 1j])
+def test_what_is_no_number_is_no_result(out):
+    with pytest.raises(TypeError, match="must return numbers, and it returned"):
+        grad(lambda x: out)(1.0)

@@ -332,3 +332,20 @@ def test_a_number_is_formatted_as_a_number():
     for loss in (Value(0.12345), Tensor(0.12345), Tensor(0.12345, requires_grad=True)):
         assert f"{loss:.3f}" == "0.123"
         assert f"{loss}" == str(loss)
+
+
+def test_what_is_rounded_is_plain():
+    v, t = Value(7.5), Tensor([7.5, -3.0], requires_grad=True)
+    assert (v // 2, 20 // v, int(v), round(v)) == (3.0, 2.0, 7, 8)
+    assert round(Value(0.12345), 2) == round(Tensor(0.12345, requires_grad=True), 2) == 0.12
+    np.testing.assert_array_equal(t // 2, [3.0, -2.0])
+    quotient, remainder = divmod(t, 2.0)
+    np.testing.assert_array_equal(quotient, [3.0, -2.0])
+    remainder.sum().backward()
+    np.testing.assert_array_equal(t.grad, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("data", [None, "one", [None], [1.0, None]])
+def test_what_is_no_number_is_refused(data):
+    with pytest.raises(TypeError, match="holds real numbers, and this is"):
+        Tensor(data)

@@ -1,6 +1,7 @@
 """When a number goes wrong: where it first did, and why a gradient is what it is."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,15 +16,18 @@ def detect_anomaly() -> Iterator[None]:
 
     Raises FloatingPointError with the operation, the operand that is to blame, and the line of the
     user's code where the node was made. Only inside are these lines recorded, which takes time.
+    An infinity that is written in a call, as in np.where(mask, x, -np.inf), is meant, and does not
+    raise; nor do infinities further on that come from it.
     """
     lines: dict[int, str] = {}
+    masked: set[int] = set()
 
     def check_forward(out: Node) -> None:
         lines[out.birth] = user_line()
-        if out.function is None or finite(out.data):
+        if out.function is None or not is_anomaly(out, masked):
             return
-        blame = next((x for x in out.seen[1:] if not finite(x)), None)
-        what = "got one from its operand" if blame is not None else "made it from finite numbers"
+        blame = next((i for i, x in enumerate(out.seen[1:]) if not finite(x)), None)
+        what = "made it from finite numbers" if blame is None else f"got one from operand {blame}"
         raise FloatingPointError(
             f"{operation(out.rule)} gives {first_bad(out.data)}: it {what}. Operands: "
             f"{operands(out)}. Made at {lines[out.birth]}"
@@ -82,10 +86,38 @@ def explain(leaf: Node, root: Node) -> str:
     )
 
 
+def first_anomaly(nodes: Iterable[Node]) -> Node | None:
+    """The oldest of the nodes with a number that is not finite and was not meant."""
+    masked: set[int] = set()
+    return next((x for x in sorted(nodes, key=lambda x: x.birth) if is_anomaly(x, masked)), None)
+
+
+def is_anomaly(node: Node, masked: set[int]) -> bool:
+    """Whether a number of node is not finite, and is no infinity that was written in a call.
+
+    masked  births of older nodes whose infinities were written; that of node joins them
+    """
+    if finite(node.data):
+        return False
+    parts = [*node.inputs, *node.options.values()]
+    meant = any(x.birth in masked if isinstance(x, Node) else is_infinite(x) for x in parts)
+    if not meant or np.any(np.isnan(node.data)):
+        return True
+    masked.add(node.birth)
+    return False
+
+
+def is_infinite(x: Any) -> bool:
+    return isinstance(x, float) and math.isinf(x)
+
+
 def origin_of_nonfinite(steps: list[tuple[Node, Any, tuple[Any, ...]]]) -> str:
+    first = first_anomaly(node for node, _, _ in steps)
+    if first is not None and first.rule is None:
+        return f"{named(first)} holds {first_bad(first.data)}"
+    if first is not None:
+        return f"{operation(first.rule)} gave {first_bad(first.data)} in the forward pass"
     for node, g, flows in steps:
-        if not finite(node.data):
-            return f"{operation(node.rule)} gave {first_bad(node.data)} in the forward pass"
         if finite(g) and not all(map(finite, flows)):
             bad = next(flow for flow in flows if not finite(flow))
             return (

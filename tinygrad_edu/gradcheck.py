@@ -18,6 +18,7 @@ from tinygrad_edu.graph import Node, apply, mode, operation, plain, user_line
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import Package
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.transforms import leaves as structure_leaves
 from tinygrad_edu.value import Value
 
 Function = Callable[..., Any]
@@ -64,14 +65,14 @@ class Comparison:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What `gradcheck` compared: one comparison for each order, and the kinks that it met."""
 
     comparisons: tuple[Comparison, ...]
     kinks: tuple[Comparison, ...] = ()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = ["gradcheck: all derivatives agree", *self.comparisons, *self.kinks]
         return "\n  ".join(map(str, lines))
 
@@ -103,6 +104,8 @@ def gradcheck(
     """
     if not mode.recording:
         raise RuntimeError("gradcheck needs the graph of f, and this is under no_grad()")
+    if order < 1:
+        raise ValueError(f"order must be at least 1, and it is {order}: nothing would be compared")
     if isinstance(f, Module) and not parameters:
         parameters = f
     held = [g for x in (f, parameters) if isinstance(x, Module) for g in generators_of(x)]
@@ -459,7 +462,8 @@ def borrowed(
 
 
 def outputs(result: Any) -> list[Any]:
-    results = list(result) if isinstance(result, list | tuple) else [result]
+    """The nodes in what f returns, which may be lists and tuples of them, as an LSTM's."""
+    results = structure_leaves(result)
     for x in results:
         if not isinstance(x, Node):
             raise TypeError(f"gradcheck needs a function that returns Tensors, not {x!r}")

@@ -360,6 +360,23 @@ class Node:
     def __ge__(self, other: Any) -> Any:
         return self._data >= plain(other)
 
+    # Nor has what is rounded: it is plain as well.
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._data // plain(other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return plain(other) // self._data
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(float(self._data), digits)
+
+    def __int__(self) -> int:
+        return int(self._data)
+
     __hash__ = object.__hash__  # a node is found by what it is, not by what it holds
 
     def __bool__(self) -> bool:
@@ -403,8 +420,10 @@ def operation(rule: Any) -> str:
 def described(x: Any) -> str:
     """An operand in an error message: its name, if it has one, and its shape."""
     data = plain(x)
-    name = repr(x.name) if isinstance(x, Node) and x.name else "an array"
-    return f"{name} of shape {data.shape}" if hasattr(data, "shape") else repr(data)
+    name = repr(x.name) if isinstance(x, Node) and x.name else None
+    if hasattr(data, "shape"):
+        return f"{name or 'an array'} of shape {data.shape}"
+    return f"{name} = {data!r}" if name else repr(data)
 
 
 def behind(root: Node) -> set[Node]:

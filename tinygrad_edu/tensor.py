@@ -54,8 +54,10 @@ class Tensor(Node):
     def adopt(cls, data: Any) -> Any:
         if not hasattr(data, "__array_function__"):
             data = np.asarray(data)
-        if data.dtype.kind in "cSUV":
-            raise TypeError(f"a Tensor holds real numbers, and this is {data.dtype}")
+        if data.dtype.kind in "cSUV" or (
+            data.dtype.kind == "O" and not all(isinstance(x, Node) for x in data.flat)
+        ):
+            raise TypeError(f"a Tensor holds real numbers, and this is {data.dtype}: {data!r:.60}")
         return data
 
     # The graph
@@ -146,8 +148,8 @@ class Tensor(Node):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if self.requires_grad:
             raise TypeError(
-                "this Tensor is part of a graph, and a plain array is not: "
-                "use t.data (or t.detach()) to leave the graph on purpose"
+                "this Tensor is part of a graph, and a plain array is not: put Tensors together with "
+                "np.stack, or use t.data (or t.detach()) to leave the graph on purpose"
             )
         return np.array(self._data, dtype=dtype, copy=copy)
 

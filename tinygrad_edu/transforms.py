@@ -158,6 +158,9 @@ def linearized(
         out = f(*inputs, **(options or {}))
 
     outs = leaves(out)
+    for x in outs:
+        if not isinstance(x, Node) and np.asarray(x).dtype.kind not in "biuf":
+            raise TypeError(f"{called(f)} must return numbers, and it returned {x!r}")
     outer = again and len(outside(outs, start)) > 0
     tensors = any(isinstance(x, Node) for x in leaves(chosen))
 

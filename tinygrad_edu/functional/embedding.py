@@ -19,7 +19,7 @@ def one_hot(labels: Any, num_classes: int = -1, name: str = "labels") -> npt.NDA
     if num_classes == -1:
         if labels.size == 0:
             raise ValueError(f"{name} is empty, so one_hot needs to be told num_classes")
-        num_classes = int(labels.max()) + 1
+        num_classes = max(int(labels.max()) + 1, 1)
     check_range(labels, num_classes, name)
     return np.equal(labels[..., None], np.arange(num_classes))
 

@@ -1,12 +1,11 @@
 """Gradient clipping, between `backward` and `step`."""
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.optim.optimizer import check
+from tinygrad_edu.optim.optimizer import check, listed
 
 
 def clip_grad_norm_(
@@ -55,7 +54,7 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
 
 def with_gradients(parameters: Any) -> list[Any]:
     """The parameters, a list or a single one, that have a gradient."""
-    params: Iterable[Any] = [parameters] if hasattr(parameters, "grad") else parameters
+    params = [parameters] if hasattr(parameters, "grad") else listed(parameters)
     return [p for p in params if p.grad is not None]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.optim.optimizer import check, copied, restored
+from tinygrad_edu.optim.optimizer import check, copied, listed, restored
 
 
 class EMA:
@@ -28,7 +28,7 @@ class EMA:
 
     def __init__(self, params: Iterable[Any], decay: float = 0.999) -> None:
         check(below=1, decay=decay)
-        self.params = list(params)
+        self.params = listed(params)
         self.decay = decay
         self.averages = [copied(p.data) for p in self.params]
         if not self.params:

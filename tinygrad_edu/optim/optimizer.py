@@ -34,14 +34,12 @@ class Optimizer:
     elementwise: ClassVar[bool] = True  # whether some rows of p can be updated without the others
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
-        if hasattr(params, "grad"):
-            raise TypeError("params is a list of parameters: a single parameter w is given as [w]")
         self.defaults = settings
         self.look_up = itemgetter("params", *settings)
         self.param_groups: list[dict[str, Any]] = []
         self.state: list[list[Any]] = []
         self.large: list[bool] = []  # whether a group has parameters to be updated in blocks
-        groups = list(params)
+        groups = listed(params)
         if not groups:
             raise ValueError(f"{type(self).__name__} got no parameters to train")
         if not isinstance(groups[0], Mapping):
@@ -236,6 +234,18 @@ class Optimizer:
                     if np.ndim(x) and np.shape(x) != np.shape(p.data)
                 ]
         return problems
+
+
+def listed(params: Any) -> list[Any]:
+    """The parameters in a list. Raises TypeError for a model, or for one parameter on its own."""
+    if hasattr(params, "grad"):
+        raise TypeError("params is a list of parameters: a single parameter w is given as [w]")
+    if hasattr(params, "parameters"):
+        raise TypeError(
+            f"params is a list of parameters, and this is a {type(params).__name__}: "
+            "give what its .parameters() returns"
+        )
+    return list(params)
 
 
 def is_large(data: Any) -> bool:

@@ -42,8 +42,7 @@ class History:
 
     def best_epoch(self, monitor: str = "validation_loss", mode: str = "min") -> int:
         """The first index where the list `monitor` is smallest, or largest with mode="max"."""
-        if mode not in ("min", "max"):
-            raise ValueError(f'mode must be "min" or "max", not {mode!r}')
+        check_mode(mode)
         values = self[monitor]
         return values.index(min(values) if mode == "min" else max(values))
 
@@ -123,3 +122,8 @@ class History:
         if set(state) != set(vars(self)):
             raise ValueError(f"a history has {', '.join(vars(self))}, not {', '.join(state)}")
         vars(self).update(deepcopy(dict(state)))
+
+
+def check_mode(mode: str) -> None:
+    if mode not in ("min", "max"):
+        raise ValueError(f'mode must be "min" or "max", not {mode!r}')

@@ -8,10 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from tinygrad_edu.anomaly import finite, first_anomaly
 from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
 from tinygrad_edu.nn import Module
 from tinygrad_edu.train.checkpoint import Checkpoint
-from tinygrad_edu.train.history import History
+from tinygrad_edu.train.history import History, check_mode
 
 Loss = Callable[[Any, Any], Any]
 Metrics = Mapping[str, Callable[[Any, Any], float]]
@@ -52,10 +53,12 @@ def fit(
 
     Raises FloatingPointError at the first loss that is not finite, and says where it came from.
     """
-    if epochs < 0:
-        raise ValueError(f"epochs must be 0 or more, and it is {epochs}")
+    if epochs < 0 or epochs != int(epochs):
+        raise ValueError(f"epochs must be a whole number, 0 or more, and it is {epochs}")
     if metrics and validation is None:
         raise ValueError("metrics are taken on the validation data: give validation=")
+    if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+        raise TypeError(f"checkpoint is a train.Checkpoint(path), and this is {checkpoint!r}")
     if checkpoint and checkpoint.every and not hasattr(train_data, "load_state_dict"):
         raise ValueError("to go on inside an epoch, fit needs train_data from batches(...)")
     history = History()
@@ -99,6 +102,11 @@ def backward(model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history:
     """
     optimizer.zero_grad()
     out = loss(model(x), y)
+    if not isinstance(out, Node):
+        raise TypeError(
+            f"loss must return a Tensor or a Value with its graph, and this is a "
+            f"{type(out).__name__}: did it return anything, or leave the graph by .data?"
+        )
     if not finite(out.data):
         raise FloatingPointError(
             f"the loss is {float(out.data)} in epoch {len(history) + 1}, batch "
@@ -116,8 +124,9 @@ def origin(root: Node, model: Module) -> str:
         name = f"{paths[id(x)]} of shape {np.shape(data)}" if id(x) in paths else described(x)
         return name if finite(data) else f"{name} (not finite)"
 
-    nodes = sorted(behind(root), key=lambda node: node.birth)
-    first = next(node for node in nodes if not finite(node.data))
+    first = first_anomaly(behind(root))
+    if first is None:
+        return "Every infinity in it was written in a call, as in np.where(mask, x, -np.inf)"
     if first.function is None:
         return f"It was there before: {named(first, first.data)}; the steps before were too large"
     operands = ", ".join(named(*pair) for pair in zip(first.inputs, first.seen[1:]))
@@ -174,6 +183,7 @@ class EarlyStopping:
     def __init__(self, patience: int, monitor: str = "validation_loss", mode: str = "min") -> None:
         if patience < 1:
             raise ValueError(f"patience must be at least 1 epoch, not {patience}")
+        check_mode(mode)
         self.patience = patience
         self.monitor = monitor
         self.mode = mode
@@ -190,6 +200,7 @@ class BestWeights:
     """
 
     def __init__(self, model: Module, monitor: str = "validation_loss", mode: str = "min") -> None:
+        check_mode(mode)
         self.model = model
         self.monitor = monitor
         self.mode = mode
@@ -200,7 +211,9 @@ class BestWeights:
             self.best = self.model.state_dict()
 
     def restore(self) -> None:
-        """Set the model to its best weights."""
+        """Set the model to its best weights. Raises RuntimeError before the first epoch."""
+        if not self.best:
+            raise RuntimeError("no weights were seen yet: is this among the callbacks of fit?")
         self.model.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
@@ -253,7 +266,3 @@ def step_scheduler(scheduler: Any, history: History) -> None:
         scheduler.step((history.validation_loss or history.train_loss)[-1])
     else:
         scheduler.step()
-
-
-def finite(data: Any) -> bool:
-    return bool(np.all(np.isfinite(data)))
