@@ -148,8 +148,8 @@ class Tensor(Node):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if self.requires_grad:
             raise TypeError(
-                "this Tensor is part of a graph, and a plain array is not: put Tensors together with "
-                "np.stack, or use t.data (or t.detach()) to leave the graph on purpose"
+                "this Tensor is part of a graph, and a plain array is not: use np.stack to put "
+                "Tensors together, or use t.data (or t.detach()) to leave the graph on purpose"
             )
         return np.array(self._data, dtype=dtype, copy=copy)
 
