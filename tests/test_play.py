@@ -228,14 +228,14 @@ def learning(n):
 
 
 def close(x):
-    return x if x is None else pytest.approx(x, rel=1e-4)
+    return x if x is None else pytest.approx(x, rel=1e-8)
 
 
 def test_a_film_has_the_numbers_of_each_frame():
     graphs = [describe(loss) for loss in learning(5)]
     data = data_of(film(learning(5)))
     for graph, frame in zip(graphs, data["frames"], strict=True):
-        np.testing.assert_allclose(frame["value"], [x.value for x in graph.nodes], rtol=1e-4)
+        np.testing.assert_allclose(frame["value"], [x.value for x in graph.nodes], rtol=1e-8)
         assert frame["gradient"] == [close(x.gradient) for x in graph.nodes]
         assert frame["contribution"] == [close(x.contribution) for x in graph.edges]
     assert film(graphs).html == film(learning(5)).html

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import asdict
 
 import numpy as np
@@ -211,3 +212,24 @@ def test_a_hostile_name_is_text():
     for step in backward_steps(x * x):
         assert len(str(step).splitlines()) <= 3
         assert "<img" not in step.contributions[0].gradient.mathml
+
+
+def test_labels_of_a_large_graph_are_made_at_once():
+    x = Value(1.0, name="x")
+    for _ in range(20_000):
+        x = x * 1.5
+    graph = viz.describe(x)
+    start = time.perf_counter()
+    labels = {label.text for label in labels_of(graph)}
+    assert time.perf_counter() - start < 5
+    assert {"z1", "z19999", "L", "x"} <= labels
+
+
+@pytest.mark.parametrize("write", [backward_steps, forward_steps, worked_solution])
+def test_a_graph_that_nobody_would_read_is_refused_with_advice(write):
+    x = Value(1.0)
+    for _ in range(50):
+        x = -x
+    with pytest.raises(ValueError, match="51 nodes, more than max_nodes=50: fold"):
+        write(x, max_nodes=50)
+    write(x, max_nodes=None)

@@ -277,3 +277,32 @@ def test_a_number_that_tracks_no_gradient_has_a_page_too(open_page):
     page.keyboard.press("End")
     assert current(page) == 0
     assert page.locator(".node").count() == 1
+
+
+OVERLAPS = """() => [...document.querySelectorAll(".node")].flatMap((node) => {
+  const texts = [...node.querySelectorAll("text")].filter((text) => text.textContent);
+  const boxes = texts.map((text) => text.getBoundingClientRect());
+  return texts.flatMap((text, i) => texts.slice(0, i).filter((_, j) =>
+    boxes[i].left < boxes[j].right && boxes[j].left < boxes[i].right
+    && boxes[i].top + 4 < boxes[j].bottom && boxes[j].top + 4 < boxes[i].bottom
+  ).map((other) => `${text.textContent} over ${other.textContent}`));
+})"""
+
+
+def test_long_numbers_and_shapes_have_room_in_their_boxes(open_page):
+    w, x = Value(-1.2345e-5, name="w"), Value(1.5e-7, name="x")
+    deep = Tensor(np.full((4, 2, 2, 3), -1.2345e-5), requires_grad=True, name="deep")
+    for root in (w * x + w, (deep**2).sum()):
+        page = open_page(viz.play(root))
+        page.keyboard.press("End")
+        assert page.evaluate(OVERLAPS) == []
+
+
+@pytest.mark.parametrize("context", [{"viewport": {"width": 1200, "height": 800}}], indirect=True)
+def test_a_graph_a_bit_wider_than_the_window_is_shown_whole(open_page):
+    x = Value(1.0, name="x")
+    for _ in range(5):
+        x = x * 1.5
+    page = open_page(viz.play(x))
+    assert page.evaluate("player.data.size[0]") > page.evaluate("stage.clientWidth")
+    assert page.evaluate("stage.scrollWidth") == page.evaluate("stage.clientWidth")

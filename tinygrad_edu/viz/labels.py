@@ -1,6 +1,7 @@
 """What each node of a graph is called in formulas: no two nodes the same."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
@@ -23,6 +24,12 @@ def labels_of(graph: Graph) -> tuple[Expression, ...]:
     shared = {name for name, n in Counter(names).items() if n > 1}
     names = [full(node, name) if name in shared else name for node, name in zip(graph.nodes, names)]
     taken = Counter(names)
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
+
+    def free(start: str) -> str:
+        """The next of start1, start2, ... that no node has."""
+        return next(each for i in numbers[start] if (each := f"{start}{i}") not in taken)
+
     labels = []
     for node, name in zip(graph.nodes, names):
         if node.role == "constant" and not isinstance(node.value, str):
@@ -32,9 +39,9 @@ def labels_of(graph: Graph) -> tuple[Expression, ...]:
             continue
         if not name:
             letter = LETTERS.get(node.role, "z")
-            name = letter if node.role == "root" and "L" not in taken else free(letter, taken)
+            name = letter if node.role == "root" and "L" not in taken else free(letter)
         elif taken[name] > 1:
-            name = free(f"{name}_", taken)
+            name = free(f"{name}_")
         taken[name] += 1
         labels.append(identifier(name))
     return tuple(labels)
@@ -44,11 +51,6 @@ def full(node: GraphNode, name: str) -> str:
     """With its module; the name of a folded module is its path already."""
     is_part = name and node.module and node.role != "module"
     return shortened(f"{node.module}.{node.name}") if is_part else name
-
-
-def free(name: str, taken: Counter[str]) -> str:
-    """The first of name1, name2, ... that no node has."""
-    return next(each for i in count(1) if (each := f"{name}{i}") not in taken)
 
 
 def shortened(name: str) -> str:

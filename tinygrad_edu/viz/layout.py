@@ -9,11 +9,12 @@ from typing import Any
 
 from tinygrad_edu.viz.data import Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.draw import hurry, render
+from tinygrad_edu.viz.numbers import number
 
 Point = tuple[float, float]
 Size = tuple[float, float]
 
-LABEL = 62, 16  # room for a number on an edge, in pixels
+LABEL = 62, 16  # room for a number on an edge, in pixels; more for a long one
 GAP = 90  # between the ranks of the simple layout
 MARGIN = 12
 
@@ -52,12 +53,6 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
         graph_attr={"rankdir": "LR", "nodesep": "0.25", "ranksep": "0.12", **hurry(graph)},
         node_attr={"shape": "box", "fixedsize": "true", "label": ""},
     )
-    width, height = LABEL
-    room = (
-        f'<<TABLE BORDER="0" FIXEDSIZE="TRUE" WIDTH="{width}" HEIGHT="{height}">'
-        "<TR><TD></TD></TR></TABLE>>"
-    )
-
     inside = [group_around(node, graph) for node in graph.nodes]
 
     def add(path: str | None, into: Any) -> None:
@@ -74,9 +69,18 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
 
     add(None, dot)
     for k, edge in enumerate(graph.edges):
-        label = {} if edge.contribution is None else {"label": room}
+        label = {} if edge.contribution is None else {"label": room_for(edge.contribution)}
         dot.edge(f"n{edge.source}", f"n{edge.target}", id=str(k), **label)
     return dot.source
+
+
+def room_for(x: float) -> str:
+    width, height = LABEL
+    width = max(width, 10 * len(number(x)))
+    return (
+        f'<<TABLE BORDER="0" FIXEDSIZE="TRUE" WIDTH="{width}" HEIGHT="{height}">'
+        "<TR><TD></TD></TR></TABLE>>"
+    )
 
 
 def group_around(node: GraphNode, graph: Graph) -> str | None:

@@ -157,10 +157,12 @@ def play_data(graph: Graph) -> dict[str, Any]:
     return {**picture(graph), "kind": "play", "steps": steps(graph)}
 
 
-def picture(graph: Graph) -> dict[str, Any]:
-    """The nodes, edges and modules, each with its place."""
+def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
+    """The nodes, edges and modules, each with its place, and room for the numbers of all graphs."""
     labels = [label.text for label in labels_of(graph)]
-    sizes = [size(node, label) for node, label in zip(graph.nodes, labels)]
+    same_nodes = zip(*(each.nodes for each in (graph, *others)))
+    letters = [max(map(longest_line, nodes)) for nodes in same_nodes]
+    sizes = [size(*each) for each in zip(graph.nodes, labels, letters)]
     places = layout(graph, sizes)
     nodes = [
         {**node_data(node), "title": label, "x": x, "y": y, "w": w, "h": h}
@@ -179,12 +181,23 @@ def picture(graph: Graph) -> dict[str, Any]:
     }
 
 
-def size(node: GraphNode, label: str) -> Size:
+def longest_line(node: GraphNode) -> int:
+    """The letters of a value or a gradient with its caption, or of a shape with a norm."""
+    if node.values is None:
+        return len("value") + max(map(letters, (node.value, node.gradient)))
+    return len("x".join(map(str, node.shape))) + letters(node.gradient)
+
+
+def letters(x: float | str | None) -> int:
+    return 0 if x is None else min(14, len(x if isinstance(x, str) else number(x)))
+
+
+def size(node: GraphNode, label: str, longest: int) -> Size:
     """The box of a node: a line for its name, then its value and gradient below each other."""
     if node.role == "constant" and node.values is None:
         return 20 + 8.0 * min(len(label), SHOWN), 30
     title, kind = (min(len(x), SHOWN) for x in (label, node.operation or node.role))
-    width = max(110.0, 32 + 8.6 * title + 7.0 * kind)
+    width = max(110.0, 32 + 8.6 * title + 7.0 * kind, 26 + 8.0 * longest)
     if node.values is None:
         return width, 46 if node.gradient is None else 64
     return max(width, 168.0), 66 + min(64, 16 * len(node.values.rows))
@@ -284,7 +297,7 @@ def result(x: float | str) -> str:
 def film_data(graphs: Sequence[Graph]) -> dict[str, Any]:
     title = f"{labels_of(graphs[0])[root_of(graphs[0])].text} while it learns"
     frames = [frame(graph) for graph in graphs]
-    return {**picture(graphs[0]), "kind": "film", "title": title, "frames": frames}
+    return {**picture(*graphs), "kind": "film", "title": title, "frames": frames}
 
 
 def refuse_another_structure(k: int, first: Graph, graph: Graph) -> None:
@@ -321,7 +334,8 @@ def frame(graph: Graph) -> dict[str, Any]:
 
 
 def brief(x: float | str | None) -> float | str | None:
-    return float(f"{x:.5g}") if isinstance(x, float | int) else x
+    """With more digits than the page shows: of 5, a 5 at the end would be rounded a second time."""
+    return float(f"{x:.9g}") if isinstance(x, float | int) else x
 
 
 def visible(cells: Cells | None) -> list[list[float]] | None:

@@ -32,22 +32,26 @@ class Solution:
         return self.markdown
 
 
-def worked_solution(root: Node, grad: Any = None, record: Record | None = None) -> Solution:
+def worked_solution(
+    root: Node, grad: Any = None, record: Record | None = None, max_nodes: int | None = 400
+) -> Solution:
     r"""Every operation, then every derivative: in symbols, in numbers, and what it comes to.
 
         $$\frac{\partial L}{\partial w} = \frac{\partial L}{\partial z} \cdot x = -1.5 \cdot 1$$
 
-    root    a Value or a Tensor
-    grad    where the backward pass starts, of the shape of root; 1 for a scalar
-    record  what `viz.record(model)` noted: parameters of one name are then told apart by module
+    root       a Value or a Tensor
+    grad       where the backward pass starts, of the shape of root; 1 for a scalar
+    record     what `viz.record(model)` noted: parameters of one name are then told apart by module
+    max_nodes  the largest graph to take; None for any
 
     Where a node is used more than once, its derivative is the sum over the uses. Arrays of at most
     four rows and columns are written out. No `.grad` is changed.
-    Raises ValueError if no gradient flows, and what `root.backward(grad)` raises.
+    Raises ValueError if no gradient flows or the graph is larger, and what `root.backward(grad)`
+    raises.
     """
     if not root.requires_grad:
         root.seed(grad, create_graph=False)
-    graph = describe(root, grad=grad, record=record)
+    graph = describe(root, grad=grad, record=record, max_nodes=max_nodes)
     labels = labels_of(graph)
     parts = [("Given", given(graph, labels)), ("Forward", forward(graph))]
     parts += [("Backward", backward(graph)), ("Answer", answer(graph))]

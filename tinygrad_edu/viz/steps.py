@@ -115,20 +115,23 @@ class ForwardStep:
         return " = ".join([self.name.text, self.symbols.text, *middle, result])
 
 
-def backward_steps(root: Node, grad: Any = None, record: Record | None = None) -> list[Step]:
+def backward_steps(
+    root: Node, grad: Any = None, record: Record | None = None, max_nodes: int | None = 2000
+) -> list[Step]:
     """The backward pass, a step for each call of a rule, in the order in which `backward` does it.
 
         for step in viz.backward_steps(loss):
             print(step)  # dL/dw += dL/dz * x = -1.5 * 1.0 = -1.5
 
-    root    a Value or a Tensor
-    grad    where the pass starts, of the shape of root; 1 for a scalar
-    record  what `viz.record(model)` noted: parameters of one name are then told apart by module
+    root       a Value or a Tensor
+    grad       where the pass starts, of the shape of root; 1 for a scalar
+    record     what `viz.record(model)` noted: parameters of one name are then told apart by module
+    max_nodes  the largest graph to take; None for any
 
-    No `.grad` is changed. Raises ValueError if no gradient flows, and what `root.backward(grad)`
-    raises.
+    No `.grad` is changed. Raises ValueError if no gradient flows or the graph is larger, and what
+    `root.backward(grad)` raises.
     """
-    graph = describe(root, grad=grad, record=record)
+    graph = describe(root, grad=grad, record=record, max_nodes=max_nodes)
     if not graph.order:
         root.seed(grad, create_graph=False)
     return steps_of(graph)
@@ -247,9 +250,11 @@ NOTATION = {
 }
 
 
-def forward_steps(root: Node, record: Record | None = None) -> list[ForwardStep]:
+def forward_steps(
+    root: Node, record: Record | None = None, max_nodes: int | None = 2000
+) -> list[ForwardStep]:
     """The forward pass, a step for each operation: z = w * x = 0.5 * 2.0 = 1.0."""
-    return forward_steps_of(describe(root, record=record))
+    return forward_steps_of(describe(root, record=record, max_nodes=max_nodes))
 
 
 def forward_steps_of(graph: Graph) -> list[ForwardStep]:

@@ -598,8 +598,8 @@
     byId("slider").max = stops.length - 1;
     byId("slider").addEventListener("input", (event) => turn(Number(event.target.value)));
     document.addEventListener("keydown", onKey);
-    const readable = isFilm && stage.clientWidth > 700 ? 0.5 : 0.8;
-    scaleTo(Math.max(readable, Math.min(1.5, whole())));
+    const least = isFilm && stage.clientWidth > 700 ? 0.5 : 0.7; // to read the whole graph
+    scaleTo(whole() < least ? 0.8 : Math.min(1.5, whole()));
     go(0);
   }
 
