@@ -32,7 +32,7 @@ LEFT_OUT = {
         "angle real_if_close sort_complex linalg.eig linalg.eigvals roots unwrap"
     ),
     "They are short to write with what is here, and nobody has asked yet": (
-        "choose convolve corrcoef correlate cov cumulative_prod cumulative_sum ediff1d geomspace "
+        "convolve corrcoef correlate cov cumulative_prod cumulative_sum ediff1d geomspace "
         "gradient histogram2d histogramdd i0 interp linspace logspace nancumprod nancumsum nanmax "
         "nanmedian nanmin nanpercentile nanprod nanquantile nanstd nanvar percentile poly polyadd "
         "polyder polydiv polyfit polyint polymul polysub polyval quantile trim_zeros vander "

@@ -289,6 +289,14 @@ def selected(draw):
     return Row(squares(lambda x, y: np.select(masks, [x, y], 2.0)), rest)
 
 
+def of_choices(draw):
+    shapes = hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=3, max_side=3)
+    out, *rest = draw(shapes).input_shapes
+    index = draw(hnp.arrays(int, out, elements=st.integers(-1, 2)))
+    mode = draw(st.sampled_from(["raise", "wrap", "clip"]))
+    return Row(squares(lambda x, y: np.choose(index, [x, y], mode=mode)), list(rest))
+
+
 def fitted(f):
     """np.fmax and np.fmin, with a nan here and there in the first array."""
 
@@ -551,6 +559,7 @@ DRAWN = {
     np.extract: extract,
     np.where: chosen,
     np.select: selected,
+    np.choose: of_choices,
     np.fmax: fitted(np.fmax),
     np.fmin: fitted(np.fmin),
     kernels.clip: clip,

@@ -177,6 +177,8 @@ TABLE = [
     call("where", lambda x, y: np.where(INDEX > 0, x, y), (2, 2), (2,)),
     call("select", lambda x, y: np.select([INDEX > 1, INDEX > 0], [x, y], -1.0), (2, 2), (2, 1)),
     call("select", lambda x: np.select([INDEX > 1], [x], default=x**2), (2, 2)),
+    call("choose", lambda x, y: np.choose(INDEX % 2, [x, y]), (2, 2), (2,)),
+    call("choose", lambda x, y: np.choose([[3], [-2]], (x, y), mode="wrap"), (2, 2), (2,)),
     # windows
     row(kernels.unfold, [(2, 5)], kernel_size=(3,), stride=(1,), dilation=(1,)),
     row(kernels.unfold, [(1, 5, 6, 2)], kernel_size=(2, 2), stride=(2, 1), dilation=(1, 3)),
@@ -232,8 +234,8 @@ def test_astype_by_numpys_name():
 
 def test_a_function_without_a_rule_is_refused_even_where_the_tensor_is_in_a_tuple():
     t = Tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(NotImplementedError, match=r"np\.choose has no backward rule"):
-        np.choose([0, 1], (t, t))
+    with pytest.raises(NotImplementedError, match=r"np\.histogramdd has no backward rule"):
+        np.histogramdd((t, t))
 
 
 def test_nonzero_and_where_of_a_condition_are_plain():
@@ -301,11 +303,8 @@ def test_what_numpy_refuses_is_refused_with_the_same_error(call, error):
 LEFT_OUT = {
     "base": "a view is a node, and the node knows its inputs",
     "byteswap": "memory",
-    "choose": "its array is the index: np.choose(t.data.astype(int), choices), or np.select",
     "ctypes": "memory",
     "device": "there is one",
-    "dump": "pickle.dump(t, file)",
-    "dumps": "pickle.dumps(t)",
     "flags": "memory",
     "getfield": "memory",
     "imag": "a Tensor is real",
@@ -313,8 +312,6 @@ LEFT_OUT = {
     "setflags": "memory",
     "strides": "memory",
     "to_device": "there is one",
-    "tobytes": "t.data.tobytes()",
-    "tofile": "t.data.tofile(file)",
     "view": "t.astype(dtype); memory is that of t.data",
 }
 PUBLIC = {name for name in dir(np.ndarray) if not name.startswith("_")}
@@ -360,3 +357,32 @@ def test_attributes_and_small_methods():
         np.testing.assert_array_equal(out.data, X)
     assert t.dot(X.T).shape == (2, 2)
     assert t.trace().item() == X.trace()
+
+
+def test_bytes_are_those_of_the_array(tmp_path):
+    t = Tensor(X, requires_grad=True)
+    assert t.tobytes() == X.tobytes()
+    assert t.dumps() == X.dumps()
+    t.tofile(tmp_path / "x")
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "x").reshape(X.shape), X)
+    t.dump(tmp_path / "y")
+    assert (tmp_path / "y").read_bytes() == X.dumps()
+    assert Tensor([1, 0]).choose([[1.0, 2.0], [3.0, 4.0]]).tolist() == [3.0, 2.0]
+
+
+def test_what_is_about_memory_says_where_it_is():
+    t = Tensor(X)
+    for name in LEFT_OUT:
+        with pytest.raises(AttributeError, match=rf"about the memory .* t\.data\.{name}"):
+            getattr(t, name)
+    with pytest.raises(AttributeError, match="a Tensor has no attribute 'grda'"):
+        t.grda  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "words"),
+    [([0.5], TypeError, "integers that say which"), ([2], ValueError, "from 0 to 1")],
+)
+def test_choose_refuses_what_is_no_choice(index, error, words):
+    with pytest.raises(error, match=words):
+        np.choose(index, [Tensor(1.0), Tensor(2.0)])

@@ -325,6 +325,19 @@ def take(a, indices, axis=None, *, mode="raise"):
     return along(array(a), axis, lambda rows: np.take(rows, plain(indices), mode=mode))
 
 
+@composes(np.choose)
+def choose(a, choices, *, mode="raise"):
+    """choices[a[i]][i] at each index i: the choices broadcast, and `a` says which one it is."""
+    index = np.asarray(plain(a))
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"np.choose takes integers that say which choice, not {index.dtype}")
+    n = len(choices)
+    if mode == "raise" and np.any((index < 0) | (index >= n)):
+        raise ValueError(f"np.choose of {n} choices takes integers from 0 to {n - 1}")
+    index = index % n if mode == "wrap" else np.clip(index, 0, n - 1)
+    return np.select([index == i for i in range(n)], list(choices))
+
+
 @composes(np.take_along_axis)
 def take_along_axis(arr, indices, axis=-1):
     indices = plain(indices)

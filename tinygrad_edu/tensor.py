@@ -113,6 +113,18 @@ class Tensor(Node):
         """The one number of a tensor of size 1, or that at an index, as a Python number."""
         return self._data.item(*index)
 
+    def tobytes(self, order: Any = "C") -> bytes:
+        return self._data.tobytes(order)
+
+    def tofile(self, fid: Any, sep: str = "", format: str = "%s") -> None:
+        self._data.tofile(fid, sep, format)
+
+    def dump(self, file: Any) -> None:
+        self._data.dump(file)
+
+    def dumps(self) -> bytes:
+        return self._data.dumps()
+
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
         return self._data.tolist()
@@ -255,6 +267,9 @@ class Tensor(Node):
     def take(self, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Self:
         return compositions.take(self, indices, axis, mode=mode)
 
+    def choose(self, choices: Any, *, mode: str = "raise") -> Self:
+        return compositions.choose(self, choices, mode=mode)
+
     def compress(self, condition: Any, axis: int | None = None) -> Self:
         return compositions.compress(condition, self, axis)
 
@@ -381,6 +396,13 @@ class Tensor(Node):
 
     def resize(self, *args: Any, **options: Any) -> None:
         raise not_in_place("resize", "t.reshape(shape), np.pad(t, width) or np.resize(t, shape)")
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(np.ndarray, name) and not name.startswith("_"):
+            raise AttributeError(
+                f"a Tensor has no .{name}, which is about the memory of an array: use t.data.{name}"
+            )
+        raise AttributeError(f"a Tensor has no attribute {name!r}", name=name, obj=self)
 
     def __repr__(self) -> str:
         prefix = "Tensor("
