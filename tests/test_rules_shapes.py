@@ -370,15 +370,6 @@ def test_bytes_are_those_of_the_array(tmp_path):
     assert Tensor([1, 0]).choose([[1.0, 2.0], [3.0, 4.0]]).tolist() == [3.0, 2.0]
 
 
-def test_what_is_about_memory_says_where_it_is():
-    t = Tensor(X)
-    for name in LEFT_OUT:
-        with pytest.raises(AttributeError, match=rf"about the memory .* t\.data\.{name}"):
-            getattr(t, name)
-    with pytest.raises(AttributeError, match="a Tensor has no attribute 'grda'"):
-        t.grda  # noqa: B018
-
-
 @pytest.mark.parametrize(
     ("index", "error", "words"),
     [([0.5], TypeError, "integers that say which"), ([2], ValueError, "from 0 to 1")],

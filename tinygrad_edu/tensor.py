@@ -397,13 +397,6 @@ class Tensor(Node):
     def resize(self, *args: Any, **options: Any) -> None:
         raise not_in_place("resize", "t.reshape(shape), np.pad(t, width) or np.resize(t, shape)")
 
-    def __getattr__(self, name: str) -> Any:
-        if hasattr(np.ndarray, name) and not name.startswith("_"):
-            raise AttributeError(
-                f"a Tensor has no .{name}, which is about the memory of an array: use t.data.{name}"
-            )
-        raise AttributeError(f"a Tensor has no attribute {name!r}", name=name, obj=self)
-
     def __repr__(self) -> str:
         prefix = "Tensor("
         text = np.array2string(np.asarray(self._data), separator=", ", prefix=prefix)
