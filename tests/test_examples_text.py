@@ -1,8 +1,10 @@
 """The examples that write: each learns to be less uncertain, and writes in its alphabet."""
 
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from test_examples import example, pictures
 
 import tinygrad_edu
@@ -29,3 +31,10 @@ def test_char_gpt(tmp_path):
     assert set(sample) <= ALPHABET
     assert len(sample) >= len("def ") + 400
     assert pictures(tmp_path) == ["char_gpt.png"]
+
+
+@pytest.mark.skipif("NO_SKIPS" not in os.environ, reason="takes a minute; .ci/run does it")
+@pytest.mark.parametrize("name", ["char_lstm", "char_gpt"])
+def test_the_whole_training_halves_the_loss(name, tmp_path):
+    losses, _ = example(name).main(tmp_path)
+    assert np.mean(losses[-20:]) < 0.5 * losses[0]
