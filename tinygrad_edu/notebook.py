@@ -39,7 +39,12 @@ def row(title: str, text: str) -> str:
 def name(text: str) -> str:
     """A name on one line: what has no picture, such as a newline, as its escape."""
     short = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
+    return printable(short)
+
+
+def printable(text: str) -> str:
+    """In one line; of what has no picture, such as a newline, its escape."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def numbers(x: Any) -> str:

@@ -58,6 +58,11 @@ class GraphNode:
     values: Cells | None = None
     gradients: Cells | None = None
 
+    @property
+    def is_plain_number(self) -> bool:
+        """Whether this is a number of Python among the operands, such as the 2 of x**2."""
+        return self.role == "constant" and not self.shape
+
 
 @dataclass(frozen=True)
 class GraphEdge:

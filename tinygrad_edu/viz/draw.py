@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.notebook import printable
 from tinygrad_edu.viz.data import Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.describe import describe
 from tinygrad_edu.viz.labels import shortened
@@ -281,7 +282,7 @@ class Picture:
 
     def look(self, node: GraphNode) -> dict[str, str]:
         look = OUTLINES[node.role] | {"tooltip": tooltip(node)}
-        if is_plain_number(node):
+        if node.is_plain_number:
             return look | {
                 "shape": "plaintext",
                 "style": "",
@@ -309,7 +310,7 @@ class Picture:
     # What stands in a node
 
     def label(self, node: GraphNode) -> str:
-        if is_plain_number(node):
+        if node.is_plain_number:
             return f"<{escaped(text(node.value))}>"
         plain = self.is_colored(node)  # on a dark fill, all text has the colour that can be read
         rows = [f'<TD COLSPAN="2">{self.heading(node, plain)}</TD>']
@@ -384,17 +385,13 @@ def boxes(graph: Graph) -> dict[str | None, list[int]]:
     order = [edge.source for edge in graph.edges] + [x.id for x in graph.nodes]
     for i in dict.fromkeys(order):
         node = graph.nodes[i]
-        if is_plain_number(node):
+        if node.is_plain_number:
             node = target[i]  # a number stands beside the operation that uses it
         path = node.module
         while path is not None and path not in around:  # a folded module stands in the one around
             path = path.rpartition(".")[0] if path else None
         found[path].append(i)
     return found
-
-
-def is_plain_number(node: GraphNode) -> bool:
-    return node.role == "constant" and not node.shape
 
 
 def rms(node: GraphNode) -> float:
@@ -461,11 +458,6 @@ def tooltip(node: GraphNode) -> str:
     parts = [node.name or node.operation or node.role, node.options, node.line or ""]
     # Twice over Graphviz replaces \\ by one \, and \N by an id: four stand for one.
     return escape(printable("   ".join(filter(None, parts)))).replace("\\", "\\" * 4)
-
-
-def printable(x: str) -> str:
-    """In one line; of what has no picture, such as a newline, its escape."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in x)
 
 
 def escaped(x: str) -> str:

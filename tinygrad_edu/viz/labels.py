@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
+from tinygrad_edu.notebook import printable
 from tinygrad_edu.viz.data import Graph, GraphNode
 from tinygrad_edu.viz.formula import Expression, identifier, numeral
 from tinygrad_edu.viz.numbers import number
@@ -55,6 +56,5 @@ def full(node: GraphNode, name: str) -> str:
 
 def shortened(name: str) -> str:
     """In one line of at most LENGTH characters; of what has no picture, its escape."""
-    start = name[: LENGTH + 1]
-    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in start)
-    return printable if len(printable) <= LENGTH else f"{printable[: LENGTH - 1]}…"
+    text = printable(name[: LENGTH + 1])
+    return text if len(text) <= LENGTH else f"{text[: LENGTH - 1]}…"

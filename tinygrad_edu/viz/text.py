@@ -78,21 +78,17 @@ def title(node: GraphNode) -> str:
     if node.operation:
         made = shortened(node.operation) + (f"({shortened(node.options)})" if node.options else "")
         return f"{name} = {made}" if name else made
-    if is_plain_number(node):
+    if node.is_plain_number:
         return shown(node.value)
     return f"{name} ({node.role})" if name else node.role
 
 
 def cells(node: GraphNode) -> tuple[str, ...]:
-    if is_plain_number(node):
+    if node.is_plain_number:
         return ()
     shape = str(node.shape) if node.shape else ""
     gradient = "" if node.gradient is None else shown(node.gradient)
     return shape, shown(node.value), gradient, shortened(node.module or "")
-
-
-def is_plain_number(node: GraphNode) -> bool:
-    return node.role == "constant" and not node.shape
 
 
 def shown(x: float | str) -> str:
