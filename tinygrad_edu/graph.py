@@ -90,7 +90,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
                 kind = x.__class__ if kind is None else common_kind(function, kind, x.__class__)
             if x.requires_grad:
                 tracked = True
-            arrays.append(x._data)
+            arrays.append(x._array)
         elif isinstance(x, list):  # rules compute with arrays
             return apply(function, *map(as_array, inputs), **options)
         elif is_complex(x):
@@ -112,7 +112,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
             return data
 
     out = new(kind)
-    out._data = data
+    out._array = data
     out.grad = out.name = None
     out.birth = next_birth()
     recording = mode.recording
@@ -147,7 +147,7 @@ class Node:
 
     __slots__ = (
         "__weakref__",
-        "_data",
+        "_array",
         "birth",
         "function",
         "grad",
@@ -163,7 +163,7 @@ class Node:
     broadcasts: ClassVar[bool]  # whether data has a shape and a dtype that a partial must match
 
     def __init__(self, data: Any, requires_grad: bool, name: str | None) -> None:
-        self._data = data
+        self._array = data
         self.requires_grad = requires_grad
         self.name = name
         self.grad: Any = None
@@ -223,7 +223,7 @@ class Node:
                     partial = partial()
                     own = partial is not g
                 if broadcasts and (
-                    partial.shape != x._data.shape or partial.dtype is not x._data.dtype
+                    partial.shape != x._array.shape or partial.dtype is not x._array.dtype
                 ):
                     partial = x.fit(partial, node)
                 if x in grads:  # never added in place: a rule may return g itself, and twice
@@ -257,7 +257,7 @@ class Node:
     def differentiable(self) -> tuple[Any, ...]:
         """What `seen` holds, as nodes: a rule that computes with nodes records its own graph."""
         for x, array in zip(self.inputs, self.seen[1:], strict=True):
-            if isinstance(x, Node) and x._data is not array:
+            if isinstance(x, Node) and x._array is not array:
                 raise stale(self, x)
         return (self, *self.inputs)
 
@@ -272,11 +272,11 @@ class Node:
     @property
     def data(self) -> Any:
         """The number or the array. `node.data = new` leaves graphs made before as they were."""
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, data: Any) -> None:
-        if data is self._data and self.broadcasts:
+        if data is self._array and self.broadcasts:
             # `node.data -= step` comes here with the array that it has just changed: the node is
             # born again, and so younger than the nodes that were made from its old values.
             self.birth = next_birth()
@@ -284,7 +284,7 @@ class Node:
             adopted = data if data.__class__ is self.native else self.adopt(data)
             if adopted is NotImplemented:
                 raise TypeError(f"{described(data)} cannot be the data of a {type(self).__name__}")
-            self._data = adopted
+            self._array = adopted
 
     def zero_grad(self) -> None:
         """Forget the gradient, so that the next `backward` starts from nothing."""
@@ -343,56 +343,56 @@ class Node:
     # Comparisons have no gradient: they answer with plain bools, by data.
 
     def __eq__(self, other: object) -> Any:
-        return self._data == plain(other)
+        return self._array == plain(other)
 
     def __ne__(self, other: object) -> Any:
-        return self._data != plain(other)
+        return self._array != plain(other)
 
     def __lt__(self, other: Any) -> Any:
-        return self._data < plain(other)
+        return self._array < plain(other)
 
     def __le__(self, other: Any) -> Any:
-        return self._data <= plain(other)
+        return self._array <= plain(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._data > plain(other)
+        return self._array > plain(other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._data >= plain(other)
+        return self._array >= plain(other)
 
     # Nor has what is rounded: it is plain as well.
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._data // plain(other)
+        return self._array // plain(other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return plain(other) // self._data
+        return plain(other) // self._array
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
     def __round__(self, digits: int | None = None) -> Any:
-        return round(float(self._data), digits)
+        return round(float(self._array), digits)
 
     def __int__(self) -> int:
-        return int(self._data)
+        return int(self._array)
 
     __hash__ = object.__hash__  # a node is found by what it is, not by what it holds
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __float__(self) -> float:
-        return float(self._data)
+        return float(self._array)
 
     def __format__(self, spec: str) -> str:
         """`f"{loss:.3f}"` formats the number; without a spec, as `str`."""
-        return format(self._data, spec) if spec else str(self)
+        return format(self._array, spec) if spec else str(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are leaves: data, grad and name without the graph behind."""
         state = (None, {"grad": self.grad})
-        return type(self), (self._data, self.requires_grad, self.name), state
+        return type(self), (self._array, self.requires_grad, self.name), state
 
 
 new = object.__new__
@@ -400,7 +400,7 @@ new = object.__new__
 
 def plain(x: Any) -> Any:
     """The data of a node; anything else as it is."""
-    return x._data if isinstance(x, Node) else x
+    return x._array if isinstance(x, Node) else x
 
 
 def as_array(x: Any) -> Any:

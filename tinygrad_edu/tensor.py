@@ -63,7 +63,7 @@ class Tensor(Node):
     # The graph
 
     def seed(self, grad: Any, create_graph: bool) -> Any:
-        data, who = self._data, self.name or "this tensor"
+        data, who = self._array, self.name or "this tensor"
         if not self.requires_grad:
             raise ValueError(
                 "backward() has nothing to do: no tensor with requires_grad=True went into "
@@ -91,7 +91,7 @@ class Tensor(Node):
         self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
 
     def fit(self, partial: Any, node: Node) -> Any:
-        data = self._data
+        data = self._array
         g = unbroadcast(partial, data.shape)
         if g.shape != data.shape:
             raise ValueError(
@@ -103,31 +103,31 @@ class Tensor(Node):
 
     def detach(self) -> "Tensor":
         """The same memory outside the graph: no gradient flows through the result."""
-        return Tensor(self._data)
+        return Tensor(self._array)
 
     def numpy(self) -> npt.NDArray[Any]:
         """The array itself, without a copy."""
-        return self._data
+        return self._array
 
     def item(self, *index: Any) -> float:
         """The one number of a tensor of size 1, or that at an index, as a Python number."""
-        return self._data.item(*index)
+        return self._array.item(*index)
 
     def tobytes(self, order: Any = "C") -> bytes:
-        return self._data.tobytes(order)
+        return self._array.tobytes(order)
 
     def tofile(self, fid: Any, sep: str = "", format: str = "%s") -> None:
-        self._data.tofile(fid, sep, format)
+        self._array.tofile(fid, sep, format)
 
     def dump(self, file: Any) -> None:
-        self._data.dump(file)
+        self._array.dump(file)
 
     def dumps(self) -> bytes:
-        return self._data.dumps()
+        return self._array.dumps()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self._data.tolist()
+        return self._array.tolist()
 
     # NumPy's two protocols: np.f(t) arrives here
 
@@ -163,7 +163,7 @@ class Tensor(Node):
                 "this Tensor is part of a graph, and a plain array is not: use np.stack to put "
                 "Tensors together, or use t.data (or t.detach()) to leave the graph on purpose"
             )
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(self._array, dtype=dtype, copy=copy)
 
     # Indexing
 
@@ -181,13 +181,13 @@ class Tensor(Node):
         )
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Any) -> bool:
-        return plain(value) in self._data
+        return plain(value) in self._array
 
     # Operators that a Value has not
 
@@ -201,27 +201,27 @@ class Tensor(Node):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape
+        return self._array.shape
 
     @property
     def ndim(self) -> int:
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
-        return self._data.size
+        return self._array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def itemsize(self) -> int:
-        return self._data.itemsize
+        return self._array.itemsize
 
     @property
     def nbytes(self) -> int:
-        return self._data.nbytes
+        return self._array.nbytes
 
     @property
     def flat(self) -> Self:
@@ -354,31 +354,31 @@ class Tensor(Node):
     # Answers without a derivative are plain arrays
 
     def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return np.all(self._data, axis=axis, keepdims=keepdims)
+        return np.all(self._array, axis=axis, keepdims=keepdims)
 
     def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return np.any(self._data, axis=axis, keepdims=keepdims)
+        return np.any(self._array, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
-        return np.argmax(self._data, axis=axis, keepdims=keepdims)
+        return np.argmax(self._array, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
-        return np.argmin(self._data, axis=axis, keepdims=keepdims)
+        return np.argmin(self._array, axis=axis, keepdims=keepdims)
 
     def argsort(self, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
-        return np.argsort(self._data, axis=axis, kind=kind, stable=stable)
+        return np.argsort(self._array, axis=axis, kind=kind, stable=stable)
 
     def argpartition(self, kth: Any, axis: int | None = -1, kind: Any = "introselect") -> Any:
-        return np.argpartition(self._data, kth, axis=axis, kind=kind)
+        return np.argpartition(self._array, kth, axis=axis, kind=kind)
 
     def nonzero(self) -> Any:
-        return np.nonzero(self._data)
+        return np.nonzero(self._array)
 
     def round(self, decimals: int = 0) -> Any:
-        return np.round(self._data, decimals)
+        return np.round(self._array, decimals)
 
     def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
-        return np.searchsorted(self._data, plain(v), side, sorter)
+        return np.searchsorted(self._array, plain(v), side, sorter)
 
     # In place
 
@@ -399,7 +399,7 @@ class Tensor(Node):
 
     def __repr__(self) -> str:
         prefix = "Tensor("
-        text = np.array2string(np.asarray(self._data), separator=", ", prefix=prefix)
+        text = np.array2string(np.asarray(self._array), separator=", ", prefix=prefix)
         extras = [
             f"dtype={self.dtype}" if self.dtype not in (float, int, bool) else "",
             "requires_grad=True" if self.requires_grad else "",

@@ -66,11 +66,11 @@ class Value(Node):
 
     def detach(self) -> "Value":
         """The same number outside the graph: no gradient flows through the result."""
-        return Value(self._data, requires_grad=False)
+        return Value(self._array, requires_grad=False)
 
     def item(self) -> float:
         """The number itself."""
-        return self._data
+        return self._array
 
     # NumPy calls these methods for np.exp and its like on object arrays.
 
@@ -103,7 +103,7 @@ class Value(Node):
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
-        return f"Value({self._data}{name})"
+        return f"Value({self._array}{name})"
 
     def _repr_html_(self) -> str:
         return table(self)
