@@ -8,7 +8,7 @@ import pytest
 
 from tinygrad_edu import Tensor, Value, functional, no_grad
 from tinygrad_edu.anomaly import detect_anomaly, explain
-from tinygrad_edu.graph import mode
+from tinygrad_edu.graph import RECORDING, WATCH
 
 
 def parameter(data, name):
@@ -51,8 +51,8 @@ def test_finite_numbers_pass_and_everything_is_put_back():
     with detect_anomaly():
         (x * x).sum().backward()
     np.testing.assert_array_equal(x.grad, [2.0, 4.0])
-    assert mode.recording is True
-    assert mode.watch is None
+    assert RECORDING.get() is True
+    assert WATCH.get() is None
     with np.errstate(divide="ignore"):
         assert (1 / parameter([0.0], "y")).data == np.inf
 

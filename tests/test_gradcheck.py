@@ -79,14 +79,14 @@ def test_a_function_that_leaves_the_graph_is_told_so():
 
 def test_a_module_is_checked_with_its_parameters():
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-    before = [(p.data, p.data.copy(), p.birth) for p in model.parameters()]
+    before = [(p.data, p.data.copy(), p.changed) for p in model.parameters()]
     gradcheck(model, X)
     gradcheck(lambda x: np.exp(model(x)).mean(), X, parameters=model)
     gradcheck(lambda: model(X).sum(), parameters=model.parameters())
-    for p, (data, copy, birth) in zip(model.parameters(), before, strict=True):
+    for p, (data, copy, changed) in zip(model.parameters(), before, strict=True):
         assert p.data is data
         assert p.grad is None
-        assert p.birth == birth
+        assert p.changed == changed
         np.testing.assert_array_equal(data, copy)
 
 

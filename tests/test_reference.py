@@ -266,7 +266,7 @@ def test_function_on_values(case):
     second = gradients(np.sum(v * first), values)
     for ours, what in ((out.flat, "value"), (first, "first"), (second, "second")):
         theirs = np.concatenate([x.ravel() for x in group(row, what)])
-        assert_close(np.array([float(x) for x in ours]), theirs)
+        assert_close(np.array([x.item() for x in ours]), theirs)
 
 
 def test_network():

@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, behind, described, mode, operation, plain, user_line
+from tinygrad_edu.graph import (
+    RECORDING,
+    WATCH,
+    Node,
+    behind,
+    described,
+    operation,
+    plain,
+    setting,
+    user_line,
+)
 
 
 @contextmanager
@@ -42,13 +52,12 @@ def detect_anomaly() -> Iterator[None]:
                     f"Made at {lines.get(node.birth, 'a line before detect_anomaly()')}"
                 )
 
-    previous = mode.recording, mode.watch
-    mode.recording, mode.watch = check_forward, check_backward
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        mode.recording, mode.watch = previous
+    with (
+        setting(RECORDING, check_forward),
+        setting(WATCH, check_backward),
+        np.errstate(all="ignore"),
+    ):
+        yield
 
 
 def explain(leaf: Node, root: Node) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import kernels, linalg_rules
-from tinygrad_edu.graph import Node, apply, described, plain
+from tinygrad_edu.graph import Node, apply, as_array, described, plain
 
 Function = Callable[..., Any]
 
@@ -32,7 +32,7 @@ def composes(*functions: Function) -> Callable[[Function], Function]:
 
 
 def array(x):
-    return x if isinstance(x, Node) else np.asarray(x)
+    return x if isinstance(x, Node) else np.asarray(as_array(x))
 
 
 def gather(function, x, *args, **options):
@@ -244,7 +244,7 @@ def real(val):
 
 
 def astype(x, dtype, /, *, copy=True):
-    return kernels.astype(x, dtype)
+    return x.astype(dtype)
 
 
 if hasattr(np, "astype"):  # since NumPy 2.1

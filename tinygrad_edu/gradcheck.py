@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.graph import Node, apply, mode, operation, plain, user_line
+from tinygrad_edu.graph import RECORDING, Node, apply, operation, plain, setting, user_line
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import Package
 from tinygrad_edu.tensor import Tensor
@@ -102,7 +102,7 @@ def gradcheck(
     a kink any slope between those of the two sides is right, and the report tells all three.
     Raises GradcheckError that lists the partials that are wrong, and the rule that is to blame.
     """
-    if not mode.recording:
+    if not RECORDING.get():
         raise RuntimeError("gradcheck needs the graph of f, and this is under no_grad()")
     if order < 1:
         raise ValueError(f"order must be at least 1, and it is {order}: nothing would be compared")
@@ -334,11 +334,8 @@ def recorded(f: Function) -> dict[Node, str]:
         if out.function is not None:
             lines[out] = user_line()
 
-    previous, mode.recording = mode.recording, record
-    try:
+    with setting(RECORDING, record):
         f()
-    finally:
-        mode.recording = previous
     return lines
 
 

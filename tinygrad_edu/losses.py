@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.functional.embedding import check_range, integers, one_hot
-from tinygrad_edu.graph import plain
+from tinygrad_edu.graph import as_array, plain
 
 __all__ = [
     "binary_cross_entropy",
@@ -468,6 +468,7 @@ def floats(x: Any, dtype: Any = np.float64) -> Any:
     """x as an array or Tensor of floats; numbers, lists and whole numbers get this dtype."""
     if not hasattr(x, "dtype"):
         return np.asarray(x, dtype)
+    x = as_array(x)
     return x if x.dtype.kind in "fO" else x.astype(dtype)
 
 
@@ -495,6 +496,7 @@ def class_target(
     shape = rows.shape if hasattr(rows, "shape") else np.shape(rows)
     if not shape or 0 in shape:
         raise ValueError(f"{loss} needs rows of {name}, and these have shape {shape}")
+    target = as_array(target)
     if not hasattr(target, "dtype"):
         target = np.asarray(target)
     if target.shape != shape[:-1] and not (or_probabilities and target.shape == shape):

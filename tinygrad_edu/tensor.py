@@ -11,7 +11,18 @@ import numpy.typing as npt
 
 from tinygrad_edu import compositions, kernels, rules
 from tinygrad_edu.compositions import COMPOSITIONS
-from tinygrad_edu.graph import RULES, Node, apply, no_rule, operation, plain
+from tinygrad_edu.graph import (
+    RULES,
+    Node,
+    adding,
+    apply,
+    as_array,
+    check_real,
+    described,
+    no_rule,
+    operation,
+    plain,
+)
 from tinygrad_edu.notebook import table
 
 Axis = int | tuple[int, ...] | None
@@ -36,35 +47,45 @@ class Tensor(Node):
     __slots__ = ()
     native = np.ndarray
     broadcasts = True
+    __pandas_priority__ = 5000  # series * t and frame @ t leave the operation to the Tensor
 
     def __init__(
         self, data: npt.ArrayLike | Node, requires_grad: bool = False, name: str | None = None
     ) -> None:
         array = self.adopt(plain(data))
-        if requires_grad:
-            if array.dtype.kind not in "fO":
-                raise TypeError(
-                    f"only floating-point data has a gradient, and this is {array.dtype}: "
-                    "write 1.0 for 1, or pass np.asarray(data, float)"
-                )
-            array = array.copy()  # an optimizer may change it in place
-        super().__init__(array, requires_grad, name)
+        super().__init__(self.own(array) if requires_grad else array, requires_grad, name)
+        if isinstance(data, Tensor) and not requires_grad:
+            self.shares = data
 
     @classmethod
     def adopt(cls, data: Any) -> Any:
-        if not hasattr(data, "__array_function__"):
-            data = np.asarray(data)
-        if data.dtype.kind in "cSUV" or (
-            data.dtype.kind == "O" and not all(isinstance(x, Node) for x in data.flat)
-        ):
-            raise TypeError(f"a Tensor holds real numbers, and this is {data.dtype}: {data!r:.60}")
-        return data
+        array = as_array(data)
+        if not hasattr(array, "__array_function__"):
+            array = np.asarray(array)
+        check_real(array, data)
+        return array
+
+    def own(self, data: Any) -> Any:
+        if data.dtype.kind not in "fO":
+            raise TypeError(
+                f"only floating-point data has a gradient, and this is {data.dtype}: "
+                "write 1.0 for 1, or pass np.asarray(data, float)"
+            )
+        return data.copy()  # an optimizer may change it in place
+
+    def replacing(self, data: Any) -> Any:
+        if data.shape != self.shape:
+            raise ValueError(
+                f"new data of shape {data.shape} for {described(self)}: what requires a gradient "
+                "keeps its shape; make a new Tensor"
+            )
+        return data if data.dtype.kind in "fO" else data.astype(self.dtype)
 
     # The graph
 
     def seed(self, grad: Any, create_graph: bool) -> Any:
         data, who = self._array, self.name or "this tensor"
-        if not self.requires_grad:
+        if not self._requires_grad:
             raise ValueError(
                 "backward() has nothing to do: no tensor with requires_grad=True went into "
                 f"{who}, or it was made under no_grad()"
@@ -81,14 +102,17 @@ class Tensor(Node):
                 f"the gradient to start from has shape {np.shape(plain(grad))}, and {who} has "
                 f"shape {data.shape}; they must be equal"
             )
-        elif not create_graph:
-            grad = self.adopt(plain(grad)).copy()
+        elif not create_graph or not isinstance(grad, Tensor):
+            grad = self.adopt(plain(grad)).astype(data.dtype)
+        elif grad.dtype != data.dtype:
+            grad = grad.astype(data.dtype)
         return Tensor(grad) if create_graph and not isinstance(grad, Node) else grad
 
     def accumulate(self, g: Any) -> None:
-        if self.grad is not None:
-            g = self.grad + g
-        self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
+        if g.__class__ is not np.ndarray and not isinstance(g, Node):
+            g = self.adopt(g)
+        with adding:
+            self.grad = g if self.grad is None else self.grad + g
 
     def fit(self, partial: Any, node: Node) -> Any:
         data = self._array
@@ -103,7 +127,7 @@ class Tensor(Node):
 
     def detach(self) -> "Tensor":
         """The same memory outside the graph: no gradient flows through the result."""
-        return Tensor(self._array)
+        return Tensor(self)
 
     def numpy(self) -> npt.NDArray[Any]:
         """The array itself, without a copy."""
@@ -158,7 +182,7 @@ class Tensor(Node):
         return apply_checked(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.requires_grad:
+        if self._requires_grad:
             raise TypeError(
                 "this Tensor is part of a graph, and a plain array is not: use np.stack to put "
                 "Tensors together, or use t.data (or t.detach()) to leave the graph on purpose"
@@ -181,6 +205,11 @@ class Tensor(Node):
         )
 
     def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError(
+                "a Tensor of shape () is one number, without a length or rows: t.item() is the "
+                "number, and np.sum or np.stack put several such Tensors together"
+            )
         return len(self._array)
 
     def __iter__(self) -> Iterator[Self]:
@@ -273,7 +302,13 @@ class Tensor(Node):
     def compress(self, condition: Any, axis: int | None = None) -> Self:
         return compositions.compress(condition, self, axis)
 
-    def astype(self, dtype: npt.DTypeLike) -> Self:
+    def astype(self, dtype: npt.DTypeLike) -> Any:
+        """In another precision; whole numbers and bools leave the graph, as `np.floor` does."""
+        kind = np.dtype(dtype).kind
+        if kind in "iub":
+            return self._array.astype(dtype)
+        if kind != "f":
+            raise TypeError(f"a Tensor holds real numbers, and {np.dtype(dtype)} is something else")
         return kernels.astype(self, dtype)
 
     def copy(self) -> Self:
@@ -402,7 +437,7 @@ class Tensor(Node):
         text = np.array2string(np.asarray(self._array), separator=", ", prefix=prefix)
         extras = [
             f"dtype={self.dtype}" if self.dtype not in (float, int, bool) else "",
-            "requires_grad=True" if self.requires_grad else "",
+            "requires_grad=True" if self._requires_grad else "",
             f"name={self.name!r}" if self.name else "",
         ]
         return prefix + ", ".join([text, *filter(None, extras)]) + ")"

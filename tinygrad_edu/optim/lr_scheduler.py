@@ -585,7 +585,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]
         """One more step, after which the watched metric is `metrics`, a number but not NaN."""
-        metric = float(metrics)
+        metric = metrics.item() if hasattr(metrics, "item") else float(metrics)
         if math.isnan(metric):
             raise ValueError(
                 f"metrics is {metric} at step {self.last_epoch + 1}: training has diverged, and no "
