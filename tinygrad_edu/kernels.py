@@ -130,7 +130,7 @@ def nll(log_p, one_hot):
 
 @backward_of(nll)
 def nll_backward(g, out, log_p, one_hot):
-    return one_hot * (g / -np.count_nonzero(one_hot)), None
+    return one_hot * (g / -np.add.reduce(one_hot, axis=None, dtype=g.dtype)), None
 
 
 @primitive
