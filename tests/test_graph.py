@@ -126,6 +126,16 @@ def test_a_gradient_can_be_written_to_even_where_it_was_broadcast():
     np.testing.assert_array_equal(x.grad, [2.0, 2.0, 2.0])
 
 
+def test_a_partial_that_is_a_view_does_not_become_a_gradient(monkeypatch):
+    """Whether its rule returns it or a thunk of its rule."""
+    for rule in (lambda g, out, x: g[:], lambda g, out, x: lambda: g[:]):
+        monkeypatch.setitem(RULES, np.positive, rule)
+        x, y, seed = parameter(np.ones(3)), parameter(np.ones(3)), np.ones(3)
+        (np.positive(x) + np.positive(y)).backward(seed)
+        x.grad *= 5
+        np.testing.assert_array_equal(y.grad, np.ones(3))
+
+
 def depth():
     return len(inspect.stack(0))
 

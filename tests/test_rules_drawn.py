@@ -326,9 +326,11 @@ def unindex(draw):
 
 
 def index_update(draw):
+    """Any index, one that names an element twice too, and values that broadcast to the place."""
     shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, max_side=3))
-    where = draw(hnp.basic_indices(shape))
-    part = np.zeros(shape)[where].shape
+    where = draw(indices(shape))
+    place = np.zeros(shape)[where].shape
+    part = tuple(draw(st.sampled_from([1, n])) for n in place)[draw(st.integers(0, len(place))) :]
     return Row(squares(lambda x, y: kernels.index_update(x, where, y)), [shape, part])
 
 

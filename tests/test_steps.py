@@ -1,6 +1,8 @@
 """backward_steps, forward_steps and worked_solution: lines that are right and read well."""
 
+import itertools
 import json
+import math
 import re
 import time
 from dataclasses import asdict
@@ -11,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor, Value, losses, nn, relu, viz
+from tinygrad_edu.graph import behind
+from tinygrad_edu.tensor import unbroadcast
 from tinygrad_edu.viz.labels import labels_of
 from tinygrad_edu.viz.solution import worked_solution
 from tinygrad_edu.viz.steps import backward_steps, forward_steps, forward_steps_of, steps_of
@@ -159,13 +163,79 @@ def test_the_last_total_is_the_gradient(made):
     assert [totals[births[leaf.birth]] for leaf in leaves] == [leaf.grad for leaf in leaves]
 
 
+NUMERAL = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?")
+
+
+def half_a_unit(numeral):
+    """Half a unit in the fourth digit of a printed number: how far it may be from the exact one."""
+    x = float(numeral)
+    return 0.5 * 10.0 ** (math.floor(math.log10(x)) - 3) if x else 0.0
+
+
+def bounds(text):
+    """The least and the largest that a printed formula comes to with its numbers not yet rounded.
+
+    The formulas are monotonic in each number over so short a way.
+    """
+    at = [(m.start(), m.end(), half_a_unit(m[0])) for m in NUMERAL.finditer(text)]
+    results = []
+    for signs in itertools.product((-1, 1), repeat=len(at)):
+        moved = text
+        for (start, end, half), sign in reversed(list(zip(at, signs, strict=True))):
+            moved = f"{moved[:start]}({float(text[start:end]) + sign * half!r}){moved[end:]}"
+        results.append(eval(moved, {"cos": np.cos}))
+    return min(results), max(results)
+
+
 @settings(max_examples=60, deadline=None)
 @given(expressions())
 def test_the_numbers_of_a_line_come_to_its_value(made):
     for step in backward_steps(made[0]):
         for each in step.contributions:
-            functions = {"cos": np.cos}
-            assert eval(each.numbers.text, functions) == pytest.approx(each.value, rel=0.1, abs=0.1)
+            low, high = bounds(each.numbers.text)
+            slack = 1e-12 + 1e-6 * max(abs(low), abs(high))
+            assert low - slack <= each.value <= high + slack, each
+
+
+REDUCTIONS = [lambda x: x.sum(axis=0), lambda x: x.mean(axis=0)]
+ARRAY_UNARY = [np.tanh, np.sin, relu, np.negative, lambda x: x**2, *REDUCTIONS]
+
+
+@st.composite
+def array_expressions(draw):
+    """The mean of a Tensor made of arrays of shapes that broadcast."""
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    shapes = [(2, 3), (3,), (2, 1), ()]
+    nodes = [Tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
+    for _ in range(draw(st.integers(1, 8))):
+        x, y = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        one, two = draw(st.sampled_from(ARRAY_UNARY)), draw(st.sampled_from(BINARY))
+        nodes.append(two(x, y) if draw(st.booleans()) or x.ndim == 0 else one(x))
+    whole = sum(nodes[1:], nodes[0] @ np.ones((3, 3)))
+    return sum(one(whole) for one in ARRAY_UNARY).mean()
+
+
+@settings(max_examples=60, deadline=None)
+@given(array_expressions())
+def test_the_symbols_of_a_line_come_to_its_array(root):
+    graph = viz.describe(root)
+    labels = [label.text for label in labels_of(graph)]
+    nodes = {node.birth: node for node in behind(root)}
+    root.backward(inputs=nodes.values())
+    names = {"cos": np.cos}
+    for label, shown in zip(labels, graph.nodes, strict=True):
+        if shown.birth in nodes:
+            names |= {label: nodes[shown.birth].data, f"d{label}": nodes[shown.birth].grad}
+        elif shown.values:
+            names[label] = np.reshape(shown.values.rows, shown.shape)
+    for step in steps_of(graph):
+        for each in step.contributions:
+            formula = re.sub(r"\bdL/d(\w+)", r"d\1", each.symbols.text)
+            assert not re.search(r"\bd\w+/d\w+", formula), each
+            found = eval(formula, names | {"sum": lambda x, to=each.shape: unbroadcast(x, to)})
+            found = np.broadcast_to(found, each.shape)
+            expected = found.item() if found.size == 1 else np.linalg.norm(found)
+            assert each.value == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_the_total_of_arrays_is_that_of_the_engine():

@@ -110,7 +110,9 @@ def test_comparisons_are_elementwise_and_plain(t, compare):
 def test_hash_is_identity(t):
     same = Tensor(t.data)
     assert len({t, same, t}) == 2
-    assert hash(Value(1.0)) != hash(Value(1.0)) or Value(1.0) is not Value(1.0)
+    one, other = Value(1.0), Value(1.0)
+    assert hash(one) != hash(other)
+    assert len({one, other, one}) == 2
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,45 @@ def test_repeated_indices_all_send_their_gradient():
     x = Tensor([1.0, 2.0], requires_grad=True)
     x[[0, 0]].sum().backward()
     assert x.grad.tolist() == [2.0, 0.0]
+
+
+def test_of_several_values_for_one_place_the_last_stays_and_has_the_gradient():
+    x, y = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0], requires_grad=True)
+    out = index_update(x, [0, 0], y)
+    assert out.tolist() == [4.0, 2.0]
+    out.sum().backward()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([0.0, 1.0], [0.0, 1.0])
+    s = Tensor(5.0, requires_grad=True)
+    index_update(x, [0, 0], s).sum().backward()
+    assert s.grad == 1.0
+
+
+def test_the_last_value_stays_however_the_arrays_lie_in_memory():
+    """`x[index] = y` itself goes by columns where index and y both lie in memory by columns."""
+    index, y = np.array([[1, 0], [0, 1]]), np.array([[1.0, 2.0], [3.0, 4.0]])
+    for order in "CF":
+        values = Tensor(np.array(y, order=order), requires_grad=True)
+        values.data = np.array(y, order=order)
+        out = index_update(np.zeros(2), np.array(index, order=order), values)
+        assert out.tolist() == [3.0, 4.0]
+        out.sum().backward()
+        assert values.grad.tolist() == [[0.0, 0.0], [1.0, 1.0]]
+
+
+def test_index_update_rounds_nothing_that_it_puts_in():
+    y = Tensor(0.5, requires_grad=True)
+    out = index_update(np.array([1, 2]), 0, y)
+    assert out.tolist() == [0.5, 2.0]
+    out.sum().backward()
+    assert y.grad == 1.0
+    assert index_update(np.float32([1, 2]), 0, 0.5).dtype == np.float32
+
+
+def test_index_update_refuses_values_that_do_not_fit(t):
+    with refused(
+        ValueError, "index_update of 't' of shape (2, 3) and 0 and an array of shape (2,)"
+    ):
+        index_update(t, 0, np.ones(2))
 
 
 def test_a_python_scalar_does_not_widen_a_tensor():

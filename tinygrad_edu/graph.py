@@ -65,7 +65,7 @@ def backward_of(*functions: Function) -> Callable[[Function], Function]:
     A rule has the signature `(g, out, *inputs, **options)`: the gradient of the result, the result,
     then the arguments of the forward call. It returns one partial for each input: bare if there is
     one input, `None` for an input without a gradient. A partial that costs much is a `lambda: ...`:
-    it is called only if it is wanted, and makes an array of its own.
+    it is called only if it is wanted, and returns a new array or a view.
     """
 
     def enter(rule: Function) -> Function:
@@ -237,7 +237,7 @@ class Node:
                 own = False
                 if callable(partial):
                     partial = partial()
-                    own = partial is not g
+                    own = partial is not g and getattr(plain(partial), "base", None) is None
                 if broadcasts and (
                     partial.shape != x._array.shape or partial.dtype is not x._array.dtype
                 ):
@@ -247,7 +247,7 @@ class Node:
                 elif x.rule is not None:
                     grads[x] = partial
                     heappush(queue, (-x.birth, x))
-                else:  # a leaf keeps it, in memory of its own: that of a thunk, or else a copy
+                else:  # a leaf keeps it, in memory of its own: a thunk's if no view, or else a copy
                     grads[x] = partial if own else +partial
 
         for x, g in grads.items():

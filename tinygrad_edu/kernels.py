@@ -130,7 +130,7 @@ def nll(log_p, one_hot):
 
 @backward_of(nll)
 def nll_backward(g, out, log_p, one_hot):
-    return one_hot * (g / -np.count_nonzero(one_hot)), None
+    return one_hot * (g / -np.add.reduce(one_hot, axis=None, dtype=g.dtype)), None
 
 
 @primitive
@@ -188,15 +188,29 @@ def may_repeat(index):
 
 @primitive
 def index_update(x, index, y):
-    """A copy of x with y at x[index]: what `x[index] = y` would do in place."""
-    out = x.copy()
-    out[index] = y
+    """A copy of x with y at x[index], in a dtype that holds both.
+
+    Where the index names an element twice, the last value stays, as in `x[index] = y`.
+    """
+    out = x.astype(np.result_type(x, y))
+    # A fresh array lies in C order. From any other, NumPy may put the last value before another.
+    out[index] = np.broadcast_to(y, x[index].shape).copy()
     return out
 
 
 @backward_of(index_update)
 def index_update_backward(g, out, x, index, y):
-    return index_update(g, index, 0), None, lambda: g[index]
+    return index_update(g, index, 0), None, lambda: np.where(stays(index, x.shape), g[index], 0)
+
+
+def stays(index, shape):
+    """Of the values that are put at [index], whether each stays: no later one takes its place."""
+    if not may_repeat(index):
+        return True
+    last = np.empty(shape, int)
+    numbers = np.arange(last[index].size).reshape(last[index].shape)
+    last[index] = numbers
+    return last[index] == numbers
 
 
 @primitive

@@ -38,8 +38,6 @@ def einsum_backward(g, out, *operands, subscripts="", optimize=False):
         arrays = g, *operands[:i], *operands[i + 1 :]
         return np.einsum(f"{others}->{terms[i]}", *arrays, optimize=optimize)
 
-    if len(operands) == 1:  # a view of g, and so no thunk
-        return partial(0)
     return tuple(lambda i=i: partial(i) for i in range(len(operands)))
 
 

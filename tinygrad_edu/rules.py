@@ -41,8 +41,15 @@ def divide_backward(g, out, x, y):
 @backward_of(operator.pow, np.power, np.float_power)
 def power_backward(g, out, x, y):
     # At x = 0, x**0 is flat and 0**y jumps: there both slopes are taken as 0, not as 0 * infinity.
-    y_minus_1 = y - ((x != 0) | (y != 0))
-    return lambda: g * y * x**y_minus_1, lambda: g * out * np.log(x + (x == 0))
+    # A Python number y stays one: an array of exponents would make float64 of float32.
+    y_minus_1 = y - ((y != 0) if isinstance(y, int | float) else (x != 0) | (y != 0))
+    return lambda: g * y * x**y_minus_1, lambda: g * out * log_or_0(x)
+
+
+def log_or_0(x):
+    """log(x), and 0 at 0; a Python number of a Python number."""
+    log = np.log(x + (x == 0))
+    return float(log) if isinstance(x, int | float) else log
 
 
 @backward_of(operator.mod, np.remainder)
