@@ -6,6 +6,7 @@ import tracemalloc
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tinygrad_edu import Tensor, Value, kernels, losses, nn, optim, train
@@ -49,7 +50,7 @@ def test_an_iteration_that_is_left_begins_anew_unless_its_state_was_loaded():
     data = batches(X, Y, 4, rng=np.random.default_rng(0))
     next(iter(data))
     state = data.state_dict()
-    rest = data.order[4:].tolist()
+    rest = state["order"][4:].tolist()
     assert len(list(data)) == 3
     other = batches(X, Y, 4)
     other.load_state_dict(state)
@@ -59,6 +60,101 @@ def test_an_iteration_that_is_left_begins_anew_unless_its_state_was_loaded():
     np.testing.assert_array_equal(next(iter(data))[1], next(iter(other))[1])
     with pytest.raises(ValueError, match="these are 10 rows in batches of 5; saved was the place"):
         batches(X, Y, 5).load_state_dict(state)
+
+
+LABELS = [7, 7, 3, 9, 0, 1, 2, 8, 5, 4]  # of rows: not in order, and one of them twice
+
+
+def one_row_frame(index):
+    return pd.DataFrame(X, index=index, columns=["a", "b"]), pd.Series(Y, index=index)
+
+
+@pytest.mark.parametrize("index", [LABELS, LABELS[::-1], list("zyxwvutsrq"), None])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rows_are_positions_whatever_their_labels(index, shuffle):
+    x, y = one_row_frame(index)
+    for pair in [(x, y), (X, y), (x, Y), (x["b"], y), (x, y.to_frame()), (x, y.astype("Int64"))]:
+        plain_pair = [np.asarray(part) for part in pair]
+        ours = batches(*pair, 3, shuffle, rng=np.random.default_rng(0))
+        expected = batches(*plain_pair, 3, shuffle, rng=np.random.default_rng(0))
+        for one, other in zip(ours, expected, strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+            assert {type(part) for part in one} == {np.ndarray}
+        ours = split(*pair, rng=np.random.default_rng(0))
+        expected = split(*plain_pair, rng=np.random.default_rng(0))
+        for one, other in zip(ours, expected, strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_a_frame_is_trained_on_as_its_array_is():
+    x, y = one_row_frame(LABELS)
+    weights = []
+    for pair in [(x, y.to_frame()), (X, Y[:, None])]:
+        model = nn.Linear(2, 1, rng=np.random.default_rng(0))
+        sgd = optim.SGD(model.parameters(), lr=1e-3)
+        data = batches(*pair, 4, rng=np.random.default_rng(1))
+        fit(model, losses.mse_loss, sgd, data, epochs=2, progress=False)
+        weights.append(model.weight.data)
+    np.testing.assert_array_equal(*weights)
+
+
+def test_every_iteration_of_batches_is_one_of_its_own():
+    data = batches(X, Y, 4, shuffle=False)
+    whole = [y.tolist() for _, y in data]
+    assert [(y.tolist(), z.tolist()) for (_, y), (_, z) in zip(data, data, strict=True)] == list(
+        zip(whole, whole, strict=True)
+    )
+    seen = [(y.tolist(), z.tolist()) for _, y in data for _, z in data]
+    assert seen == [(y, z) for y in whole for z in whole]
+
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    first, second = iter(data), iter(data)
+    both = [np.concatenate([next(first)[1], next(second)[1]]) for _ in range(3)]
+    for rows in (both[0][:4], both[1][:4], both[2][:2]), (both[0][4:], both[1][4:], both[2][2:]):
+        assert sorted(np.concatenate(rows)) == Y.tolist()
+    assert next(first, None) is next(second, None) is None
+
+
+def test_the_state_of_batches_is_that_of_the_iteration_begun_last():
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    outer = iter(data)
+    next(outer), next(outer)
+    inner = iter(data)
+    next(inner)
+    state = data.state_dict()
+    next(outer)
+    assert next(outer, None) is None
+    np.testing.assert_equal(data.state_dict(), state)
+    other = batches(X, Y, 4)
+    other.load_state_dict(state)
+    rests = [np.concatenate([y for _, y in rest]).tolist() for rest in (inner, other)]
+    assert rests[0] == rests[1]
+    assert len(rests[0]) == 6
+
+
+def test_the_state_of_batches_shares_no_memory_with_them():
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    next(iter(data))
+    state = data.state_dict()
+    rest = state["order"][4:].tolist()
+    data.load_state_dict(state)
+    state["order"][:] = 0
+    data.state_dict()["order"][:] = 0
+    assert np.concatenate([y for _, y in data]).tolist() == rest
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("order", [0] * 10), ("order", np.linspace(0, 9, 10)), ("position", 4), ("position", -1)],
+)
+def test_a_state_that_is_no_place_in_the_rows_is_refused(name, wrong):
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    before = data.state_dict()
+    with pytest.raises(ValueError, match="is no place in 10 rows of 3 batches"):
+        data.load_state_dict(before | {"rng": np.random.PCG64(1).state, name: wrong})
+    np.testing.assert_equal(data.state_dict(), before)
 
 
 def test_split_deals_the_rows():
