@@ -8,11 +8,12 @@ def interrupted_at_every_line(action: Callable[[], object], check: Callable[[], 
     """Call action() with a KeyboardInterrupt at its first line, then at its second, to its end.
 
     action  does the same each time it is called; every line counts that it runs, in any file
-    check   is called after each interruption and at the end; it asserts what must hold, and may
-            prepare the next call
+    check   is called after each call of it; it asserts what must hold, and may prepare the next
 
     Returns how many lines there were.
     """
+    action()  # fills the caches of Python, in which an interrupt may be swallowed
+    check()
     line = 1
     while interrupted_at(line, action):
         check()

@@ -336,6 +336,46 @@ def test_early_stopping_and_best_weights():
     np.testing.assert_array_equal(model.weight.data, seen[1]["weight"])
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([NAN, 2.0, 1.0, NAN], {"min": 2, "max": 1}),
+        ([2.0, NAN, 1.0], {"min": 2, "max": 0}),
+        ([NAN, INF, NAN, -INF], {"min": 3, "max": 1}),
+        ([NAN, INF], {"min": 1, "max": 1}),
+        ([NAN, -INF], {"min": 1, "max": 1}),
+        ([NAN, NAN], {"min": 0, "max": 0}),
+        ([1.0, NAN, 1.0], {"min": 0, "max": 0}),
+    ],
+)
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_nan_is_worse_than_any_number(scores, best, mode):
+    model, x, y = line()
+    weights, sequence = [], iter(scores)
+    keep = BestWeights(model, "score", mode)
+    history = fit(
+        model,
+        losses.mse_loss,
+        optim.SGD(model.parameters(), lr=0.01),
+        (x, y),
+        (x, y),
+        epochs=len(scores),
+        metrics={"score": lambda prediction, y: next(sequence)},
+        callbacks=[keep, lambda history: weights.append(model.state_dict())],
+        progress=False,
+    )
+    assert history.best_epoch("score", mode) == best[mode]
+    keep.restore()
+    np.testing.assert_array_equal(model.weight.data, weights[best[mode]]["weight"])
+    waited = len(scores) - 1 - best[mode]
+    assert EarlyStopping(waited + 1, "score", mode)(history) is False
+    if waited:
+        assert EarlyStopping(waited, "score", mode)(history) is True
+
+
 def test_values_are_trained_too():
     model = nn.MLP(2, [4, 1], rng=np.random.default_rng(0))
     x = [[0.0, 1.0], [1.0, 0.0]]

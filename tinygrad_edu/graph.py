@@ -45,10 +45,14 @@ mode = Mode()
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Inside, operations compute but are not remembered. Also a decorator, `@no_grad()`."""
-    previous, mode.recording = mode.recording, False
+    previous = mode.recording
     try:
-        yield
-    finally:
+        try:
+            mode.recording = False
+            yield
+        finally:
+            mode.recording = previous
+    finally:  # again: Ctrl-C may have come just before it
         mode.recording = previous
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, behind, mode, plain
 from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.nn.module import Module
@@ -105,13 +106,14 @@ def run(model: Module, x: Any, rows: dict[str, Row]) -> tuple[Any, dict[Node, Ro
         rows[path].output_shape = shape(out)
 
     previous, state = mode.recording, default_rng().bit_generator.state
-    try:
-        with calls_noted(model, note_shape) as calls:
-            mode.recording = lambda out: maker.update({out: rows[calls[-1]]})
-            return model(x), maker
-    finally:
+
+    def restore() -> None:
         mode.recording = previous
         default_rng().bit_generator.state = state
+
+    with afterwards(restore), calls_noted(model, note_shape) as calls:
+        mode.recording = lambda out: maker.update({out: rows[calls[-1]]})
+        return model(x), maker
 
 
 def count_kept(model: Module, out: Any, maker: dict[Node, Row]) -> None:

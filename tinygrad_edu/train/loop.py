@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_edu.anomaly import finite, first_anomaly
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
 from tinygrad_edu.nn import Module
 from tinygrad_edu.train.checkpoint import Checkpoint
@@ -158,12 +159,14 @@ def evaluate(
 def evaluating(model: Module) -> Iterator[None]:
     """Inside, every module is in eval mode; after it, in the mode it was in."""
     before = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         for module, training in before:
             module.training = training
+
+    with afterwards(restore):
+        model.eval()
+        yield
 
 
 def accuracy(scores: Any, classes: Any) -> float:
