@@ -464,7 +464,6 @@ def test_a_loss_that_is_not_finite_stops_and_says_where(poison, message):
         ({"metrics": {"accuracy": accuracy}}, "give validation="),
         ({"train_data": iter([(X, X)])}, "gave no batch in epoch 2"),
         ({"validation": iter([])}, "the validation data gave no batch"),
-        ({"callbacks": [EarlyStopping(1)]}, "no 'validation_loss' was recorded; there is train_l"),
         ({"checkpoint": train.Checkpoint("a.npz", every=2)}, "from batches"),
         ({"checkpoint": "a.npz"}, r"train\.Checkpoint\(path\), and this is 'a\.npz'"),
     ],
@@ -475,6 +474,58 @@ def test_bad_settings_are_refused(settings, message):
     settings = {"train_data": [(X, X)], "epochs": 3, "progress": False} | settings
     with pytest.raises((ValueError, KeyError, TypeError), match=message):
         fit(model, losses.mse_loss, sgd, **settings)
+
+
+SCORE = {"validation": (X, X), "metrics": {"score": accuracy}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            lambda: {"callbacks": [EarlyStopping(1)]},
+            "EarlyStopping watches 'validation_loss', and this training records train_loss, lr",
+        ),
+        (
+            lambda: SCORE | {"callbacks": [BestWeights(nn.Linear(2, 2), "scroe")]},
+            "BestWeights watches 'scroe', and .* train_loss, lr, validation_loss, score",
+        ),
+        (lambda: {"callbacks": [print, 3]}, "callback 1 must be a function, and it is 3"),
+        (lambda: {"before_step": 0.5}, r"before_step must be a function, and it is 0\.5"),
+        (lambda: {"after_step": optim.EMA([Tensor(1.0)])}, "after_step must be a function, and it"),
+        (lambda: {"scheduler": 0.1}, "scheduler must have a step.., and it is 0.1"),
+        (lambda: SCORE | {"metrics": {"score": "accuracy"}}, "metric 'score' must be a function"),
+        (lambda: SCORE | {"metrics": {"loss": accuracy}}, "a metric cannot be called 'loss'"),
+        (lambda: SCORE | {"metrics": {"lr": accuracy}}, "a metric cannot be called 'lr'"),
+        (lambda: {"callbacks": [EarlyStopping(2.5)]}, "patience must be .* not 2.5"),
+        (lambda: {"callbacks": [EarlyStopping(np.nan)]}, "patience must be .* not nan"),
+        (lambda: {"callbacks": [EarlyStopping(np.inf)]}, "patience must be .* not inf"),
+        (lambda: {"callbacks": [BestWeights([1.0])]}, "model must be a Module, and it is a list"),
+    ],
+)
+def test_a_wrong_callback_is_refused_before_the_training(settings, message):
+    def untouched(prediction, y):
+        raise AssertionError("the training has begun")
+
+    model = nn.Linear(2, 2).eval()
+    sgd = optim.SGD(model.parameters())
+    with pytest.raises((ValueError, TypeError), match=message):
+        fit(model, untouched, sgd, (X, X), **{"epochs": 1, "progress": False} | settings())
+    assert not model.training
+
+
+def test_callbacks_may_come_from_a_generator():
+    seen = []
+    model = nn.Linear(2, 2)
+    sgd = optim.SGD(model.parameters(), lr=1e-4)
+    callbacks = (call for call in [lambda history: seen.append(len(history))])
+    fit(model, losses.mse_loss, sgd, (X, X), epochs=2, callbacks=callbacks, progress=False)
+    assert seen == [1, 2]
+
+
+def test_a_metric_called_loss_does_not_take_its_place():
+    with pytest.raises(ValueError, match="a metric cannot be called 'loss'"):
+        train.evaluate(nn.Linear(2, 2), losses.mse_loss, (X, X), {"loss": accuracy})
 
 
 @pytest.mark.parametrize("result", [None, 1.0])
@@ -495,6 +546,19 @@ def test_a_loss_without_a_graph_is_refused(result):
 def test_an_unknown_mode_is_refused_before_the_training(make):
     with pytest.raises(ValueError, match='mode must be "min" or "max", not \'least\''):
         make("least")
+
+
+def test_the_state_of_the_best_weights_shares_no_memory_with_them():
+    model, x, y = line()
+    best = BestWeights(model, "train_loss")
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    fit(model, losses.mse_loss, sgd, (x, y), epochs=1, callbacks=[best], progress=False)
+    expected, state = model.weight.data.copy(), best.state_dict()
+    best.load_state_dict(state)
+    state["weight"][:] = 0
+    best.state_dict()["weight"][:] = 0
+    best.restore()
+    np.testing.assert_array_equal(model.weight.data, expected)
 
 
 def test_there_are_no_best_weights_before_the_first_epoch():
