@@ -29,6 +29,7 @@ OPTIONAL = {
 
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
+    {"cleanup"},
     {"graph", "optim", "rng"},
     {"anomaly", "kernels", "notebook"},
     {"rules", "linalg_rules"},

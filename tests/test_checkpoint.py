@@ -221,6 +221,38 @@ def start(folder, *moment):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_every_name_that_fit_saves_is_refused_in_a_checkpoint(tmp_path):
+    model = nn.Linear(1, 1)
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    rows = np.ones((2, 1))
+    train.fit(
+        model, losses.mse_loss, sgd, train.batches(rows, rows, 1), epochs=1, progress=False,
+        scheduler=optim.lr_scheduler.StepLR(sgd, 1), callbacks=[train.BestWeights(model, "lr")],
+        checkpoint=train.Checkpoint(tmp_path / "run.npz"),
+    )  # fmt: skip
+    saved = list(train.load(tmp_path / "run.npz"))
+    assert saved == ["model", "optimizer", "scheduler", "history", "data", "callback 0"]
+    for name in saved:
+        with pytest.raises(TypeError, match=f"fit saves {name} itself"):
+            train.Checkpoint(tmp_path / "run.npz", **{name: model})
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda p: train.Checkpoint(p / "a.npz", note="x"), TypeError, "note is a str, which has"),
+        (lambda p: train.Checkpoint(p / "a.npz", loss=losses.mse_loss), TypeError, "loss is a fun"),
+        (lambda p: train.Checkpoint(p / "a.pt"), ValueError, r"and this is 'a\.pt'"),
+        (lambda p: train.Checkpoint(p / "no" / "a.npz"), FileNotFoundError, "no folder .*no"),
+        (lambda p: train.Checkpoint(p / "a.npz", every=2.5), ValueError, "every .* not 2.5"),
+        (lambda p: train.Checkpoint(p / "a.npz", every="2"), TypeError, "every .* not '2'"),
+    ],
+)
+def test_a_wrong_checkpoint_is_refused_before_the_training(make, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        make(tmp_path)
+
+
 def test_killed_at_twenty_moments_it_ends_as_if_it_was_not(tmp_path):
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     undisturbed.mkdir()

@@ -604,6 +604,22 @@ def test_ema_is_swapped_in_and_out():
     np.testing.assert_array_equal(average.averages[0], [0.5, 1.5])
 
 
+def test_the_averages_share_no_memory_with_what_is_swapped_in():
+    w = parameter([1.0, 2.0])
+    average = optim.EMA([w], decay=0.5)
+    w.data = np.array([3.0, 4.0])
+    with average.swapped():
+        inside = (w**2).sum()
+        w.data -= 7.0
+        again = (w**2).sum()
+    average.update()
+    np.testing.assert_array_equal(average.averages[0], [2.0, 3.0])
+    again.backward()
+    np.testing.assert_array_equal(w.grad, [-12.0, -10.0])
+    with pytest.raises(RuntimeError, match="was changed after this graph"):
+        inside.backward()
+
+
 def test_ema_state():
     w = parameter([1.0, 2.0])
     average = optim.EMA([w], decay=0.5)

@@ -45,10 +45,13 @@ WATCH: ContextVar[Callable[["Node", Any, tuple[Any, ...]], None] | None] = Conte
 def setting(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
     """Inside, the variable has this value; gives the value that it had before."""
     previous = variable.get()
-    variable.set(value)
     try:
-        yield previous
-    finally:
+        try:
+            variable.set(value)
+            yield previous
+        finally:
+            variable.set(previous)
+    finally:  # again: Ctrl-C may have come just before it
         variable.set(previous)
 
 

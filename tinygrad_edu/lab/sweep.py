@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import plain
 from tinygrad_edu.lab.curve import SHORTEST, curve_verdict
 from tinygrad_edu.lab.workers import Workers
@@ -279,17 +280,13 @@ ALONE = threading.RLock()  # threads of one process share the package's generato
 def attempt(run: Callable[..., Any], task: Task) -> Run:
     """Call run with its own seed, and say what became of it. The generator is put back after."""
     settings, seed = task
-    with ALONE, np.errstate(all="ignore"):
-        before = Package.rng
-        manual_seed(seed)
-        try:
+    try:
+        with ALONE, seeded(seed), np.errstate(all="ignore"):
             returned = run(**settings, seed=seed)
-        except (FloatingPointError, OverflowError) as error:
-            return Run(settings, seed, {}, {}, "diverged", named(error))
-        except (Exception, SystemExit) as error:
-            return Run(settings, seed, {}, {}, "error", named(error))
-        finally:
-            Package.rng = before
+    except (FloatingPointError, OverflowError) as error:
+        return Run(settings, seed, {}, {}, "diverged", named(error))
+    except (Exception, SystemExit) as error:
+        return Run(settings, seed, {}, {}, "error", named(error))
     values = numbers_in(returned, settings, seed)
     curves = {name: x.tolist() for name, x in values.items() if x.ndim}
     numbers = {name: float(x if x.ndim == 0 else x[-1]) for name, x in values.items()}
@@ -300,6 +297,15 @@ def attempt(run: Callable[..., Any], task: Task) -> Run:
     if not all(map(math.isfinite, numbers.values())):
         return Run(settings, seed, numbers, curves, "diverged", "a number is not finite")
     return Run(settings, seed, numbers, curves, "finished", "there is no curve of losses to judge")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, the package's generator starts from this seed; afterwards it is that of before."""
+    before = Package.rng
+    with afterwards(lambda: setattr(Package, "rng", before)):
+        manual_seed(seed)
+        yield
 
 
 def named(error: BaseException) -> str:

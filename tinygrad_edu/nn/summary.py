@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import RECORDING, Node, behind, plain, setting
 from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.nn.module import Module
@@ -108,11 +109,16 @@ def run(model: Module, x: Any, rows: dict[str, Row]) -> tuple[Any, dict[Node, Ro
         maker[out] = rows[calls[-1]]
 
     state = default_rng().bit_generator.state
-    try:
-        with calls_noted(model, note_shape) as calls, setting(RECORDING, note_maker):
-            return model(x), maker
-    finally:
+
+    def restore() -> None:
         default_rng().bit_generator.state = state
+
+    with (
+        afterwards(restore),
+        calls_noted(model, note_shape) as calls,
+        setting(RECORDING, note_maker),
+    ):
+        return model(x), maker
 
 
 def count_kept(model: Module, out: Any, maker: dict[Node, Row]) -> None:

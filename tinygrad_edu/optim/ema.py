@@ -41,17 +41,17 @@ class EMA:
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Inside, the parameters have the averages as their data."""
-        self.swap()
+        """Inside, the parameters have copies of the averages as their data."""
+        before = [p.data for p in self.params]
         try:
-            yield
-        finally:
-            self.swap()
-
-    def swap(self) -> None:
-        """Exchange averages and parameters; a second time brings both back."""
-        for i, p in enumerate(self.params):
-            p.data, self.averages[i] = self.averages[i], p.data
+            try:
+                for p, average in zip(self.params, self.averages):
+                    p.data = copied(average)
+                yield
+            finally:
+                put_back(self.params, before)
+        finally:  # again: Ctrl-C may have come in the midst of it
+            put_back(self.params, before)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of the averages, and the decay."""
@@ -66,5 +66,12 @@ class EMA:
                 f"averages of shapes {shapes}, expected {expected}: nothing was loaded"
             )
         check(below=1, decay=state_dict["decay"])
-        self.decay = state_dict["decay"]
-        self.averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
+        copies = [restored(a, p.data) for a, p in zip(averages, self.params)]
+        self.decay, self.averages = state_dict["decay"], copies
+
+
+def put_back(params: Iterable[Any], before: Iterable[Any]) -> None:
+    """Give each parameter the data again that it had before."""
+    for p, data in zip(params, before):
+        if p.data is not data:  # else it would count as changed in place
+            p.data = data

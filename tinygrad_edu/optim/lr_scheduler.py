@@ -584,13 +584,8 @@ class ReduceLROnPlateau(LRScheduler):
         return list(self.current_lrs)
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """One more step, after which the watched metric is `metrics`, a number but not NaN."""
+        """One more step, after which the watched metric is `metrics`. nan is never better."""
         metric = metrics.item() if hasattr(metrics, "item") else float(metrics)
-        if math.isnan(metric):
-            raise ValueError(
-                f"metrics is {metric} at step {self.last_epoch + 1}: training has diverged, and no "
-                "learning rate will repair it"
-            )
         self.num_bad_epochs += 1
         if self.is_better(metric):
             self.best = metric

@@ -19,6 +19,10 @@ PLACE = "(here is the SHA-256 of this file with these words in its place)"
 STRUCTURE = "structure.json"
 
 
+# What `fit` saves by itself, and its callbacks as "callback 0", "callback 1", ...
+OF_FIT = "model", "optimizer", "scheduler", "history", "data"
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be loaded. Nothing was changed."""
 
@@ -94,13 +98,32 @@ def load(path: str | Path, **objects: Any) -> dict[str, Any]:
 class Checkpoint:
     """Where `fit` saves: after each epoch, and after `every` batches in between if that is given.
 
-    objects  what to save besides what `fit` knows of, as in `save`: ema=ema, rng=rng
+    objects  what to save and load besides what `fit` knows of: ema=ema, rng=rng
+
+    Raises TypeError for objects that `fit` saves or that cannot be loaded, ValueError for another
+    ending of `path`, FileNotFoundError if its folder is not there.
     """
 
     def __init__(self, path: str | Path, every: int | None = None, **objects: Any) -> None:
-        if every is not None and every < 1:
-            raise ValueError(f"every must be at least 1 batch, not {every}")
+        if every is not None and not isinstance(every, int | float | np.integer):
+            raise TypeError(f"every must be a number of batches, not {every!r}")
+        if every is not None and (not every >= 1 or every % 1):
+            raise ValueError(f"every must be at least 1 batch, not {every}: a whole number")
+        for name, x in objects.items():
+            if name in OF_FIT or name.startswith("callback "):
+                raise TypeError(
+                    f"fit saves {name} itself: a Checkpoint is given what else there is, such as "
+                    "ema=ema; without fit there is train.save(path, model=model)"
+                )
+            if not hasattr(x, "load_state_dict") and not isinstance(x, np.random.Generator):
+                raise TypeError(
+                    f"{name} is a {type(x).__name__}, which has no load_state_dict(): a training "
+                    "could not go on with it"
+                )
         self.path = Path(path)
+        is_safetensors(self.path)
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {self.path.parent} to save {path} in")
         self.every = every
         self.objects = objects
 

@@ -1,0 +1,21 @@
+"""How is everything put back, even where Ctrl-C comes while it is being put back?"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def afterwards(restore: Callable[[], object]) -> Iterator[None]:
+    """Call restore() at the end of the block, however it ends.
+
+    It is called twice, so that an interrupt in the midst of the first call leaves the second. So it
+    sets what was there before the block, which a second time changes nothing; what it needs for
+    that is made ready before the block, and every change is made inside.
+    """
+    try:
+        try:
+            yield
+        finally:
+            restore()
+    finally:
+        restore()
