@@ -312,6 +312,24 @@ def test_numbers_of_pytorch(case, parameters):
             np.testing.assert_allclose(after, theirs, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("kind", optim.Optimizer.__subclasses__() + optim.Adam.__subclasses__())
+def test_settings_are_known_by_their_names_and_not_by_their_order(kind):
+    class Reordered(kind):
+        def __init__(self, params, **settings):
+            optim.Optimizer.__init__(self, params, **dict(reversed(settings.items())))
+
+    start = np.array([[1.0, -2.0], [3.0, 0.5]])
+    one, other = Tensor(start, requires_grad=True), Tensor(start, requires_grad=True)
+    in_order = kind([one])
+    reordered = Reordered([other], **in_order.defaults)
+    for step in range(3):
+        one.grad = other.grad = start * (step + 1)
+        in_order.step()
+        reordered.step()
+    assert np.all(one.data != start)
+    np.testing.assert_array_equal(one.data, other.data)
+
+
 @pytest.mark.parametrize("parameters", [as_tensors, as_values])
 def test_lion_is_its_algorithm(parameters):
     problem = stored("optimizers")["problem"]

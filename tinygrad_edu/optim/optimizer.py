@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Real
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,8 +25,7 @@ class Optimizer:
                   `remembers`; each starts at 0
 
     An optimizer is one method: the update of one parameter, in which g is the gradient and p the
-    data, arrays, or floats in the case of a Value, and the settings stand in the constructor's
-    order.
+    data, arrays, or floats in the case of a Value, and group["lr"] and its like are the settings.
     """
 
     remembers: ClassVar[tuple[str, ...]] = ()
@@ -35,7 +33,6 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
         self.defaults = settings
-        self.look_up = itemgetter("params", *settings)
         self.param_groups: list[dict[str, Any]] = []
         self.state: list[list[Any]] = []
         self.large: list[bool] = []  # whether a group has parameters to be updated in blocks
@@ -93,7 +90,7 @@ class Optimizer:
         check(below=1, **shares)
         check(**settings)
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
         """(step, new state)."""
         raise NotImplementedError
 
@@ -116,13 +113,12 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient one step."""
         for group, states, large in zip(self.param_groups, self.state, self.large):
-            params, *settings = self.look_up(group)
-            self.step_group(params, settings, states, large)
+            self.step_group(group, states, large)
 
-    def step_group(self, params: Any, settings: Any, states: list[Any], large: bool) -> None:
+    def step_group(self, group: Any, states: list[Any], large: bool) -> None:
         """Move the parameters of one group; `large`: some may be arrays of more than one block."""
         update = self.update
-        for i, p in enumerate(params):
+        for i, p in enumerate(group["params"]):
             g = p.grad
             if g is None:
                 continue
@@ -130,13 +126,13 @@ class Optimizer:
                 g = g.data
             data = p.data
             if large and is_large(data):
-                states[i] = self.update_in_blocks(g, data, states[i], settings)
+                states[i] = self.update_in_blocks(g, data, states[i], group)
             else:
-                step, states[i] = update(g, data, states[i], settings)
+                step, states[i] = update(g, data, states[i], group)
                 data -= step
             p.data = data
 
-    def update_in_blocks(self, g: Any, p: Any, state: Any, settings: Any) -> Any:
+    def update_in_blocks(self, g: Any, p: Any, state: Any, group: Any) -> Any:
         """p -= step, some rows at a time, so that intermediate results never leave the cache.
 
         Returns the new state, whose arrays are those of the old one, changed in place.
@@ -145,7 +141,7 @@ class Optimizer:
         for rows in blocks(p):
             old = [x[rows] if np.ndim(x) else x for x in state]
             part = p[rows]
-            step, new = self.update(g[rows], part, old, settings)
+            step, new = self.update(g[rows], part, old, group)
             for i, x in enumerate(new):
                 if np.ndim(x) == 0:
                     after[i] = x
