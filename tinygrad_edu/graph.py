@@ -143,6 +143,8 @@ class Node:
     seen      the result and the arguments of that call, as plain data
     rule      the derivative of `function`
     birth     a running number: a node is younger than everything it was made from
+    is_parameter
+              whether somebody made it with requires_grad=True; it may be frozen since
     """
 
     __slots__ = (
@@ -152,6 +154,7 @@ class Node:
         "function",
         "grad",
         "inputs",
+        "is_parameter",
         "name",
         "options",
         "requires_grad",
@@ -173,6 +176,7 @@ class Node:
         self.options = NO_OPTIONS
         self.seen: tuple[Any, ...] = ()
         self.birth = next_birth()
+        self.is_parameter = requires_grad
 
     def backward(
         self,
@@ -391,7 +395,7 @@ class Node:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are leaves: data, grad and name without the graph behind."""
-        state = (None, {"grad": self.grad})
+        state = (None, {"grad": self.grad, "is_parameter": getattr(self, "is_parameter", False)})
         return type(self), (self._data, self.requires_grad, self.name), state
 
 
