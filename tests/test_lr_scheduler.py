@@ -126,17 +126,27 @@ def test_a_state_of_another_schedule_is_refused_whole():
     optimizer = sgd()
     parts = [lr_scheduler.StepLR(optimizer, 3), lr_scheduler.ExponentialLR(optimizer, 0.9)]
     scheduler = lr_scheduler.SequentialLR(optimizer, parts, [4])
-    before = scheduler.state_dict()
+    before, rates = scheduler.state_dict(), [group["lr"] for group in optimizer.param_groups]
     first = scheduler.state_dict()["schedulers"][0] | {"gamma": 0.5}
+    second = scheduler.state_dict()["schedulers"][1]
     for state, message in [
         (first, r"(?s)missing: milestones.*missing: schedulers.*unknown: step_size"),
         (before | {"schedulers": [first, first], "last_epoch": 2}, "(?s)ExponentialLR.*step_size"),
         (before | {"schedulers": [first]}, "of 1 schedulers in a row.* has 2"),
         (before | {"base_lrs": [0.1]}, "1 parameter groups, expected 2"),
+        (before | {"base_lrs": 0.1}, "base_lrs: 0.1, expected something like"),
+        (before | {"base_lrs": ["a", "b"]}, "base_lrs: .'a', 'b'., expected something like"),
+        (before | {"last_epoch": [1, 2]}, "last_epoch: .1, 2., expected something like 0"),
+        (
+            before | {"schedulers": [first | {"base_lrs": [-1.0, 1.0]}, second]},
+            "group 0 the learning rate -1.0 at step 0",
+        ),
+        (before | {"schedulers": [first | {"gamma": "x"}, {}]}, "gamma: 'x'"),
     ]:
         with pytest.raises(ValueError, match=message):
             scheduler.load_state_dict(state)
         assert scheduler.state_dict() == before
+        assert [group["lr"] for group in optimizer.param_groups] == rates
     with pytest.raises(ValueError, match="missing: step_size"):
         parts[0].load_state_dict(parts[1].state_dict())
 

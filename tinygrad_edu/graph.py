@@ -157,6 +157,8 @@ class Node:
     birth     a running number: a node is younger than everything it was made from
     changed   the number of the last change of its data in place; at first that of its birth
     shares    the node of whose memory its data is a view
+    is_parameter
+              whether somebody asked for its gradient; it may be frozen since
     """
 
     __slots__ = (
@@ -168,6 +170,7 @@ class Node:
         "function",
         "grad",
         "inputs",
+        "is_parameter",
         "name",
         "options",
         "rule",
@@ -190,6 +193,7 @@ class Node:
         self.seen: tuple[Any, ...] = ()
         self.shares: Node | None = None
         self.birth = self.changed = next_birth()
+        self.is_parameter = requires_grad
 
     def backward(
         self,
@@ -302,6 +306,7 @@ class Node:
             )
         if wanted and not self._requires_grad:
             self._array, self.shares = self.own(self._array), None
+            self.is_parameter = self.rule is None
         self._requires_grad = bool(wanted)
 
     @property
@@ -449,7 +454,7 @@ class Node:
                 f"{described(self)} was made by {operation(self.rule)}, and a copy or a pickle "
                 "would lose its graph: copy .detach() to leave the graph on purpose"
             )
-        state = (None, {"grad": self.grad})
+        state = (None, {"grad": self.grad, "is_parameter": getattr(self, "is_parameter", False)})
         return type(self), (self._array, self._requires_grad, self.name), state
 
 

@@ -40,7 +40,7 @@ def clip_grad_norm_(
     scale = max_norm / (total + 1e-6)
     if not scale >= 1:
         for p in params:
-            p.grad *= scale
+            p.grad = kept(p.grad * scale, p.grad)  # a new array: a graph may hold the old one
     return total
 
 
@@ -48,8 +48,14 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     """g = min(max(g, -clip_value), clip_value), for every number of every gradient."""
     check(clip_value=clip_value)
     for p in with_gradients(parameters):
-        clipped = np.clip(p.grad, -clip_value, clip_value)
-        p.grad = float(clipped) if p.grad.__class__ is float else clipped
+        p.grad = kept(np.clip(p.grad, -clip_value, clip_value), p.grad)
+
+
+def kept(new: Any, old: Any) -> Any:
+    """`new`, computed from `old`, as its kind: NumPy makes numbers of arrays without axes."""
+    if not isinstance(new, np.generic):
+        return new
+    return float(new) if old.__class__ is float else np.asarray(new)
 
 
 def with_gradients(parameters: Any) -> list[Any]:

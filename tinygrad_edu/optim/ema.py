@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.optim.optimizer import check, copied, listed, restored
+from tinygrad_edu.optim.optimizer import check, copied, is_real, listed, restored
 
 
 class EMA:
@@ -37,7 +37,8 @@ class EMA:
     def update(self) -> None:
         """Move the averages towards the parameters."""
         for i, p in enumerate(self.params):
-            self.averages[i] += (1 - self.decay) * (p.data - self.averages[i])
+            # a new array: the graph of a loss under swapped() may still need the old one
+            self.averages[i] = self.averages[i] + (1 - self.decay) * (p.data - self.averages[i])
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
@@ -58,16 +59,23 @@ class EMA:
         return {"decay": self.decay, "averages": [copied(a) for a in self.averages]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned; ValueError if the shapes differ."""
-        averages = state_dict["averages"]
+        """Go on from what `state_dict` returned; ValueError if it does not fit."""
+        if set(state_dict) != {"decay", "averages"}:
+            raise ValueError(
+                "the state of an EMA has 'decay' and 'averages', "
+                f"and this has {list(state_dict)}: nothing was loaded"
+            )
+        averages, decay = state_dict["averages"], state_dict["decay"]
         shapes, expected = ([np.shape(a) for a in x] for x in (averages, self.averages))
         if shapes != expected:
             raise ValueError(
                 f"averages of shapes {shapes}, expected {expected}: nothing was loaded"
             )
-        check(below=1, decay=state_dict["decay"])
-        copies = [restored(a, p.data) for a, p in zip(averages, self.params)]
-        self.decay, self.averages = state_dict["decay"], copies
+        if not all(map(is_real, averages)):
+            raise ValueError("averages that are no real numbers: nothing was loaded")
+        check(below=1, decay=decay)
+        averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
+        vars(self).update(decay=decay, averages=averages)  # one step: Ctrl-C finds both or neither
 
 
 def put_back(params: Iterable[Any], before: Iterable[Any]) -> None:
