@@ -284,5 +284,8 @@ def fold(windows, size, stride, dilation):
 
 @backward_of(fold)
 def fold_backward(g, out, windows, size, stride, dilation):
-    kernel_size = windows.shape[1 : 1 + len(size)]
-    return unfold(g, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    n = len(size)
+    kernel_size, output = windows.shape[1 : 1 + n], windows.shape[1 + n : 1 + 2 * n]
+    taken = unfold(g, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    # A size may leave room for more windows than there were.
+    return taken[(slice(None),) * (1 + n) + tuple(slice(m) for m in output)]
