@@ -163,6 +163,9 @@ def select(condlist, choicelist, default=0):
             "there must be as many of one as of the other, and at least one"
         )
     out = default
+    if not isinstance(default, Node):  # not rounded to the dtype of the first choice that it meets
+        kinds = [x if isinstance(x, int | float) else array(x).dtype for x in choicelist]
+        out = np.asarray(default, np.result_type(*kinds, default))
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
         out = np.where(plain(condition), choice, out)
     return out
@@ -486,12 +489,13 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
 
 @composes(np.trapezoid)
 def trapezoid(y, x=None, dx=1.0, axis=-1):
-    axis = normalize_axis_index(axis, np.ndim(y))
+    y = array(y)
+    along = normalize_axis_index(axis, y.ndim)
     if x is not None:
         dx = np.diff(x, axis=axis if np.ndim(x) > 1 else -1)
         if np.ndim(dx) == 1:
-            dx = np.reshape(dx, (-1,) + (1,) * (np.ndim(y) - 1 - axis))
-    front = (slice(None),) * axis
+            dx = np.reshape(dx, (-1,) + (1,) * (y.ndim - 1 - along))
+    front = (slice(None),) * along
     sums = y[(*front, slice(1, None))] + y[(*front, slice(None, -1))]
     return np.sum(dx * sums / 2.0, axis=axis)
 
@@ -537,7 +541,8 @@ def bincount(x, /, weights=None, minlength=0):
     x = plain(x)
     if not isinstance(weights, Node):
         return np.bincount(x, weights, minlength)
-    return kernels.unindex(weights, x, np.zeros(np.bincount(x, minlength=minlength).size))
+    length = np.bincount(x, minlength=minlength).size
+    return kernels.unindex(weights.astype(float), x, np.zeros(length))
 
 
 @composes(np.histogram)
