@@ -234,6 +234,29 @@ def test_the_default_of_select_is_rounded_to_the_dtype_of_the_result_alone():
         np.testing.assert_array_equal(out.data, expected)
 
 
+SINGLE, DOUBLE = np.float32([0.1, 0.2, 0.3]), np.array([[1.0], [2.0]])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda t: np.average(DOUBLE + SINGLE, axis=1, weights=t),
+        lambda t: np.einsum("ij,ij->", DOUBLE[:1], t[:, None]),
+        lambda t: np.einsum("i,jk->jk", t, DOUBLE),
+        lambda t: np.dot(t, 2),
+        lambda t: np.dot(0.1, t),
+        lambda t: np.inner(t, 0.1),
+    ],
+)
+def test_operands_of_two_dtypes_are_computed_in_the_wider_one(f):
+    t = Tensor(SINGLE, requires_grad=True)
+    out, expected = f(t), f(SINGLE)
+    assert out.dtype == expected.dtype
+    np.testing.assert_array_equal(out.data, expected)
+    out.sum().backward()
+    assert t.grad.dtype == np.float32
+
+
 def test_bincount_adds_up_float32_in_float64_as_numpy_does():
     x = Tensor(np.float32([0.1, 0.2, 0.3]), requires_grad=True)
     out = np.bincount([1, 0, 1], x)

@@ -441,6 +441,7 @@ def average(
     else:
         if np.shape(weights) != np.shape(a):
             weights = spread(weights, np.ndim(a), axis)
+        a, weights = in_one_dtype([a, weights])
         total = np.sum(weights, axis=axis, keepdims=keepdims)
         if np.any(total == 0):
             raise ZeroDivisionError("np.average: the weights sum to 0, so there is no mean")
@@ -569,6 +570,7 @@ def vdot(a, b, /):
 
 @composes(np.dot)
 def dot(a, b):
+    a, b = array(a), array(b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     return a @ b if np.ndim(b) <= 2 else np.tensordot(a, b, (-1, -2))
@@ -576,6 +578,7 @@ def dot(a, b):
 
 @composes(np.inner)
 def inner(a, b, /):
+    a, b = array(a), array(b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     return np.tensordot(a, b, (-1, -1))
@@ -696,7 +699,7 @@ def einsum(*operands, optimize=False):
     if not isinstance(operands[0], str):
         operands = with_letters(operands)
     subscripts, *arrays = operands
-    arrays = [array(x) for x in arrays]
+    arrays = in_one_dtype(arrays)
     terms, output = explicit(subscripts.replace(" ", ""), arrays)
     sizes = {}
     for term, x in zip(terms, arrays):
@@ -719,6 +722,13 @@ def einsum(*operands, optimize=False):
     return linalg_rules.einsum(
         *arrays, subscripts=f"{','.join(terms)}->{output}", optimize=optimize
     )
+
+
+def in_one_dtype(arrays):
+    """Arrays in the dtype that a function of all of them computes in."""
+    arrays = [array(x) for x in arrays]
+    dtype = np.result_type(*[x.dtype for x in arrays])
+    return [x if x.dtype == dtype else x.astype(dtype) for x in arrays]
 
 
 def explicit(subscripts, arrays):
