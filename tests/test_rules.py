@@ -171,6 +171,8 @@ TABLE = [
     Row(np.trapezoid, [(2, 4)], lambda y: np.trapezoid(y * y, dx=0.5)),
     Row(np.trapezoid, [(4, 3), (4,)], lambda y, x: np.trapezoid(y, x, axis=0)),
     Row(np.trapezoid, [(2, 4), (2, 4)], np.trapezoid),
+    Row(np.trapezoid, [(4,), (3, 4)], np.trapezoid),
+    Row(np.trapezoid, [(2, 1, 4), (3, 4)], np.trapezoid),
     Row(np.bincount, [(4,)], lambda x: np.bincount([1, 0, 3, 1], x * x, 6)),
     Row(np.linalg.norm, [(2, 3)]),
     Row(np.linalg.norm, [(2, 3)], lambda x: np.linalg.norm(x, "fro", keepdims=True)),
@@ -308,7 +310,7 @@ def float32_stays_float32(row):
         assert x.grad.shape == x.shape
 
 
-TO_FLOAT64 = (kernels.astype, np.float_power)
+TO_FLOAT64 = (kernels.astype, np.float_power, np.bincount)
 
 
 @pytest.mark.parametrize("row", [r for r in TABLE if r.function not in TO_FLOAT64], ids=name)

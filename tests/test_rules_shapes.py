@@ -11,6 +11,7 @@ import pytest
 from test_rules import Row, at
 
 from tinygrad_edu import Tensor, gradcheck, kernels
+from tinygrad_edu.graph import plain
 
 A = (2, 3)
 B = (2, 3, 4)
@@ -222,6 +223,48 @@ def test_float32_stays_float32_forward_and_backward(row):
     for x in xs:
         assert x.grad.dtype == np.float32
         assert x.grad.shape == x.shape
+
+
+def test_the_default_of_select_is_rounded_to_the_dtype_of_the_result_alone():
+    x, y = Tensor(np.ones(2, np.float32), requires_grad=True), np.ones(2)
+    for choices in ([y, x], [x, y], [x, [1.0, 2.0]], [x, 1.0]):
+        out = np.select([x > 1, x < 0], choices, 0.1)
+        expected = np.select([x > 1, x < 0], [plain(choice) for choice in choices], 0.1)
+        assert out.dtype == expected.dtype
+        np.testing.assert_array_equal(out.data, expected)
+
+
+SINGLE, DOUBLE = np.float32([0.1, 0.2, 0.3]), np.array([[1.0], [2.0]])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda t: np.average(DOUBLE + SINGLE, axis=1, weights=t),
+        lambda t: np.einsum("ij,ij->", DOUBLE[:1], t[:, None]),
+        lambda t: np.einsum("i,jk->jk", t, DOUBLE),
+        lambda t: np.dot(t, 2),
+        lambda t: np.dot(0.1, t),
+        lambda t: np.inner(t, 0.1),
+    ],
+)
+def test_operands_of_two_dtypes_are_computed_in_the_wider_one(f):
+    t = Tensor(SINGLE, requires_grad=True)
+    out, expected = f(t), f(SINGLE)
+    assert out.dtype == expected.dtype
+    np.testing.assert_array_equal(out.data, expected)
+    out.sum().backward()
+    assert t.grad.dtype == np.float32
+
+
+def test_bincount_adds_up_float32_in_float64_as_numpy_does():
+    x = Tensor(np.float32([0.1, 0.2, 0.3]), requires_grad=True)
+    out = np.bincount([1, 0, 1], x)
+    assert out.dtype == np.float64
+    np.testing.assert_array_equal(out.data, np.bincount([1, 0, 1], x.data))
+    (out**2).sum().backward()
+    assert x.grad.dtype == np.float32
+    np.testing.assert_allclose(x.grad, [0.8, 0.4, 0.8], rtol=1e-6)
 
 
 def test_astype_by_numpys_name():

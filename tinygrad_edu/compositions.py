@@ -163,6 +163,9 @@ def select(condlist, choicelist, default=0):
             "there must be as many of one as of the other, and at least one"
         )
     out = default
+    if not isinstance(default, Node):  # not rounded to the dtype of the first choice that it meets
+        kinds = [x if isinstance(x, int | float) else array(x).dtype for x in choicelist]
+        out = np.asarray(default, np.result_type(*kinds, default))
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
         out = np.where(plain(condition), choice, out)
     return out
@@ -438,6 +441,7 @@ def average(
     else:
         if np.shape(weights) != np.shape(a):
             weights = spread(weights, np.ndim(a), axis)
+        a, weights = in_one_dtype([a, weights])
         total = np.sum(weights, axis=axis, keepdims=keepdims)
         if np.any(total == 0):
             raise ZeroDivisionError("np.average: the weights sum to 0, so there is no mean")
@@ -486,12 +490,13 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
 
 @composes(np.trapezoid)
 def trapezoid(y, x=None, dx=1.0, axis=-1):
-    axis = normalize_axis_index(axis, np.ndim(y))
+    y = array(y)
+    along = normalize_axis_index(axis, y.ndim)
     if x is not None:
         dx = np.diff(x, axis=axis if np.ndim(x) > 1 else -1)
         if np.ndim(dx) == 1:
-            dx = np.reshape(dx, (-1,) + (1,) * (np.ndim(y) - 1 - axis))
-    front = (slice(None),) * axis
+            dx = np.reshape(dx, (-1,) + (1,) * (y.ndim - 1 - along))
+    front = (slice(None),) * along
     sums = y[(*front, slice(1, None))] + y[(*front, slice(None, -1))]
     return np.sum(dx * sums / 2.0, axis=axis)
 
@@ -537,7 +542,8 @@ def bincount(x, /, weights=None, minlength=0):
     x = plain(x)
     if not isinstance(weights, Node):
         return np.bincount(x, weights, minlength)
-    return kernels.unindex(weights, x, np.zeros(np.bincount(x, minlength=minlength).size))
+    length = np.bincount(x, minlength=minlength).size
+    return kernels.unindex(weights.astype(float), x, np.zeros(length))
 
 
 @composes(np.histogram)
@@ -564,6 +570,7 @@ def vdot(a, b, /):
 
 @composes(np.dot)
 def dot(a, b):
+    a, b = array(a), array(b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     return a @ b if np.ndim(b) <= 2 else np.tensordot(a, b, (-1, -2))
@@ -571,6 +578,7 @@ def dot(a, b):
 
 @composes(np.inner)
 def inner(a, b, /):
+    a, b = array(a), array(b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     return np.tensordot(a, b, (-1, -1))
@@ -691,7 +699,7 @@ def einsum(*operands, optimize=False):
     if not isinstance(operands[0], str):
         operands = with_letters(operands)
     subscripts, *arrays = operands
-    arrays = [array(x) for x in arrays]
+    arrays = in_one_dtype(arrays)
     terms, output = explicit(subscripts.replace(" ", ""), arrays)
     sizes = {}
     for term, x in zip(terms, arrays):
@@ -714,6 +722,13 @@ def einsum(*operands, optimize=False):
     return linalg_rules.einsum(
         *arrays, subscripts=f"{','.join(terms)}->{output}", optimize=optimize
     )
+
+
+def in_one_dtype(arrays):
+    """Arrays in the dtype that a function of all of them computes in."""
+    arrays = [array(x) for x in arrays]
+    dtype = np.result_type(*[x.dtype for x in arrays])
+    return [x if x.dtype == dtype else x.astype(dtype) for x in arrays]
 
 
 def explicit(subscripts, arrays):
