@@ -1,5 +1,7 @@
 """Ctrl-C at every line of what changes something for the time of a block: all is as before."""
 
+import signal
+
 import numpy as np
 import pytest
 from interrupts import interrupted_at_every_line
@@ -9,6 +11,7 @@ from tinygrad_edu.graph import RECORDING, WATCH
 from tinygrad_edu.lab import landscape, lr_range_test, sweep
 from tinygrad_edu.lab.curvature import hessian_product
 from tinygrad_edu.lab.landscape import Plane
+from tinygrad_edu.lab.sweep import runs_in
 from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.rng import Package
 
@@ -214,3 +217,26 @@ def test_everything_is_as_before(make):
         RECORDING.set(True)
         Package.rng = generator
     assert lines > 5
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no such signal")
+@pytest.mark.filterwarnings("ignore:unclosed file")  # interrupted while Python opens it
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_sweep_leaves_whole_lines_and_no_alarm(tmp_path):
+    path, alarm = tmp_path / "runs.jsonl", signal.getsignal(signal.SIGALRM)
+    grid = {"lr": [0.1], "seeds": 1, "jobs": 1, "progress": False}
+
+    def run(lr, seed):
+        return lr
+
+    def action():
+        sweep(run, path=path, time_limit=60, **grid)
+
+    def check():
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+        assert signal.getsignal(signal.SIGALRM) is alarm
+        if path.exists():
+            runs_in(path)  # warns of a damaged line
+            path.unlink()
+
+    assert interrupted_at_every_line(action, check) > 100
