@@ -19,3 +19,19 @@ def afterwards(restore: Callable[[], object]) -> Iterator[None]:
             restore()
     finally:
         restore()
+
+
+def done_or_undone(change: Callable[[], object], undo: Callable[[], object]) -> None:
+    """Call change(); if it does not reach its end, undo() all of it.
+
+    That is called twice as well: a second time it changes nothing.
+    """
+    try:
+        try:
+            change()
+        except BaseException:
+            undo()
+            raise
+    except BaseException:
+        undo()
+        raise

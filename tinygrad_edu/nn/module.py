@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import done_or_undone
 from tinygrad_edu.graph import Node, plain
 
 CONTAINERS = (list, tuple, dict)
@@ -125,11 +126,10 @@ class Module:
         before = [p.data for p in nodes]
         data = [x if p.broadcasts else x.item() for p, x in zip(nodes, new, strict=False)]
         arrays = new[len(nodes) :]
-        try:
-            self.set_state(nodes, data, buffers, arrays)
-        except BaseException:  # Ctrl-C
-            self.set_state(nodes, before, arrays, buffers)
-            raise
+        done_or_undone(
+            lambda: self.set_state(nodes, data, buffers, arrays),
+            lambda: self.set_state(nodes, before, arrays, buffers),
+        )
 
     def set_state(
         self, nodes: list[Any], data: list[Any], buffers: list[Any], arrays: list[Any]

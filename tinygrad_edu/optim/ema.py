@@ -37,8 +37,7 @@ class EMA:
     def update(self) -> None:
         """Move the averages towards the parameters."""
         for i, p in enumerate(self.params):
-            # a new array: the graph of a loss under swapped() may still need the old one
-            self.averages[i] = self.averages[i] + (1 - self.decay) * (p.data - self.averages[i])
+            self.averages[i] += (1 - self.decay) * (p.data - self.averages[i])
 
     @contextmanager
     def swapped(self) -> Iterator[None]:

@@ -288,16 +288,24 @@ def is_real(x: Any) -> bool:
 def all_or_none(dicts: list[dict[str, Any]], change: Callable[[], None]) -> None:
     """Call `change`, which sets entries of these dicts. If it does not reach its end, undo it.
 
-    It may be Ctrl-C that ends it.
+    It may be Ctrl-C that ends it, and another time that it is undone, so that is done twice.
     """
     before = [dict(each) for each in dicts]
-    try:
-        change()
-    except BaseException:
+
+    def undo() -> None:
         for each, old in zip(dicts, before):
             for name in each.keys() - old.keys():
                 del each[name]
             each.update(old)
+
+    try:
+        try:
+            change()
+        except BaseException:
+            undo()
+            raise
+    except BaseException:
+        undo()
         raise
 
 

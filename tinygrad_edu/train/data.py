@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import done_or_undone
 from tinygrad_edu.graph import plain
 from tinygrad_edu.rng import default_rng
 
@@ -125,8 +126,16 @@ class Batches:
                 f"position {position} in the order {order} is no place in {len(self.x)} rows of "
                 f"{len(self)} batches"
             )
-        self.rng.bit_generator.state = state["rng"]
-        self.epoch, self.resumed = Epoch(order, position), bool(state["resumed"])
+        resumed = bool(state["resumed"])
+        here = self.epoch, self.resumed, self.rng.bit_generator.state
+        done_or_undone(
+            lambda: self.move_to(Epoch(order, position), resumed, state["rng"]),
+            lambda: self.move_to(*here),
+        )
+
+    def move_to(self, epoch: Epoch, resumed: bool, rng: Mapping[str, Any]) -> None:
+        self.epoch, self.resumed = epoch, resumed
+        self.rng.bit_generator.state = rng
 
 
 def split(
