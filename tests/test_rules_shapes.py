@@ -305,7 +305,7 @@ IN_PLACE = "not changed in place"
         (lambda t: t.resize(3), "instead: t.reshape(shape), np.pad(t, width)"),
         (lambda t: np.pad(t, 1, "mean"), "does not take mode='mean'"),
         (lambda t: np.pad(t, 1, "reflect", reflect_type="odd"), "reflect_type='odd'"),
-        (lambda t: np.take(t, [0], out=np.zeros(1)), "'out'"),
+        (lambda t: np.take(t, [0], out=np.zeros(1)), "np.take of a Tensor does not take out="),
         (lambda t: np.ravel(t, "K"), "takes order='C' or 'F'"),
     ],
 )

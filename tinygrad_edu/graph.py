@@ -562,6 +562,16 @@ def operation(rule: Any) -> str:
     return rule.__name__.removesuffix("_backward")
 
 
+def name_of(function: Function) -> str:
+    """The name of a function as a program writes it: np.exp, np.linalg.eig, np.add.reduce."""
+    name = getattr(function, "__name__", repr(function))
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"{name_of(owner)}.{name}"
+    module = (getattr(function, "__module__", "") or "numpy").replace("numpy", "np")
+    return f"{module}.{name}"
+
+
 def described(x: Any) -> str:
     """An operand in an error message: its name, if it has one, and its shape."""
     data = plain(x)
@@ -633,9 +643,7 @@ def complex_data(x: Any) -> TypeError:
 
 
 def no_rule(function: Function) -> Function:
-    name = getattr(function, "__name__", repr(function))
-    module = (getattr(function, "__module__", "") or "").replace("numpy", "np")
-    name = f"{module}.{name}" if module else f"np.{name}"
+    name = name_of(function)
     raise NotImplementedError(
         f"{name} has no backward rule; add one, here or in rules.py: a function "
         f"(g, out, *inputs) under @backward_of({name}), as in docs/operations.md. "

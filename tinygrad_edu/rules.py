@@ -42,13 +42,14 @@ def divide_backward(g, out, x, y):
 def power_backward(g, out, x, y):
     # At x = 0, x**0 is flat and 0**y jumps: there both slopes are taken as 0, not as 0 * infinity.
     # A Python number y stays one: an array of exponents would make float64 of float32.
-    y_minus_1 = y - ((y != 0) if isinstance(y, int | float) else (x != 0) | (y != 0))
+    # 1.0 * y makes floats of bools and of small integers, which y - 1 leaves.
+    y_minus_1 = y - (y != 0) if isinstance(y, int | float) else 1.0 * y - ((x != 0) | (y != 0))
     return lambda: g * y * x**y_minus_1, lambda: g * out * log_or_0(x)
 
 
 def log_or_0(x):
     """log(x), and 0 at 0; a Python number of a Python number."""
-    log = np.log(x + (x == 0))
+    log = np.log(1.0 * x + (x == 0))
     return float(log) if isinstance(x, int | float) else log
 
 
@@ -90,7 +91,12 @@ def absolute_backward(g, out, x):
 
 @backward_of(np.copysign)
 def copysign_backward(g, out, x, y):
-    return g * (np.sign(x) * np.sign(out)), 0 * g
+    return lambda: g * (np.sign(x) * np.sign(out)), lambda: 0 * g
+
+
+@backward_of(np.nextafter)
+def nextafter_backward(g, out, x, y):
+    return g, 0 * g
 
 
 @backward_of(np.maximum)
@@ -290,7 +296,8 @@ def sinc_backward(g, out, x):
 
 @backward_of(np.sum, np.add.reduce)
 def sum_backward(g, out, x, axis=None, keepdims=False):
-    return np.broadcast_to(kept(g, axis, keepdims), x.shape)
+    # NumPy lets a 0-d array be summed along axis 0 or -1, though it has no axis.
+    return np.broadcast_to(kept(g, axis, keepdims) if x.ndim else g, x.shape)
 
 
 @backward_of(np.nansum)
@@ -343,7 +350,8 @@ def multiply_reduce_backward(g, out, x, axis=0, keepdims=False):
 
 def others(x, axis):
     """For each element of x the product of all the others along axis, without a division."""
-    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    every = axis is None or x.ndim == 0  # NumPy lets a 0-d array have axis 0 or -1
+    axes = normalize_axis_tuple(range(x.ndim) if every else axis, x.ndim)
     last = tuple(range(-len(axes), 0))
     front = np.moveaxis(x, axes, last)
     n = math.prod(x.shape[i] for i in axes)
@@ -445,7 +453,7 @@ def reshape_backward(g, out, x, shape):
 
 @backward_of(np.transpose)
 def transpose_backward(g, out, x, axes=None):
-    return np.transpose(g, None if axes is None else np.argsort([axis % x.ndim for axis in axes]))
+    return np.transpose(g, None if axes is None else np.argsort(np.atleast_1d(axes) % x.ndim))
 
 
 @backward_of(np.swapaxes)
@@ -500,7 +508,7 @@ def rot90_backward(g, out, x, k=1, axes=(0, 1)):
 
 @backward_of(np.roll)
 def roll_backward(g, out, x, shift, axis=None):
-    return np.roll(g, np.negative(shift), axis), None
+    return np.roll(g, np.multiply(shift, -1), axis), None
 
 
 @backward_of(np.tril)
@@ -530,15 +538,13 @@ NON_DIFFERENTIABLE = {
     *(np.shares_memory, np.may_share_memory),
     *(np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.around),
     *(np.fix, np.floor_divide),
-    *(np.heaviside, np.spacing, np.nextafter),
+    np.spacing,
     *(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition),
     *(np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero, np.searchsorted),
-    *(np.digitize, np.histogram_bin_edges, np.unique, np.unique_all, np.unique_counts),
-    *(np.unique_inverse, np.unique_values, np.setdiff1d, np.setxor1d, np.intersect1d, np.union1d),
-    *(np.ix_, np.ravel_multi_index, np.unravel_index, np.diag_indices_from),
+    *(np.digitize, np.ravel_multi_index, np.unravel_index, np.diag_indices_from),
     *(np.tril_indices_from, np.triu_indices_from, np.linalg.matrix_rank, np.imag),
     *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.min_scalar_type),
-    *(np.zeros_like, np.ones_like, np.empty_like, np.full_like),
+    *(np.zeros_like, np.ones_like, np.empty_like),
     *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift),
     *(np.bitwise_count, np.gcd, np.lcm),
     *(np.array_repr, np.array_str, np.array2string),

@@ -2,7 +2,7 @@
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Self
 
@@ -13,12 +13,14 @@ from tinygrad_edu import compositions, kernels, rules
 from tinygrad_edu.compositions import COMPOSITIONS
 from tinygrad_edu.graph import (
     RULES,
+    Function,
     Node,
     adding,
     apply,
     as_array,
     check_real,
     described,
+    name_of,
     no_rule,
     operation,
     plain,
@@ -161,24 +163,24 @@ class Tensor(Node):
         if method != "__call__":
             raise TypeError(f"np.{ufunc.__name__}.{method} does not take a Tensor; use t.data")
         if ufunc in rules.NON_DIFFERENTIABLE:
-            return ufunc(*map(plain, inputs), **options)
+            return without_derivative(ufunc, inputs, options)
         if options:
-            refuse(f"np.{ufunc.__name__}", options)
+            refuse(ufunc, options)
         if ufunc in COMPOSITIONS:
             return COMPOSITIONS[ufunc](*inputs)
         return apply(ufunc, *inputs)
 
     def __array_function__(
         self,
-        function: Callable[..., Any],
+        function: Function,
         types: Any,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
         if function in rules.NON_DIFFERENTIABLE:
-            return function(*map(plain, args), **{k: plain(x) for k, x in kwargs.items()})
+            return without_derivative(function, args, kwargs)
         if function in COMPOSITIONS:
-            return COMPOSITIONS[function](*args, **kwargs)
+            return COMPOSITIONS[function](*args, **known_options(function, kwargs))
         return apply_checked(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
@@ -464,39 +466,77 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 @cache
-def parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], int, list[str]]:
-    """A function's arguments with their defaults, how many are inputs, and the options it knows.
+def defaults_of(function: Function) -> dict[str, Any]:
+    """A function's arguments with their defaults; none for some of NumPy's written in C."""
+    try:
+        return {p.name: p.default for p in inspect.signature(function).parameters.values()}
+    except ValueError:
+        return {}
+
+
+@cache
+def parameters(function: Function) -> tuple[list[str], int, list[str]]:
+    """The names of a function's arguments, how many are inputs, and the options its rule knows.
 
     What its rule takes without a default is an input; what its rule takes with one, an option.
     """
     rule = list(inspect.signature(RULES[function]).parameters.values())[2:]
     inputs = [p.name for p in rule if p.default is p.empty]
     options = [p.name for p in rule if p.default is not p.empty]
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # some of NumPy's functions written in C have none
-        return dict.fromkeys([*inputs, *options]), len(inputs), options
-    return {p.name: p.default for p in signature.parameters.values()}, len(inputs), options
+    return list(defaults_of(function)) or [*inputs, *options], len(inputs), options
 
 
-def apply_checked(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
+def apply_checked(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """`apply` of a call in any form that NumPy takes: by position, by name, with defaults."""
     if function not in RULES:
         no_rule(function)
-    defaults, count, known = parameters(function)
-    named = dict(zip(defaults, args, strict=False)) | dict(kwargs)
+    names, count, known = parameters(function)
+    named = dict(zip(names, args, strict=False)) | dict(kwargs)
     try:
-        inputs = tuple(named.pop(name) for name in list(defaults)[:count])
+        inputs = tuple(named.pop(name) for name in names[:count])
     except KeyError as missing:
-        raise TypeError(f"np.{function.__name__} of a Tensor needs {missing}") from None
-    unknown = [k for k, v in named.items() if k not in known and v is not defaults.get(k, refuse)]
+        raise TypeError(f"{name_of(function)} of a Tensor needs {missing}") from None
+    options = known_among(known, function, named)
+    tracked = [k for k, x in options.items() if isinstance(x, Node) and x.requires_grad]
+    if tracked:
+        raise TypeError(
+            f"{name_of(function)} has no derivative with respect to {arguments(tracked)}; "
+            "pass a plain number or array, t.data of a Tensor"
+        )
+    return apply(function, *inputs, **{k: plain(x) for k, x in options.items()})
+
+
+def known_options(function: Function, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of a call as the composition that answers for `function` takes them."""
+    known = defaults_of(COMPOSITIONS[function])
+    return options if "options" in known else known_among(known, function, options)
+
+
+def known_among(
+    known: Iterable[str], function: Function, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options that are known here; one that is not may only be given as NumPy's default."""
+    defaults = defaults_of(function)
+    unknown = [k for k, x in options.items() if k not in known and x is not defaults.get(k)]
     if unknown:
-        refuse(f"np.{function.__name__}", unknown)
-    return apply(function, *inputs, **{k: v for k, v in named.items() if k in known})
+        refuse(function, unknown)
+    return {k: x for k, x in options.items() if k in known}
 
 
-def refuse(name: str, options: Any) -> None:
-    unknown = ", ".join(f"{option}=" for option in sorted(options))
-    raise TypeError(f"{name} of a Tensor does not take {unknown}; leave it out, or use t.data")
+def without_derivative(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The plain answer of a function that has no derivative."""
+    out = (dict(zip(defaults_of(function), args, strict=False)) | dict(kwargs)).get("out")
+    if any(isinstance(x, Node) for x in (out if isinstance(out, tuple) else (out,))):
+        refuse(function, ["out"])
+    return function(*map(plain, args), **{k: plain(x) for k, x in kwargs.items()})
+
+
+def refuse(function: Function, options: Iterable[str]) -> None:
+    raise TypeError(
+        f"{name_of(function)} of a Tensor does not take {arguments(options)}; "
+        "leave it out, or use t.data"
+    )
+
+
+def arguments(names: Iterable[str]) -> str:
+    return ", ".join(f"{name}=" for name in sorted(names))
