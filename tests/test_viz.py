@@ -99,7 +99,7 @@ def test_edges_quote_the_rules_and_carry_the_numbers():
         ("o", "subtract", "g", -1.5),
         ("y", "subtract", "-g", None),
         ("subtract", "power", "g * y * x ** y_minus_1", -1.5),
-        ("constant", "power", "g * out * np.log(x + (x == 0))", None),
+        ("constant", "power", "g * out * np.log(x + 1.0 * (x == 0))", None),
         ("constant", "loss", "g * y", None),
         ("power", "loss", "g * x", 0.5),
     ]

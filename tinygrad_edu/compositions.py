@@ -5,6 +5,7 @@ numbers of the elements, or of the rows along one axis, and the tensor is indexe
 """
 
 import math
+import operator
 from collections.abc import Callable
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import kernels, linalg_rules
 from tinygrad_edu.graph import Node, apply, described, plain
+from tinygrad_edu.precision import floating, in_single
 
 Function = Callable[..., Any]
 
@@ -459,6 +461,18 @@ def spread(weights, ndim, axis):
     return np.expand_dims(weights, tuple(i for i in range(ndim) if i not in axes))
 
 
+@composes(np.var)
+@in_single
+def var(a, axis=None, *, ddof=0, keepdims=False):
+    return apply(np.var, a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+@composes(np.std)
+@in_single
+def std(a, axis=None, *, ddof=0, keepdims=False):
+    return apply(np.std, a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
 @composes(np.ptp)
 def ptp(a, axis=None, *, keepdims=False):
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
@@ -497,6 +511,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 
 
 @composes(np.linalg.norm)
+@in_single
 def norm(x, ord=None, axis=None, keepdims=False):
     """Vector and Frobenius norms have a rule; the other norms of a matrix are put together."""
     axes = tuple(range(x.ndim)) if axis is None else axis
@@ -526,7 +541,10 @@ def floor_and_remainder(x, y):
 
 @composes(np.modf)
 def modf(x):
-    return np.fmod(x, 1), np.trunc(x)
+    x = floating(x)
+    # np.fmod of inf is nan, but beyond an infinite whole number there is nothing: ±0.
+    beyond = np.where(np.isinf(x), np.copysign(0.0, plain(x)), x)
+    return np.fmod(beyond, 1), np.trunc(x)
 
 
 # Only the weights have a derivative
@@ -671,6 +689,10 @@ def multi_dot(arrays):
 
 @composes(np.linalg.matrix_power)
 def matrix_power(a, n):
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"matrix_power takes a whole number as exponent, not {n!r}") from None
     if n < 0:
         a, n = np.linalg.inv(a), -n
     out = None

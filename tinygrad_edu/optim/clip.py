@@ -40,7 +40,8 @@ def clip_grad_norm_(
     scale = max_norm / (total + 1e-6)
     if not scale >= 1:
         for p in params:
-            p.grad *= scale
+            half = getattr(p.grad, "dtype", None) == np.float16  # has few digits of a small scale
+            p.grad *= np.float32(scale) if half else scale
     return total
 
 
@@ -61,4 +62,6 @@ def with_gradients(parameters: Any) -> list[Any]:
 def norm(x: Any, norm_type: float) -> float:
     """(Σ |x|^norm_type)^(1 / norm_type) over all numbers in x."""
     numbers = np.ravel(getattr(x, "data", x) if hasattr(x, "requires_grad") else x)
+    if numbers.dtype == np.float16:  # whose squares end at 65,504
+        numbers = numbers.astype(np.float32)
     return float(np.linalg.norm(numbers, norm_type)) if numbers.size else 0.0
