@@ -30,7 +30,7 @@ OPTIONAL = {
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
     {"cleanup"},
-    {"graph", "optim", "rng"},
+    {"graph", "optim", "precision", "rng"},
     {"anomaly", "kernels", "notebook"},
     {"rules", "linalg_rules"},
     {"compositions"},

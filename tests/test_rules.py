@@ -223,6 +223,7 @@ TABLE = [
     Row(np.vdot, [(2, 3), (2, 3)]),
     Row(kernels.vdot, [(4,), (4,)]),
     Row(kernels.nll, [(2, 3)], lambda x: kernels.nll(x * x, MASK)),
+    Row(kernels.soft_nll, [(2, 3), (2, 3)]),
     # shapes
     Row(np.reshape, [(2, 3)], lambda x: np.reshape(x * x, (3, -1))),
     Row(np.transpose, [(2, 3)], lambda x: np.transpose(x * x)),

@@ -655,6 +655,7 @@ DRAWN = {
     np.linalg.trace: shaped(lambda x, k: np.linalg.trace(x, offset=k), small, of=matrices),
     kernels.linear: linear,
     kernels.nll: nll,
+    kernels.soft_nll: equal(kernels.soft_nll),
     linalg_rules.multi_dot: multi_dot,
     # linear algebra
     np.linalg.inv: square_matrices(lambda x: np.linalg.inv(regular(x))),

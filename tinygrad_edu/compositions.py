@@ -15,6 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import kernels, linalg_rules
 from tinygrad_edu.graph import Node, apply, as_array, described, plain
+from tinygrad_edu.precision import floating, in_single
 
 Function = Callable[..., Any]
 
@@ -478,6 +479,18 @@ def spread(weights, ndim, axis):
     return np.expand_dims(weights, tuple(i for i in range(ndim) if i not in axes))
 
 
+@composes(np.var)
+@in_single
+def var(a, axis=None, *, ddof=0, keepdims=False):
+    return apply(np.var, a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+@composes(np.std)
+@in_single
+def std(a, axis=None, *, ddof=0, keepdims=False):
+    return apply(np.std, a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
 @composes(np.ptp)
 def ptp(a, axis=None, *, keepdims=False):
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
@@ -518,6 +531,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 
 
 @composes(np.linalg.norm)
+@in_single
 def norm(x, ord=None, axis=None, keepdims=False):
     """Vector and Frobenius norms have a rule; the other norms of a matrix are put together."""
     axis = axis if axis is None or isinstance(axis, tuple) else operator.index(axis)
@@ -676,7 +690,10 @@ def floor_and_remainder(x, y):
 
 @composes(np.modf)
 def modf(x):
-    return np.fmod(x, 1), np.trunc(x)
+    x = floating(x)
+    # np.fmod of inf is nan, but beyond an infinite whole number there is nothing: ±0.
+    beyond = np.where(np.isinf(x), np.copysign(0.0, plain(x)), x)
+    return np.fmod(beyond, 1), np.trunc(x)
 
 
 # One of the arguments decides where, and has no derivative
@@ -859,6 +876,10 @@ def multi_dot(arrays):
 
 @composes(np.linalg.matrix_power)
 def matrix_power(a, n):
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"matrix_power takes a whole number as exponent, not {n!r}") from None
     if n < 0:
         a, n = np.linalg.inv(a), -n
     out = None

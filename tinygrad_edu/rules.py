@@ -14,6 +14,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.graph import backward_of
 from tinygrad_edu.kernels import sigmoid, unindex
+from tinygrad_edu.precision import wide
 
 # Arithmetic
 
@@ -171,8 +172,9 @@ def log1p_backward(g, out, x):
 
 @backward_of(np.logaddexp)
 def logaddexp_backward(g, out, x, y):
-    # Where both are -inf, x - y would be nan.
-    impossible = out == -np.inf
+    # Where both are -inf or both are inf, x - y would be nan.
+    impossible, tie = out == -np.inf, (x == np.inf) & (y == np.inf)
+    x, y = np.where(tie, 0, x), np.where(tie, 0, y)
     return (
         g * sigmoid(x - np.where(impossible, 0, y)),
         g * sigmoid(y - np.where(impossible, 0, x)),
@@ -197,9 +199,9 @@ def cbrt_backward(g, out, x):
 
 @backward_of(np.hypot)
 def hypot_backward(g, out, x, y):
-    # At the tip of the cone, as for every norm, the slope is taken as 0.
-    length = out + (out == 0)
-    return g * (x / length), g * (y / length)
+    # At the tip of the cone, as for every norm, all derivatives are taken as 0.
+    g = g * (out != 0) / (out + (out == 0))
+    return g * x, g * y
 
 
 # Angles and waves
@@ -238,7 +240,7 @@ def arctan_backward(g, out, x):
 @backward_of(np.arctan2)
 def arctan2_backward(g, out, y, x):
     r = np.hypot(x, y)
-    r = r + (r == 0)  # at the origin there is no angle, and the slope is taken as 0
+    g, r = g * (r != 0), r + (r == 0)  # at the origin there is no angle: flat
     return g * (x / r) / r, -g * (y / r) / r
 
 
@@ -307,21 +309,20 @@ def nansum_backward(g, out, x, axis=None, keepdims=False):
 
 @backward_of(np.mean)
 def mean_backward(g, out, x, axis=None, keepdims=False):
-    return np.broadcast_to(kept(g / count(x, out), axis, keepdims), x.shape)
+    return np.broadcast_to(kept(wide(g) / count(x, out), axis, keepdims), x.shape)
 
 
 @backward_of(np.nanmean)
 def nanmean_backward(g, out, x, axis=None, keepdims=False):
     numbers = ~np.isnan(x)
-    n = np.add.reduce(numbers, axis=axis, keepdims=True, dtype=g.dtype)
+    n = counted(numbers, axis, g)
     return kept(g, axis, keepdims) * numbers / np.maximum(n, 1)
 
 
 @backward_of(np.max, np.amax, np.maximum.reduce)
 def max_backward(g, out, x, axis=None, keepdims=False):
     ties = x == kept(out, axis, keepdims)
-    shares = np.add.reduce(ties, axis=axis, keepdims=True, dtype=g.dtype)
-    return kept(g, axis, keepdims) / shares * ties
+    return kept(g, axis, keepdims) / counted(ties, axis, g) * ties
 
 
 @backward_of(np.min, np.amin, np.minimum.reduce)
@@ -368,7 +369,7 @@ def products_before(x):
 
 @backward_of(np.cumsum)
 def cumsum_backward(g, out, x, axis=None):
-    return np.flip(np.cumsum(np.flip(g, axis), axis or 0), axis).reshape(x.shape)
+    return np.flip(np.cumsum(np.flip(wide(g), axis), axis or 0), axis).reshape(x.shape)
 
 
 @backward_of(np.cumprod)
@@ -395,7 +396,7 @@ def ahead(x, n):
 def norm_backward(g, out, x, ord=None, axis=None, keepdims=False):
     g, out = kept(g, axis, keepdims), kept(out, axis, keepdims)
     if ord in (None, 2, "fro"):
-        return g * (x / (out + (out == 0)))
+        return g * (out != 0) * (x / (out + (out == 0)))
     if ord in (np.inf, -np.inf):
         return max_backward(g, out, np.abs(x), axis, True) * np.sign(x)
     # Where x is 0 the sign is 0, and 0 is not raised to a power that may be negative.
@@ -406,7 +407,7 @@ def norm_backward(g, out, x, ord=None, axis=None, keepdims=False):
 @backward_of(np.var)
 def var_backward(g, out, x, axis=None, ddof=0, keepdims=False):
     deviation = x - np.mean(x, axis=axis, keepdims=True)
-    return kept(g * 2 / (count(x, out) - ddof), axis, keepdims) * deviation
+    return kept(wide(g) * 2 / (count(x, out) - ddof), axis, keepdims) * deviation
 
 
 @backward_of(np.std)
@@ -424,6 +425,12 @@ def kept(y, axis, keepdims):
 def count(x, out):
     """How many elements of x went into each element of out."""
     return x.size / max(out.size, 1)
+
+
+def counted(chosen, axis, g):
+    """How many elements of bools are true along axis, in the dtype of g but for float16."""
+    dtype = np.result_type(g.dtype, np.float32)
+    return np.add.reduce(chosen, axis=axis, keepdims=True, dtype=dtype)
 
 
 # Products

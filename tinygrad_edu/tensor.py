@@ -331,10 +331,10 @@ class Tensor(Node):
         return apply(np.minimum.reduce, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
-        return apply(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
+        return compositions.var(self, axis, ddof=ddof, keepdims=keepdims)
 
     def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
-        return apply(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
+        return compositions.std(self, axis, ddof=ddof, keepdims=keepdims)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return apply(np.prod, self, axis=axis, keepdims=keepdims)

@@ -40,7 +40,10 @@ def clip_grad_norm_(
     scale = max_norm / (total + 1e-6)
     if not scale >= 1:
         for p in params:
-            p.grad = kept(p.grad * scale, p.grad)  # a new array: a graph may hold the old one
+            scaled = p.grad * scale
+            if getattr(p.grad, "dtype", None) == np.float16:  # has few digits of a small scale
+                scaled = (p.grad * np.float32(scale)).astype(np.float16)
+            p.grad = kept(scaled, p.grad)  # a new array: a graph may hold the old one
     return total
 
 
@@ -67,4 +70,6 @@ def with_gradients(parameters: Any) -> list[Any]:
 def norm(x: Any, norm_type: float) -> float:
     """(Σ |x|^norm_type)^(1 / norm_type) over all numbers in x."""
     numbers = np.ravel(getattr(x, "data", x) if hasattr(x, "requires_grad") else x)
+    if numbers.dtype == np.float16:  # whose squares end at 65,504
+        numbers = numbers.astype(np.float32)
     return float(np.linalg.norm(numbers, norm_type)) if numbers.size else 0.0
