@@ -30,7 +30,7 @@ OPTIONAL = {
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
     {"graph", "optim", "rng"},
-    {"anomaly", "kernels", "notebook"},
+    {"anomaly", "kernels", "notebook", "slopes"},
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},
