@@ -311,7 +311,7 @@ def test_a_partial_that_is_not_finite_never_agrees(where, bad, dtype, broken):
 def test_a_factor_in_many_small_partials_is_found(dtype, broken):
     broken(np.mean, lambda g, out, x, axis=None, keepdims=False: 2 * g / x.size + 0 * x)
     x = np.random.default_rng(0).standard_normal(1000).astype(dtype)
-    for seed in range(20):
+    for seed in range(8):
         with pytest.raises(GradcheckError, match="The rule of mean is wrong"):
             gradcheck(np.mean, x, order=1, rng=np.random.default_rng(seed))
 
