@@ -31,7 +31,7 @@ OPTIONAL = {
 FLOORS = [
     {"cleanup"},
     {"graph", "optim", "precision", "rng"},
-    {"anomaly", "kernels", "notebook"},
+    {"anomaly", "kernels", "notebook", "slopes"},
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},
