@@ -259,6 +259,7 @@ TABLE = [
         [(4, 3), (5, 1)],
         lambda x, y: kernels.index_update(x * x, [1, 0, 1, 3, 1], y * y),
     ),
+    Row(kernels.index_update, [(), ()], lambda x, y: kernels.index_update(x * x, np.True_, y * y)),
     Row(kernels.astype, [(2, 3)], lambda x: kernels.astype(x * x, np.float64)),
     # kernels
     Row(kernels.linear, [(5, 3), (3, 2), (2,)]),

@@ -45,7 +45,7 @@ def gather(function, x, *args, **options):
 
 def along(x, axis, choose):
     """x[choose(the numbers of its rows)] along an axis; of the flat x if axis is None."""
-    if axis is None:
+    if axis is None or (x.ndim == 0 and axis in (0, -1)):  # NumPy takes a number for a vector here
         x, axis = x.reshape(-1), 0
     rows = np.arange(x.shape[axis])
     return x[(*front(x, axis), choose(rows))]
@@ -379,6 +379,7 @@ def extract(condition, arr):
 
 @composes(np.delete)
 def delete(arr, obj, axis=None):
+    axis = axis if axis is None else normalize_axis_index(axis, arr.ndim)
     return along(arr, axis, lambda rows: np.delete(rows, plain(obj)))
 
 

@@ -218,7 +218,8 @@ def index_update(x, index, y):
 
     Where the index names an element twice, the last value stays, as in `x[index] = y`.
     """
-    out = x.astype(np.result_type(x, y))
+    out = np.zeros_like(x, dtype=np.result_type(x, y))  # an array, even if x is one of its numbers
+    out[...] = x
     # A fresh array lies in C order. From any other, NumPy may put the last value before another.
     out[index] = np.broadcast_to(y, x[index].shape).copy()
     return out
