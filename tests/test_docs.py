@@ -9,6 +9,7 @@ import sys
 from contextlib import redirect_stdout
 from math import isclose
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -77,6 +78,16 @@ def test_each_block_of_a_page_prints_what_the_page_shows(page, tmp_path, monkeyp
         with redirect_stdout(printed):
             exec(compile(code.replace("breakpoint()\n", ""), "lesson.py", "exec"), names)
         assert_shown(printed.getvalue(), shown)
+    for picture in tmp_path.glob("*.svg"):
+        on_the_page = ROOT / "docs/images" / picture.name
+        if on_the_page.exists():
+            assert_shown(words(picture), words(on_the_page))
+
+
+def words(svg):
+    return "\n".join(
+        x.text for x in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
