@@ -6,14 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import test_rules
 import test_rules_linalg
 import test_rules_shapes
+from test_rules import at
 
 import tinygrad_edu
 from tinygrad_edu import Tensor, Value
+from tinygrad_edu.gradcheck import recorded
 from tinygrad_edu.graph import RULES, forward_of
+from tinygrad_edu.tensor import COMPOSITIONS
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
 OPTIONAL = {
@@ -96,16 +100,60 @@ def test_importing_is_light():
     assert not OPTIONAL & set(modules)
 
 
-def test_every_rule_has_a_row():
-    tables = test_rules, test_rules_linalg, test_rules_shapes
-    rows = {forward_of(row.function) for tests in tables for row in tests.TABLE}
-    rows |= {forward_of(row.function) for row in test_rules.VALUE_TABLE}
-    missing = sorted(
-        rule.__name__
-        for function, rule in RULES.items()
-        if function not in rows and rule.__module__.startswith("tinygrad_edu")
-    )
-    assert not missing, f"no row in the tables of tests/test_rules*.py for {missing}"
+ROWS = test_rules.TABLE + test_rules_linalg.TABLE + test_rules_shapes.TABLE
+VALUE_ROWS = test_rules.VALUE_TABLE
+PLAIN = {np.argpartition, np.histogram, np.lexsort}  # compositions without a derivative
+IN_PLACE = {np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask}
+
+
+called = set()
+
+
+def note(function):
+    """Note what is called on a Tensor, unless the package itself calls it."""
+    if not sys._getframe(2).f_code.co_filename.startswith(str(PACKAGE)):
+        called.add(function)
+
+
+class Noting(Tensor):
+    __slots__ = ()
+
+    def __array_function__(self, function, types, args, kwargs):
+        note(function)
+        return super().__array_function__(function, types, args, kwargs)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        note(ufunc)
+        return super().__array_ufunc__(ufunc, method, *inputs, **options)
+
+    def __getattribute__(self, name):
+        note(getattr(Tensor, name, None))
+        return super().__getattribute__(name)
+
+
+def called_by(row, kind):
+    """The functions that a row calls, and those of the nodes that it makes."""
+    called.clear()
+    xs = [kind(x if kind is Noting else x.item(), requires_grad=True) for x in at(row)]
+    return {node.function for node in recorded(lambda: row.f(*xs))} | called
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [(row, Noting) for row in ROWS] + [(row, Value) for row in VALUE_ROWS],
+    ids=lambda x: getattr(x, "__name__", None) or test_rules.name(x),
+)
+def test_a_row_calls_the_function_that_it_is_of(row, kind):
+    assert forward_of(row.function) in called_by(row, kind)
+
+
+def test_every_rule_and_every_composition_has_a_row():
+    rows = {forward_of(row.function) for row in ROWS + VALUE_ROWS}
+    rules = {f for f, rule in RULES.items() if rule.__module__.startswith("tinygrad_edu")}
+    compositions = COMPOSITIONS.keys() - PLAIN - IN_PLACE
+    direct = set().union(*(called_by(row, Noting) for row in ROWS))
+    missing = (rules - rows) | (compositions - rows - direct)
+    assert not missing, "no row in the tables of tests/test_rules*.py"
 
 
 def test_every_public_name_is_there():
