@@ -352,7 +352,7 @@ def test_any_byte_of_a_line_may_be_damaged(tmp_path):
     quiet(lambda lr, seed: [lr, 0.25, lr / 3, lr / 7], path=path, **grid)
     whole, start = path.read_bytes(), len(lines_of(path)[0])
     for place in range(start, len(whole) - 1):
-        for bit in (1, 4, 128):
+        for bit in (1, 128):
             flipped = bytearray(whole)
             flipped[place] ^= bit
             path.write_bytes(flipped)
