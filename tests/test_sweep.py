@@ -1,7 +1,6 @@
 """lab: grids of runs with verdicts, tables, files to go on from, and processes that die."""
 
 import builtins
-import functools
 import importlib.util
 import json
 import os
@@ -12,6 +11,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -352,7 +352,7 @@ def test_any_byte_of_a_line_may_be_damaged(tmp_path):
     quiet(lambda lr, seed: [lr, 0.25, lr / 3, lr / 7], path=path, **grid)
     whole, start = path.read_bytes(), len(lines_of(path)[0])
     for place in range(start, len(whole) - 1):
-        for bit in (1, 4, 128):
+        for bit in (1, 128):
             flipped = bytearray(whole)
             flipped[place] ^= bit
             path.write_bytes(flipped)
@@ -361,142 +361,181 @@ def test_any_byte_of_a_line_may_be_damaged(tmp_path):
             assert name == '[{"lr": 0.1}, 0]'
 
 
-def kinds():
-    """Two versions of each way in which what run does can change."""
-
-    class Model:
-        size = 1
-
-        def __call__(self, lr):
-            return lr
-
-    class Larger(Model):
-        size = 2
-
-    def double(f):
-        return lambda lr, seed: 2 * f(lr, seed)
-
-    def constant(lr, seed):
-        return lr + 1
-
-    def other_constant(lr, seed):
-        return lr + 2
-
-    def swapped(seed, lr):
-        return seed + 1
-
-    def inner(lr, seed):
-        return [lr * k for k in (1, 2)]
-
-    def other_inner(lr, seed):
-        return [lr * k for k in (1, 3)]
-
-    def with_default(lr, seed, width=1):
-        return lr * width
-
-    def with_other_default(lr, seed, width=2):
-        return lr * width
-
-    def with_keyword(lr, seed, *, width=1):
-        return lr * width
-
-    def with_other_keyword(lr, seed, *, width=2):
-        return lr * width
-
-    def in_set(lr, seed):
-        return lr in {1, 2}
-
-    def in_other_set(lr, seed):
-        return lr in {1, 3}
-
-    def made(model):
-        return lambda lr, seed: model()(lr) * model.size
-
-    return {
-        "constant": (constant, other_constant),
-        "order": (lambda lr, seed: lr + 1, swapped),
-        "function": (lambda lr, seed: np.exp(lr), lambda lr, seed: np.sin(lr)),
-        "inner": (inner, other_inner),
-        "set": (in_set, in_other_set),
-        "default": (with_default, with_other_default),
-        "keyword": (with_keyword, with_other_keyword),
-        "partial": (functools.partial(constant, 1), functools.partial(constant, 2)),
-        "partial of": (functools.partial(constant), functools.partial(other_constant)),
-        "decorated": (constant, double(constant)),
-        "wrapped": (functools.cache(constant), functools.cache(other_constant)),
-        "closure": (made(Model), made(Larger)),
-        "object": (Model(), Larger()),
-        "method": (Model().__call__, Larger().__call__),
-        "class": (Model, Larger),
-    }
-
-
-def in_a_file(folder, name, text):
-    """The function of this name in a module with this text."""
-    path = folder / "users_own.py"
-    path.write_text(text)
-    spec = importlib.util.spec_from_file_location("users_own", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, name)
-
-
-@pytest.mark.parametrize("kind", kinds())
-def test_another_version_of_a_function_has_another_fingerprint(kind):
-    first, second = kinds()[kind]
-    assert fingerprint(first) != fingerprint(second)
-    assert fingerprint(first) == fingerprint(kinds()[kind][0])
-
-
 TEXT = """
+import functools
 import numpy as np
-import tinygrad_edu.nn as nn
+import users_helpers
+from tinygrad_edu import nn, no_grad
+
 RATE = 2.0
+SIZES = [3, {"a": 5, "b": {"x"}}]
+SIZES.append(SIZES)
 DATA = np.zeros(3)
-class Net(nn.Module):
+
+class Base(nn.Module):
+    def scaled(self, x):
+        return x * RATE
+
+class Net(Base):
     depth = 2
-    def __call__(self, x): return x * RATE
-def helper(x):
-    return other(x) + 1
+
+    @property
+    def width(self):
+        return 16
+
+    @staticmethod
+    def fixed():
+        return 32
+
+    @classmethod
+    def made(cls):
+        return cls(), 64
+
+    def __call__(self, x):
+        return self.scaled(x)
+
+def doubled(f):
+    @functools.wraps(f)
+    def call(*args, **kwargs):
+        return 128 * f(*args, **kwargs)
+    return call
+
+@doubled
+def decorated(x):
+    return x + 256
+
+@no_grad()
+def unrecorded(x):
+    return x + 512
+
+@functools.cache
+def cached(x):
+    return x + 1024
+
+def closed(y):
+    def inner(x):
+        return x + y
+    return inner
+
+inside = closed(2048)
+part = functools.partial(closed, 4096)
+
 def other(x):
     return [x for _ in range(3)][0]
+
+def helper(x, y=8192, *, z=16384):
+    def late(x):
+        return x * (32768, "words")[0]
+    return late(other(x)) in {1, 65536}
+
+def recursive(n):
+    return recursive(n - 1) + mutual(n) if n else 131072
+
+def mutual(n):
+    return recursive(n)
+
 def run(lr, seed):
     # what it does
-    net = Net()
-    return helper(net(lr)) + DATA.sum()
+    net = Net(*SIZES)
+    try:
+        total = net(lr) + DATA.sum() + np.exp(lr)
+    except ValueError:
+        total = 0
+    for f in (decorated, unrecorded, cached, inside, part, helper, recursive):
+        total += f(lr) + users_helpers.used(lr)
+    return total
+
 def unused(x):
     return 7
 """
+HELPERS = "def used(x): return below(x) + 1\ndef below(x): return 262144\ndef idle(x): return 3"
+
+
+def program_of(folder, text=TEXT, helpers=HELPERS):
+    """The fingerprint of `run` in a module with this text."""
+    modules = {}
+    for name, content in (("users_helpers", helpers), ("users_own", text)):
+        path = folder / f"{name}.py"
+        path.write_text(content)
+        spec = importlib.util.spec_from_file_location(name, path)
+        modules[name] = importlib.util.module_from_spec(spec)
+        with mock.patch.dict(sys.modules, modules):
+            exec(compile(content, str(path), "exec"), vars(modules[name]))
+            found = fingerprint(modules[name].run) if name == "users_own" else None
+    return found
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "same"),
+    ("old", "new"),
     [
-        ("range(3)", "range(4)", False),  # in a function that a function calls
-        ("RATE = 2.0", "RATE = 3.0", False),
-        ("x * RATE", "x - RATE", False),
-        ("depth = 2", "depth = 3", False),
-        ("return helper(net(lr))", "return other(net(lr))", False),
-        ("# what it does", "# what it did\n\n", True),
-        ("return 7", "return 8", True),
-        ("np.zeros(3)", "np.ones(3)", True),  # data
-        ("def unused(x)", "X = 3\ndef unused(x, y)", True),
+        ("run(lr, seed)", "run(seed, lr)"),
+        ("DATA.sum()", "DATA.max()"),
+        ("np.exp(lr)", "np.sin(lr)"),
+        ("except ValueError", "except TypeError"),
+        ("RATE = 2.0", "RATE = 3.0"),
+        ("[3, {", "[4, {"),
+        (": 5,", ": 6,"),
+        ('{"x"}', '{"x", "y"}'),
+        ("x * RATE", "x - RATE"),
+        ("depth = 2", "depth = 3"),
+        ("class Net(Base)", "class Net(nn.Module)"),
+        ("for f in (decorated, ", "for f in ("),
+        ("total += f(lr)", "total -= f(lr)"),
+        ("range(3)", "range(4)"),
+        ("doubled\ndef", "no_grad()\ndef"),
+        *[(str(2**k), str(3**k)) for k in range(4, 18)],  # one in each kind of function
     ],
 )
-def test_what_counts_as_a_change(old, new, same, tmp_path):
+def test_code_that_run_uses_counts(old, new, tmp_path):
+    changed, count = re.subn(rf"(?<!\d){re.escape(old)}(?!\d)", new, TEXT)
+    assert count == 1
+    assert program_of(tmp_path, changed) != program_of(tmp_path)
+
+
+def test_code_of_a_module_that_run_uses_counts(tmp_path):
+    changed = [HELPERS.replace("+ 1", "+ 2"), HELPERS.replace("262144", "262145")]
+    assert len({program_of(tmp_path, helpers=x) for x in [HELPERS, *changed]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# what it does", "# what it did\n\n"),
+        ("return 7", "return 8"),
+        ("np.zeros(3)", "np.ones(3)"),  # data
+        ("def unused(x)", "X = 3\ndef unused(x, y)"),
+    ],
+)
+def test_comments_data_and_what_is_not_used_do_not_count(old, new, tmp_path):
     assert TEXT.count(old) == 1
-    before = fingerprint(in_a_file(tmp_path, "run", TEXT))
-    assert (fingerprint(in_a_file(tmp_path, "run", TEXT.replace(old, new))) == before) is same
+    assert program_of(tmp_path, TEXT.replace(old, new)) == program_of(tmp_path)
+    assert program_of(tmp_path, helpers=HELPERS.replace("3", "4")) == program_of(tmp_path)
+
+
+def test_objects_and_methods_are_their_classes(tmp_path):
+    def of(size):
+        class Model:
+            def __call__(self, lr, seed):
+                return lr * size
+
+            def run(self, lr, seed):
+                return lr + size
+
+        return Model
+
+    for take in (lambda c: c, lambda c: c(), lambda c: c().run, lambda c: partial(c().run, size=3)):
+        assert fingerprint(take(of(1))) == fingerprint(take(of(1))) != fingerprint(take(of(2)))
+    first, second = partial(of(1)().run, size=3), partial(of(1)().run, size=4)
+    assert fingerprint(first) != fingerprint(second)
 
 
 def test_a_fingerprint_is_the_same_in_another_process(tmp_path):
-    here = fingerprint(in_a_file(tmp_path, "run", TEXT), kinds)
-    program = "import sys; sys.path[:0] = sys.argv[1:]; import users_own, test_sweep as t; "
-    program += "print(t.fingerprint(users_own.run, t.kinds))"
-    folders = str(tmp_path), str(Path(__file__).parent)
+    here = program_of(tmp_path)
+    program = "import sys; sys.path[:0] = sys.argv[1:]; import users_own, tinygrad_edu.lab.program"
+    program += "; print(tinygrad_edu.lab.program.fingerprint(users_own.run))"
     for seed in ("1", "2"):
         there = subprocess.run(
-            [sys.executable, "-c", program, *folders],
+            [sys.executable, "-c", program, str(tmp_path)],
             env=os.environ | {"PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,

@@ -63,6 +63,6 @@ def check_time_limit(seconds: float | None, workers: Workers | None) -> None:
     apart = workers is not None and workers.count() > 1
     if not (workers.can_be_killed() if workers and apart else can_interrupt()):
         raise ValueError(
-            "time_limit is kept in the main thread (not on Windows), and in the processes of "
-            "joblib's own backend, 'loky': take jobs=2 or more, and there the limit of the cluster"
+            "time_limit is kept in the main thread, though not on Windows, and in the processes of "
+            "joblib's own backend, 'loky'; a cluster has time limits of its own"
         )

@@ -26,9 +26,10 @@ OF_A_NAME = {  # the instructions that look up what is not a function's own
 def fingerprint(*functions: Any) -> str:
     """A text that stays the same as long as these functions, or classes, do the same.
 
-    It is made of their code, their defaults, and the numbers and strings that they name, and so on
-    for each function and class that they name, as far as these are the user's own. Comments and
-    the places of lines do not count; nor do arrays and other data, nor what is inside a library.
+    It is made of their code, their defaults, the numbers and strings that they name, and lists and
+    dicts of these; and so on for each function and class that they name, as far as these are the
+    user's own. Comments and the places of lines do not count; nor do arrays and other objects, nor
+    what is inside a library.
     """
     seen: set[int] = set()
     text = "\n".join(word for function in functions for word in words(function, seen))
@@ -36,15 +37,16 @@ def fingerprint(*functions: Any) -> str:
 
 
 def words(x: Any, seen: set[int]) -> Iterator[str]:
-    """What x does. A function or class is told once, however often it is named."""
+    """What x does. What may name itself, such as a function, is told once."""
     if x is None or isinstance(x, bool | int | float | complex | str | bytes):
         yield repr(x)
         return
-    yield getattr(x, "__qualname__", type(x).__qualname__)
-    if isinstance(x, frozenset):
-        yield from sorted(map(repr, x))
+    name = getattr(x, "__qualname__", None)
+    yield name if isinstance(name, str) else type(x).__qualname__
+    if isinstance(x, set | frozenset):
+        yield from sorted(word for y in x for word in words(y, seen))
     elif id(x) not in seen:
-        if isinstance(x, FunctionType | type):
+        if isinstance(x, FunctionType | type | list | dict):
             seen.add(id(x))
         for part in parts(x):
             yield from words(part, seen)
@@ -52,8 +54,10 @@ def words(x: Any, seen: set[int]) -> Iterator[str]:
 
 def parts(x: Any) -> Iterator[Any]:
     """What decides what x does."""
-    if isinstance(x, tuple):
+    if isinstance(x, tuple | list):
         yield from x
+    elif isinstance(x, dict):
+        yield from x.items()
     elif isinstance(x, CodeType):
         yield from (x.co_code, x.co_exceptiontable, x.co_names, x.co_varnames, x.co_consts)
     elif isinstance(x, FunctionType):
@@ -72,6 +76,8 @@ def parts(x: Any) -> Iterator[Any]:
         yield from (x.fget, x.fset)
     elif isinstance(x, staticmethod | classmethod):
         yield x.__func__
+    elif "__wrapped__" in getattr(x, "__dict__", ()):  # as in that of functools.cache
+        yield x.__wrapped__
     elif callable(x):
         yield type(x)
 

@@ -73,7 +73,8 @@ def lr_range_test(
         model.load_state_dict(weights)
         optimizer.load_state_dict(state)
 
-    with afterwards(restore), grads_put_back(optimizer.params), np.errstate(all="ignore"):
+    trained = [*model.parameters(), *optimizer.params]
+    with afterwards(restore), grads_put_back(trained), np.errstate(all="ignore"):
         for t, (rate, (x, y)) in enumerate(zip(rates, endless(data)), start=1):
             optimizer.lr = float(rate)
             optimizer.zero_grad()

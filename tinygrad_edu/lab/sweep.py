@@ -210,7 +210,8 @@ def sweep(
     check_time_limit(time_limit, workers)
     done: dict[str, Run] = {}
     if path is not None:
-        programs = {key(*task): fingerprint(run, *task[0].values()) for task in tasks}
+        program = fingerprint(run)
+        programs = {key(*task): fingerprint(program, *task[0].values()) for task in tasks}
         done = kept(Path(path), programs)
         end_last_line(Path(path))
     todo = [task for task in tasks if key(*task) not in done]
