@@ -304,7 +304,7 @@ class Tensor(Node):
     def compress(self, condition: Any, axis: int | None = None) -> Self:
         return compositions.compress(condition, self, axis)
 
-    def astype(self, dtype: npt.DTypeLike) -> Any:
+    def astype(self, dtype: npt.DTypeLike, copy: bool = True) -> Any:
         """In another precision; whole numbers and bools leave the graph, as `np.floor` does."""
         kind = np.dtype(dtype).kind
         if kind in "iub":
