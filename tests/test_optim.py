@@ -266,6 +266,24 @@ def test_a_graph_from_before_the_step_is_stale(make):
     (w**2).sum().backward()  # a new graph is as good as ever
 
 
+@pytest.mark.parametrize("kind", optim.Optimizer.__subclasses__() + optim.Adam.__subclasses__())
+@pytest.mark.parametrize("rows", [2, BLOCK // 16 + 1])  # and so large that it is updated in blocks
+@pytest.mark.parametrize(
+    "seen",
+    [lambda w: w, lambda w: w.detach(), lambda w: w.detach().T, lambda w: w[0], lambda w: w.T],
+    ids=["itself", "detached", "view of detached", "row", "transpose"],
+)
+def test_every_step_marks_the_memory_that_it_changes(kind, rows, seen):
+    w, u = Tensor(np.ones((rows, 2)), requires_grad=True), Tensor(1.0, requires_grad=True)
+    # an iteration of Muon takes too long on what is large, and is not made in blocks
+    optimizer = kind([w], **({"ns_steps": 0} if kind is optim.Muon else {}))
+    w.grad = np.ones((rows, 2))
+    loss = (seen(w) * u).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="changed after this graph was made"):
+        loss.backward()
+
+
 def test_a_graph_of_values_remembers_what_they_were():
     w = Value(3.0)
     optimizer = optim.SGD([w], lr=0.1)

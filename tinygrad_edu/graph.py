@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from heapq import heappop, heappush
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from types import EllipsisType, FrameType, FunctionType
 from typing import Any, ClassVar, Self
 
@@ -461,7 +461,7 @@ class Node:
 new = object.__new__
 
 # Two threads that add to one `.grad` take turns.
-adding = Lock()
+adding = RLock()
 
 
 def plain(x: Any) -> Any:
