@@ -2,7 +2,8 @@
 
 import inspect
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cache
 from typing import Any, Self
 
@@ -475,7 +476,7 @@ def defaults_of(function: Function) -> dict[str, Any]:
 
 
 @cache
-def parameters(function: Function) -> tuple[list[str], int, list[str]]:
+def parameters(function: Function) -> tuple[list[str], int, Set[str]]:
     """The names of a function's arguments, how many are inputs, and the options its rule knows.
 
     What its rule takes without a default is an input; what its rule takes with one, an option.
@@ -483,7 +484,8 @@ def parameters(function: Function) -> tuple[list[str], int, list[str]]:
     rule = list(inspect.signature(RULES[function]).parameters.values())[2:]
     inputs = [p.name for p in rule if p.default is p.empty]
     options = [p.name for p in rule if p.default is not p.empty]
-    return list(defaults_of(function)) or [*inputs, *options], len(inputs), options
+    names = list(defaults_of(function)) or [*inputs, *options]
+    return names, len(inputs), frozenset(options)
 
 
 def apply_checked(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -496,26 +498,35 @@ def apply_checked(function: Function, args: tuple[Any, ...], kwargs: Mapping[str
         inputs = tuple(named.pop(name) for name in names[:count])
     except KeyError as missing:
         raise TypeError(f"{name_of(function)} of a Tensor needs {missing}") from None
-    options = known_among(known, function, named)
-    tracked = [k for k, x in options.items() if isinstance(x, Node) and x.requires_grad]
-    if tracked:
+    options = dict(known_among(known, function, named))
+    for name, x in options.items():
+        if isinstance(x, Node):
+            options[name] = constant(function, name, x)
+    return apply(function, *inputs, **options)
+
+
+def constant(function: Function, option: str, x: Node) -> Any:
+    """The data of a Tensor that is an option: no rule has a derivative with respect to one."""
+    if x.requires_grad:
         raise TypeError(
-            f"{name_of(function)} has no derivative with respect to {arguments(tracked)}; "
+            f"{name_of(function)} has no derivative with respect to {option}=; "
             "pass a plain number or array, t.data of a Tensor"
         )
-    return apply(function, *inputs, **{k: plain(x) for k, x in options.items()})
+    return x.data
 
 
 def known_options(function: Function, options: Mapping[str, Any]) -> Mapping[str, Any]:
     """The options of a call as the composition that answers for `function` takes them."""
-    known = defaults_of(COMPOSITIONS[function])
+    known = defaults_of(COMPOSITIONS[function]).keys()
     return options if "options" in known else known_among(known, function, options)
 
 
 def known_among(
-    known: Iterable[str], function: Function, options: Mapping[str, Any]
-) -> dict[str, Any]:
+    known: Set[str], function: Function, options: Mapping[str, Any]
+) -> Mapping[str, Any]:
     """The options that are known here; one that is not may only be given as NumPy's default."""
+    if options.keys() <= known:
+        return options
     defaults = defaults_of(function)
     unknown = [k for k, x in options.items() if k not in known and x is not defaults.get(k)]
     if unknown:
@@ -525,18 +536,23 @@ def known_among(
 
 def without_derivative(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The plain answer of a function that has no derivative."""
-    out = (dict(zip(defaults_of(function), args, strict=False)) | dict(kwargs)).get("out")
-    if any(isinstance(x, Node) for x in (out if isinstance(out, tuple) else (out,))):
-        refuse(function, ["out"])
+    place = place_of_out(function)
+    out = args[place] if len(args) > place else kwargs.get("out")
+    for x in out if isinstance(out, tuple) else (out,):
+        if isinstance(x, Node):
+            refuse(function, ["out"])
     return function(*map(plain, args), **{k: plain(x) for k, x in kwargs.items()})
 
 
+@cache
+def place_of_out(function: Function) -> int:
+    """Where `out` may stand among a function's arguments; beyond the last if it has none."""
+    names = list(defaults_of(function))
+    return names.index("out") if "out" in names else sys.maxsize
+
+
 def refuse(function: Function, options: Iterable[str]) -> None:
+    named = ", ".join(f"{option}=" for option in sorted(options))
     raise TypeError(
-        f"{name_of(function)} of a Tensor does not take {arguments(options)}; "
-        "leave it out, or use t.data"
+        f"{name_of(function)} of a Tensor does not take {named}; leave it out, or use t.data"
     )
-
-
-def arguments(names: Iterable[str]) -> str:
-    return ", ".join(f"{name}=" for name in sorted(names))
