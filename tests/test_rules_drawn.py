@@ -492,6 +492,18 @@ def rectangles(f):
     return drawn
 
 
+def with_values(f, square=False):
+    """f of a matrix and as many values as it has eigenvalues or singular values."""
+
+    def drawn(draw):
+        m, n = draw(side), draw(side)
+        shape = draw(st.sampled_from([(), (2,)]))
+        n = m if square else n
+        return Row(f, [(*shape, m, n), (*shape, min(m, n))])
+
+    return drawn
+
+
 def factors(f, count, of, matrix=same):
     """One of the results of a factorization."""
 
@@ -661,6 +673,14 @@ DRAWN = {
     linalg_rules.eigh: factors(np.linalg.eigh, 2, square_matrices, symmetric),
     linalg_rules.svd: factors(lambda x: np.linalg.svd(x, full_matrices=False), 3, rectangles),
     linalg_rules.qr: factors(np.linalg.qr, 2, rectangles),
+    np.linalg.eigvalsh: square_matrices(lambda x: np.linalg.eigvalsh(symmetric(x))),
+    np.linalg.svdvals: rectangles(np.linalg.svdvals),
+    linalg_rules.spectral_norm: rectangles(linalg_rules.spectral_norm),
+    linalg_rules.leading: rectangles(linalg_rules.leading),
+    linalg_rules.with_eigenvalues: with_values(
+        lambda x, w: linalg_rules.with_eigenvalues(symmetric(x), w), square=True
+    ),
+    linalg_rules.with_singular_values: with_values(linalg_rules.with_singular_values),
     np.linalg.pinv: rectangles(np.linalg.pinv),
 }
 if hasattr(np, "matvec"):

@@ -544,7 +544,10 @@ def norm(x, ord=None, axis=None, keepdims=False):
         parts = np.sum(np.abs(matrices), axis=-2)
     elif ord in (np.inf, -np.inf):
         parts = np.sum(np.abs(matrices), axis=-1)
-    elif ord in (2, -2, "nuc"):
+    elif ord == 2:
+        out = linalg_rules.spectral_norm(matrices)
+        return np.expand_dims(out, axes) if keepdims else out
+    elif ord in (-2, "nuc"):
         parts = np.linalg.svdvals(matrices)
     else:
         raise ValueError(f"np.linalg.norm of a matrix does not take ord={ord!r}")
@@ -998,6 +1001,26 @@ def solve(a, b):
     return apply(np.linalg.solve, a, b)
 
 
+@composes(np.linalg.pinv)
+def pinv(a, rcond=None, hermitian=False, **options):
+    """NumPy's; where it cuts off singular values that are not 0, put together from the others."""
+    if hermitian:
+        raise TypeError("np.linalg.pinv of a Tensor does not take hermitian=; leave it out")
+    if rcond is not None:
+        options["rcond"] = rcond
+    tolerance = options.get("rtol") if rcond is None else rcond
+    out = apply(np.linalg.pinv, a, **options)
+    if tolerance is None:
+        return out
+    sizes = np.linalg.svdvals(plain(a))
+    kept = sizes > np.asarray(tolerance)[..., None] * sizes[..., :1]
+    if np.all(kept | linalg_rules.vanishing(sizes, a)):
+        return out
+    u, s, vt = np.linalg.svd(a, full_matrices=False)
+    inverse = np.where(kept, 1 / np.where(kept, s, 1), 0)
+    return (vt.mT * inverse[..., None, :]) @ u.mT
+
+
 @composes(np.linalg.tensorinv)
 def tensorinv(a, ind=2):
     rows, columns = a.shape[:ind], a.shape[ind:]
@@ -1032,26 +1055,17 @@ def eigh(a, UPLO="L"):  # noqa: N803 - NumPy's name
     return EighResult(*linalg_rules.unpacked(linalg_rules.eigh(a, UPLO=UPLO), (n,), (n, n)))
 
 
-@composes(np.linalg.eigvalsh)
-def eigvalsh(a, UPLO="L"):  # noqa: N803
-    return np.linalg.eigh(a, UPLO)[0]
-
-
 @composes(np.linalg.svd)
 def svd(a, full_matrices=True, compute_uv=True):
-    if compute_uv and full_matrices and a.shape[-1] != a.shape[-2]:
+    if not compute_uv:
+        return apply(np.linalg.svdvals, a)
+    if full_matrices and a.shape[-1] != a.shape[-2]:
         raise TypeError(
             "np.linalg.svd of a Tensor that is not square needs full_matrices=False: "
             "the vectors beyond are not determined, and have no derivative"
         )
     shapes = linalg_rules.svd_shapes(a)
-    result = SVDResult(*linalg_rules.unpacked(linalg_rules.svd(a), *shapes))
-    return result if compute_uv else result.S
-
-
-@composes(np.linalg.svdvals)
-def svdvals(x, /):
-    return np.linalg.svd(x, compute_uv=False)
+    return SVDResult(*linalg_rules.unpacked(linalg_rules.svd(a), *shapes))
 
 
 @composes(np.linalg.qr)

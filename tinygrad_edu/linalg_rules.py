@@ -7,6 +7,10 @@ derivative results"; Townsend 2016, "Differentiating the singular value decompos
 "Differentiable programming tensor networks", for qr.
 
 Of a symmetric argument (cholesky, eigh) NumPy reads one triangle; its gradient is symmetric.
+
+Equal eigenvalues (and singular values) have a derivative together, which they share equally; the
+vectors that belong to them are not determined, and have none. Values are equal here when they
+differ by no more than rounding. What the derivative of undetermined vectors would be is refused.
 """
 
 import math
@@ -108,19 +112,46 @@ def pinv_backward(g, out, x, rcond=None, rtol=None):
 
 @backward_of(np.linalg.det)
 def det_backward(g, out, x):
-    # Cofactors are right where the inverse does not exist or is large, but take n**5 steps.
-    if x.shape[-1] <= 4 or np.any(plain(out) == 0):
-        return g[..., None, None] * cofactors(x)
-    return (g * out)[..., None, None] * np.linalg.inv(x).mT
+    return g[..., None, None] * cofactors(x, out)
 
 
-def cofactors(x):
-    """(-1)**(i + j) times the determinant of x without row i and column j."""
+def cofactors(x, det):
+    """d det(x) / d x: det(x) inv(x).mT, and its limit where x has no inverse, or a large one.
+
+    In fixed bases x is the blocks [[a, b], [c, d]], a being as much as has a small inverse. Then
+    det(x) = ±det(a) det(rest), for the Schur complement rest = d - c inv(a) b, a smaller matrix.
+    """
+    n = x.shape[-1]
+    if n <= 4:
+        return minors(x)
+    u, s, vt = np.linalg.svd(plain(x))
+    # A k-th derivative loses about cond(a)**k of its precision.
+    large = s > np.finfo(x.dtype).eps ** 0.25 * s[..., :1]
+    m = int(np.min(np.add.reduce(large, axis=-1), initial=n))
+    if m == n:
+        return det[..., None, None] * np.linalg.inv(x).mT
+    if m == 0:
+        return minors(x)
+    blocks = u.mT @ x @ vt.mT
+    b, c = blocks[..., :m, m:], blocks[..., m:, :m]
+    a, inverse = blocks[..., :m, :m], np.linalg.inv(blocks[..., :m, :m])
+    rest = blocks[..., m:, m:] - c @ inverse @ b
+    det_rest = np.linalg.det(rest)
+    left = u[..., m:] - u[..., :m] @ (c @ inverse).mT
+    right = vt[..., m:, :] - (inverse @ b).mT @ vt[..., :m, :]
+    of_rest = left @ cofactors(rest, det_rest) @ right
+    of_a = det_rest[..., None, None] * (u[..., :m] @ inverse.mT @ vt[..., :m, :])
+    scale = np.linalg.det(a) * np.linalg.det(u @ vt)
+    return scale[..., None, None] * (of_rest + of_a)
+
+
+def minors(x):
+    """(-1)**(i + j) times the determinant of x without row i and column j, in n**5 steps."""
     n = x.shape[-1]
     others = np.nonzero(~np.eye(n, dtype=bool))[1].reshape(n, max(n - 1, 0))
     signs = (-1.0) ** np.add.outer(np.arange(n), np.arange(n))
-    minors = x[..., others[:, None, :, None], others[None, :, None, :]]
-    return np.linalg.det(minors) * signs.astype(x.dtype)
+    parts = x[..., others[:, None, :, None], others[None, :, None, :]]
+    return np.linalg.det(parts) * signs.astype(x.dtype)
 
 
 @primitive
@@ -131,6 +162,10 @@ def slogdet(x):
 
 @backward_of(slogdet)
 def slogdet_backward(g, out, x):
+    if np.any(plain(out)[1] == -np.inf):
+        raise np.linalg.LinAlgError(
+            "slogdet has no derivative where the determinant is 0, and its logarithm -inf"
+        )
     return g[1][..., None, None] * np.linalg.inv(x).mT
 
 
@@ -145,8 +180,34 @@ def cholesky_backward(g, out, x):
     return (half + half.mT) / 2
 
 
+@backward_of(np.linalg.eigvalsh)
+def eigvalsh_backward(g, out, x, UPLO="L"):  # noqa: N803 - NumPy's name
+    return with_eigenvalues(x, shared(g, out), UPLO=UPLO)
+
+
 @primitive
-def eigh(x, UPLO="L"):  # noqa: N803 - NumPy's name
+def with_eigenvalues(x, values, UPLO="L"):  # noqa: N803
+    """V diag(values) V^T, with V the eigenvectors of x."""
+    v = np.linalg.eigh(x, UPLO)[1]
+    return v * values[..., None, :] @ v.mT
+
+
+@backward_of(with_eigenvalues)
+def with_eigenvalues_backward(g, out, x, values, UPLO="L"):  # noqa: N803
+    w, v = np.linalg.eigh(x, UPLO)
+    inner = v.mT @ ((g + g.mT) / 2) @ v
+
+    def gx():
+        apart = ~equal(w)
+        refuse("slopes of eigenvalues", others(~apart))
+        slopes = gaps(values) * inverse_gaps(w, apart)
+        return v @ (slopes * inner) @ v.mT
+
+    return gx, np.diagonal(inner, axis1=-2, axis2=-1)
+
+
+@primitive
+def eigh(x, UPLO="L"):  # noqa: N803
     """Eigenvalues (n) and eigenvectors (n, n), in one array: (..., n + n n)."""
     return packed(x.shape[:-2], *np.linalg.eigh(x, UPLO))
 
@@ -156,9 +217,83 @@ def eigh_backward(g, out, x, UPLO="L"):  # noqa: N803
     n = x.shape[-1]
     w, v = unpacked(out, (n,), (n, n))
     gw, gv = unpacked(g, (n,), (n, n))
-    inner = differences(w) * (v.mT @ gv) + np.eye(n, dtype=x.dtype) * gw[..., None]
+    apart = ~equal(w)
+    used = np.any(plain(gv) != 0, axis=-2) | (plain(gw) != 0)
+    refuse("eigenvectors", used & np.any(others(~apart), axis=-1))
+    inner = inverse_gaps(w, apart) * (v.mT @ gv) + np.eye(n, dtype=x.dtype) * gw[..., None]
     gx = v @ inner @ v.mT
     return (gx + gx.mT) / 2
+
+
+@backward_of(np.linalg.svdvals)
+def svdvals_backward(g, out, x):
+    # Where it is 0, a singular value is the absolute value of what changes its sign: slope 0.
+    return with_singular_values(x, shared(g, out) * ~vanishing(out, x))
+
+
+@primitive
+def with_singular_values(x, values):
+    """U diag(values) V^T, with U and V the singular vectors of x."""
+    u, _, vt = np.linalg.svd(x, full_matrices=False)
+    return u * values[..., None, :] @ vt
+
+
+@backward_of(with_singular_values)
+def with_singular_values_backward(g, out, x, values):
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    inner = u.mT @ g @ vt.mT
+
+    def gx():
+        apart = ~equal(s)
+        loose = np.any(others(~apart), axis=-1) | vanishing(s, x)
+        refuse("slopes of singular values", loose)
+        even = gaps(values) * inverse_gaps(s, apart) * (inner + inner.mT)
+        odd = sums(values) / sums(s) * (inner - inner.mT)
+        ratio = values / s
+        outside_u = (g @ vt.mT - u @ inner) * ratio[..., None, :] @ vt
+        outside_v = u @ (ratio[..., None] * (u.mT @ g - inner @ vt))
+        return u @ ((even + odd) / 2) @ vt + outside_u + outside_v
+
+    return gx, np.diagonal(inner, axis1=-2, axis2=-1)
+
+
+@primitive
+def spectral_norm(x):
+    """The largest singular value."""
+    return np.linalg.norm(x, 2, axis=(-2, -1))
+
+
+@backward_of(spectral_norm)
+def spectral_norm_backward(g, out, x):
+    return g[..., None, None] * leading(x)
+
+
+@primitive
+def leading(x):
+    """u v^T for the largest singular value s = u^T x v; the mean of all if several are largest."""
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    ties = equal(s)[..., :1, :] & ~vanishing(s, x)[..., None, :]
+    share = ties / np.maximum(np.add.reduce(ties, axis=-1, keepdims=True), 1)
+    return u * share.astype(x.dtype) @ vt
+
+
+@backward_of(leading)
+def leading_backward(g, out, x):
+    # From x x^T u = s^2 u and x^T x v = s^2 v; the other singular values may be equal, or 0.
+    values = np.linalg.svdvals(plain(x))
+    loose = np.any(others(equal(values))[..., 0, :], axis=-1) | vanishing(values, x)[..., 0]
+    refuse("slopes of the largest singular value", loose)
+    s = np.add.reduce(out * x, axis=(-2, -1), keepdims=True)
+    uu, vv = out @ out.mT, out.mT @ out
+    of_u = beside(x @ x.mT, uu, s) @ g
+    of_v = g @ beside(x.mT @ x, vv, s)
+    return s * (of_u @ vv + uu @ of_v) + x @ of_v.mT @ out + out @ of_u.mT @ x
+
+
+def beside(square, projection, s):
+    """The inverse of s^2 - square outside of the vector that it maps to 0."""
+    eye = np.eye(square.shape[-1], dtype=square.dtype)
+    return np.linalg.inv(s * s * (eye + projection) - square) @ (eye - projection)
 
 
 @primitive
@@ -172,13 +307,22 @@ def svd_backward(g, out, x):
     shapes = svd_shapes(x)
     u, s, vt = unpacked(out, *shapes)
     gu, gs, gvt = unpacked(g, *shapes)
-    f = differences(s * s)
+    m, n = x.shape[-2:]
+    apart = ~equal(s)
+    used = np.any(plain(gu) != 0, axis=-2) | (plain(gs) != 0) | np.any(plain(gvt) != 0, axis=-1)
+    loose = np.any(others(~apart), axis=-1) | ((m != n) & vanishing(s, x))
+    refuse("singular vectors", used & loose)
+    f = inverse_gaps(s * s, apart)
     row, column = s[..., None, :], s[..., None]
     left, right = u.mT @ gu, vt @ gvt.mT
     inner = f * (left - left.mT) * row + column * (f * (right - right.mT))
     inner = inner + np.eye(s.shape[-1], dtype=x.dtype) * gs[..., None]
-    outside_u, outside_v = gu - u @ left, gvt - right.mT @ vt
-    return u @ inner @ vt + outside_u * reciprocal(row) @ vt + u @ (reciprocal(column) * outside_v)
+    gx = u @ inner @ vt
+    if m > n:  # what is outside of the columns of U; there is nothing outside of a whole basis
+        return gx + (gu - u @ left) * reciprocal(row) @ vt
+    if m < n:
+        return gx + u @ (reciprocal(column) * (gvt - right.mT @ vt))
+    return gx
 
 
 def svd_shapes(x):
@@ -198,6 +342,12 @@ def qr_backward(g, out, x):
     shapes = x.shape[-2:], (x.shape[-1],) * 2
     q, r = unpacked(out, *shapes)
     gq, gr = unpacked(g, *shapes)
+    sizes = np.abs(np.diagonal(plain(r), axis1=-2, axis2=-1))
+    if np.any(sizes <= rounding(sizes)):
+        raise np.linalg.LinAlgError(
+            "qr has no derivative where the columns (of a wide matrix the first ones, as many as "
+            "it has rows) depend on each other"
+        )
     lower = r @ np.triu(gr).mT - gq.mT @ q
     symmetric = np.tril(lower) + np.tril(lower, -1).mT
     return np.linalg.solve(r, (gq + q @ symmetric).mT).mT
@@ -219,9 +369,62 @@ def unpacked(x, *shapes):
     return parts
 
 
-def differences(w):
-    """1 / (w_j - w_i); 0 where they are equal, as what depends on the vectors is undefined."""
-    return reciprocal(w[..., None, :] - w[..., None])
+# Equal values
+
+
+def gaps(w):
+    """w_j - w_i at [i, j]."""
+    return w[..., None, :] - w[..., None]
+
+
+def sums(w):
+    """w_j + w_i at [i, j]."""
+    return w[..., None, :] + w[..., None]
+
+
+def inverse_gaps(w, apart):
+    """1 / (w_j - w_i) where they are apart, else 0."""
+    return apart / (gaps(w) + ~apart)
+
+
+def rounding(w):
+    """How far apart equal values may come out: (..., 1). Beyond, vectors have a digit or more."""
+    largest = np.max(np.abs(w), axis=-1, keepdims=True, initial=0)
+    return 16 * w.shape[-1] * np.finfo(w.dtype).eps * largest
+
+
+def equal(w):
+    """Which pairs of the values are equal, each with itself among them: (..., n, n)."""
+    w = plain(w)
+    return np.abs(gaps(w)) <= rounding(w)[..., None]
+
+
+def others(pairs):
+    """The pairs without those of a value with itself."""
+    return pairs & ~np.eye(pairs.shape[-1], dtype=bool)
+
+
+def vanishing(s, x):
+    """Which singular values of x are 0."""
+    s = plain(s)
+    return s <= rounding(s) * (max(x.shape[-2:]) / max(s.shape[-1], 1))
+
+
+def shared(g, w):
+    """The gradient of equal values, shared equally."""
+    share = equal(w)
+    share = share / np.add.reduce(share, axis=-1, keepdims=True)
+    return (share.astype(w.dtype) @ g[..., None])[..., 0]
+
+
+def refuse(what, where):
+    if np.any(where):
+        raise np.linalg.LinAlgError(
+            f"{what} have no derivative where eigenvalues or singular values are equal, or where a "
+            "singular value is 0: the vectors are not determined there. Take np.linalg.eigvalsh "
+            "or svdvals if no vector counts, or make the values differ, as in "
+            "x + 1e-6 * np.diag(np.arange(n))"
+        )
 
 
 def reciprocal(x):
