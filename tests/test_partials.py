@@ -5,18 +5,22 @@ gradient at the end of a pass has the right shape and dtype whatever its rule co
 partials themselves are looked at.
 """
 
+import copy
+
 import numpy as np
 import pytest
+from test_activation import ACTIVATIONS
+from test_losses import CALLS
 from test_rules import TABLE, at
 from test_rules_linalg import TABLE as LINALG_TABLE
 from test_rules_shapes import TABLE as SHAPES_TABLE
 from test_rules_shapes import name, parts
 
 from tinygrad_edu import Tensor, index_update, kernels, nn, optim
-from tinygrad_edu.graph import apply, behind, forward_of, plain
+from tinygrad_edu.graph import apply, behind, plain
 
 ROWS = TABLE + LINALG_TABLE + SHAPES_TABLE
-WIDENED = {forward_of(kernels.astype), np.float_power}  # these give float64 for float32
+WIDENED = {kernels.astype, np.float_power, getattr(np, "astype", None)}  # float32 to float64
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=name)
 
@@ -43,17 +47,21 @@ def returned(node, g):
             yield x, partial() if callable(partial) else partial
 
 
-@every_row
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_rule_computes_in_the_dtype_of_its_result(row, dtype):
-    nodes = operations(row, dtype)
+def expect_partials_like(nodes):
+    """What the rule of each node returns is of the node's dtype, and fits its input."""
     assert nodes
     for node in nodes:
-        if not WIDENED & {other.function for other in nodes}:
-            assert node.dtype == dtype, node.rule
         for x, partial in returned(node, np.ones_like(node.data)):
             assert partial.dtype == node.dtype, node.rule
             assert np.broadcast_shapes(partial.shape, x.shape) == partial.shape, node.rule
+
+
+@every_row
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rule_computes_in_the_dtype_of_its_inputs(row, dtype):
+    nodes = operations(row, dtype)
+    expect_partials_like(nodes)
+    assert row.function in WIDENED or {node.dtype for node in nodes} == {np.dtype(dtype)}
 
 
 def expect_memory_of_their_own(leaves, *others):
@@ -105,15 +113,48 @@ LAYERS = [
 ]
 
 
+every_layer = pytest.mark.parametrize(
+    ("layer", "shape"), LAYERS, ids=lambda x: type(x).__name__ if isinstance(x, nn.Module) else ""
+)
+
+
 def results(layer, x):
     out = layer(x, x, x) if isinstance(layer, nn.MultiheadAttention) else layer(x)
     return out[0] if isinstance(out, tuple) else out
 
 
-@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda x: type(x).__name__)
+def input_of(shape, dtype=float):
+    x = np.random.default_rng(0).standard_normal(shape or ())
+    return Tensor(x.astype(dtype), requires_grad=True) if shape else np.array([0, 2, 0])
+
+
+def expect_float32(out):
+    nodes = [node for node in behind(out) if node.rule is not None]
+    expect_partials_like(nodes)
+    assert {node.dtype for node in nodes} == {np.dtype(np.float32)}
+
+
+@every_layer
+def test_a_layer_computes_in_float32(layer, shape):
+    layer = copy.deepcopy(layer).astype(np.float32)
+    expect_float32(results(layer, input_of(shape, np.float32)))
+
+
+@pytest.mark.parametrize("loss", CALLS, ids=lambda loss: loss.__name__)
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_a_loss_computes_in_float32(loss, reduction):
+    x, *rest = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in CALLS[loss]]
+    expect_float32(loss(Tensor(x, requires_grad=True), *rest, reduction=reduction))
+
+
+@pytest.mark.parametrize("case", ACTIVATIONS)
+def test_an_activation_computes_in_float32(case):
+    expect_float32(ACTIVATIONS[case][0](input_of((2, 4), np.float32)))
+
+
+@every_layer
 def test_the_gradients_of_a_layer_share_no_memory_and_are_clipped_once(layer, shape):
-    rng = np.random.default_rng(0)
-    x = Tensor(rng.standard_normal(shape), requires_grad=True) if shape else np.array([0, 2, 0])
+    x = input_of(shape)
     layer.zero_grad()
     out = results(layer, x) + results(layer, x)
     seed = np.ones(out.shape)
