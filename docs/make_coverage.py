@@ -33,7 +33,7 @@ LEFT_OUT = {
     ),
     "They are short to write with what is here, and nobody has asked yet": (
         "convolve corrcoef correlate cov cumulative_prod cumulative_sum ediff1d geomspace "
-        "gradient histogram2d histogramdd i0 interp linspace logspace nancumprod nancumsum nanmax "
+        "histogram2d histogramdd i0 interp logspace nancumprod nancumsum nanmax "
         "nanmedian nanmin nanpercentile nanprod nanquantile nanstd nanvar percentile poly polyadd "
         "polyder polydiv polyfit polyint polymul polysub polyval quantile trim_zeros vander "
         "linalg.cond linalg.lstsq linalg.matrix_norm linalg.vector_norm"

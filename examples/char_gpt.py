@@ -1,4 +1,4 @@
-"""Can a transformer learn to write in the style of the source code of this package?
+"""Can a transformer learn to write in the style of Shakespeare's sonnets?
 
 It keeps no state: each character looks back at those before it, and attention decides which matter.
 At first it learns no more than a table says: which character is frequent after which. Then its
@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import trange
 
-import tinygrad_edu
 from tinygrad_edu import Tensor, functional, manual_seed, nn, no_grad, optim
 from tinygrad_edu.losses import cross_entropy
 
+TEXT = Path(__file__).with_name("sonnets.txt").read_text(encoding="utf-8").partition("\n\n")[2]
 WIDTH, HEADS, LENGTH, BATCH, LEARNING_RATE, TEMPERATURE = 96, 4, 64, 16, 5e-3, 0.6
-INDENT, LINE = " " * 4, "def __call__(self, x: Any) -> Any:"
+LINE = "Shall I compare thee to a summer's day?"
 
 
 class Writer(nn.Module):
@@ -46,7 +46,7 @@ def write(model: Writer, alphabet: np.ndarray, text: str, n: int, rng) -> str:
     for _ in range(n):
         scores = model(np.searchsorted(alphabet, [list(text[-LENGTH:])])).data[0, -1]
         text += rng.choice(alphabet, p=functional.softmax(scores.astype(float) / TEMPERATURE))
-    return text.replace("\t", INDENT)
+    return text
 
 
 def picture(losses: list[float], table: float, weights: np.ndarray) -> Figure:
@@ -66,9 +66,7 @@ def picture(losses: list[float], table: float, weights: np.ndarray) -> Figure:
 def main(out: Path = Path("out/char_gpt"), steps: int = 600) -> tuple[list[float], str]:
     manual_seed(0)
     rng = np.random.default_rng(0)
-    files = sorted(Path(tinygrad_edu.__file__).parent.rglob("*.py"))
-    text = "\n".join(path.read_text(encoding="utf-8") for path in files).replace(INDENT, "\t")
-    alphabet, x = np.unique(list(text), return_inverse=True)
+    alphabet, x = np.unique(list(TEXT), return_inverse=True)
     model = Writer(n := len(alphabet))
     optimizer = optim.AdamW(model.parameters(), LEARNING_RATE)
     scheduler = optim.lr_scheduler.WarmupCosineLR(optimizer, steps // 10, steps)
@@ -82,7 +80,7 @@ def main(out: Path = Path("out/char_gpt"), steps: int = 600) -> tuple[list[float
         optimizer.step()
         scheduler.step()
         losses.append(loss.item())
-    sample = write(model, alphabet, "def ", 400, rng)
+    sample = write(model, alphabet, "My love ", 500, rng)
     h = model.token(np.searchsorted(alphabet, list(LINE))) + model.position(np.arange(len(LINE)))
     h, attention = model.blocks[0].norm1(h), model.blocks[0].self_attn
     _, heads = attention(h, h, h, is_causal=True, average_attn_weights=False)

@@ -1,4 +1,4 @@
-"""Which learning rate shall it be: try many, let one grow until it breaks, or measure the limit?
+"""Which learning rate should it be: try many, let one grow until it breaks, or measure the limit?
 
 A network learns to read the digits that scikit-learn ships, by gradient descent on mini-batches.
 The sweep trains it with eleven rates and three seeds each. The range test takes a single training

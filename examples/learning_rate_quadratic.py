@@ -2,7 +2,7 @@
 
 f(x) = (x - 2)². Each step of gradient descent multiplies the distance from 2 by 1 - 2 lr. So it
 shrinks for rates between 0 and 1, the faster the closer to 0.5, where one step lands on 2; at 1 it
-bounces from side to side for ever, and above 1 it grows.
+bounces from side to side without end, and above 1 it grows.
 """
 
 from pathlib import Path

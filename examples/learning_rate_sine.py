@@ -2,7 +2,8 @@
 
 sin(x) has a minimum at -π/2, and at every 2π to the left and to the right of it. A small rate
 walks down into the one whose valley it starts in. A large rate jumps over hills: where it ends
-then depends on the rate, and two rates that are almost the same end far apart.
+then depends on the rate, and two rates that are almost the same end far apart. From 2π on there is
+order again for a while: each step leads one valley on, always in the same direction.
 """
 
 from pathlib import Path
@@ -45,7 +46,8 @@ def picture(found: dict[float, list[int]]):
         style = {"color": COLORS[color], "marker": marker, "linestyle": "none", "markersize": 3}
         ax.plot(RATES, valleys, label=f"from x = {start:g}", **style)
     ax.set(xlabel="learning rate", ylabel="valley after 60 steps (0 is that of -π/2)")
-    ax.set_ylim(-8.5, 8.5)
+    ax.set_yscale("symlog", linthresh=8)
+    ax.set_yticks(ticks := [-60, -8, -4, 0, 4, 8, 60], labels=map(str, ticks), minor=False)
     ax.legend(frameon=False)
     return fig
 

@@ -2,7 +2,7 @@
 
 Gradient descent knows the slope, Newton's method the curvature too: it jumps to the bottom of the
 parabola that fits the function here, p = p - H^-1 g. On Rosenbrock's valley (Rosenbrock 1960),
-f(x, y) = (1 - x)^2 + 100 (y - x^2)^2, the first needs thousands of steps, the second a handful.
+f(x, y) = (1 - x)^2 + 100 (y - x^2)^2, the first needs thousands of steps, the second about twenty.
 Both look before they leap: a step that would lead uphill is halved until it leads down.
 """
 

@@ -1,9 +1,9 @@
 """Does a training that was stopped in the middle go on as if it had not been?
 
-The same training three times, with all that has something to remember: Adam its means, a schedule
+The same training four times, with all that has something to remember: Adam its means, a schedule
 its step, the batches their order, dropout its place in the random numbers. The first one runs
 through. The second is stopped between two batches of an epoch and saved. The third starts as a new
-model with other weights and loads that checkpoint. A fourth one loads only the weights from it.
+model with other weights and loads that checkpoint. The fourth loads only the weights from it.
 """
 
 from collections.abc import Iterator

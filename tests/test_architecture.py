@@ -33,8 +33,9 @@ OPTIONAL = {
 
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
-    {"graph", "optim", "rng"},
-    {"anomaly", "kernels", "notebook"},
+    {"cleanup"},
+    {"graph", "optim", "precision", "rng"},
+    {"anomaly", "kernels", "notebook", "slopes"},
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},
@@ -101,7 +102,7 @@ def test_importing_is_light():
 
 ROWS = test_rules.TABLE + test_rules_linalg.TABLE + test_rules_shapes.TABLE
 VALUE_ROWS = test_rules.VALUE_TABLE
-PLAIN = {np.argpartition, np.histogram, np.lexsort}  # compositions without a derivative
+PLAIN = {np.argpartition, np.histogram, np.ix_, np.lexsort}  # compositions without a derivative
 IN_PLACE = {np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask}
 
 

@@ -291,3 +291,44 @@ def test_a_rule_that_raises_is_named(broken):
     broken(np.exp, raising)
     with pytest.raises(GradcheckError, match=r"backward raised RuntimeError: oh\nThe rule of exp"):
         gradcheck(np.exp, X)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("where", [slice(None), (1, 2)])
+def test_a_partial_that_is_not_finite_never_agrees(where, bad, dtype, broken):
+    def spoiled(g, out, x):
+        gx = np.array(plain(g) * plain(out))
+        gx[where] = bad
+        return gx
+
+    broken(np.exp, spoiled)
+    with pytest.raises(GradcheckError, match=rf"order 1, input 0\[.*analytic {bad}, numerical"):
+        gradcheck(np.exp, X.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_factor_in_many_small_partials_is_found(dtype, broken):
+    broken(np.mean, lambda g, out, x, axis=None, keepdims=False: 2 * g / x.size + 0 * x)
+    x = np.random.default_rng(0).standard_normal(1000).astype(dtype)
+    for seed in range(8):
+        with pytest.raises(GradcheckError, match="The rule of mean is wrong"):
+            gradcheck(np.mean, x, order=1, rng=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("wrong", [[0], [99_999], [12_345, 77_777]])
+def test_a_wrong_partial_among_many_is_named_after_few_values(wrong, dtype, broken):
+    def rule(g, out, x):
+        factors = np.ones(x.shape, x.dtype)
+        factors[wrong] = 2
+        return g * np.cos(x) * factors
+
+    broken(np.sin, rule)
+    x = np.random.default_rng(0).standard_normal(100_000).astype(dtype)
+    calls = []
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(lambda x: calls.append(1) or np.sin(x), x, order=1)
+    named = [line.split(":")[0] for line in str(caught.value).splitlines() if "analytic" in line]
+    assert named == [f"  order 1, {what} 0[{i}]" for what in ("input", "operand") for i in wrong]
+    assert len(calls) < 300

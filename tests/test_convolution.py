@@ -139,6 +139,19 @@ AXIS = st.tuples(*(st.integers(1, 3) for _ in range(3)), st.integers(0, 4))
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(AXIS, min_size=1, max_size=3), st.booleans())
+def test_each_is_the_derivative_of_the_other_even_with_room_for_more_windows(axes, batch):
+    kernel_size, stride, dilation, more = zip(*axes, strict=True)
+    output = tuple(1 + m // 2 for m in more)
+    size = tuple((o - 1) * s + d * (k - 1) + 1 + m for (k, s, d, m), o in zip(axes, output))
+    windows = Tensor(normal(2, *kernel_size, *output, *(3,) * batch), requires_grad=True)
+    out = kernels.fold(windows, size=size, stride=stride, dilation=dilation)
+    w = normal(*out.shape)
+    (out * w).sum().backward()
+    np.testing.assert_allclose(np.vdot(out.data, w), np.vdot(windows.data, windows.grad))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(AXIS, min_size=1, max_size=3), st.booleans())
 def test_unfold_and_fold_are_adjoint(axes, batch):
     """sum(unfold(x) w) = sum(x fold(w)), of any x and w."""
     kernel_size, stride, dilation, _ = zip(*axes, strict=True)

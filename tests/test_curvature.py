@@ -102,6 +102,36 @@ def test_the_range_test_finds_where_a_regression_breaks():
     assert found.suggestion == pytest.approx(found.lr[np.argmin(found.smoothed)] / 10)
 
 
+def test_a_loss_that_is_nan_is_not_the_lowest():
+    model, sgd, data = regression()
+    sizes = []
+
+    def loss(prediction, y):
+        sizes.append(1)
+        return losses.mse_loss(prediction, y) if len(sizes) < 30 else (prediction * np.nan).sum()
+
+    found = lr_range_test(model, loss, sgd, data)
+    assert len(found.smoothed) == 30
+    assert found.limit == found.lr[29]
+    lowest = found.lr[np.argmin(found.smoothed[:29])]
+    assert found.suggestion == lowest / 10
+    assert f"lowest at learning rate {lowest:.2g}" in str(found)
+
+
+def test_a_loss_below_0_is_not_broken_at_once():
+    model, sgd, data = regression()
+    whole = lr_range_test(model, losses.mse_loss, sgd, data)
+    lowered = lr_range_test(model, lambda p, y: losses.mse_loss(p, y) - 8, sgd, data)
+    assert lowered.loss[0] < 0
+    assert 1 / 3 < lowered.limit / whole.limit < 3
+
+
+def test_a_range_test_needs_a_loss_to_begin_with():
+    model, sgd, data = regression()
+    with pytest.raises(ValueError, match="the loss at the start must be finite, and it is nan"):
+        lr_range_test(model, lambda prediction, y: (prediction * np.nan).sum(), sgd, data)
+
+
 def test_model_and_optimizer_are_as_before():
     model, sgd, data = regression()
     before = model.state_dict()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, gradcheck, losses, nn, viz
-from tinygrad_edu.graph import mode
+from tinygrad_edu.graph import RECORDING
 from tinygrad_edu.viz import describe
 from tinygrad_edu.viz.formula import mathml, written
 from tinygrad_edu.viz.steps import steps_of
@@ -169,11 +169,11 @@ def test_record_leaves_the_classes_and_the_recording_as_they_were():
     _, model, _ = network()
     assert type(model) is nn.Sequential
     assert type(model[0]) is nn.Linear
-    assert mode.recording is True
+    assert RECORDING.get() is True
     with pytest.raises(ValueError, match="takes x of shape"), viz.record(model):
         model(np.ones((4, 7)))
     assert type(model[0]) is nn.Linear
-    assert mode.recording is True
+    assert RECORDING.get() is True
 
 
 def test_small_arrays_are_tables_and_large_ones_the_means_of_parts():

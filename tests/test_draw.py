@@ -290,7 +290,7 @@ def test_a_hostile_name_is_text_and_nothing_runs(name):
         assert max(map(len, texts)) < 120
         assert shown[:20] in "".join(texts)
         titles = [x.get("{http://www.w3.org/1999/xlink}title") for x in tree.iter()]
-        assert shown in titles
+        assert shown[:299] in [str(title).removesuffix("…") for title in titles]
     for line in text(loss, record=made).splitlines():
         assert line.isprintable()
         assert len(line) < 250

@@ -21,6 +21,9 @@ def test_learning_rate_sine(tmp_path):
     for start, valley in ((0.0, 0), (1.4, 0), (3.0, 1)):
         assert set(np.array(found[start])[small]) == {valley}
         assert len(set(found[start])) > 10
+        # "from 2π to 7 each step can lead one valley on, always in the same direction"
+        leading = (module.RATES > 6.6) & (module.RATES < 6.9)
+        assert min(map(abs, np.array(found[start])[leading])) >= 59
     away = [
         module.RATES[np.array(valleys) != valleys[0]][0] for valleys in map(list, found.values())
     ]

@@ -1,26 +1,36 @@
 """The examples that write: each learns to be less uncertain, and writes in its alphabet."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
-from test_examples import example, pictures
+from test_examples import EXAMPLES, example, pictures
 
-import tinygrad_edu
+HEAD, *SONNETS = (EXAMPLES / "sonnets.txt").read_text(encoding="utf-8").strip().split("\n\n")
+ALPHABET = set("\n\n".join(SONNETS))
 
-FILES = Path(tinygrad_edu.__file__).parent.rglob("*.py")
-ALPHABET = set("\n".join(path.read_text(encoding="utf-8") for path in FILES))
+
+def test_the_text_is_fifty_sonnets():
+    assert "Public domain" in HEAD
+    assert len(SONNETS) == 50
+    for sonnet in SONNETS:
+        lines = sonnet.splitlines()
+        assert [line.startswith("  ") for line in lines] == [False] * 12 + [True] * 2
+        assert all(30 <= len(line) <= 60 for line in lines)
+    assert "".join(sorted(ALPHABET)).isascii()
+    assert 3072 <= len("\n\n".join(SONNETS[-5:])) <= 3080  # what char_lstm.py keeps back
 
 
 def test_char_lstm(tmp_path, capsys):
-    losses, samples = example("char_lstm").main(tmp_path, steps=45)
+    losses, new_losses, samples = example("char_lstm").main(tmp_path, steps=45)
     assert np.isclose(losses[0], np.log(len(ALPHABET)), atol=0.2)  # it starts with no idea
     assert np.mean(losses[-5:]) < 0.65 * losses[0]
-    assert list(samples) == [0, 5, 45]
+    assert list(new_losses) == list(range(5, 46, 5))
+    assert new_losses[45] < 0.65 * losses[0]
+    assert list(samples) == [1, 5, 45]
     assert set("".join(samples.values())) <= ALPHABET
-    assert len(samples[45]) >= len("def ") + 400  # a character may be an indent
-    assert "in new files" in capsys.readouterr().out
+    assert len(samples[45]) == len("Shall I ") + 300
+    assert "never read" in capsys.readouterr().out
     assert pictures(tmp_path) == ["char_lstm.png"]
 
 
@@ -29,12 +39,20 @@ def test_char_gpt(tmp_path):
     assert np.isclose(losses[0], np.log(len(ALPHABET)), atol=0.5)
     assert np.mean(losses[-5:]) < 0.65 * losses[0]
     assert set(sample) <= ALPHABET
-    assert len(sample) >= len("def ") + 400
+    assert len(sample) == len("My love ") + 500
     assert pictures(tmp_path) == ["char_gpt.png"]
 
 
 @pytest.mark.skipif("NO_SKIPS" not in os.environ, reason="takes a minute; .ci/run does it")
 @pytest.mark.parametrize("name", ["char_lstm", "char_gpt"])
 def test_the_whole_training_halves_the_loss(name, tmp_path):
-    losses, _ = example(name).main(tmp_path)
+    losses, *_ = example(name).main(tmp_path)
     assert np.mean(losses[-20:]) < 0.5 * losses[0]
+
+
+@pytest.mark.skipif("NO_SKIPS" not in os.environ, reason="takes a minute; .ci/run does it")
+def test_the_whole_training_learns_by_heart_in_the_end(tmp_path):
+    losses, new_losses, _ = example("char_lstm").main(tmp_path)
+    assert np.mean(losses[-20:]) < np.mean(losses[240:260]) - 0.15
+    assert new_losses[450] == pytest.approx(new_losses[250], abs=0.04)
+    assert np.mean(losses[-20:]) < new_losses[450] - 0.4

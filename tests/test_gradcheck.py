@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from test_rules import TABLE, TO_FLOAT64, at, name
 
 from tinygrad_edu import Tensor, Value, gradcheck, kernels, nn, relu
 from tinygrad_edu.gradcheck import GradcheckError
@@ -79,14 +80,14 @@ def test_a_function_that_leaves_the_graph_is_told_so():
 
 def test_a_module_is_checked_with_its_parameters():
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-    before = [(p.data, p.data.copy(), p.birth) for p in model.parameters()]
+    before = [(p.data, p.data.copy(), p.changed) for p in model.parameters()]
     gradcheck(model, X)
     gradcheck(lambda x: np.exp(model(x)).mean(), X, parameters=model)
     gradcheck(lambda: model(X).sum(), parameters=model.parameters())
-    for p, (data, copy, birth) in zip(model.parameters(), before, strict=True):
+    for p, (data, copy, changed) in zip(model.parameters(), before, strict=True):
         assert p.data is data
         assert p.grad is None
-        assert p.birth == birth
+        assert p.changed == changed
         np.testing.assert_array_equal(data, copy)
 
 
@@ -200,3 +201,52 @@ def test_large_and_small_tolerances_are_obeyed():
 def test_kernels_with_options_are_checked_alone():
     with pytest.raises(GradcheckError, match="right on its own"):
         gradcheck(lambda x: kernels.logsumexp(x, axis=0) * x.data[0], X)
+
+
+@pytest.mark.parametrize("row", [r for r in TABLE if r.function not in TO_FLOAT64], ids=name)
+def test_right_rules_agree_to_second_order_in_coarse_dtypes(row):
+    gradcheck(row.f, *(x.astype(np.float32) for x in at(row)), order=2)
+    if row.function is not np.linalg.norm:  # NumPy has no linear algebra in float16
+        gradcheck(row.f, *(x.astype(np.float16) for x in at(row)), order=2)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sin(x) ** 2 + np.cos(x) ** 2 - 1,
+        lambda x: kernels.log_softmax(x).exp().sum(axis=-1) - 1,
+        lambda x: (x + 30) - (x + 30),
+    ],
+)
+def test_a_slope_of_zero_that_rounding_disturbs_is_no_failure(f, dtype):
+    gradcheck(f, X.astype(dtype))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e6, 1e30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_size_of_a_function_decides_nothing(dtype, scale):
+    gradcheck(lambda x: np.sin(x) * scale, X.astype(dtype))
+    with pytest.raises(GradcheckError):
+        gradcheck(lambda x: (np.sin(x) + 1e-2 * np.cos(x.data)) * scale, X.astype(dtype))
+
+
+def test_a_function_that_is_another_one_in_float64_is_refused():
+    def f(x):
+        return x * (3.0 if x.dtype == np.float32 else 2.0)
+
+    gradcheck(f, X)
+    with pytest.raises(ValueError, match=r"for inputs of float32, and .* numbers in float64"):
+        gradcheck(f, X.astype(np.float32))
+
+
+def test_kinks_in_a_large_array_are_found_by_bisection():
+    x = np.random.default_rng(0).standard_normal(20_000)
+    x[[7, 11_111]] = 0
+    calls = []
+    report = gradcheck(lambda x: calls.append(1) or relu(x), x, order=1)
+    assert [kink.what for kink in report.kinks] == [
+        "order 1, input 0[7]",
+        "order 1, input 0[11111]",
+    ]
+    assert len(calls) < 500

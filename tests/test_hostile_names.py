@@ -22,9 +22,13 @@ HOSTILE = {
     "template": "$title ${data} {{x}} %s %(x)s",
     "entity": "&lt;b&gt; &amp;lt; &#60;",
 }
-LONG = "long name " * 1000
-NAMES = [*HOSTILE.values(), LONG]
-IDS = [*HOSTILE, "long"]
+LONG = {  # Graphviz reads strings of 16,384 characters, after escaping
+    "long": "long name " * 1000,
+    "longer than Graphviz reads": "long name " * 2000,
+    "longer escaped": "<&>\\\x00\ud800" * 1000,
+}
+NAMES = [*HOSTILE.values(), *LONG.values()]
+IDS = [*HOSTILE, *LONG]
 
 hostile = pytest.mark.parametrize("name", NAMES, ids=IDS)
 
@@ -146,6 +150,13 @@ def test_notebook_tables(name):
         harmless(html, like=kind(1.0, name="n")._repr_html_())
         assert len(html) < 2000
         assert html.isprintable()
+
+
+def test_a_long_name_ends_in_an_ellipsis_under_the_pointer():
+    source = viz.draw(scalars("short", *LONG.values())).source
+    tooltips = re.findall(r'tooltip="?(.*?)"?\]$', source, re.MULTILINE)
+    assert sum(tooltip in ("short", "Lshort") for tooltip in tooltips) == 2
+    assert sum(tooltip.endswith("…") for tooltip in tooltips) == 2 * len(LONG)
 
 
 def test_a_name_that_fits_is_shown_whole():

@@ -12,6 +12,7 @@ import pytest
 from references import assert_close, check, stored
 
 from tinygrad_edu import Tensor, gradcheck, losses
+from tinygrad_edu.functional import one_hot
 from tinygrad_edu.kernels import log_softmax
 from tinygrad_edu.losses import (
     binary_cross_entropy,
@@ -188,7 +189,8 @@ def test_mse_loss_sends_a_gradient_to_its_target():
         (2, 0),
         np.array([2, 0], np.uint8),
         Tensor([2, 0]),
-        [[0, 0, 1], [1, 0, 0]],
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],
+        one_hot([2, 0], 3),
         Tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
     ],
 )
@@ -227,6 +229,7 @@ def test_cross_entropy_sends_a_gradient_to_its_probabilities():
         ([-100, 7], IndexError, "from 0 to 2 here, and target has 7 to 7"),
         ([0.0, 1.0], TypeError, "integers, and target is float64"),
         ([True, False], TypeError, "integers, and target is bool"),
+        ([[0, 0, 1], [1, 0, 0]], TypeError, "target has that shape and is int64"),
         ([0, 1, 2], ValueError, r"shape \(2,\) .* shape \(2, 3\); target has \(3,\)"),
         ([[0], [1]], ValueError, r"target has \(2, 1\)"),
         (1, ValueError, r"target has \(\)"),
@@ -274,6 +277,22 @@ def test_cross_entropy_of_a_masked_class_ignores_it():
     p = np.exp([0.0, 1.0]) / np.exp([0.0, 1.0]).sum()
     assert loss.item() == pytest.approx(-np.log(p[1]))
     np.testing.assert_allclose(logits.grad, [[p[0], 0.0, p[1] - 1]])
+
+
+def test_the_mean_over_one_hot_rows_ignores_a_masked_class_as_their_sum_does():
+    logits = tracked([[0.0, -np.inf, 1.0]])
+    target = one_hot([2], 3)
+    loss = cross_entropy(logits, target)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.31326168751822286, rel=1e-14)
+    assert loss.item() == pytest.approx(cross_entropy(logits, target, reduction="sum").item())
+    p = np.exp([0.0, 1.0]) / np.exp([0.0, 1.0]).sum()
+    np.testing.assert_allclose(logits.grad, [[p[0], 0.0, p[1] - 1]])
+
+
+def test_the_loss_of_a_true_class_that_is_impossible_is_infinite():
+    assert cross_entropy([[0.0, -np.inf]], [[0.5, 0.5]]) == np.inf
+    assert np.isnan(cross_entropy([[0.0, np.nan]], [[0.5, 0.5]]))
 
 
 def test_cross_entropy_of_a_masked_class_with_options():

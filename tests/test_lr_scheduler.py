@@ -126,17 +126,27 @@ def test_a_state_of_another_schedule_is_refused_whole():
     optimizer = sgd()
     parts = [lr_scheduler.StepLR(optimizer, 3), lr_scheduler.ExponentialLR(optimizer, 0.9)]
     scheduler = lr_scheduler.SequentialLR(optimizer, parts, [4])
-    before = scheduler.state_dict()
+    before, rates = scheduler.state_dict(), [group["lr"] for group in optimizer.param_groups]
     first = scheduler.state_dict()["schedulers"][0] | {"gamma": 0.5}
+    second = scheduler.state_dict()["schedulers"][1]
     for state, message in [
         (first, r"(?s)missing: milestones.*missing: schedulers.*unknown: step_size"),
         (before | {"schedulers": [first, first], "last_epoch": 2}, "(?s)ExponentialLR.*step_size"),
         (before | {"schedulers": [first]}, "of 1 schedulers in a row.* has 2"),
         (before | {"base_lrs": [0.1]}, "1 parameter groups, expected 2"),
+        (before | {"base_lrs": 0.1}, "base_lrs: 0.1, expected something like"),
+        (before | {"base_lrs": ["a", "b"]}, "base_lrs: .'a', 'b'., expected something like"),
+        (before | {"last_epoch": [1, 2]}, "last_epoch: .1, 2., expected something like 0"),
+        (
+            before | {"schedulers": [first | {"base_lrs": [-1.0, 1.0]}, second]},
+            "group 0 the learning rate -1.0 at step 0",
+        ),
+        (before | {"schedulers": [first | {"gamma": "x"}, {}]}, "gamma: 'x'"),
     ]:
         with pytest.raises(ValueError, match=message):
             scheduler.load_state_dict(state)
         assert scheduler.state_dict() == before
+        assert [group["lr"] for group in optimizer.param_groups] == rates
     with pytest.raises(ValueError, match="missing: step_size"):
         parts[0].load_state_dict(parts[1].state_dict())
 
@@ -176,6 +186,21 @@ def test_plot_draws_the_rates_and_saves_the_picture(tmp_path):
     height, width, _ = pyplot.imread(tmp_path / "cosine.png").shape
     assert (height, width) == (400, 800)
     pyplot.close("all")
+
+
+@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
+@pytest.mark.parametrize(("mode", "better"), [("min", [2.0, 1.0]), ("max", [1.0, 2.0])])
+def test_nan_is_a_worse_metric_than_any_number(mode, better, threshold_mode):
+    optimizer = optimizer_of(optim.SGD)
+    scheduler = lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode, 0.5, patience=1, threshold_mode=threshold_mode
+    )
+    rates = []
+    for metric in [math.nan, better[0], math.nan, better[1], math.nan, math.nan, math.nan]:
+        scheduler.step(metric)
+        rates.append(optimizer.lr / BASE_LRS[0])
+    assert rates == [1, 1, 1, 1, 1, 0.5, 0.5]
+    assert scheduler.best == better[1]
 
 
 def test_plot_of_a_plateau_shows_a_metric_that_never_improves():
@@ -317,7 +342,6 @@ BAD = [
     (lambda o: S.ReduceLROnPlateau(o, threshold_mode="x"), "threshold_mode .* 'x'"),
     (lambda o: S.ReduceLROnPlateau(o, patience=-1), "patience .* -1"),
     (lambda o: S.ReduceLROnPlateau(o, min_lr=[0.1]), "min_lr has 1 values.* 2 parameter groups"),
-    (lambda o: S.ReduceLROnPlateau(o).step(math.nan), "metrics is nan at step 1"),
     (lambda o: S.LambdaLR(o, [abs]), "lr_lambda has 1 values.* 2 parameter groups"),
     (lambda o: S.LambdaLR(o, lambda t: -1.0), r"LambdaLR gives group 0 .* -0\.1 at step 0"),
     (lambda o: S.SequentialLR(o, [], []), "0 schedulers need one milestone fewer"),

@@ -68,6 +68,10 @@ SETTINGS = [
     ("SGD", "lr", np.inf, "finite and at least 0"),
     ("SGD", "lr", "fast", "finite and at least 0"),
     ("SGD", "lr", None, "finite and at least 0"),
+    ("SGD", "lr", (0.1, 0.2), "finite and at least 0"),
+    ("Adam", "eps", (1e-8,), "finite and at least 0"),
+    ("Adam", "amsgrad", "yes", "finite and at least 0"),
+    ("Adadelta", "rho", (0.9, 0.9), r"in \[0, 1\)"),
     ("SGD", "momentum", -0.1, "finite and at least 0"),
     ("SGD", "dampening", np.nan, "finite and at least 0"),
     ("Adagrad", "lr_decay", -1, "finite and at least 0"),
@@ -318,6 +322,24 @@ def test_numbers_of_pytorch(case, parameters):
     assert next(expected, None) is None
 
 
+@pytest.mark.parametrize("kind", optim.Optimizer.__subclasses__() + optim.Adam.__subclasses__())
+def test_settings_are_known_by_their_names_and_not_by_their_order(kind):
+    class Reordered(kind):
+        def __init__(self, params, **settings):
+            optim.Optimizer.__init__(self, params, **dict(reversed(settings.items())))
+
+    start = np.array([[1.0, -2.0], [3.0, 0.5]])
+    one, other = Tensor(start, requires_grad=True), Tensor(start, requires_grad=True)
+    in_order = kind([one])
+    reordered = Reordered([other], **in_order.defaults)
+    for step in range(3):
+        one.grad = other.grad = start * (step + 1)
+        in_order.step()
+        reordered.step()
+    assert np.all(one.data != start)
+    np.testing.assert_array_equal(one.data, other.data)
+
+
 @pytest.mark.parametrize("parameters", [as_tensors, as_values])
 def test_lion_is_its_algorithm(parameters):
     problem = stored("optimizers")["problem"]
@@ -407,6 +429,14 @@ MISFITS = [
     ),
     (lambda s: s["state"][0][0].update(m=np.ones(3)), r"m of shape \(3,\), expected \(2,\)"),
     (lambda s: s["param_groups"][0].update(lr=-1.0), "lr must be finite and at least 0"),
+    (lambda s: s["param_groups"][0].update(lr=[1, 2]), r"lr must be .* it is \(1, 2\)"),
+    (lambda s: s["param_groups"][0].update(amsgrad="no"), "amsgrad must be finite"),
+    (lambda s: s["param_groups"][0].update(betas=0.9), "betas must be two numbers"),
+    (lambda s: s["param_groups"][0].update(params=[]), "parameters among its settings"),
+    (lambda s: s["param_groups"].append({}), "shorter"),
+    (lambda s: s["state"][0][0].update(m="ab"), "m holds no real numbers: 'ab'"),
+    (lambda s: s["state"][0][0].update(m=np.ones(2) * 1j), "m holds no real numbers"),
+    (lambda s: s["state"][0][0].update(t=None), "t holds no real numbers: None"),
 ]
 
 
@@ -576,6 +606,32 @@ def test_clip_grad_value():
     assert params[1].grad == 1.0
 
 
+@pytest.mark.parametrize(
+    "clip", [lambda w: optim.clip_grad_norm_(w, 1.0), lambda w: optim.clip_grad_value_(w, 1.0)]
+)
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_clipping_leaves_the_array_that_a_graph_has_seen(clip, shape):
+    w, v = (Tensor(np.full(shape, 3.0), requires_grad=True) for _ in range(2))
+    w.grad = np.full(shape, 5.0)
+    loss = (v * w.grad).sum()
+    clip(w)
+    assert type(w.grad) is np.ndarray  # also without axes
+    assert np.all(w.grad <= 1.0)
+    loss.backward()
+    np.testing.assert_array_equal(v.grad, np.full(shape, 5.0))
+
+
+def test_a_graph_made_with_averaged_weights_keeps_them():
+    w = parameter([1.0, 2.0])
+    average = optim.EMA([w], decay=0.5)
+    with average.swapped():
+        loss = (w**2).sum()
+    w.data = np.array([10.0, 20.0])
+    average.update()
+    loss.backward()
+    np.testing.assert_array_equal(w.grad, [2.0, 4.0])
+
+
 def test_ema_is_the_running_mean():
     w, v = parameter([1.0, 2.0]), Value(3.0)
     average = optim.EMA([w, v], decay=0.9)
@@ -604,6 +660,22 @@ def test_ema_is_swapped_in_and_out():
     np.testing.assert_array_equal(average.averages[0], [0.5, 1.5])
 
 
+def test_the_averages_share_no_memory_with_what_is_swapped_in():
+    w = parameter([1.0, 2.0])
+    average = optim.EMA([w], decay=0.5)
+    w.data = np.array([3.0, 4.0])
+    with average.swapped():
+        inside = (w**2).sum()
+        w.data -= 7.0
+        again = (w**2).sum()
+    average.update()
+    np.testing.assert_array_equal(average.averages[0], [2.0, 3.0])
+    again.backward()
+    np.testing.assert_array_equal(w.grad, [-12.0, -10.0])
+    with pytest.raises(RuntimeError, match="was changed after this graph"):
+        inside.backward()
+
+
 def test_ema_state():
     w = parameter([1.0, 2.0])
     average = optim.EMA([w], decay=0.5)
@@ -619,6 +691,13 @@ def test_ema_state():
         other.load_state_dict({"decay": 0.1, "averages": [np.ones(3)]})
     with pytest.raises(ValueError, match="decay must be in"):
         other.load_state_dict({"decay": 2.0, "averages": [np.ones(2)]})
+    with pytest.raises(ValueError, match=r"'decay' and 'averages'.* nothing was loaded"):
+        other.load_state_dict({"averages": [np.ones(2)]})
+    with pytest.raises(ValueError, match="no real numbers: nothing was loaded"):
+        other.load_state_dict({"decay": 0.1, "averages": [np.ones(2) * 1j]})
+    with pytest.raises(ValueError, match="decay must be in"):
+        other.load_state_dict({"decay": [0.1], "averages": [np.ones(2)]})
+    assert other.decay == 0.5
     np.testing.assert_array_equal(other.averages[0], [2.0, 3.0])
 
 

@@ -20,7 +20,8 @@ from tinygrad_edu import Tensor, index_update, kernels, nn, optim
 from tinygrad_edu.graph import apply, behind, plain
 
 ROWS = TABLE + LINALG_TABLE + SHAPES_TABLE
-WIDENED = {kernels.astype, np.float_power, getattr(np, "astype", None)}  # float32 to float64
+# These make float64 of float32.
+WIDENED = {kernels.astype, np.bincount, np.float_power, getattr(np, "astype", None)}
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=name)
 

@@ -5,6 +5,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from references import assert_close, stored
@@ -233,6 +234,22 @@ def test_theory_is_exact_over_all_batches_of_two():
     pairs = [gradient([i, j]) - whole for i in range(6) for j in range(i)]
     assert noise.theory == pytest.approx(np.mean([g @ g for g in pairs]))
     assert noise.size == pytest.approx(whole @ whole)
+
+
+def test_rows_of_tables_are_positions_whatever_their_labels():
+    x, y = rows()
+    labels = np.random.default_rng(5).permutation(ROWS)
+    tables = pd.DataFrame(x, index=labels), pd.DataFrame(y, index=labels[::-1])
+    ours, expected = (
+        (
+            gradient_noise(network, data, [1, 8], samples=5, rng=np.random.default_rng(0)),
+            compare_batches(network, data, (8,), lr=0.05, epochs=1, rng=np.random.default_rng(0)),
+        )
+        for data in (tables, (x, y))
+    )
+    np.testing.assert_array_equal(ours[0].variance, expected[0].variance)
+    assert ours[0].row_variance == expected[0].row_variance
+    np.testing.assert_array_equal(ours[1][0].x, expected[1][0].x)
 
 
 def test_batches_are_compared_on_as_many_rows():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from references import assert_close, check, gradients, group, stored, weights
 
-from tinygrad_edu import Tensor, Value, index_update, nn, relu, sigmoid, softplus
+from tinygrad_edu import Tensor, Value, hessian, index_update, nn, relu, sigmoid, softplus
 from tinygrad_edu.kernels import linear, log_softmax, logsumexp, unindex
 from tinygrad_edu.losses import cross_entropy, mse_loss
 from tinygrad_edu.value import weighted_sum
@@ -266,7 +266,7 @@ def test_function_on_values(case):
     second = gradients(np.sum(v * first), values)
     for ours, what in ((out.flat, "value"), (first, "first"), (second, "second")):
         theirs = np.concatenate([x.ravel() for x in group(row, what)])
-        assert_close(np.array([float(x) for x in ours]), theirs)
+        assert_close(np.array([x.item() for x in ours]), theirs)
 
 
 def test_network():
@@ -281,3 +281,44 @@ def test_network():
     assert_close(out.data, rows[""]["output"])
     for name, p in [("input", x), *model.named_parameters()]:
         assert_close(p.grad, rows["gradient"][name])
+
+
+def test_the_curvature_at_the_tip_of_a_cone_is_taken_as_0():
+    def norm(x):
+        return np.linalg.norm(x, axis=-1)
+
+    for f in (norm, lambda x: np.hypot(x[..., 0], x[..., 1]), lambda x: np.std(x, axis=-1)):
+        np.testing.assert_array_equal(hessian(f)(np.zeros(2)), np.zeros((2, 2)))
+        rows = np.array([[3.0, 4.0], [0.0, 0.0]])  # a tip beside another row spoils nothing
+        ours = hessian(lambda x, f=f: f(x).sum())(rows)
+        np.testing.assert_allclose(ours[0, :, 0], hessian(f)(rows[0]), atol=1e-15)
+    at_origin = hessian(lambda x: np.arctan2(x[0], x[1]))(np.zeros(2))
+    np.testing.assert_array_equal(at_origin, np.zeros((2, 2)))
+
+
+def test_beside_inf_nothing_else_counts_in_logsumexp():
+    x = np.array([[np.inf, 0.0, 1.0], [1000.0, 0.0, -np.inf], [np.inf, np.inf, 3.0]])
+    t = Tensor(x, requires_grad=True)
+    out = logsumexp(t)
+    np.testing.assert_array_equal(out.data, [np.inf, 1000, np.inf])
+    out.backward(np.ones(3), create_graph=True)
+    np.testing.assert_array_equal(t.grad.data, [[1, 0, 0], [1, 0, 0], [0.5, 0.5, 0]])
+    first, t.grad = t.grad, None
+    first.backward(np.ones((3, 3)))
+    np.testing.assert_array_equal(t.grad, np.zeros((3, 3)))
+
+
+def test_modf_is_numpys_at_infinity_and_for_whole_numbers():
+    for x in (np.array([np.inf, -np.inf, -2.5, 0.0, -0.0]), np.array([3, -4])):
+        for ours, theirs in zip(np.modf(Tensor(x)), np.modf(x), strict=True):
+            np.testing.assert_array_equal(getattr(ours, "data", ours), theirs)
+            np.testing.assert_array_equal(
+                np.signbit(getattr(ours, "data", ours)), np.signbit(theirs)
+            )
+
+
+def test_matrix_power_takes_whole_exponents_only():
+    x = Tensor(np.eye(2), requires_grad=True)
+    with pytest.raises(TypeError, match=r"whole number as exponent, not 2\.5"):
+        np.linalg.matrix_power(x, 2.5)
+    assert np.linalg.matrix_power(x, np.int8(2)).shape == (2, 2)

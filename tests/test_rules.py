@@ -55,6 +55,7 @@ class Row(NamedTuple):
 
 
 EMPTY = np.empty((4, 3, 2))
+ZERO_ONE = np.float32([0, 1, 0])
 MASK = np.array([[True, False, True], [False, True, True]])
 
 TABLE = [
@@ -89,6 +90,8 @@ TABLE = [
     Row(np.absolute, [()], domain=apart),
     Row(np.fabs, [(2, 3)], domain=apart),
     Row(np.copysign, [(2, 1), (3,)], domain=apart),
+    Row(np.nextafter, [(2, 3)], lambda x: np.nextafter(x * x, 9.0)),
+    Row(np.heaviside, [(3,)], lambda y: np.heaviside(ZERO_ONE, y * y)),
     Row(np.maximum, [(2, 3), (3,)]),
     Row(np.minimum, [(2, 3), (2, 1)]),
     Row(np.fmax, [(2, 3), (3,)], lambda x, y: np.fmax(np.where(MASK, x * x, np.nan), y)),
@@ -167,9 +170,13 @@ TABLE = [
     Row(np.cumprod, [(5, 2)], lambda x: np.cumprod(x, axis=0)),
     Row(np.diff, [(2, 4)], lambda x: np.diff(x * x)),
     Row(np.diff, [(4, 3), (1, 3)], lambda x, y: np.diff(x * x, 2, 0, prepend=y * y, append=y)),
+    Row(np.gradient, [(2, 4)], lambda x: np.gradient(x * x, axis=-1)),
+    Row(np.gradient, [(4,), ()], lambda x, h: np.gradient(x, h * h)),
     Row(np.trapezoid, [(2, 4)], lambda y: np.trapezoid(y * y, dx=0.5)),
     Row(np.trapezoid, [(4, 3), (4,)], lambda y, x: np.trapezoid(y, x, axis=0)),
     Row(np.trapezoid, [(2, 4), (2, 4)], np.trapezoid),
+    Row(np.trapezoid, [(4,), (3, 4)], np.trapezoid),
+    Row(np.trapezoid, [(2, 1, 4), (3, 4)], np.trapezoid),
     Row(np.bincount, [(4,)], lambda x: np.bincount([1, 0, 3, 1], x * x, 6)),
     Row(np.linalg.norm, [(2, 3)]),
     Row(np.linalg.norm, [(2, 3)], lambda x: np.linalg.norm(x, "fro", keepdims=True)),
@@ -186,6 +193,22 @@ TABLE = [
     Row(np.var, [(2, 3, 4)], lambda x: x.var(axis=(0, 2), ddof=1, keepdims=True)),
     Row(np.std, [(2, 3)]),
     Row(np.std, [(4, 3)], lambda x: x.std(axis=0, ddof=1)),
+    # values, and values among others
+    Row(np.linspace, [(2,), ()], lambda x, y: np.linspace(x * x, y, 5)),
+    Row(np.linspace, [(), (3,)], lambda x, y: np.linspace(x, y * y, 4, False, axis=-1)),
+    Row(np.full_like, [(2, 3)], lambda x: np.full_like(x, np.max(x * x, axis=0))),
+    Row(np.unique, [(2, 3)], lambda x: np.unique(x * x)),
+    Row(np.unique, [(3, 2)], lambda x: np.unique(x * x, axis=0)),
+    Row(np.unique_values, [(2, 3)], lambda x: np.unique_values(x * x)),
+    Row(np.unique_all, [(2, 3)], lambda x: np.unique_all(x * x).values),
+    Row(np.unique_counts, [(2, 3)], lambda x: np.unique_counts(x * x).values),
+    Row(np.unique_inverse, [(2, 3)], lambda x: np.unique_inverse(x * x).values),
+    Row(np.union1d, [(2, 3), (3,)], lambda x, y: np.union1d(x * x, y)),
+    Row(np.setxor1d, [(2, 3), (3,)], lambda x, y: np.setxor1d(x * x, y)),
+    Row(np.setdiff1d, [(2, 3)], lambda x: np.setdiff1d(x * x, [9.0])),
+    Row(np.intersect1d, [(2, 3)], lambda x: np.intersect1d(x * x, np.where(MASK, x * x, 9))),
+    Row(np.histogram_bin_edges, [(2, 3)], lambda x: np.histogram_bin_edges(x * x, 4)),
+    Row(np.histogram, [(2, 3)], lambda x: np.histogram(x * x, 4)[1]),
     # products
     Row(operator.matmul, [(2, 3), (3, 4)]),
     Row(np.matmul, [(3,), (3,)]),
@@ -199,6 +222,7 @@ TABLE = [
     Row(np.vdot, [(2, 3), (2, 3)]),
     Row(kernels.vdot, [(4,), (4,)]),
     Row(kernels.nll, [(2, 3)], lambda x: kernels.nll(x * x, MASK)),
+    Row(kernels.soft_nll, [(2, 3), (2, 3)]),
     # shapes
     Row(np.reshape, [(2, 3)], lambda x: np.reshape(x * x, (3, -1))),
     Row(np.transpose, [(2, 3)], lambda x: np.transpose(x * x)),
@@ -234,6 +258,7 @@ TABLE = [
         [(4, 3), (5, 1)],
         lambda x, y: kernels.index_update(x * x, [1, 0, 1, 3, 1], y * y),
     ),
+    Row(kernels.index_update, [(), ()], lambda x, y: kernels.index_update(x * x, np.True_, y * y)),
     Row(kernels.astype, [(2, 3)], lambda x: kernels.astype(x * x, np.float64)),
     # kernels
     Row(kernels.linear, [(5, 3), (3, 2), (2,)]),
@@ -330,11 +355,12 @@ def test_products_of_many_factors_take_the_memory_of_a_few():
 
 WITHOUT_DERIVATIVE = [
     *(np.isposinf, np.isneginf, np.iscomplex, np.isreal, np.iscomplexobj, np.isrealobj),
-    *(np.fix, np.spacing, np.nanargmax, np.nanargmin, np.flatnonzero, np.argwhere, np.unique),
-    *(np.common_type, np.min_scalar_type, np.histogram_bin_edges, lambda x: np.histogram(x)[0]),
+    *(np.fix, np.spacing, np.nanargmax, np.nanargmin, np.flatnonzero, np.argwhere),
+    *(np.common_type, np.min_scalar_type, lambda x: np.histogram(x)[0]),
     *(lambda x: np.isin(x, [1.0, 2.0]), lambda x: np.array_equiv(x, x)),
     *(lambda x: np.shares_memory(x, x), lambda x: np.may_share_memory(x, x)),
-    *(lambda x: np.heaviside(x, 0.5), lambda x: np.nextafter(x, 9), lambda x: np.digitize(2, x)),
+    *(lambda x: np.heaviside(x, 0.5), lambda x: np.digitize(2, x)),
+    *(lambda x: np.unique(x, return_counts=True)[1], lambda x: np.where(x > 1, 1, 2)),
     *(lambda x: np.argpartition(x, 1), lambda x: np.lexsort((x, -x)), np.lexsort),
     *(lambda x: np.bincount(x.astype(int)), lambda x: np.gcd(x.astype(int), 2)),
 ]

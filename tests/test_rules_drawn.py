@@ -349,6 +349,57 @@ def windows(f):
     return drawn
 
 
+# Values
+
+
+def linspace(draw):
+    ends = draw(broadcastable(2))
+    num, endpoint, where = (
+        draw(st.integers(0, 4)),
+        draw(st.booleans()),
+        draw(st.sampled_from([0, -1])),
+    )
+    return Row(squares(lambda x, y: np.linspace(x, y, num, endpoint, axis=where)), ends)
+
+
+def gradient(draw):
+    shape = draw(hnp.array_shapes(min_dims=1, max_dims=2, min_side=2, max_side=4))
+    where = draw(axis(shape))
+    order = draw(st.sampled_from([1, 2]))
+    spacing = draw(st.sampled_from([(), (shape[where],)]))
+
+    def f(x, h):
+        h = np.exp(0.3 * h)
+        return np.gradient(x, np.cumsum(h) if spacing else h, axis=where, edge_order=order)
+
+    return Row(f, [shape, spacing])
+
+
+def heaviside(draw):
+    out, height = draw(broadcastable(2))
+    x = draw(hnp.arrays(float, out, elements=st.sampled_from([-1.0, 0.0, 2.0])))
+    return Row(squares(lambda h: np.heaviside(x, h)), [height])
+
+
+def intersect1d(draw):
+    shape = draw(full)
+    n = draw(side)
+    return Row(squares(lambda x: np.intersect1d(x, np.reshape(x, -1)[:n])), [shape])
+
+
+def edges(f):
+    def drawn(draw):
+        shape, bins = draw(full), draw(side | st.just("sturges"))
+        return Row(lambda x: f(x, bins), [shape])
+
+    return drawn
+
+
+def density(x, *args):
+    counts, edges = np.histogram(x, *args, density=True)
+    return np.append(counts, edges)
+
+
 # Products and linear algebra
 
 
@@ -562,6 +613,19 @@ DRAWN = {
     kernels.index_update: index_update,
     np.bincount: bincount,
     **{f: windows(f) for f in (kernels.unfold, kernels.fold)},
+    # values
+    np.linspace: linspace,
+    np.gradient: gradient,
+    np.heaviside: heaviside,
+    np.full_like: shaped(lambda x: np.full_like(x, np.sum(x))),
+    **{f: shaped(f) for f in (np.unique, np.unique_values)},
+    np.unique_all: shaped(lambda x: np.unique_all(x).values),
+    np.unique_counts: shaped(lambda x: np.unique_counts(x).values),
+    np.unique_inverse: shaped(lambda x: np.unique_inverse(x).values),
+    **{f: several(f, 2, 2) for f in (np.union1d, np.setxor1d, np.setdiff1d)},
+    np.intersect1d: intersect1d,
+    np.histogram_bin_edges: edges(np.histogram_bin_edges),
+    np.histogram: edges(density),
     # products
     operator.matmul: signature(operator.matmul, np.matmul.signature),
     np.matmul: signature(np.matmul, np.matmul.signature),
@@ -583,6 +647,7 @@ DRAWN = {
     np.linalg.trace: shaped(lambda x, k: np.linalg.trace(x, offset=k), small, of=matrices),
     kernels.linear: linear,
     kernels.nll: nll,
+    kernels.soft_nll: equal(kernels.soft_nll),
     linalg_rules.multi_dot: multi_dot,
     # linear algebra
     np.linalg.inv: square_matrices(lambda x: np.linalg.inv(regular(x))),

@@ -11,6 +11,7 @@ import pytest
 from test_rules import Row, at
 
 from tinygrad_edu import Tensor, gradcheck, kernels
+from tinygrad_edu.graph import plain
 
 A = (2, 3)
 B = (2, 3, 4)
@@ -160,6 +161,9 @@ TABLE = [
     row(np.delete, [A], 1, axis=1),
     row(np.delete, [A], [0, -1]),
     row(np.delete, [B], slice(0, 3, 2), axis=2),
+    call(np.take, lambda x: np.take(x, [0, 0], axis=-1), ()),
+    call(np.repeat, lambda x: np.repeat(x, 2, axis=0), ()),
+    call(np.compress, lambda x: np.compress([True], x, axis=0), ()),
     row(np.sort, [A]),
     row(np.sort, [B], axis=0),
     row(np.sort, [A], axis=None),
@@ -208,6 +212,48 @@ def test_forward_is_numpys_own(row):
         np.testing.assert_array_equal(x.data, y)
 
 
+def test_the_default_of_select_is_rounded_to_the_dtype_of_the_result_alone():
+    x, y = Tensor(np.ones(2, np.float32), requires_grad=True), np.ones(2)
+    for choices in ([y, x], [x, y], [x, [1.0, 2.0]], [x, 1.0]):
+        out = np.select([x > 1, x < 0], choices, 0.1)
+        expected = np.select([x > 1, x < 0], [plain(choice) for choice in choices], 0.1)
+        assert out.dtype == expected.dtype
+        np.testing.assert_array_equal(out.data, expected)
+
+
+SINGLE, DOUBLE = np.float32([0.1, 0.2, 0.3]), np.array([[1.0], [2.0]])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda t: np.average(DOUBLE + SINGLE, axis=1, weights=t),
+        lambda t: np.einsum("ij,ij->", DOUBLE[:1], t[:, None]),
+        lambda t: np.einsum("i,jk->jk", t, DOUBLE),
+        lambda t: np.dot(t, 2),
+        lambda t: np.dot(0.1, t),
+        lambda t: np.inner(t, 0.1),
+    ],
+)
+def test_operands_of_two_dtypes_are_computed_in_the_wider_one(f):
+    t = Tensor(SINGLE, requires_grad=True)
+    out, expected = f(t), f(SINGLE)
+    assert out.dtype == expected.dtype
+    np.testing.assert_array_equal(out.data, expected)
+    out.sum().backward()
+    assert t.grad.dtype == np.float32
+
+
+def test_bincount_adds_up_float32_in_float64_as_numpy_does():
+    x = Tensor(np.float32([0.1, 0.2, 0.3]), requires_grad=True)
+    out = np.bincount([1, 0, 1], x)
+    assert out.dtype == np.float64
+    np.testing.assert_array_equal(out.data, np.bincount([1, 0, 1], x.data))
+    (out**2).sum().backward()
+    assert x.grad.dtype == np.float32
+    np.testing.assert_allclose(x.grad, [0.8, 0.4, 0.8], rtol=1e-6)
+
+
 def test_astype_by_numpys_name():
     t = Tensor([1.0, 2.0], requires_grad=True)
     out = np.astype(t, np.float32) if hasattr(np, "astype") else t.astype(np.float32)
@@ -246,7 +292,7 @@ IN_PLACE = "not changed in place"
         (lambda t: t.resize(3), "instead: t.reshape(shape), np.pad(t, width)"),
         (lambda t: np.pad(t, 1, "mean"), "does not take mode='mean'"),
         (lambda t: np.pad(t, 1, "reflect", reflect_type="odd"), "reflect_type='odd'"),
-        (lambda t: np.take(t, [0], out=np.zeros(1)), "'out'"),
+        (lambda t: np.take(t, [0], out=np.zeros(1)), "np.take of a Tensor does not take out="),
         (lambda t: np.ravel(t, "K"), "takes order='C' or 'F'"),
     ],
 )
@@ -265,6 +311,8 @@ def test_what_a_graph_cannot_do_is_refused_with_another_way(change, words):
         (lambda x: np.take(x, 6), IndexError),
         (lambda x: np.take(x, 0, axis=2), IndexError),
         (lambda x: np.delete(x, 3, axis=1), IndexError),
+        (lambda x: np.delete(x[0, 0], 0, axis=0), IndexError),
+        (lambda x: np.take(x[0, 0], 0, axis=1), IndexError),
         (lambda x: np.diag(x[None]), ValueError),
         (lambda x: np.diagonal(x[0]), ValueError),
         (lambda x: np.matrix_transpose(x[0]), ValueError),

@@ -51,6 +51,23 @@ def test_a_neuron_is_relu_of_a_weighted_sum(rng):
             assert neuron(x).data == pytest.approx(max(expected, 0) if nonlinearity else expected)
 
 
+def test_a_neuron_is_two_nodes_with_the_gradients_of_the_separate_products(rng):
+    neuron = nn.Neuron(3, rng=rng)
+    neuron.bias.data = 10.0  # above the kink
+    x = [Value(0.5), Value(-2.0), Value(1.5)]
+    out = neuron(x)
+    out.backward()
+    leaves = [*neuron.weights, *x, neuron.bias]
+    assert len(nodes_behind(out)) == len(leaves) + 2
+
+    copies = [Value(leaf.data) for leaf in leaves]
+    w0, w1, w2, x0, x1, x2, b = copies
+    separate = (w0 * x0 + w1 * x1 + w2 * x2 + b).relu()
+    separate.backward()
+    assert separate.data == pytest.approx(out.data)
+    assert [copy.grad for copy in copies] == pytest.approx([leaf.grad for leaf in leaves])
+
+
 def test_one_output_is_a_value_and_more_are_a_list(rng):
     assert isinstance(nn.MLP(2, [3, 1], rng=rng)([1.0, 2.0]), Value)
     outputs = nn.MLP(2, [3, 2], rng=rng)([1.0, 2.0])

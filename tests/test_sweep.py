@@ -1,11 +1,17 @@
 """lab: grids of runs with verdicts, tables, files to go on from, and processes that die."""
 
 import builtins
+import functools
+import importlib.util
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -15,7 +21,8 @@ import pytest
 from tinygrad_edu import Tensor, manual_seed, nn
 from tinygrad_edu.lab.curve import curve_verdict
 from tinygrad_edu.lab.descend import descend
-from tinygrad_edu.lab.sweep import sweep
+from tinygrad_edu.lab.program import fingerprint
+from tinygrad_edu.lab.sweep import runs_in, sweep
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.viz.plots.sweep import plot_sweep
 
@@ -275,11 +282,13 @@ def test_an_interrupted_sweep_goes_on_from_its_file(tmp_path):
     (folder / "mended").touch()
     for jobs in (2, 1):
         before = len(list(folder.iterdir()))
-        whole = quiet(run, path=path, jobs=jobs, **grid)
+        with pytest.warns(UserWarning, match=rf"damaged in lines \[{done + 1}\]"):
+            whole = quiet(run, path=path, jobs=jobs, **grid)
         assert len(list(folder.iterdir())) - before == (6 - done if jobs == 2 else 0)
     assert str(whole) == str(quiet(run, **grid))
     assert [one.curves for one in whole.runs] == [one.curves for one in quiet(run, **grid).runs]
 
+    path.write_bytes(b"".join(x for x in path.read_bytes().splitlines(True) if x.count(b"crc32")))
     before = len(list(folder.iterdir()))
     more = quiet(run, path=path, lr=[0.2, 0.7], seeds=3)
     assert len(list(folder.iterdir())) - before == 4  # a seed of the old rate, three of the new
@@ -287,6 +296,249 @@ def test_an_interrupted_sweep_goes_on_from_its_file(tmp_path):
     before = len(list(folder.iterdir()))
     quiet(run, path=path, lr=[0.2], width=[1], seeds=1)
     assert len(list(folder.iterdir())) - before == 1
+
+
+NULS = bytes(4096)  # what a file system may leave of a block that was not written before a cut
+
+
+def lines_of(path):
+    return path.read_bytes().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "lost"),
+    [
+        (lambda lines: [*lines, NULS], [7]),
+        (lambda lines: [*lines, NULS, b"\n"], [7]),
+        (lambda lines: [*lines[:5], bytes(len(lines[5]))], [6]),
+        (lambda lines: [*lines[:5], lines[5][:60], NULS], [6]),
+        (lambda lines: [*lines[:2], bytes(len(lines[2])), b"\n", *lines[3:]], [3]),
+        (lambda lines: [lines[0], lines[1][:-9], b"\n", *lines[2:]], [2]),
+        (lambda lines: [lines[0], b"\xff\xfe\n", *lines[2:]], [2]),
+        (lambda lines: [lines[0], lines[1].replace(b"0.1", b"0.2", 1), *lines[2:]], [2]),
+        (lambda lines: [x.replace(b'"loss": [', b'"loss": [1') for x in lines[:3]], [1, 2, 3]),
+        (lambda lines: [NULS + lines[0], *lines[1:]], []),
+        (lambda lines: [b"\n", *lines, b"\n", b"  \n"], []),
+        (lambda lines: [x.replace(b"\n", b"\r\n") for x in lines], []),
+        (lambda lines: [NULS], [1]),
+        (lambda lines: [], []),
+    ],
+)
+def test_only_damaged_lines_are_lost_and_it_is_said(damage, lost, tmp_path):
+    path, folder = tmp_path / "sweep.jsonl", tmp_path / "calls"
+    folder.mkdir()
+    run, grid = counting(folder), {"lr": [0.1, 0.2, 0.3], "seeds": 2, "path": path}
+    expected = str(quiet(run, **grid))
+    lines = lines_of(path)
+    damaged = damage(lines)
+    path.write_bytes(b"".join(damaged))
+    made = len({x.strip(b"\0\r\n") for x in damaged} & {x.strip() for x in lines})
+    before = len(list(folder.iterdir()))
+    for calls in (6 - made, 0):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            assert str(quiet(run, **grid)) == expected
+        assert len(list(folder.iterdir())) - before == calls
+        before += calls
+        assert [str(one.message) for one in said] == [
+            f"{path} is damaged in lines {lost}: the runs there are lost, and made again if no "
+            "other line has them"
+        ] * bool(lost)
+        assert all(one.filename == __file__ for one in said)
+
+
+def test_any_byte_of_a_line_may_be_damaged(tmp_path):
+    path, grid = tmp_path / "sweep.jsonl", {"lr": [0.1, 0.2], "seeds": 1}
+    quiet(lambda lr, seed: [lr, 0.25, lr / 3, lr / 7], path=path, **grid)
+    whole, start = path.read_bytes(), len(lines_of(path)[0])
+    for place in range(start, len(whole) - 1):
+        for bit in (1, 4, 128):
+            flipped = bytearray(whole)
+            flipped[place] ^= bit
+            path.write_bytes(flipped)
+            with pytest.warns(UserWarning, match=r"damaged in lines \[2"):
+                ((name, _),) = runs_in(path)
+            assert name == '[{"lr": 0.1}, 0]'
+
+
+def kinds():
+    """Two versions of each way in which what run does can change."""
+
+    class Model:
+        size = 1
+
+        def __call__(self, lr):
+            return lr
+
+    class Larger(Model):
+        size = 2
+
+    def double(f):
+        return lambda lr, seed: 2 * f(lr, seed)
+
+    def constant(lr, seed):
+        return lr + 1
+
+    def other_constant(lr, seed):
+        return lr + 2
+
+    def swapped(seed, lr):
+        return seed + 1
+
+    def inner(lr, seed):
+        return [lr * k for k in (1, 2)]
+
+    def other_inner(lr, seed):
+        return [lr * k for k in (1, 3)]
+
+    def with_default(lr, seed, width=1):
+        return lr * width
+
+    def with_other_default(lr, seed, width=2):
+        return lr * width
+
+    def with_keyword(lr, seed, *, width=1):
+        return lr * width
+
+    def with_other_keyword(lr, seed, *, width=2):
+        return lr * width
+
+    def in_set(lr, seed):
+        return lr in {1, 2}
+
+    def in_other_set(lr, seed):
+        return lr in {1, 3}
+
+    def made(model):
+        return lambda lr, seed: model()(lr) * model.size
+
+    return {
+        "constant": (constant, other_constant),
+        "order": (lambda lr, seed: lr + 1, swapped),
+        "function": (lambda lr, seed: np.exp(lr), lambda lr, seed: np.sin(lr)),
+        "inner": (inner, other_inner),
+        "set": (in_set, in_other_set),
+        "default": (with_default, with_other_default),
+        "keyword": (with_keyword, with_other_keyword),
+        "partial": (functools.partial(constant, 1), functools.partial(constant, 2)),
+        "partial of": (functools.partial(constant), functools.partial(other_constant)),
+        "decorated": (constant, double(constant)),
+        "wrapped": (functools.cache(constant), functools.cache(other_constant)),
+        "closure": (made(Model), made(Larger)),
+        "object": (Model(), Larger()),
+        "method": (Model().__call__, Larger().__call__),
+        "class": (Model, Larger),
+    }
+
+
+def in_a_file(folder, name, text):
+    """The function of this name in a module with this text."""
+    path = folder / "users_own.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("users_own", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_another_version_of_a_function_has_another_fingerprint(kind):
+    first, second = kinds()[kind]
+    assert fingerprint(first) != fingerprint(second)
+    assert fingerprint(first) == fingerprint(kinds()[kind][0])
+
+
+TEXT = """
+import numpy as np
+import tinygrad_edu.nn as nn
+RATE = 2.0
+DATA = np.zeros(3)
+class Net(nn.Module):
+    depth = 2
+    def __call__(self, x): return x * RATE
+def helper(x):
+    return other(x) + 1
+def other(x):
+    return [x for _ in range(3)][0]
+def run(lr, seed):
+    # what it does
+    net = Net()
+    return helper(net(lr)) + DATA.sum()
+def unused(x):
+    return 7
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("range(3)", "range(4)", False),  # in a function that a function calls
+        ("RATE = 2.0", "RATE = 3.0", False),
+        ("x * RATE", "x - RATE", False),
+        ("depth = 2", "depth = 3", False),
+        ("return helper(net(lr))", "return other(net(lr))", False),
+        ("# what it does", "# what it did\n\n", True),
+        ("return 7", "return 8", True),
+        ("np.zeros(3)", "np.ones(3)", True),  # data
+        ("def unused(x)", "X = 3\ndef unused(x, y)", True),
+    ],
+)
+def test_what_counts_as_a_change(old, new, same, tmp_path):
+    assert TEXT.count(old) == 1
+    before = fingerprint(in_a_file(tmp_path, "run", TEXT))
+    assert (fingerprint(in_a_file(tmp_path, "run", TEXT.replace(old, new))) == before) is same
+
+
+def test_a_fingerprint_is_the_same_in_another_process(tmp_path):
+    here = fingerprint(in_a_file(tmp_path, "run", TEXT), kinds)
+    program = "import sys; sys.path[:0] = sys.argv[1:]; import users_own, test_sweep as t; "
+    program += "print(t.fingerprint(users_own.run, t.kinds))"
+    folders = str(tmp_path), str(Path(__file__).parent)
+    for seed in ("1", "2"):
+        there = subprocess.run(
+            [sys.executable, "-c", program, *folders],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert there.stdout.strip() == here
+
+
+def test_a_changed_run_does_not_give_old_results(tmp_path):
+    grid = {"lr": [0.1, 0.2], "path": tmp_path / "x.jsonl"}
+
+    def run(lr, seed):
+        return lr * 2
+
+    def old():
+        return [one.numbers["loss"] for one in quiet(run, seeds=2, **grid).runs]
+
+    expected = old()
+    with pytest.warns(
+        UserWarning, match=r"has 4 of these runs from another version of run"
+    ) as said:
+        new = quiet(lambda lr, seed: lr * 3, seeds=3, **grid)
+    assert said[0].filename == __file__
+    assert [one.numbers["loss"] for one in new.runs] == [0.1 * 3] * 3 + [0.2 * 3] * 3
+    assert old() == expected  # these are still there
+    assert len(lines_of(grid["path"])) == 10
+
+
+def test_a_changed_setting_does_not_give_old_results(tmp_path):
+    def grid(factor):
+        class Scaled:
+            def __call__(self, x):
+                return factor * x
+
+        return {"act": [nn.ReLU, Scaled], "seeds": 1, "path": tmp_path / "x.jsonl"}
+
+    def run(act, seed):
+        return act()(np.array(1.0))
+
+    assert [one.numbers["loss"] for one in quiet(run, **grid(2)).runs] == [1, 2]
+    with pytest.warns(UserWarning, match=r"has 1 of these runs from another version of run"):
+        assert [one.numbers["loss"] for one in quiet(run, **grid(3)).runs] == [1, 3]
 
 
 def test_runs_that_raised_are_tried_again(tmp_path):
@@ -376,6 +628,68 @@ def test_the_same_sweep_on_a_cluster_of_dask():
     assert there == quiet(parabola, **grid)
 
 
+# Runs that hang
+
+can_alarm = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no such signal")
+
+
+@can_alarm
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_that_hangs_is_given_up_and_the_others_go_on(jobs, tmp_path):
+    def run(lr, seed):
+        while lr == 0.2:
+            try:
+                time.sleep(0.001)
+            except Exception:  # a limit that is an Exception would be lost here
+                continue
+        return lr
+
+    before, start = signal.getsignal(signal.SIGALRM), time.monotonic()
+    found = quiet(run, lr=[0.1, 0.2, 0.3], seeds=2, jobs=jobs, time_limit=0.5)
+    assert time.monotonic() - start < 30
+    assert [one.verdict for one in found.runs] == ["finished"] * 2 + ["error"] * 2 + [
+        "finished"
+    ] * 2
+    assert found.runs[2].reason == "TimeLimitError: it took longer than 0.5 s"
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@can_alarm
+def test_a_process_that_hangs_where_nothing_can_be_raised_is_killed():
+    def run(lr, seed):
+        if lr == 0.2:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+            time.sleep(600)
+        return lr
+
+    start = time.monotonic()
+    found = quiet(run, lr=[0.1, 0.2, 0.3], seeds=1, jobs=2, time_limit=0.5)
+    assert time.monotonic() - start < 60
+    assert [one.verdict for one in found.runs] == ["finished", "error", "finished"]
+    assert "its process died" in found.runs[1].reason
+    assert "at 1 s it is killed" in found.runs[1].reason
+
+
+@can_alarm
+def test_a_time_limit_that_is_not_reached_changes_nothing():
+    grid = {"lr": [0.01, 0.1, 3.0], "seeds": 1}
+    for jobs in (1, 2):
+        assert quiet(parabola, time_limit=60, jobs=jobs, **grid) == quiet(parabola, **grid)
+
+
+def test_a_time_limit_that_cannot_be_kept_is_refused():
+    for seconds in (0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="time_limit must be finite and above 0 seconds"):
+            quiet(parabola, lr=[0.1], time_limit=seconds)
+    with pytest.raises(ValueError, match="of joblib's own backend, 'loky'"):
+        quiet(parabola, lr=[0.1], jobs=2, backend="threading", time_limit=1.0)
+    with ThreadPoolExecutor(1) as pool:
+        elsewhere = pool.submit(quiet, parabola, lr=[0.1], time_limit=1.0)
+    with pytest.raises(ValueError, match="time_limit is kept in the main thread"):
+        elsewhere.result()
+
+
 # Bad input
 
 
@@ -408,7 +722,7 @@ def test_bad_grids_are_refused(settings, error, message):
 
 @pytest.mark.parametrize(
     "returned",
-    [None, {}, "0.1", [], {"name": "x"}, [[1.0], []], {"loss": 1j}, [Tensor(1.0, True) * 2]],
+    [None, {}, "0.1", [], {"name": "x"}, [[1.0], []], {"loss": 1j}, [Tensor(1.0, True)]],
 )
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_run_without_numbers_is_refused(returned, jobs):

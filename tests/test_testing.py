@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu import backward_of, gradcheck, kernels, primitive
 from tinygrad_edu.gradcheck import GradcheckError
-from tinygrad_edu.graph import RULES, forward_of
+from tinygrad_edu.graph import RULES, forward_of, plain
 from tinygrad_edu.testing import (
     axes,
     broadcastable_shapes,
@@ -67,11 +67,15 @@ def test_shapes_and_a_domain_may_be_given():
     ("forward", "rule", "sentence"),
     [
         (cube, lambda g, out, x: g * 2 * x * x, r"^cube of shapes \(\) has a wrong derivative"),
-        (cube, lambda g, out, x: np.float64(3) * g * x * x, "partial of operand 0 in float64"),
+        (
+            cube,
+            lambda g, out, x: np.float64(3) * g * x * x,
+            "operand 0, which is float32, in float64",
+        ),
         (
             lambda x: np.asarray(x * x, np.float64),
             lambda g, out, x: (2 * g * x).astype(x.dtype),
-            "turns float32 into float64",
+            r"in float32 gives float64",
         ),
         (
             larger,
@@ -88,6 +92,51 @@ def test_shapes_and_a_domain_may_be_given():
 def test_a_wrong_operation_is_told_what_is_wrong(new, forward, rule, sentence):
     with pytest.raises(GradcheckError, match=f"(?s){sentence}"):
         check_rule(new(forward, rule))
+
+
+def shares(g, x, y):
+    """The right rule of `larger`: a tie is shared."""
+    to_x = g * (x > y) + g * (x == y) / 2
+    return to_x, g - to_x
+
+
+def in_float32(wrong, right):
+    """What is `right`, but in float32."""
+    return lambda *args: (wrong if args[-1].dtype == np.float32 else right)(*args)
+
+
+@pytest.mark.parametrize(
+    ("forward", "rule", "sentence"),
+    [
+        (
+            cube,
+            in_float32(lambda g, out, x: 3.01 * g * x * x, cube_backward),
+            "in float32 has a wrong derivative: .*order 1",
+        ),
+        (
+            cube,
+            in_float32(lambda g, out, x: 3 * g * plain(x) ** 2, cube_backward),
+            "in float32 has a wrong derivative: .*order 2",
+        ),
+        (
+            larger,
+            in_float32(
+                lambda g, out, x, y: (g * (x >= y), g * (y >= x)),
+                lambda g, out, x, y: shares(g, x, y),
+            ),
+            "in float32 is wrong where elements are equal",
+        ),
+        (
+            in_float32(lambda x: x * x * x + 0.1, cube),
+            cube_backward,
+            r"in float32 is far from what it gives in float64, by 0\.1",
+        ),
+    ],
+)
+def test_what_is_wrong_in_float32_only_is_found(new, forward, rule, sentence):
+    forward.__name__, rule.__name__ = "new", "new_backward"
+    with pytest.raises(GradcheckError, match=f"(?s){sentence}"):
+        check_rule(new(forward, rule), *[(3,)] * (2 if forward is larger else 1))
 
 
 def test_what_leaves_the_graph_is_no_operation():

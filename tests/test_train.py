@@ -6,6 +6,7 @@ import tracemalloc
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tinygrad_edu import Tensor, Value, kernels, losses, nn, optim, train
@@ -49,7 +50,7 @@ def test_an_iteration_that_is_left_begins_anew_unless_its_state_was_loaded():
     data = batches(X, Y, 4, rng=np.random.default_rng(0))
     next(iter(data))
     state = data.state_dict()
-    rest = data.order[4:].tolist()
+    rest = state["order"][4:].tolist()
     assert len(list(data)) == 3
     other = batches(X, Y, 4)
     other.load_state_dict(state)
@@ -59,6 +60,101 @@ def test_an_iteration_that_is_left_begins_anew_unless_its_state_was_loaded():
     np.testing.assert_array_equal(next(iter(data))[1], next(iter(other))[1])
     with pytest.raises(ValueError, match="these are 10 rows in batches of 5; saved was the place"):
         batches(X, Y, 5).load_state_dict(state)
+
+
+LABELS = [7, 7, 3, 9, 0, 1, 2, 8, 5, 4]  # of rows: not in order, and one of them twice
+
+
+def one_row_frame(index):
+    return pd.DataFrame(X, index=index, columns=["a", "b"]), pd.Series(Y, index=index)
+
+
+@pytest.mark.parametrize("index", [LABELS, LABELS[::-1], list("zyxwvutsrq"), None])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rows_are_positions_whatever_their_labels(index, shuffle):
+    x, y = one_row_frame(index)
+    for pair in [(x, y), (X, y), (x, Y), (x["b"], y), (x, y.to_frame()), (x, y.astype("Int64"))]:
+        plain_pair = [np.asarray(part) for part in pair]
+        ours = batches(*pair, 3, shuffle, rng=np.random.default_rng(0))
+        expected = batches(*plain_pair, 3, shuffle, rng=np.random.default_rng(0))
+        for one, other in zip(ours, expected, strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+            assert {type(part) for part in one} == {np.ndarray}
+        ours = split(*pair, rng=np.random.default_rng(0))
+        expected = split(*plain_pair, rng=np.random.default_rng(0))
+        for one, other in zip(ours, expected, strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_a_frame_is_trained_on_as_its_array_is():
+    x, y = one_row_frame(LABELS)
+    weights = []
+    for pair in [(x, y.to_frame()), (X, Y[:, None])]:
+        model = nn.Linear(2, 1, rng=np.random.default_rng(0))
+        sgd = optim.SGD(model.parameters(), lr=1e-3)
+        data = batches(*pair, 4, rng=np.random.default_rng(1))
+        fit(model, losses.mse_loss, sgd, data, epochs=2, progress=False)
+        weights.append(model.weight.data)
+    np.testing.assert_array_equal(*weights)
+
+
+def test_every_iteration_of_batches_is_one_of_its_own():
+    data = batches(X, Y, 4, shuffle=False)
+    whole = [y.tolist() for _, y in data]
+    assert [(y.tolist(), z.tolist()) for (_, y), (_, z) in zip(data, data, strict=True)] == list(
+        zip(whole, whole, strict=True)
+    )
+    seen = [(y.tolist(), z.tolist()) for _, y in data for _, z in data]
+    assert seen == [(y, z) for y in whole for z in whole]
+
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    first, second = iter(data), iter(data)
+    both = [np.concatenate([next(first)[1], next(second)[1]]) for _ in range(3)]
+    for rows in (both[0][:4], both[1][:4], both[2][:2]), (both[0][4:], both[1][4:], both[2][2:]):
+        assert sorted(np.concatenate(rows)) == Y.tolist()
+    assert next(first, None) is next(second, None) is None
+
+
+def test_the_state_of_batches_is_that_of_the_iteration_begun_last():
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    outer = iter(data)
+    next(outer), next(outer)
+    inner = iter(data)
+    next(inner)
+    state = data.state_dict()
+    next(outer)
+    assert next(outer, None) is None
+    np.testing.assert_equal(data.state_dict(), state)
+    other = batches(X, Y, 4)
+    other.load_state_dict(state)
+    rests = [np.concatenate([y for _, y in rest]).tolist() for rest in (inner, other)]
+    assert rests[0] == rests[1]
+    assert len(rests[0]) == 6
+
+
+def test_the_state_of_batches_shares_no_memory_with_them():
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    next(iter(data))
+    state = data.state_dict()
+    rest = state["order"][4:].tolist()
+    data.load_state_dict(state)
+    state["order"][:] = 0
+    data.state_dict()["order"][:] = 0
+    assert np.concatenate([y for _, y in data]).tolist() == rest
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("order", [0] * 10), ("order", np.linspace(0, 9, 10)), ("position", 4), ("position", -1)],
+)
+def test_a_state_that_is_no_place_in_the_rows_is_refused(name, wrong):
+    data = batches(X, Y, 4, rng=np.random.default_rng(0))
+    before = data.state_dict()
+    with pytest.raises(ValueError, match="is no place in 10 rows of 3 batches"):
+        data.load_state_dict(before | {"rng": np.random.PCG64(1).state, name: wrong})
+    np.testing.assert_equal(data.state_dict(), before)
 
 
 def test_split_deals_the_rows():
@@ -240,6 +336,46 @@ def test_early_stopping_and_best_weights():
     np.testing.assert_array_equal(model.weight.data, seen[1]["weight"])
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([NAN, 2.0, 1.0, NAN], {"min": 2, "max": 1}),
+        ([2.0, NAN, 1.0], {"min": 2, "max": 0}),
+        ([NAN, INF, NAN, -INF], {"min": 3, "max": 1}),
+        ([NAN, INF], {"min": 1, "max": 1}),
+        ([NAN, -INF], {"min": 1, "max": 1}),
+        ([NAN, NAN], {"min": 0, "max": 0}),
+        ([1.0, NAN, 1.0], {"min": 0, "max": 0}),
+    ],
+)
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_nan_is_worse_than_any_number(scores, best, mode):
+    model, x, y = line()
+    weights, sequence = [], iter(scores)
+    keep = BestWeights(model, "score", mode)
+    history = fit(
+        model,
+        losses.mse_loss,
+        optim.SGD(model.parameters(), lr=0.01),
+        (x, y),
+        (x, y),
+        epochs=len(scores),
+        metrics={"score": lambda prediction, y: next(sequence)},
+        callbacks=[keep, lambda history: weights.append(model.state_dict())],
+        progress=False,
+    )
+    assert history.best_epoch("score", mode) == best[mode]
+    keep.restore()
+    np.testing.assert_array_equal(model.weight.data, weights[best[mode]]["weight"])
+    waited = len(scores) - 1 - best[mode]
+    assert EarlyStopping(waited + 1, "score", mode)(history) is False
+    if waited:
+        assert EarlyStopping(waited, "score", mode)(history) is True
+
+
 def test_values_are_trained_too():
     model = nn.MLP(2, [4, 1], rng=np.random.default_rng(0))
     x = [[0.0, 1.0], [1.0, 0.0]]
@@ -328,7 +464,6 @@ def test_a_loss_that_is_not_finite_stops_and_says_where(poison, message):
         ({"metrics": {"accuracy": accuracy}}, "give validation="),
         ({"train_data": iter([(X, X)])}, "gave no batch in epoch 2"),
         ({"validation": iter([])}, "the validation data gave no batch"),
-        ({"callbacks": [EarlyStopping(1)]}, "no 'validation_loss' was recorded; there is train_l"),
         ({"checkpoint": train.Checkpoint("a.npz", every=2)}, "from batches"),
         ({"checkpoint": "a.npz"}, r"train\.Checkpoint\(path\), and this is 'a\.npz'"),
     ],
@@ -339,6 +474,58 @@ def test_bad_settings_are_refused(settings, message):
     settings = {"train_data": [(X, X)], "epochs": 3, "progress": False} | settings
     with pytest.raises((ValueError, KeyError, TypeError), match=message):
         fit(model, losses.mse_loss, sgd, **settings)
+
+
+SCORE = {"validation": (X, X), "metrics": {"score": accuracy}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            lambda: {"callbacks": [EarlyStopping(1)]},
+            "EarlyStopping watches 'validation_loss', and this training records train_loss, lr",
+        ),
+        (
+            lambda: SCORE | {"callbacks": [BestWeights(nn.Linear(2, 2), "scroe")]},
+            "BestWeights watches 'scroe', and .* train_loss, lr, validation_loss, score",
+        ),
+        (lambda: {"callbacks": [print, 3]}, "callback 1 must be a function, and it is 3"),
+        (lambda: {"before_step": 0.5}, r"before_step must be a function, and it is 0\.5"),
+        (lambda: {"after_step": optim.EMA([Tensor(1.0)])}, "after_step must be a function, and it"),
+        (lambda: {"scheduler": 0.1}, "scheduler must have a step.., and it is 0.1"),
+        (lambda: SCORE | {"metrics": {"score": "accuracy"}}, "metric 'score' must be a function"),
+        (lambda: SCORE | {"metrics": {"loss": accuracy}}, "a metric cannot be called 'loss'"),
+        (lambda: SCORE | {"metrics": {"lr": accuracy}}, "a metric cannot be called 'lr'"),
+        (lambda: {"callbacks": [EarlyStopping(2.5)]}, "patience must be .* not 2.5"),
+        (lambda: {"callbacks": [EarlyStopping(np.nan)]}, "patience must be .* not nan"),
+        (lambda: {"callbacks": [EarlyStopping(np.inf)]}, "patience must be .* not inf"),
+        (lambda: {"callbacks": [BestWeights([1.0])]}, "model must be a Module, and it is a list"),
+    ],
+)
+def test_a_wrong_callback_is_refused_before_the_training(settings, message):
+    def untouched(prediction, y):
+        raise AssertionError("the training has begun")
+
+    model = nn.Linear(2, 2).eval()
+    sgd = optim.SGD(model.parameters())
+    with pytest.raises((ValueError, TypeError), match=message):
+        fit(model, untouched, sgd, (X, X), **{"epochs": 1, "progress": False} | settings())
+    assert not model.training
+
+
+def test_callbacks_may_come_from_a_generator():
+    seen = []
+    model = nn.Linear(2, 2)
+    sgd = optim.SGD(model.parameters(), lr=1e-4)
+    callbacks = (call for call in [lambda history: seen.append(len(history))])
+    fit(model, losses.mse_loss, sgd, (X, X), epochs=2, callbacks=callbacks, progress=False)
+    assert seen == [1, 2]
+
+
+def test_a_metric_called_loss_does_not_take_its_place():
+    with pytest.raises(ValueError, match="a metric cannot be called 'loss'"):
+        train.evaluate(nn.Linear(2, 2), losses.mse_loss, (X, X), {"loss": accuracy})
 
 
 @pytest.mark.parametrize("result", [None, 1.0])
@@ -359,6 +546,19 @@ def test_a_loss_without_a_graph_is_refused(result):
 def test_an_unknown_mode_is_refused_before_the_training(make):
     with pytest.raises(ValueError, match='mode must be "min" or "max", not \'least\''):
         make("least")
+
+
+def test_the_state_of_the_best_weights_shares_no_memory_with_them():
+    model, x, y = line()
+    best = BestWeights(model, "train_loss")
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    fit(model, losses.mse_loss, sgd, (x, y), epochs=1, callbacks=[best], progress=False)
+    expected, state = model.weight.data.copy(), best.state_dict()
+    best.load_state_dict(state)
+    state["weight"][:] = 0
+    best.state_dict()["weight"][:] = 0
+    best.restore()
+    np.testing.assert_array_equal(model.weight.data, expected)
 
 
 def test_there_are_no_best_weights_before_the_first_epoch():

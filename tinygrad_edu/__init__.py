@@ -2,10 +2,11 @@
 
 from tinygrad_edu import functional, lab, losses, nn, optim, train, viz
 from tinygrad_edu.anomaly import detect_anomaly, explain
-from tinygrad_edu.gradcheck import GradcheckError, gradcheck
-from tinygrad_edu.graph import Node, backward_of, no_grad, primitive
+from tinygrad_edu.gradcheck import gradcheck
+from tinygrad_edu.graph import LeavesGraphWarning, Node, backward_of, no_grad, primitive
 from tinygrad_edu.kernels import index_update, log_softmax, logsumexp, relu, sigmoid, softplus
 from tinygrad_edu.rng import manual_seed
+from tinygrad_edu.slopes import GradcheckError
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import (
     checkpoint,
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GradcheckError",
+    "LeavesGraphWarning",
     "Node",
     "Tensor",
     "Value",

@@ -1,54 +1,142 @@
 """When a number goes wrong: where it first did, and why a gradient is what it is."""
 
-import math
-from collections.abc import Iterable, Iterator
+import weakref
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, behind, described, mode, operation, plain, user_line
+from tinygrad_edu.graph import (
+    RECORDING,
+    WATCH,
+    Node,
+    behind,
+    described,
+    operation,
+    plain,
+    setting,
+    user_line,
+)
+
+
+class Record(NamedTuple):
+    """What `detect_anomaly` knows about one node.
+
+    line    of the user's code, where it was made
+    prints  fingerprints of all that the node has seen
+    ref     to the node; when the node goes, so does this
+    """
+
+    line: str
+    prints: list[Any]
+    ref: weakref.ref[Node]
 
 
 @contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """Inside, the first number that is not finite raises, in the forward or the backward pass.
+    """Inside, the first number that is not finite raises, and so does a change in place.
 
-    Raises FloatingPointError with the operation, the operand that is to blame, and the line of the
-    user's code where the node was made. Only inside are these lines recorded, which takes time.
-    An infinity that is written in a call, as in np.where(mask, x, -np.inf), is meant, and does not
-    raise; nor do infinities further on that come from it.
+    Raises FloatingPointError, in the forward or the backward pass, with the operation, the operand
+    that is to blame, and the line of the user's code where the node was made. An infinity that is
+    written in a call, as in np.where(mask, x, -np.inf), is meant, and so is -inf in an array
+    without a gradient, a mask; infinities further on that come from them are meant as well.
+
+    Raises RuntimeError in the backward pass if an array that the graph was made of is another one
+    now: a parameter, a mask, an index, or memory that they share. No `.grad` has changed then.
+
+    Only inside are lines and checksums of arrays recorded, which takes time. A backward pass with
+    a `watch` of its own is not looked at.
     """
-    lines: dict[int, str] = {}
+    records: dict[int, Record] = {}  # by birth
     masked: set[int] = set()
 
     def check_forward(out: Node) -> None:
-        lines[out.birth] = user_line()
-        if out.function is None or not is_anomaly(out, masked):
+        if out.function is None:
             return
-        blame = next((i for i, x in enumerate(out.seen[1:]) if not finite(x)), None)
-        what = "made it from finite numbers" if blame is None else f"got one from operand {blame}"
-        raise FloatingPointError(
-            f"{operation(out.rule)} gives {first_bad(out.data)}: it {what}. Operands: "
-            f"{operands(out)}. Made at {lines[out.birth]}"
-        )
+        line, key = user_line(), out.birth
+        prints = [fingerprint(x) for x in memory(out)]
+        records[key] = Record(line, prints, weakref.ref(out, lambda _: records.pop(key)))
+        bad, given = anomaly(out, masked)
+        if bad is not None:
+            blame = next((i for i, x in enumerate(given) if not finite(x)), None)
+            what = (
+                "made it from finite numbers" if blame is None else f"got one from operand {blame}"
+            )
+            raise FloatingPointError(
+                f"{operation(out.rule)} gives {first_bad(bad)}: it {what}. Operands: "
+                f"{operands(out)}. Made at {line}"
+            )
 
     def check_backward(node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
+        record = records.get(node.birth)
+        if changed(node, record):
+            raise changed_in_place(node, records)
+        line = record.line if record else "a line before detect_anomaly()"
         for position, flow in enumerate(contributions):
             if not finite(flow):
                 raise FloatingPointError(
                     f"the rule of {operation(node.rule)} sends {first_bad(flow)} to its operand "
                     f"{position}. Its gradient was {extent(g)}, operands: {operands(node)}. "
-                    f"Made at {lines.get(node.birth, 'a line before detect_anomaly()')}"
+                    f"Made at {line}"
                 )
 
-    previous = mode.recording, mode.watch
-    mode.recording, mode.watch = check_forward, check_backward
     try:
-        with np.errstate(all="ignore"):
+        with (
+            setting(RECORDING, check_forward),
+            setting(WATCH, check_backward),
+            np.errstate(all="ignore"),
+        ):
             yield
-    finally:
-        mode.recording, mode.watch = previous
+    except (IndexError, TypeError, ValueError) as error:
+        # A rule may fail on what was changed, before it is looked at: on an index out of range.
+        for record in records.values():
+            node = record.ref()
+            if node is not None and (what := changed(node, record)):
+                error.add_note(f"Before this, {what}, was changed in place since {record.line}")
+        raise
+
+
+def memory(node: Node) -> tuple[Any, ...]:
+    """All that the rule of a node computes with."""
+    return (*node.seen[1:], *node.options.values(), node.seen[0])
+
+
+def fingerprint(x: Any) -> Any:
+    """A checksum of the bytes of x; of what cannot be changed in place, nothing."""
+    if isinstance(x, np.ndarray):
+        return zlib.crc32(x.tobytes() if x.dtype.hasobject else x.ravel(order="K").data)
+    if isinstance(x, tuple | list):  # an index of arrays, a list of the user's own
+        return [fingerprint(part) for part in x]
+    return int(x) if isinstance(x, int | np.integer) else None
+
+
+def changed(node: Node, record: Record | None) -> str:
+    """What the node has seen and was changed in place since, as words; or nothing."""
+    now = [fingerprint(x) for x in memory(node)] if record else []
+    if record is None or now == record.prints:
+        return ""
+    name = operation(node.rule)
+    names = [
+        *(f"operand {i} of {name}, {described(x)}" for i, x in enumerate(node.inputs)),
+        *(f"option {option!r} of {name}" for option in node.options),
+        f"the result of {name}, {described(node)}",
+    ]
+    return next(what for what, x, y in zip(names, now, record.prints, strict=True) if x != y)
+
+
+def changed_in_place(node: Node, records: Mapping[int, Record]) -> RuntimeError:
+    """The error for a node of which something was changed: it names the oldest that was used."""
+    old = (
+        x for x in sorted(behind(node), key=lambda x: x.birth) if changed(x, records.get(x.birth))
+    )
+    oldest = next(old)
+    record = records[oldest.birth]
+    return RuntimeError(
+        f"{changed(oldest, record)}, was changed in place after {record.line} had computed with "
+        "it, so the gradient would be wrong. Call backward() before the change, or change a copy"
+    )
 
 
 def explain(leaf: Node, root: Node) -> str:
@@ -89,26 +177,49 @@ def explain(leaf: Node, root: Node) -> str:
 def first_anomaly(nodes: Iterable[Node]) -> Node | None:
     """The oldest of the nodes with a number that is not finite and was not meant."""
     masked: set[int] = set()
-    return next((x for x in sorted(nodes, key=lambda x: x.birth) if is_anomaly(x, masked)), None)
+    for node in sorted(nodes, key=lambda x: x.birth):
+        if anomaly(node, masked)[0] is not None:
+            return node
+    return None
 
 
-def is_anomaly(node: Node, masked: set[int]) -> bool:
-    """Whether a number of node is not finite, and is no infinity that was written in a call.
+def anomaly(node: Node, masked: set[int]) -> tuple[Any, Any]:
+    """The numbers of node that should not be, as an array with all others, and its operands.
 
-    masked  births of older nodes whose infinities were written; that of node joins them
+    Instead of the array None, if all numbers are finite or meant. An infinity is meant if it goes
+    away when 1 is put for those that are meant in the operands: exp([1000, -inf]) still overflows.
+
+    masked  births of older nodes whose infinities are meant; that of node joins them
     """
-    if finite(node.data):
-        return False
-    parts = [*node.inputs, *node.options.values()]
-    meant = any(x.birth in masked if isinstance(x, Node) else is_infinite(x) for x in parts)
-    if not meant or np.any(np.isnan(node.data)):
-        return True
+    data, given = node.data, node.seen[1:]
+    if finite(data):
+        return None, given
+    if np.any(np.isnan(data)):
+        return np.where(np.isnan(data), data, 0), given
+    given = tuple(tamed(*pair, masked) for pair in zip(node.inputs, given, strict=True))
+    options = {name: tamed(x, x, masked) for name, x in node.options.items()}
+    again: Any = node.function
+    with np.errstate(all="ignore"):
+        data = tamed(node, data, masked) if again is None else again(*given, **options)
+    if not finite(data):
+        return data, given
     masked.add(node.birth)
+    return None, given
+
+
+def tamed(x: Any, data: Any, masked: set[int]) -> Any:
+    """The data of operand x, with 1 for its infinities if they are meant."""
+    tracked = isinstance(x, Node) and x.requires_grad
+    if not (x.birth in masked if tracked else is_mask(data)):
+        return data
+    return 1.0 if isinstance(data, float) else np.where(np.isinf(data), 1, data)
+
+
+def is_mask(x: Any) -> bool:
+    """Whether x is an infinity that was written, or an array with -inf and no other such number."""
+    if isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f":
+        return bool(np.isinf(x) if np.ndim(x) == 0 else np.all(x < np.inf))
     return False
-
-
-def is_infinite(x: Any) -> bool:
-    return isinstance(x, float) and math.isinf(x)
 
 
 def origin_of_nonfinite(steps: list[tuple[Node, Any, tuple[Any, ...]]]) -> str:

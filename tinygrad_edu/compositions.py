@@ -5,6 +5,7 @@ numbers of the elements, or of the rows along one axis, and the tensor is indexe
 """
 
 import math
+import operator
 from collections.abc import Callable
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import kernels, linalg_rules
-from tinygrad_edu.graph import Node, apply, described, plain
+from tinygrad_edu.graph import Node, apply, as_array, described, plain
+from tinygrad_edu.precision import floating, in_single
 
 Function = Callable[..., Any]
 
@@ -32,7 +34,7 @@ def composes(*functions: Function) -> Callable[[Function], Function]:
 
 
 def array(x):
-    return x if isinstance(x, Node) else np.asarray(x)
+    return x if isinstance(x, Node) else np.asarray(as_array(x))
 
 
 def gather(function, x, *args, **options):
@@ -43,7 +45,7 @@ def gather(function, x, *args, **options):
 
 def along(x, axis, choose):
     """x[choose(the numbers of its rows)] along an axis; of the flat x if axis is None."""
-    if axis is None:
+    if axis is None or (x.ndim == 0 and axis in (0, -1)):  # NumPy takes a number for a vector here
         x, axis = x.reshape(-1), 0
     rows = np.arange(x.shape[axis])
     return x[(*front(x, axis), choose(rows))]
@@ -57,26 +59,39 @@ def front(x, axis):
 
 
 @composes(np.concatenate)
-def concatenate(arrays, axis=0):
+def concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
+    arrays = cast(arrays, dtype, casting)
     if axis is None:
         arrays, axis = [np.reshape(x, -1) for x in arrays], 0
     return kernels.concatenate(*arrays, axis=axis)
 
 
 @composes(np.stack)
-def stack(arrays, axis=0):
-    return kernels.stack(*arrays, axis=axis)
+def stack(arrays, axis=0, *, dtype=None, casting="same_kind"):
+    return kernels.stack(*cast(arrays, dtype, casting), axis=axis)
+
+
+def cast(arrays, dtype, casting):
+    """Arrays that are to be joined, in the dtype that is asked for."""
+    if dtype is None:
+        return arrays
+    arrays = [array(x) for x in arrays]
+    for x in arrays:
+        if not np.can_cast(x.dtype, dtype, casting):
+            raise TypeError(f"cannot join {described(x)} of {x.dtype} in {dtype} with {casting=}")
+    return [x.astype(dtype) for x in arrays]
 
 
 @composes(np.vstack)
-def vstack(tup):
-    return np.concatenate([np.atleast_2d(x) for x in tup], 0)
+def vstack(tup, *, dtype=None, casting="same_kind"):
+    return np.concatenate([np.atleast_2d(x) for x in tup], 0, dtype=dtype, casting=casting)
 
 
 @composes(np.hstack)
-def hstack(tup):
+def hstack(tup, *, dtype=None, casting="same_kind"):
     arrays = [np.atleast_1d(x) for x in tup]
-    return np.concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1)
+    axis = 0 if arrays and arrays[0].ndim == 1 else 1
+    return np.concatenate(arrays, axis, dtype=dtype, casting=casting)
 
 
 @composes(np.dstack)
@@ -152,17 +167,20 @@ def broadcast_arrays(*args):
 def where(condition, x=None, y=None):
     if x is None and y is None:
         return np.nonzero(condition)
-    return apply(np.where, condition, x, y)
+    return apply(np.where, plain(condition), x, y)
 
 
 @composes(np.select)
 def select(condlist, choicelist, default=0):
-    if len(condlist) != len(choicelist) or not condlist:
+    if len(condlist) != len(choicelist) or len(condlist) == 0:
         raise ValueError(
             f"select: {len(condlist)} conditions and {len(choicelist)} choices; "
             "there must be as many of one as of the other, and at least one"
         )
     out = default
+    if not isinstance(default, Node):  # not rounded to the dtype of the first choice that it meets
+        kinds = [x if isinstance(x, int | float) else array(x).dtype for x in choicelist]
+        out = np.asarray(default, np.result_type(*kinds, default))
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
         out = np.where(plain(condition), choice, out)
     return out
@@ -177,7 +195,7 @@ def clip(a, a_min=None, a_max=None, *, min=None, max=None):
 
 
 def parts(function, ary, indices_or_sections, axis):
-    cuts = function(np.arange(ary.shape[axis]), indices_or_sections)
+    cuts = function(np.arange(ary.shape[axis]), plain(indices_or_sections))
     start = front(ary, axis)
     return [ary[(*start, slice(p[0], p[-1] + 1) if p.size else slice(0))] for p in cuts]
 
@@ -244,7 +262,7 @@ def real(val):
 
 
 def astype(x, dtype, /, *, copy=True):
-    return kernels.astype(x, dtype)
+    return x.astype(dtype)
 
 
 if hasattr(np, "astype"):  # since NumPy 2.1
@@ -329,7 +347,7 @@ def take(a, indices, axis=None, *, mode="raise"):
 def choose(a, choices, *, mode="raise"):
     """choices[a[i]][i] at each index i: the choices broadcast, and `a` says which one it is."""
     index = np.asarray(plain(a))
-    if index.dtype.kind not in "iu":
+    if index.dtype.kind not in "biu":
         raise TypeError(f"np.choose takes integers that say which choice, not {index.dtype}")
     n = len(choices)
     if mode == "raise" and np.any((index < 0) | (index >= n)):
@@ -361,6 +379,7 @@ def extract(condition, arr):
 
 @composes(np.delete)
 def delete(arr, obj, axis=None):
+    axis = axis if axis is None else normalize_axis_index(axis, arr.ndim)
     return along(arr, axis, lambda rows: np.delete(rows, plain(obj)))
 
 
@@ -415,8 +434,9 @@ def diagflat(v, k=0):
 @composes(np.put, np.put_along_axis, np.place, np.putmask, np.copyto, np.fill_diagonal)
 def change_in_place(*args, **options):
     raise TypeError(
-        "a Tensor is not changed in place: its graph remembers what it was. Make a new one "
-        "with np.where(mask, value, t) or index_update(t, index, value)"
+        "a Tensor is not changed in place: its graph remembers what it was; nor is one written "
+        "into an array, which is in no graph. Make a new Tensor with np.where(mask, value, t), "
+        "index_update(t, index, value), np.stack or np.broadcast_to"
     )
 
 
@@ -438,6 +458,7 @@ def average(
     else:
         if np.shape(weights) != np.shape(a):
             weights = spread(weights, np.ndim(a), axis)
+        a, weights = in_one_dtype([a, weights])
         total = np.sum(weights, axis=axis, keepdims=keepdims)
         if np.any(total == 0):
             raise ZeroDivisionError("np.average: the weights sum to 0, so there is no mean")
@@ -459,6 +480,18 @@ def spread(weights, ndim, axis):
     return np.expand_dims(weights, tuple(i for i in range(ndim) if i not in axes))
 
 
+@composes(np.var)
+@in_single
+def var(a, axis=None, *, ddof=0, keepdims=False):
+    return apply(np.var, a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+@composes(np.std)
+@in_single
+def std(a, axis=None, *, ddof=0, keepdims=False):
+    return apply(np.std, a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
 @composes(np.ptp)
 def ptp(a, axis=None, *, keepdims=False):
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
@@ -470,11 +503,12 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
         raise ValueError(f"np.diff takes a difference n times, and n is {n}")
     if n == 0:
         return a
+    a = array(a)
     axis = normalize_axis_index(axis, np.ndim(a))
     front = (slice(None),) * axis
     edge = np.shape(a[(*front, slice(1))])
     parts = [
-        np.broadcast_to(x, edge) if np.ndim(x) == 0 else x
+        np.broadcast_to(x, edge) if np.ndim(x) == 0 else array(x)
         for x in (prepend, a, append)
         if x is not None
     ]
@@ -486,19 +520,22 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
 
 @composes(np.trapezoid)
 def trapezoid(y, x=None, dx=1.0, axis=-1):
-    axis = normalize_axis_index(axis, np.ndim(y))
+    y = array(y)
+    along = normalize_axis_index(axis, y.ndim)
     if x is not None:
         dx = np.diff(x, axis=axis if np.ndim(x) > 1 else -1)
         if np.ndim(dx) == 1:
-            dx = np.reshape(dx, (-1,) + (1,) * (np.ndim(y) - 1 - axis))
-    front = (slice(None),) * axis
+            dx = np.reshape(dx, (-1,) + (1,) * (y.ndim - 1 - along))
+    front = (slice(None),) * along
     sums = y[(*front, slice(1, None))] + y[(*front, slice(None, -1))]
     return np.sum(dx * sums / 2.0, axis=axis)
 
 
 @composes(np.linalg.norm)
+@in_single
 def norm(x, ord=None, axis=None, keepdims=False):
     """Vector and Frobenius norms have a rule; the other norms of a matrix are put together."""
+    axis = axis if axis is None or isinstance(axis, tuple) else operator.index(axis)
     axes = tuple(range(x.ndim)) if axis is None else axis
     if ord is None or np.size(axes) != 2 or ord == "fro":
         return apply(np.linalg.norm, x, ord=ord, axis=axis, keepdims=keepdims)
@@ -516,6 +553,134 @@ def norm(x, ord=None, axis=None, keepdims=False):
     return np.expand_dims(out, axes) if keepdims else out
 
 
+@composes(np.gradient)
+def gradient(f, *varargs, axis=None, edge_order=1):
+    f = 1.0 * array(f)
+    axes = range(f.ndim) if axis is None else normalize_axis_tuple(axis, f.ndim)
+    if len(varargs) == 1 and np.ndim(varargs[0]) == 0:
+        varargs *= len(axes)
+    if len(varargs) not in (0, len(axes)):
+        raise TypeError(
+            f"np.gradient along {len(axes)} axes takes one spacing, or one for each axis, "
+            f"and got {len(varargs)}"
+        )
+    slopes = [
+        np.moveaxis(slope(np.moveaxis(f, i, -1), x, edge_order), -1, i)
+        for i, x in zip(axes, varargs or [1.0] * len(axes))
+    ]
+    return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+
+def slope(f, x, edge_order):
+    """df/dx along the last axis, x a distance or coordinates.
+
+    Inside it is the slope of the parabola through three neighbours: the mean of the slopes to the
+    left and to the right, each with the other's distance as weight. At the ends it is the slope of
+    a line through two points, or with edge_order 2 of the last parabola.
+    """
+    n = f.shape[-1]
+    if edge_order not in (1, 2):
+        raise ValueError(f"np.gradient takes edge_order=1 or 2, not {edge_order!r}")
+    if n <= edge_order:
+        raise ValueError(f"np.gradient needs {edge_order + 1} points along an axis, and got {n}")
+    if np.ndim(x) and np.shape(x) != (n,):
+        raise ValueError(f"np.gradient: coordinates {np.shape(x)} for an axis of length {n}")
+    if np.ndim(x) == 0:
+        slopes = np.diff(f) / x
+        inner = (f[..., 2:] - f[..., :-2]) / (2.0 * x)
+    else:
+        h = np.diff(x)
+        slopes = np.diff(f) / h
+        inner = (slopes[..., :-1] * h[1:] + slopes[..., 1:] * h[:-1]) / (h[:-1] + h[1:])
+    first, last = slopes[..., :1], slopes[..., -1:]
+    if edge_order == 2:
+        first, last = 2.0 * first - inner[..., :1], 2.0 * last - inner[..., -1:]
+    return np.concatenate([first, inner, last], -1)
+
+
+# Values at equal distances
+
+
+@composes(np.linspace)
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
+    """start + i step; the last is `stop` itself, unless it is left out."""
+    if dtype is not None and np.dtype(dtype).kind in "iu":
+        return np.linspace(plain(start), plain(stop), num, endpoint, retstep, dtype, axis)
+    start, stop = np.broadcast_arrays(1.0 * array(start), 1.0 * array(stop))
+    gaps = num - 1 if endpoint else num
+    step = (stop - start) / gaps if gaps > 0 else np.nan * (stop - start)
+    i = np.arange(num, dtype=start.dtype).reshape((-1,) + (1,) * start.ndim)
+    out = start + i * step if gaps > 0 else np.broadcast_to(start, (num, *start.shape))
+    if endpoint and num > 1:
+        out = np.concatenate([out[:-1], stop[None]])
+    out = np.moveaxis(out if dtype is None else out.astype(dtype), 0, axis)
+    return (out, step) if retstep else out
+
+
+@composes(np.full_like)
+def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
+    shape = np.shape(a) if shape is None else shape
+    if not isinstance(fill_value, Node):
+        return np.full_like(plain(a), fill_value, dtype, order, subok, shape)
+    return np.broadcast_to(fill_value, shape).astype(array(a).dtype if dtype is None else dtype)
+
+
+# Sets: which elements there are has no derivative; each is one of those that it was found among
+
+
+def elements(values, *arrays):
+    """`values` as elements of the arrays: of those that are equal, the first."""
+    flat = np.concatenate([np.reshape(x, -1) for x in arrays])
+    known, first = np.unique(plain(flat), return_index=True)
+    return flat[first[np.searchsorted(known, values)]]
+
+
+@composes(np.unique)
+def unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, **options):
+    _, first, *rest = np.unique(plain(ar), True, return_inverse, return_counts, axis, **options)
+    answers = np.take(ar, first, axis), *([first] if return_index else []), *rest
+    return answers if len(answers) > 1 else answers[0]
+
+
+@composes(np.unique_values)
+def unique_values(x, /):
+    return elements(np.unique_values(plain(x)), x)
+
+
+def with_elements(function: Function) -> None:
+    def found(x: Any, /) -> Any:
+        answer = function(plain(x))
+        return answer._replace(values=elements(answer.values, x))
+
+    composes(function)(found)
+
+
+for unique_of in (np.unique_all, np.unique_counts, np.unique_inverse):
+    with_elements(unique_of)
+
+
+@composes(np.union1d)
+def union1d(ar1, ar2):
+    return elements(np.union1d(plain(ar1), plain(ar2)), ar1, ar2)
+
+
+@composes(np.setdiff1d)
+def setdiff1d(ar1, ar2, assume_unique=False):
+    return elements(np.setdiff1d(plain(ar1), plain(ar2), assume_unique), ar1)
+
+
+@composes(np.setxor1d)
+def setxor1d(ar1, ar2, assume_unique=False):
+    return elements(np.setxor1d(plain(ar1), plain(ar2), assume_unique), ar1, ar2)
+
+
+@composes(np.intersect1d)
+def intersect1d(ar1, ar2, assume_unique=False, return_indices=False):
+    values, *indices = np.intersect1d(plain(ar1), plain(ar2), assume_unique, True)
+    values = elements(values, ar1, ar2)
+    return (values, *indices) if return_indices else values
+
+
 # Of two results one is whole numbers, and plain
 
 
@@ -526,25 +691,64 @@ def floor_and_remainder(x, y):
 
 @composes(np.modf)
 def modf(x):
-    return np.fmod(x, 1), np.trunc(x)
+    x = floating(x)
+    # np.fmod of inf is nan, but beyond an infinite whole number there is nothing: ±0.
+    beyond = np.where(np.isinf(x), np.copysign(0.0, plain(x)), x)
+    return np.fmod(beyond, 1), np.trunc(x)
 
 
-# Only the weights have a derivative
+# One of the arguments decides where, and has no derivative
+
+
+@composes(np.heaviside)
+def heaviside(x1, x2):
+    """1 where x1 > 0, 0 where x1 < 0, and x2 where x1 is 0: flat in x1, and not in x2."""
+    x1 = plain(x1)
+    if not (isinstance(x2, Node) and x2.requires_grad):
+        return np.heaviside(x1, plain(x2))
+    return np.where(np.equal(x1, 0), x2, np.heaviside(x1, plain(x2)))
+
+
+@composes(np.ix_)
+def ix_(*args):
+    for x in map(array, args):
+        if x.dtype.kind == "f":
+            raise TypeError(
+                f"np.ix_ makes indices of whole numbers or bools, and {described(x)} is {x.dtype}"
+            )
+    return np.ix_(*map(plain, args))
 
 
 @composes(np.bincount)
 def bincount(x, /, weights=None, minlength=0):
-    x = plain(x)
+    x = np.asarray(plain(x))
     if not isinstance(weights, Node):
         return np.bincount(x, weights, minlength)
-    return kernels.unindex(weights, x, np.zeros(np.bincount(x, minlength=minlength).size))
+    length = np.bincount(x, minlength=minlength).size
+    return kernels.unindex(weights.astype(float), x.astype(int), np.zeros(length))
+
+
+@composes(np.histogram_bin_edges)
+def histogram_bin_edges(a, bins=10, range=None, weights=None):
+    """Given edges; or as many as NumPy makes, at equal distances from least to greatest."""
+    if np.ndim(bins) == 1:
+        return array(bins)
+    low, high = (np.min(a), np.max(a)) if range is None and np.size(a) else range or (0.0, 1.0)
+    limits = plain(low), plain(high)
+    n = np.histogram_bin_edges(plain(a), plain(bins), limits, plain(weights)).size
+    if limits[0] == limits[1]:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, n)
 
 
 @composes(np.histogram)
 def histogram(a, bins=10, range=None, density=None, weights=None):
+    """How many there are between edges is flat in both; a density is not flat in the edges."""
     if isinstance(weights, Node) and weights.requires_grad:
         raise TypeError("np.histogram has no derivative for weights=; use np.bincount, or t.data")
-    return np.histogram(plain(a), plain(bins), range, density, plain(weights))
+    edges = histogram_bin_edges(a, bins, range, weights)
+    counts = np.histogram(plain(a), plain(edges), weights=plain(weights))[0]
+    return counts / (np.diff(edges) * counts.sum()) if density else counts, edges
 
 
 @composes(np.lexsort)
@@ -564,6 +768,7 @@ def vdot(a, b, /):
 
 @composes(np.dot)
 def dot(a, b):
+    a, b = array(a), array(b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     return a @ b if np.ndim(b) <= 2 else np.tensordot(a, b, (-1, -2))
@@ -571,6 +776,7 @@ def dot(a, b):
 
 @composes(np.inner)
 def inner(a, b, /):
+    a, b = array(a), array(b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     return np.tensordot(a, b, (-1, -1))
@@ -671,6 +877,10 @@ def multi_dot(arrays):
 
 @composes(np.linalg.matrix_power)
 def matrix_power(a, n):
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"matrix_power takes a whole number as exponent, not {n!r}") from None
     if n < 0:
         a, n = np.linalg.inv(a), -n
     out = None
@@ -691,7 +901,7 @@ def einsum(*operands, optimize=False):
     if not isinstance(operands[0], str):
         operands = with_letters(operands)
     subscripts, *arrays = operands
-    arrays = [array(x) for x in arrays]
+    arrays = in_one_dtype(arrays)
     terms, output = explicit(subscripts.replace(" ", ""), arrays)
     sizes = {}
     for term, x in zip(terms, arrays):
@@ -714,6 +924,13 @@ def einsum(*operands, optimize=False):
     return linalg_rules.einsum(
         *arrays, subscripts=f"{','.join(terms)}->{output}", optimize=optimize
     )
+
+
+def in_one_dtype(arrays):
+    """Arrays in the dtype that a function of all of them computes in."""
+    arrays = [array(x) for x in arrays]
+    dtype = np.result_type(*[x.dtype for x in arrays])
+    return [x if x.dtype == dtype else x.astype(dtype) for x in arrays]
 
 
 def explicit(subscripts, arrays):

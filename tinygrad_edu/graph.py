@@ -7,13 +7,17 @@ function in rules.py or kernels.py. Nothing else in the package knows how a grad
 
 import functools
 import itertools
+import numbers
 import operator
 import sys
-import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from heapq import heappop, heappush
 from pathlib import Path
+from threading import Lock
+from types import EllipsisType, FrameType, FunctionType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,28 +32,34 @@ PACKAGE = str(Path(__file__).parent)
 next_birth = itertools.count().__next__
 
 
-class Mode(threading.local):
-    """What each thread decides for itself.
-
-    recording  whether operations are remembered; a function that is called with each result, too
-    watch      what watches a backward pass that was not given a `watch` of its own
-    """
-
-    recording: bool | Callable[["Node"], None] = True
-    watch: Callable[["Node", Any, tuple[Any, ...]], None] | None = None
+# What each thread, and each task of asyncio, decides for itself:
+# whether operations are remembered; a function that is called with each result, too
+RECORDING: ContextVar[bool | Callable[["Node"], None]] = ContextVar("recording", default=True)
+# what watches a backward pass that was not given a `watch` of its own
+WATCH: ContextVar[Callable[["Node", Any, tuple[Any, ...]], None] | None] = ContextVar(
+    "watch", default=None
+)
 
 
-mode = Mode()
+@contextmanager
+def setting(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
+    """Inside, the variable has this value; gives the value that it had before."""
+    previous = variable.get()
+    try:
+        try:
+            variable.set(value)
+            yield previous
+        finally:
+            variable.set(previous)
+    finally:  # again: Ctrl-C may have come just before it
+        variable.set(previous)
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Inside, operations compute but are not remembered. Also a decorator, `@no_grad()`."""
-    previous, mode.recording = mode.recording, False
-    try:
+    with setting(RECORDING, False):
         yield
-    finally:
-        mode.recording = previous
 
 
 def backward_of(*functions: Function) -> Callable[[Function], Function]:
@@ -88,17 +98,17 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
         if isinstance(x, Node):
             if x.__class__ is not kind:
                 kind = x.__class__ if kind is None else common_kind(function, kind, x.__class__)
-            if x.requires_grad:
+            if x._requires_grad:
                 tracked = True
-            arrays.append(x._data)
-        elif isinstance(x, list):  # rules compute with arrays
-            return apply(function, *map(as_array, inputs), **options)
-        elif is_complex(x):
-            raise TypeError(
-                f"{function.__name__}: {described(x)} is complex; gradients are real here"
-            )
-        else:
+            arrays.append(x._array)
+        elif x.__class__ is np.ndarray:
+            if x.dtype.kind == "c":
+                raise complex_data(x)
             arrays.append(x)
+        elif enters(x.__class__) and not (x.__class__ is tuple and only_arrays(function)):
+            arrays.append(x)
+        else:  # a list, a table of pandas: rules compute with arrays
+            return apply(function, *as_operands(function, inputs), **options)
     if kind is None:
         return function(*inputs, **options)
     rule = RULES.get(function) or no_rule(function)
@@ -112,19 +122,21 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
             return data
 
     out = new(kind)
-    out._data = data
-    out.grad = out.name = None
-    out.birth = next_birth()
-    recording = mode.recording
+    out._array = data
+    out.grad = out.name = out.shares = None
+    out.birth = out.changed = next_birth()
+    if kind.broadcasts and getattr(data, "base", None) is not None:
+        out.shares = viewed(data, inputs)
+    recording = RECORDING.get()
     if tracked and recording:
-        out.requires_grad = True
+        out._requires_grad = True
         out.function = function
         out.inputs = inputs
         out.options = options or NO_OPTIONS
         out.rule = rule
         out.seen = (data, *arrays)
     else:
-        out.requires_grad = False
+        out._requires_grad = False
         out.function = out.rule = None
         out.inputs = out.seen = ()
         out.options = NO_OPTIONS
@@ -143,28 +155,35 @@ class Node:
     seen      the result and the arguments of that call, as plain data
     rule      the derivative of `function`
     birth     a running number: a node is younger than everything it was made from
+    changed   the number of the last change of its data in place; at first that of its birth
+    shares    the node of whose memory its data is a view
+    is_parameter
+              whether somebody asked for its gradient; it may be frozen since
     """
 
     __slots__ = (
         "__weakref__",
-        "_data",
+        "_array",
+        "_requires_grad",
         "birth",
+        "changed",
         "function",
         "grad",
         "inputs",
+        "is_parameter",
         "name",
         "options",
-        "requires_grad",
         "rule",
         "seen",
+        "shares",
     )
 
     native: ClassVar[type]  # the class that the data of a result has already
     broadcasts: ClassVar[bool]  # whether data has a shape and a dtype that a partial must match
 
     def __init__(self, data: Any, requires_grad: bool, name: str | None) -> None:
-        self._data = data
-        self.requires_grad = requires_grad
+        self._array = data
+        self._requires_grad = requires_grad
         self.name = name
         self.grad: Any = None
         self.function: Function | None = None
@@ -172,7 +191,9 @@ class Node:
         self.inputs: tuple[Any, ...] = ()
         self.options = NO_OPTIONS
         self.seen: tuple[Any, ...] = ()
-        self.birth = next_birth()
+        self.shares: Node | None = None
+        self.birth = self.changed = next_birth()
+        self.is_parameter = requires_grad
 
     def backward(
         self,
@@ -189,7 +210,7 @@ class Node:
         inputs        add to the `.grad` of these nodes only, which need not be leaves
         watch         called at every node with (node, its gradient, a contribution for each input)
         """
-        watch = watch or mode.watch
+        watch = watch or WATCH.get()
         wanted = frozenset(() if inputs is None else inputs)
         oldest = min(x.birth for x in wanted) if wanted else -1
         broadcasts = self.broadcasts
@@ -214,16 +235,18 @@ class Node:
             for x, partial in zip(node.inputs, partials):
                 if not isinstance(x, Node):
                     continue
-                if x.birth > birth:
+                if x.changed > birth:
                     raise stale(node, x)
-                if partial is None or not x.requires_grad or x.birth < oldest:
+                if partial is None or not x._requires_grad or x.birth < oldest:
+                    if changed_since(birth, x.shares):
+                        raise stale(node, x)
                     continue
                 own = False
                 if callable(partial):
                     partial = partial()
                     own = partial is not g and getattr(plain(partial), "base", None) is None
                 if broadcasts and (
-                    partial.shape != x._data.shape or partial.dtype is not x._data.dtype
+                    partial.shape != x._array.shape or partial.dtype is not x._array.dtype
                 ):
                     partial = x.fit(partial, node)
                 if x in grads:  # never added in place: a rule may return g itself, and twice
@@ -257,7 +280,7 @@ class Node:
     def differentiable(self) -> tuple[Any, ...]:
         """What `seen` holds, as nodes: a rule that computes with nodes records its own graph."""
         for x, array in zip(self.inputs, self.seen[1:], strict=True):
-            if isinstance(x, Node) and x._data is not array:
+            if isinstance(x, Node) and x._array is not array:
                 raise stale(self, x)
         return (self, *self.inputs)
 
@@ -265,26 +288,56 @@ class Node:
         """What flows to each input: thunks called, broadcasting undone, None for nothing."""
         flows = [None] * len(self.inputs)
         for i, (x, partial) in enumerate(zip(self.inputs, partials, strict=False)):
-            if isinstance(x, Node) and x.requires_grad and partial is not None:
+            if isinstance(x, Node) and x._requires_grad and partial is not None:
                 flows[i] = x.fit(partial() if callable(partial) else partial, self)
         return tuple(flows)
 
     @property
+    def requires_grad(self) -> bool:
+        """Whether `backward` computes the gradient of this node, or of a leaf behind it."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if self.rule is not None and not wanted:
+            raise RuntimeError(
+                f"{described(self)} was made by {operation(self.rule)}, and only a leaf stops to "
+                "require a gradient: use .detach() for the same numbers outside the graph"
+            )
+        if wanted and not self._requires_grad:
+            self._array, self.shares = self.own(self._array), None
+            self.is_parameter = self.rule is None
+        self._requires_grad = bool(wanted)
+
+    @property
     def data(self) -> Any:
         """The number or the array. `node.data = new` leaves graphs made before as they were."""
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, data: Any) -> None:
-        if data is self._data and self.broadcasts:
-            # `node.data -= step` comes here with the array that it has just changed: the node is
-            # born again, and so younger than the nodes that were made from its old values.
-            self.birth = next_birth()
+        data = plain(data)
+        if data is self._array and self.broadcasts:
+            # `node.data -= step` comes here with the array that it has just changed, and with it
+            # every node that shares the memory: what was made of them before is now stale.
+            now = next_birth()
+            node: Node | None = self
+            while node is not None:
+                node.changed, node = now, node.shares
         else:
             adopted = data if data.__class__ is self.native else self.adopt(data)
             if adopted is NotImplemented:
                 raise TypeError(f"{described(data)} cannot be the data of a {type(self).__name__}")
-            self._data = adopted
+            self._array = self.replacing(adopted) if self._requires_grad else adopted
+            self.shares = None
+
+    def own(self, data: Any) -> Any:
+        """`data` as that of a node that requires a gradient: floating, in memory of its own."""
+        return data
+
+    def replacing(self, data: Any) -> Any:
+        """`data` as new data of this node, which requires a gradient."""
+        return data
 
     def zero_grad(self) -> None:
         """Forget the gradient, so that the next `backward` starts from nothing."""
@@ -343,78 +396,180 @@ class Node:
     # Comparisons have no gradient: they answer with plain bools, by data.
 
     def __eq__(self, other: object) -> Any:
-        return self._data == plain(other)
+        return self._array == plain(other)
 
     def __ne__(self, other: object) -> Any:
-        return self._data != plain(other)
+        return self._array != plain(other)
 
     def __lt__(self, other: Any) -> Any:
-        return self._data < plain(other)
+        return self._array < plain(other)
 
     def __le__(self, other: Any) -> Any:
-        return self._data <= plain(other)
+        return self._array <= plain(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._data > plain(other)
+        return self._array > plain(other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._data >= plain(other)
+        return self._array >= plain(other)
 
     # Nor has what is rounded: it is plain as well.
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._data // plain(other)
+        return self._array // plain(other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return plain(other) // self._data
+        return plain(other) // self._array
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
-    def __round__(self, digits: int | None = None) -> Any:
-        return round(float(self._data), digits)
+    # A number of Python carries no gradient: what becomes one says so.
+
+    def __float__(self) -> float:
+        return leaving(self, float(self._array), "float")
 
     def __int__(self) -> int:
-        return int(self._data)
+        return leaving(self, int(self._array), "int")
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return leaving(self, round(float(self._array), digits), "round")
+
+    def __complex__(self) -> complex:
+        return leaving(self, complex(self._array), "complex")
 
     __hash__ = object.__hash__  # a node is found by what it is, not by what it holds
 
     def __bool__(self) -> bool:
-        return bool(self._data)
-
-    def __float__(self) -> float:
-        return float(self._data)
+        return bool(self._array)
 
     def __format__(self, spec: str) -> str:
         """`f"{loss:.3f}"` formats the number; without a spec, as `str`."""
-        return format(self._data, spec) if spec else str(self)
+        return format(self._array, spec) if spec else str(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles are leaves: data, grad and name without the graph behind."""
-        state = (None, {"grad": self.grad})
-        return type(self), (self._data, self.requires_grad, self.name), state
+        """Copies and pickles are leaves, with data, grad and name; what has a graph has none."""
+        if self.rule is not None:
+            raise TypeError(
+                f"{described(self)} was made by {operation(self.rule)}, and a copy or a pickle "
+                "would lose its graph: copy .detach() to leave the graph on purpose"
+            )
+        state = (None, {"grad": self.grad, "is_parameter": getattr(self, "is_parameter", False)})
+        return type(self), (self._array, self._requires_grad, self.name), state
 
 
 new = object.__new__
 
+# Two threads that add to one `.grad` take turns.
+adding = Lock()
+
 
 def plain(x: Any) -> Any:
     """The data of a node; anything else as it is."""
-    return x._data if isinstance(x, Node) else x
+    return x._array if isinstance(x, Node) else x
+
+
+@functools.cache
+def enters(kind: type) -> bool:
+    """Whether an operand of this class enters a computation as it is.
+
+    Real numbers do, arrays that speak NumPy's protocols, and what says how: an index, a dtype.
+    """
+    if issubclass(kind, complex | np.complexfloating | np.ma.MaskedArray | np.matrix):
+        return False
+    how = (tuple, slice, EllipsisType, type(None), str, type, np.dtype, FunctionType)
+    return issubclass(kind, (float, int, np.generic, *how)) or hasattr(kind, "__array_function__")
 
 
 def as_array(x: Any) -> Any:
-    """The array of a list; anything else as it is."""
-    return np.asarray(x) if isinstance(x, list) else x
+    """A list, a table of pandas, ... as an array, by position; numbers, arrays, nodes as they are.
+
+    Raises TypeError for what computes otherwise than an array, or holds no real numbers.
+    """
+    if isinstance(x, Node) or enters(x.__class__):
+        return x
+    if isinstance(x, numbers.Real):
+        return float(x)
+    if isinstance(x, complex):
+        raise complex_data(x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            "a masked array is not taken, as a gradient knows no mask: fill it with "
+            "x.filled(value), or choose with np.where(mask, value, x.data)"
+        )
+    if isinstance(x, np.matrix):
+        raise TypeError(
+            "an np.matrix is not taken, as its * is a product of matrices: use np.asarray(x)"
+        )
+    array = np.asarray(x)
+    if array.dtype.kind == "O" and all(isinstance(item, numbers.Real) for item in array.flat):
+        array = array.astype(float)
+    check_real(array, x)
+    return array
+
+
+def check_real(array: Any, x: Any) -> None:
+    """Raise TypeError if the array that was made of x holds anything but real numbers, or nodes."""
+    kind = array.dtype.kind
+    if kind not in "fiubO" or (kind == "O" and not all(isinstance(y, Node) for y in array.flat)):
+        raise TypeError(
+            f"a Tensor holds real numbers, and this is {array.dtype}: {x!r:.60}"
+            + (". Make an array of it, as by x.toarray()" if hasattr(x, "toarray") else "")
+        )
+
+
+OPERATORS = frozenset(
+    getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "mod", "pow", "matmul")
+)
+
+
+def only_arrays(function: Function) -> bool:
+    """Whether a tuple among the operands of `function` is data, as no shape or index can stand."""
+    return function in OPERATORS or isinstance(function, np.ufunc)
+
+
+def as_operands(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
+    """What goes into a call, each operand as what rules can compute with."""
+    lists = only_arrays(function)
+    return [as_array(list(x) if lists and isinstance(x, tuple) else x) for x in inputs]
 
 
 def is_complex(x: Any) -> bool:
     return isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
 
 
+def viewed(data: Any, inputs: tuple[Any, ...]) -> Node | None:
+    """The first of the inputs of whose memory `data` is a view."""
+    for x in inputs:
+        if isinstance(x, Node) and (
+            data.base is x._array
+            or data.base is x._array.base
+            or np.may_share_memory(data, x._array)
+        ):
+            return x
+    return None
+
+
+def changed_since(birth: int, node: Node | None) -> bool:
+    """Whether the data of node, or of what it is a view of, was changed in place after `birth`."""
+    while node is not None and node.changed <= birth:
+        node = node.shares
+    return node is not None
+
+
 def operation(rule: Any) -> str:
     """The name of an operation: that of its rule, without `_backward`."""
     return rule.__name__.removesuffix("_backward")
+
+
+def name_of(function: Function) -> str:
+    """The name of a function as a program writes it: np.exp, np.linalg.eig, np.add.reduce."""
+    name = getattr(function, "__name__", repr(function))
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"{name_of(owner)}.{name}"
+    module = (getattr(function, "__module__", "") or "numpy").replace("numpy", "np")
+    return f"{module}.{name}"
 
 
 def described(x: Any) -> str:
@@ -437,12 +592,38 @@ def behind(root: Node) -> set[Node]:
     return found
 
 
-def user_line() -> str:
-    """The line outside of this package that is being run."""
+def user_frame() -> FrameType:
+    """The innermost frame outside of this package."""
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
+    return frame
+
+
+def user_line() -> str:
+    """The line outside of this package that is being run."""
+    frame = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+class LeavesGraphWarning(UserWarning):
+    """A tracked node became a plain number, through which no gradient flows."""
+
+
+def leaving(node: Node, number: Any, how: str) -> Any:
+    """`number`, made by `how(node)`; warns, once for each line of the user's code, if tracked."""
+    if node._requires_grad and RECORDING.get():
+        frame = user_frame()
+        warnings.warn_explicit(
+            f"{how}() of {described(node)}, which requires a gradient: this number leaves the "
+            "graph, and no gradient flows through it. t.item() says so on purpose; np.exp(t), "
+            "t.exp() and the like keep it",
+            LeavesGraphWarning,
+            frame.f_code.co_filename,
+            frame.f_lineno,
+            registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        )
+    return number
 
 
 # Errors: what happened, to which operands, and what to do.
@@ -457,10 +638,12 @@ def common_kind(function: Function, kind: type[Node], other: type[Node]) -> type
     )
 
 
+def complex_data(x: Any) -> TypeError:
+    return TypeError(f"{described(x)} is complex, and gradients are real here")
+
+
 def no_rule(function: Function) -> Function:
-    name = getattr(function, "__name__", repr(function))
-    module = (getattr(function, "__module__", "") or "").replace("numpy", "np")
-    name = f"{module}.{name}" if module else f"np.{name}"
+    name = name_of(function)
     raise NotImplementedError(
         f"{name} has no backward rule; add one, here or in rules.py: a function "
         f"(g, out, *inputs) under @backward_of({name}), as in docs/operations.md. "

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_edu.graph import backward_of, primitive
+from tinygrad_edu.precision import floating, wide
 
 
 @primitive
@@ -27,7 +28,7 @@ def relu_backward(g, out, x):
 @primitive
 def linear(x, weight, bias):
     """x W + b, with x: (..., n), W: (n, m), b: (m,): a layer as one operation."""
-    return x @ weight + bias
+    return x @ floating(weight) + bias
 
 
 @backward_of(linear)
@@ -40,13 +41,14 @@ def linear_backward(g, out, x, weight, bias):
 
 
 def rows(x):
-    """x as a matrix: all axes but the last made one."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    """x as a matrix, all axes but the last made one; in float16 the sum of many would stall."""
+    return wide(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
 
 
 @primitive
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow."""
+    x = floating(x)
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
 
@@ -59,6 +61,7 @@ def sigmoid_backward(g, out, x):
 @primitive
 def softplus(x):
     """log(1 + exp(x)), without overflow: a smooth relu."""
+    x = floating(x)
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -75,6 +78,7 @@ def erf(x):
     points t = n/4, right to rounding while |x| < 6 (Trefethen and Weideman 2014, "The exponentially
     convergent trapezoidal rule"); from there on erf is ±1.
     """
+    x = floating(x)
     near = np.clip(x, -6, 6)
     # The sum of exp(-t²)/n sin(n near/2) over n is sin(near/2) times b1, by Clenshaw's recurrence.
     twice_cos, b1, b2 = 2 * np.cos(near / 2), 0, 0
@@ -91,16 +95,21 @@ def erf_backward(g, out, x):
 @primitive
 def logsumexp(x, axis=-1, keepdims=False):
     """log(sum(exp(x))) along axis (int, tuple or None for all), without overflow."""
+    x = floating(x)
     peak = np.maximum.reduce(x, axis=axis, keepdims=True)
-    total = np.add.reduce(np.exp(x - finite(peak)), axis=axis, keepdims=True)
+    total = np.add.reduce(wide(np.exp(x - finite(peak))), axis=axis, keepdims=True)
     out = np.log(total + (total == 0)) + peak  # where all are -inf, log(1) - inf
-    return out if keepdims else np.squeeze(out, axis=axis)
+    return (out if keepdims else np.squeeze(out, axis=axis)).astype(x.dtype, copy=False)
 
 
 @backward_of(logsumexp)
 def logsumexp_backward(g, out, x, axis=-1, keepdims=False):
     if not keepdims and axis is not None:
         g, out = np.expand_dims(g, axis), np.expand_dims(out, axis)
+    infinite = x == np.inf
+    if np.any(infinite):  # beside inf nothing else counts; several share equally
+        ties = np.add.reduce(infinite, axis=axis, keepdims=True)
+        x = np.where(infinite, -np.log(np.maximum(ties, 1)), np.where(ties > 0, -np.inf, x))
     return g * np.exp(x - finite(out))
 
 
@@ -112,13 +121,15 @@ def finite(x):
 @primitive
 def log_softmax(x, axis=-1):
     """log(exp(x) / sum(exp(x))) along axis, without overflow."""
+    x = floating(x)
     shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    total = np.add.reduce(wide(np.exp(shifted)), axis=axis, keepdims=True)
+    return shifted - np.log(total).astype(x.dtype, copy=False)
 
 
 @backward_of(log_softmax)
 def log_softmax_backward(g, out, x, axis=-1):
-    return g - np.exp(out) * np.add.reduce(g, axis=axis, keepdims=True)
+    return g - np.exp(out) * np.add.reduce(wide(g), axis=axis, keepdims=True)
 
 
 @primitive
@@ -130,7 +141,22 @@ def nll(log_p, one_hot):
 
 @backward_of(nll)
 def nll_backward(g, out, log_p, one_hot):
+    g = wide(g)
     return one_hot * (g / -np.add.reduce(one_hot, axis=None, dtype=g.dtype)), None
+
+
+@primitive
+def soft_nll(log_p, q):
+    """-sum(q log p) over all elements; a class with q = 0 adds nothing, even where p = 0."""
+    total = np.vdot(q, log_p)
+    if np.isnan(total):  # 0 times -inf, or a nan in the data
+        total = np.vdot(q, np.where(q == 0, 0, log_p))
+    return -total
+
+
+@backward_of(soft_nll)
+def soft_nll_backward(g, out, log_p, q):
+    return lambda: -g * q, lambda: -g * np.where(q == 0, 0, log_p)
 
 
 @primitive
@@ -192,7 +218,8 @@ def index_update(x, index, y):
 
     Where the index names an element twice, the last value stays, as in `x[index] = y`.
     """
-    out = x.astype(np.result_type(x, y))
+    out = np.zeros_like(x, dtype=np.result_type(x, y))  # an array, even if x is one of its numbers
+    out[...] = x
     # A fresh array lies in C order. From any other, NumPy may put the last value before another.
     out[index] = np.broadcast_to(y, x[index].shape).copy()
     return out
@@ -284,5 +311,8 @@ def fold(windows, size, stride, dilation):
 
 @backward_of(fold)
 def fold_backward(g, out, windows, size, stride, dilation):
-    kernel_size = windows.shape[1 : 1 + len(size)]
-    return unfold(g, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    n = len(size)
+    kernel_size, output = windows.shape[1 : 1 + n], windows.shape[1 + n : 1 + 2 * n]
+    taken = unfold(g, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    # A size may leave room for more windows than there were.
+    return taken[(slice(None),) * (1 + n) + tuple(slice(m) for m in output)]

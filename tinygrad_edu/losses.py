@@ -13,7 +13,8 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.functional.embedding import check_range, integers, one_hot
-from tinygrad_edu.graph import plain
+from tinygrad_edu.graph import as_array, plain
+from tinygrad_edu.precision import in_single
 
 __all__ = [
     "binary_cross_entropy",
@@ -37,24 +38,28 @@ __all__ = [
 # Regression: prediction and target are numbers, of one shape
 
 
+@in_single
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     """(prediction - target)², the squared error."""
     prediction, target = alike("mse_loss", prediction=prediction, target=target)
     return reduced((prediction - target) ** 2, reduction)
 
 
+@in_single
 def half_squared_error(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     """(prediction - target)² / 2, of which the slope is prediction - target."""
     prediction, target = alike("half_squared_error", prediction=prediction, target=target)
     return reduced((prediction - target) ** 2 / 2, reduction)
 
 
+@in_single
 def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     """|prediction - target|, the absolute error; slope 0 where they are equal."""
     prediction, target = alike("l1_loss", prediction=prediction, target=target)
     return reduced(abs(prediction - target), reduction)
 
 
+@in_single
 def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
     """e² / 2 where |e| <= delta, delta (|e| - delta / 2) beyond, for e = prediction - target.
 
@@ -68,6 +73,7 @@ def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: flo
     return reduced(np.where(abs(e) <= delta, e**2 / 2, delta * (abs(e) - delta / 2)), reduction)
 
 
+@in_single
 def smooth_l1_loss(prediction: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
     """e² / (2 beta) where |e| < beta, |e| - beta / 2 beyond: huber_loss / beta; l1_loss for beta 0.
 
@@ -85,6 +91,7 @@ def smooth_l1_loss(prediction: Any, target: Any, reduction: str = "mean", beta: 
 # Classification
 
 
+@in_single
 def cross_entropy(
     logits: Any,
     target: Any,
@@ -97,25 +104,26 @@ def cross_entropy(
 
     logits           (..., classes), any real numbers: the softmax is taken here
     target           (...) class indices, each standing for probability 1; or (..., classes)
-                     probabilities, one-hot rows among them
+                     probabilities, floats or bools, one-hot rows among them
     weight           (classes,) w, all 1 by default. The mean over class indices is a weighted one:
                      the sum divided by the sum of w[target]
     ignore_index     rows with this class index have no loss, and do not count in the mean
     label_smoothing  e in [0, 1]: q becomes (1 - e) q + e / classes
 
     Raises ValueError for other shapes and options, and for the mean where every row is ignored
-    (PyTorch: nan); TypeError for indices that are no integers, IndexError for a class that does
-    not exist.
+    (PyTorch: nan); TypeError for indices that are no integers and for probabilities that are,
+    IndexError for a class that does not exist.
     Bishop 2006, "Pattern Recognition and Machine Learning", equation 4.108; label smoothing:
     Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", section 7.
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be from 0 to 1, and is {label_smoothing}")
     target = class_target("cross_entropy", "logits", logits, target, or_probabilities=True)
-    log_p = kernels.log_softmax(logits)
+    log_p = kernels.log_softmax(floats(logits))
     return weighted_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
 
 
+@in_single
 def nll_loss(
     log_p: Any,
     target: Any,
@@ -129,6 +137,7 @@ def nll_loss(
     target  (...) class indices
     Weight, ignore_index and errors are those of cross_entropy.
     """
+    log_p = floats(log_p)
     target = class_target("nll_loss", "log_p", log_p, target)
     return weighted_nll(log_p, target, weight, ignore_index, reduction)
 
@@ -150,7 +159,7 @@ def weighted_nll(
     if target.shape == shape:
         q, counted, total = floats(target, log_p.dtype), 1, math.prod(shape[:-1])
         if usual:
-            return kernels.vdot(q / -total, log_p)
+            return kernels.soft_nll(log_p, q) / total
     else:
         true, total = true_class(target, shape[-1], ignore_index)
         if usual and total:
@@ -172,11 +181,13 @@ def weighted_nll(
     return losses.sum() / total if reduction == "mean" else reduced(losses, reduction)
 
 
+@in_single
 def categorical_cross_entropy(probabilities: Any, target: Any, reduction: str = "mean") -> Any:
     """-sum_c y_c log p_c of each row; p are probabilities, where cross_entropy has logits.
 
     probabilities  (..., classes), each row with sum 1
-    target         (...) class indices, or (..., classes) probabilities y, each row with sum 1
+    target         (...) class indices, or (..., classes) probabilities y, floats or bools, each
+                   row with sum 1
     A class with y = p = 0 adds 0. If the true class has p = 0 the loss is inf, and NumPy warns.
     Raises ValueError for rows that are no distribution (the sum is compared to 1e-3), TypeError
     and IndexError as cross_entropy.
@@ -193,6 +204,7 @@ def categorical_cross_entropy(probabilities: Any, target: Any, reduction: str = 
     return reduced(-xlogy(y, p).sum(axis=-1), reduction)
 
 
+@in_single
 def binary_cross_entropy(
     probabilities: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -210,6 +222,7 @@ def binary_cross_entropy(
     return reduced(weighed(losses, weight), reduction)
 
 
+@in_single
 def binary_cross_entropy_with_logits(
     logits: Any,
     target: Any,
@@ -232,6 +245,7 @@ def binary_cross_entropy_with_logits(
     return reduced(weighed(losses, weight), reduction)
 
 
+@in_single
 def hinge_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     """max(0, 1 - target prediction): 0 for what is on the right side by a margin of 1.
 
@@ -244,6 +258,7 @@ def hinge_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     return reduced(kernels.relu(1 - target * prediction), reduction)
 
 
+@in_single
 def multi_margin_loss(
     scores: Any,
     target: Any,
@@ -279,6 +294,7 @@ def multi_margin_loss(
 # Distributions
 
 
+@in_single
 def kl_div(log_q: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
     """p (log p - log q), whose sum is the divergence of q from p; 0 where p = 0.
 
@@ -301,6 +317,7 @@ def kl_div(log_q: Any, target: Any, reduction: str = "mean", log_target: bool = 
     return reduced(losses, reduction)
 
 
+@in_single
 def gaussian_nll_loss(
     prediction: Any,
     target: Any,
@@ -339,6 +356,7 @@ def gaussian_nll_loss(
 # Embeddings: vectors along the last axis, one loss for each
 
 
+@in_single
 def cosine_embedding_loss(
     x1: Any, x2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
 ) -> Any:
@@ -362,6 +380,7 @@ def cosine_embedding_loss(
     return reduced(np.where(target == 1, 1 - cos, np.clip(cos - margin, 0, None)), reduction)
 
 
+@in_single
 def triplet_margin_loss(
     anchor: Any,
     positive: Any,
@@ -468,6 +487,7 @@ def floats(x: Any, dtype: Any = np.float64) -> Any:
     """x as an array or Tensor of floats; numbers, lists and whole numbers get this dtype."""
     if not hasattr(x, "dtype"):
         return np.asarray(x, dtype)
+    x = as_array(x)
     return x if x.dtype.kind in "fO" else x.astype(dtype)
 
 
@@ -495,6 +515,7 @@ def class_target(
     shape = rows.shape if hasattr(rows, "shape") else np.shape(rows)
     if not shape or 0 in shape:
         raise ValueError(f"{loss} needs rows of {name}, and these have shape {shape}")
+    target = as_array(target)
     if not hasattr(target, "dtype"):
         target = np.asarray(target)
     if target.shape != shape[:-1] and not (or_probabilities and target.shape == shape):
@@ -502,6 +523,12 @@ def class_target(
         raise ValueError(
             f"{loss} of {name} {shape} takes class indices of shape {shape[:-1]}{probabilities}; "
             f"target has {target.shape}"
+        )
+    if target.shape == shape and target.dtype.kind in "iu":
+        raise TypeError(
+            f"{loss} of {name} {shape} takes probabilities of that shape, or class indices of "
+            f"shape {shape[:-1]}; target has that shape and is {target.dtype}: write "
+            "target.astype(float) if these are probabilities"
         )
     return target
 

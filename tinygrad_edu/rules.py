@@ -14,6 +14,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.graph import backward_of
 from tinygrad_edu.kernels import sigmoid, unindex
+from tinygrad_edu.precision import wide
 
 # Arithmetic
 
@@ -42,13 +43,14 @@ def divide_backward(g, out, x, y):
 def power_backward(g, out, x, y):
     # At x = 0, x**0 is flat and 0**y jumps: there both slopes are taken as 0, not as 0 * infinity.
     # A Python number y stays one: an array of exponents would make float64 of float32.
-    y_minus_1 = y - ((y != 0) if isinstance(y, int | float) else (x != 0) | (y != 0))
+    # 1.0 * y makes floats of bools and of small integers, which y - 1 leaves.
+    y_minus_1 = y - (y != 0) if isinstance(y, int | float) else 1.0 * y - ((x != 0) | (y != 0))
     return lambda: g * y * x**y_minus_1, lambda: g * out * log_or_0(x)
 
 
 def log_or_0(x):
     """log(x), and 0 at 0; a Python number of a Python number."""
-    log = np.log(x + (x == 0))
+    log = np.log(1.0 * x + (x == 0))
     return float(log) if isinstance(x, int | float) else log
 
 
@@ -90,7 +92,12 @@ def absolute_backward(g, out, x):
 
 @backward_of(np.copysign)
 def copysign_backward(g, out, x, y):
-    return g * (np.sign(x) * np.sign(out)), 0 * g
+    return lambda: g * (np.sign(x) * np.sign(out)), lambda: 0 * g
+
+
+@backward_of(np.nextafter)
+def nextafter_backward(g, out, x, y):
+    return g, 0 * g
 
 
 @backward_of(np.maximum)
@@ -165,8 +172,9 @@ def log1p_backward(g, out, x):
 
 @backward_of(np.logaddexp)
 def logaddexp_backward(g, out, x, y):
-    # Where both are -inf, x - y would be nan.
-    impossible = out == -np.inf
+    # Where both are -inf or both are inf, x - y would be nan.
+    impossible, tie = out == -np.inf, (x == np.inf) & (y == np.inf)
+    x, y = np.where(tie, 0, x), np.where(tie, 0, y)
     return (
         g * sigmoid(x - np.where(impossible, 0, y)),
         g * sigmoid(y - np.where(impossible, 0, x)),
@@ -191,9 +199,9 @@ def cbrt_backward(g, out, x):
 
 @backward_of(np.hypot)
 def hypot_backward(g, out, x, y):
-    # At the tip of the cone, as for every norm, the slope is taken as 0.
-    length = out + (out == 0)
-    return g * (x / length), g * (y / length)
+    # At the tip of the cone, as for every norm, all derivatives are taken as 0.
+    g = g * (out != 0) / (out + (out == 0))
+    return g * x, g * y
 
 
 # Angles and waves
@@ -232,7 +240,7 @@ def arctan_backward(g, out, x):
 @backward_of(np.arctan2)
 def arctan2_backward(g, out, y, x):
     r = np.hypot(x, y)
-    r = r + (r == 0)  # at the origin there is no angle, and the slope is taken as 0
+    g, r = g * (r != 0), r + (r == 0)  # at the origin there is no angle: flat
     return g * (x / r) / r, -g * (y / r) / r
 
 
@@ -290,7 +298,8 @@ def sinc_backward(g, out, x):
 
 @backward_of(np.sum, np.add.reduce)
 def sum_backward(g, out, x, axis=None, keepdims=False):
-    return np.broadcast_to(kept(g, axis, keepdims), x.shape)
+    # NumPy lets a 0-d array be summed along axis 0 or -1, though it has no axis.
+    return np.broadcast_to(kept(g, axis, keepdims) if x.ndim else g, x.shape)
 
 
 @backward_of(np.nansum)
@@ -300,21 +309,20 @@ def nansum_backward(g, out, x, axis=None, keepdims=False):
 
 @backward_of(np.mean)
 def mean_backward(g, out, x, axis=None, keepdims=False):
-    return np.broadcast_to(kept(g / count(x, out), axis, keepdims), x.shape)
+    return np.broadcast_to(kept(wide(g) / count(x, out), axis, keepdims), x.shape)
 
 
 @backward_of(np.nanmean)
 def nanmean_backward(g, out, x, axis=None, keepdims=False):
     numbers = ~np.isnan(x)
-    n = np.add.reduce(numbers, axis=axis, keepdims=True, dtype=g.dtype)
+    n = counted(numbers, axis, g)
     return kept(g, axis, keepdims) * numbers / np.maximum(n, 1)
 
 
 @backward_of(np.max, np.amax, np.maximum.reduce)
 def max_backward(g, out, x, axis=None, keepdims=False):
     ties = x == kept(out, axis, keepdims)
-    shares = np.add.reduce(ties, axis=axis, keepdims=True, dtype=g.dtype)
-    return kept(g, axis, keepdims) / shares * ties
+    return kept(g, axis, keepdims) / counted(ties, axis, g) * ties
 
 
 @backward_of(np.min, np.amin, np.minimum.reduce)
@@ -343,7 +351,8 @@ def multiply_reduce_backward(g, out, x, axis=0, keepdims=False):
 
 def others(x, axis):
     """For each element of x the product of all the others along axis, without a division."""
-    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    every = axis is None or x.ndim == 0  # NumPy lets a 0-d array have axis 0 or -1
+    axes = normalize_axis_tuple(range(x.ndim) if every else axis, x.ndim)
     last = tuple(range(-len(axes), 0))
     front = np.moveaxis(x, axes, last)
     n = math.prod(x.shape[i] for i in axes)
@@ -360,7 +369,7 @@ def products_before(x):
 
 @backward_of(np.cumsum)
 def cumsum_backward(g, out, x, axis=None):
-    return np.flip(np.cumsum(np.flip(g, axis), axis or 0), axis).reshape(x.shape)
+    return np.flip(np.cumsum(np.flip(wide(g), axis), axis or 0), axis).reshape(x.shape)
 
 
 @backward_of(np.cumprod)
@@ -387,7 +396,7 @@ def ahead(x, n):
 def norm_backward(g, out, x, ord=None, axis=None, keepdims=False):
     g, out = kept(g, axis, keepdims), kept(out, axis, keepdims)
     if ord in (None, 2, "fro"):
-        return g * (x / (out + (out == 0)))
+        return g * (out != 0) * (x / (out + (out == 0)))
     if ord in (np.inf, -np.inf):
         return max_backward(g, out, np.abs(x), axis, True) * np.sign(x)
     # Where x is 0 the sign is 0, and 0 is not raised to a power that may be negative.
@@ -398,7 +407,7 @@ def norm_backward(g, out, x, ord=None, axis=None, keepdims=False):
 @backward_of(np.var)
 def var_backward(g, out, x, axis=None, ddof=0, keepdims=False):
     deviation = x - np.mean(x, axis=axis, keepdims=True)
-    return kept(g * 2 / (count(x, out) - ddof), axis, keepdims) * deviation
+    return kept(wide(g) * 2 / (count(x, out) - ddof), axis, keepdims) * deviation
 
 
 @backward_of(np.std)
@@ -416,6 +425,12 @@ def kept(y, axis, keepdims):
 def count(x, out):
     """How many elements of x went into each element of out."""
     return x.size / max(out.size, 1)
+
+
+def counted(chosen, axis, g):
+    """How many elements of bools are true along axis, in the dtype of g but for float16."""
+    dtype = np.result_type(g.dtype, np.float32)
+    return np.add.reduce(chosen, axis=axis, keepdims=True, dtype=dtype)
 
 
 # Products
@@ -445,7 +460,7 @@ def reshape_backward(g, out, x, shape):
 
 @backward_of(np.transpose)
 def transpose_backward(g, out, x, axes=None):
-    return np.transpose(g, None if axes is None else np.argsort([axis % x.ndim for axis in axes]))
+    return np.transpose(g, None if axes is None else np.argsort(np.atleast_1d(axes) % x.ndim))
 
 
 @backward_of(np.swapaxes)
@@ -500,7 +515,7 @@ def rot90_backward(g, out, x, k=1, axes=(0, 1)):
 
 @backward_of(np.roll)
 def roll_backward(g, out, x, shift, axis=None):
-    return np.roll(g, np.negative(shift), axis), None
+    return np.roll(g, np.multiply(shift, -1), axis), None
 
 
 @backward_of(np.tril)
@@ -530,15 +545,13 @@ NON_DIFFERENTIABLE = {
     *(np.shares_memory, np.may_share_memory),
     *(np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.around),
     *(np.fix, np.floor_divide),
-    *(np.heaviside, np.spacing, np.nextafter),
+    np.spacing,
     *(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition),
     *(np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero, np.searchsorted),
-    *(np.digitize, np.histogram_bin_edges, np.unique, np.unique_all, np.unique_counts),
-    *(np.unique_inverse, np.unique_values, np.setdiff1d, np.setxor1d, np.intersect1d, np.union1d),
-    *(np.ix_, np.ravel_multi_index, np.unravel_index, np.diag_indices_from),
+    *(np.digitize, np.ravel_multi_index, np.unravel_index, np.diag_indices_from),
     *(np.tril_indices_from, np.triu_indices_from, np.linalg.matrix_rank, np.imag),
     *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.min_scalar_type),
-    *(np.zeros_like, np.ones_like, np.empty_like, np.full_like),
+    *(np.zeros_like, np.ones_like, np.empty_like),
     *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift),
     *(np.bitwise_count, np.gcd, np.lcm),
     *(np.array_repr, np.array_str, np.array2string),

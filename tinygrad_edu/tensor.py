@@ -2,7 +2,7 @@
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Self
 
@@ -11,7 +11,20 @@ import numpy.typing as npt
 
 from tinygrad_edu import compositions, kernels, rules
 from tinygrad_edu.compositions import COMPOSITIONS
-from tinygrad_edu.graph import RULES, Node, apply, no_rule, operation, plain
+from tinygrad_edu.graph import (
+    RULES,
+    Function,
+    Node,
+    adding,
+    apply,
+    as_array,
+    check_real,
+    described,
+    name_of,
+    no_rule,
+    operation,
+    plain,
+)
 from tinygrad_edu.notebook import table
 
 Axis = int | tuple[int, ...] | None
@@ -36,35 +49,45 @@ class Tensor(Node):
     __slots__ = ()
     native = np.ndarray
     broadcasts = True
+    __pandas_priority__ = 5000  # series * t and frame @ t leave the operation to the Tensor
 
     def __init__(
         self, data: npt.ArrayLike | Node, requires_grad: bool = False, name: str | None = None
     ) -> None:
         array = self.adopt(plain(data))
-        if requires_grad:
-            if array.dtype.kind not in "fO":
-                raise TypeError(
-                    f"only floating-point data has a gradient, and this is {array.dtype}: "
-                    "write 1.0 for 1, or pass np.asarray(data, float)"
-                )
-            array = array.copy()  # an optimizer may change it in place
-        super().__init__(array, requires_grad, name)
+        super().__init__(self.own(array) if requires_grad else array, requires_grad, name)
+        if isinstance(data, Tensor) and not requires_grad:
+            self.shares = data
 
     @classmethod
     def adopt(cls, data: Any) -> Any:
-        if not hasattr(data, "__array_function__"):
-            data = np.asarray(data)
-        if data.dtype.kind in "cSUV" or (
-            data.dtype.kind == "O" and not all(isinstance(x, Node) for x in data.flat)
-        ):
-            raise TypeError(f"a Tensor holds real numbers, and this is {data.dtype}: {data!r:.60}")
-        return data
+        array = as_array(data)
+        if not hasattr(array, "__array_function__"):
+            array = np.asarray(array)
+        check_real(array, data)
+        return array
+
+    def own(self, data: Any) -> Any:
+        if data.dtype.kind not in "fO":
+            raise TypeError(
+                f"only floating-point data has a gradient, and this is {data.dtype}: "
+                "write 1.0 for 1, or pass np.asarray(data, float)"
+            )
+        return data.copy()  # an optimizer may change it in place
+
+    def replacing(self, data: Any) -> Any:
+        if data.shape != self.shape:
+            raise ValueError(
+                f"new data of shape {data.shape} for {described(self)}: what requires a gradient "
+                "keeps its shape; make a new Tensor"
+            )
+        return data if data.dtype.kind in "fO" else data.astype(self.dtype)
 
     # The graph
 
     def seed(self, grad: Any, create_graph: bool) -> Any:
-        data, who = self._data, self.name or "this tensor"
-        if not self.requires_grad:
+        data, who = self._array, self.name or "this tensor"
+        if not self._requires_grad:
             raise ValueError(
                 "backward() has nothing to do: no tensor with requires_grad=True went into "
                 f"{who}, or it was made under no_grad()"
@@ -81,17 +104,20 @@ class Tensor(Node):
                 f"the gradient to start from has shape {np.shape(plain(grad))}, and {who} has "
                 f"shape {data.shape}; they must be equal"
             )
-        elif not create_graph:
-            grad = self.adopt(plain(grad)).copy()
+        elif not create_graph or not isinstance(grad, Tensor):
+            grad = self.adopt(plain(grad)).astype(data.dtype)
+        elif grad.dtype != data.dtype:
+            grad = grad.astype(data.dtype)
         return Tensor(grad) if create_graph and not isinstance(grad, Node) else grad
 
     def accumulate(self, g: Any) -> None:
-        if self.grad is not None:
-            g = self.grad + g
-        self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
+        with adding:
+            if self.grad is not None:
+                g = self.grad + g
+            self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
 
     def fit(self, partial: Any, node: Node) -> Any:
-        data = self._data
+        data = self._array
         g = unbroadcast(partial, data.shape)
         if g.shape != data.shape:
             raise ValueError(
@@ -103,31 +129,31 @@ class Tensor(Node):
 
     def detach(self) -> "Tensor":
         """The same memory outside the graph: no gradient flows through the result."""
-        return Tensor(self._data)
+        return Tensor(self)
 
     def numpy(self) -> npt.NDArray[Any]:
         """The array itself, without a copy."""
-        return self._data
+        return self._array
 
     def item(self, *index: Any) -> float:
         """The one number of a tensor of size 1, or that at an index, as a Python number."""
-        return self._data.item(*index)
+        return self._array.item(*index)
 
     def tobytes(self, order: Any = "C") -> bytes:
-        return self._data.tobytes(order)
+        return self._array.tobytes(order)
 
     def tofile(self, fid: Any, sep: str = "", format: str = "%s") -> None:
-        self._data.tofile(fid, sep, format)
+        self._array.tofile(fid, sep, format)
 
     def dump(self, file: Any) -> None:
-        self._data.dump(file)
+        self._array.dump(file)
 
     def dumps(self) -> bytes:
-        return self._data.dumps()
+        return self._array.dumps()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self._data.tolist()
+        return self._array.tolist()
 
     # NumPy's two protocols: np.f(t) arrives here
 
@@ -137,33 +163,33 @@ class Tensor(Node):
         if method != "__call__":
             raise TypeError(f"np.{ufunc.__name__}.{method} does not take a Tensor; use t.data")
         if ufunc in rules.NON_DIFFERENTIABLE:
-            return ufunc(*map(plain, inputs), **options)
+            return without_derivative(ufunc, inputs, options)
         if options:
-            refuse(f"np.{ufunc.__name__}", options)
+            refuse(ufunc, options)
         if ufunc in COMPOSITIONS:
             return COMPOSITIONS[ufunc](*inputs)
         return apply(ufunc, *inputs)
 
     def __array_function__(
         self,
-        function: Callable[..., Any],
+        function: Function,
         types: Any,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
         if function in rules.NON_DIFFERENTIABLE:
-            return function(*map(plain, args), **{k: plain(x) for k, x in kwargs.items()})
+            return without_derivative(function, args, kwargs)
         if function in COMPOSITIONS:
-            return COMPOSITIONS[function](*args, **kwargs)
+            return COMPOSITIONS[function](*args, **known_options(function, kwargs))
         return apply_checked(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.requires_grad:
+        if self._requires_grad:
             raise TypeError(
                 "this Tensor is part of a graph, and a plain array is not: use np.stack to put "
                 "Tensors together, or use t.data (or t.detach()) to leave the graph on purpose"
             )
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(self._array, dtype=dtype, copy=copy)
 
     # Indexing
 
@@ -181,13 +207,18 @@ class Tensor(Node):
         )
 
     def __len__(self) -> int:
-        return len(self._data)
+        if self.ndim == 0:
+            raise TypeError(
+                "a Tensor of shape () is one number, without a length or rows: t.item() is the "
+                "number, and np.sum or np.stack put several such Tensors together"
+            )
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Any) -> bool:
-        return plain(value) in self._data
+        return plain(value) in self._array
 
     # Operators that a Value has not
 
@@ -201,27 +232,27 @@ class Tensor(Node):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape
+        return self._array.shape
 
     @property
     def ndim(self) -> int:
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
-        return self._data.size
+        return self._array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def itemsize(self) -> int:
-        return self._data.itemsize
+        return self._array.itemsize
 
     @property
     def nbytes(self) -> int:
-        return self._data.nbytes
+        return self._array.nbytes
 
     @property
     def flat(self) -> Self:
@@ -273,7 +304,13 @@ class Tensor(Node):
     def compress(self, condition: Any, axis: int | None = None) -> Self:
         return compositions.compress(condition, self, axis)
 
-    def astype(self, dtype: npt.DTypeLike) -> Self:
+    def astype(self, dtype: npt.DTypeLike) -> Any:
+        """In another precision; whole numbers and bools leave the graph, as `np.floor` does."""
+        kind = np.dtype(dtype).kind
+        if kind in "iub":
+            return self._array.astype(dtype)
+        if kind != "f":
+            raise TypeError(f"a Tensor holds real numbers, and {np.dtype(dtype)} is something else")
         return kernels.astype(self, dtype)
 
     def copy(self) -> Self:
@@ -294,10 +331,10 @@ class Tensor(Node):
         return apply(np.minimum.reduce, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
-        return apply(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
+        return compositions.var(self, axis, ddof=ddof, keepdims=keepdims)
 
     def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
-        return apply(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
+        return compositions.std(self, axis, ddof=ddof, keepdims=keepdims)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return apply(np.prod, self, axis=axis, keepdims=keepdims)
@@ -354,31 +391,31 @@ class Tensor(Node):
     # Answers without a derivative are plain arrays
 
     def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return np.all(self._data, axis=axis, keepdims=keepdims)
+        return np.all(self._array, axis=axis, keepdims=keepdims)
 
     def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
-        return np.any(self._data, axis=axis, keepdims=keepdims)
+        return np.any(self._array, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
-        return np.argmax(self._data, axis=axis, keepdims=keepdims)
+        return np.argmax(self._array, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
-        return np.argmin(self._data, axis=axis, keepdims=keepdims)
+        return np.argmin(self._array, axis=axis, keepdims=keepdims)
 
     def argsort(self, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
-        return np.argsort(self._data, axis=axis, kind=kind, stable=stable)
+        return np.argsort(self._array, axis=axis, kind=kind, stable=stable)
 
     def argpartition(self, kth: Any, axis: int | None = -1, kind: Any = "introselect") -> Any:
-        return np.argpartition(self._data, kth, axis=axis, kind=kind)
+        return np.argpartition(self._array, kth, axis=axis, kind=kind)
 
     def nonzero(self) -> Any:
-        return np.nonzero(self._data)
+        return np.nonzero(self._array)
 
     def round(self, decimals: int = 0) -> Any:
-        return np.round(self._data, decimals)
+        return np.round(self._array, decimals)
 
     def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
-        return np.searchsorted(self._data, plain(v), side, sorter)
+        return np.searchsorted(self._array, plain(v), side, sorter)
 
     # In place
 
@@ -399,10 +436,10 @@ class Tensor(Node):
 
     def __repr__(self) -> str:
         prefix = "Tensor("
-        text = np.array2string(np.asarray(self._data), separator=", ", prefix=prefix)
+        text = np.array2string(np.asarray(self._array), separator=", ", prefix=prefix)
         extras = [
             f"dtype={self.dtype}" if self.dtype not in (float, int, bool) else "",
-            "requires_grad=True" if self.requires_grad else "",
+            "requires_grad=True" if self._requires_grad else "",
             f"name={self.name!r}" if self.name else "",
         ]
         return prefix + ", ".join([text, *filter(None, extras)]) + ")"
@@ -429,39 +466,77 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 @cache
-def parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], int, list[str]]:
-    """A function's arguments with their defaults, how many are inputs, and the options it knows.
+def defaults_of(function: Function) -> dict[str, Any]:
+    """A function's arguments with their defaults; none for some of NumPy's written in C."""
+    try:
+        return {p.name: p.default for p in inspect.signature(function).parameters.values()}
+    except ValueError:
+        return {}
+
+
+@cache
+def parameters(function: Function) -> tuple[list[str], int, list[str]]:
+    """The names of a function's arguments, how many are inputs, and the options its rule knows.
 
     What its rule takes without a default is an input; what its rule takes with one, an option.
     """
     rule = list(inspect.signature(RULES[function]).parameters.values())[2:]
     inputs = [p.name for p in rule if p.default is p.empty]
     options = [p.name for p in rule if p.default is not p.empty]
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # some of NumPy's functions written in C have none
-        return dict.fromkeys([*inputs, *options]), len(inputs), options
-    return {p.name: p.default for p in signature.parameters.values()}, len(inputs), options
+    return list(defaults_of(function)) or [*inputs, *options], len(inputs), options
 
 
-def apply_checked(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
+def apply_checked(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """`apply` of a call in any form that NumPy takes: by position, by name, with defaults."""
     if function not in RULES:
         no_rule(function)
-    defaults, count, known = parameters(function)
-    named = dict(zip(defaults, args, strict=False)) | dict(kwargs)
+    names, count, known = parameters(function)
+    named = dict(zip(names, args, strict=False)) | dict(kwargs)
     try:
-        inputs = tuple(named.pop(name) for name in list(defaults)[:count])
+        inputs = tuple(named.pop(name) for name in names[:count])
     except KeyError as missing:
-        raise TypeError(f"np.{function.__name__} of a Tensor needs {missing}") from None
-    unknown = [k for k, v in named.items() if k not in known and v is not defaults.get(k, refuse)]
+        raise TypeError(f"{name_of(function)} of a Tensor needs {missing}") from None
+    options = known_among(known, function, named)
+    tracked = [k for k, x in options.items() if isinstance(x, Node) and x.requires_grad]
+    if tracked:
+        raise TypeError(
+            f"{name_of(function)} has no derivative with respect to {arguments(tracked)}; "
+            "pass a plain number or array, t.data of a Tensor"
+        )
+    return apply(function, *inputs, **{k: plain(x) for k, x in options.items()})
+
+
+def known_options(function: Function, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of a call as the composition that answers for `function` takes them."""
+    known = defaults_of(COMPOSITIONS[function])
+    return options if "options" in known else known_among(known, function, options)
+
+
+def known_among(
+    known: Iterable[str], function: Function, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options that are known here; one that is not may only be given as NumPy's default."""
+    defaults = defaults_of(function)
+    unknown = [k for k, x in options.items() if k not in known and x is not defaults.get(k)]
     if unknown:
-        refuse(f"np.{function.__name__}", unknown)
-    return apply(function, *inputs, **{k: v for k, v in named.items() if k in known})
+        refuse(function, unknown)
+    return {k: x for k, x in options.items() if k in known}
 
 
-def refuse(name: str, options: Any) -> None:
-    unknown = ", ".join(f"{option}=" for option in sorted(options))
-    raise TypeError(f"{name} of a Tensor does not take {unknown}; leave it out, or use t.data")
+def without_derivative(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The plain answer of a function that has no derivative."""
+    out = (dict(zip(defaults_of(function), args, strict=False)) | dict(kwargs)).get("out")
+    if any(isinstance(x, Node) for x in (out if isinstance(out, tuple) else (out,))):
+        refuse(function, ["out"])
+    return function(*map(plain, args), **{k: plain(x) for k, x in kwargs.items()})
+
+
+def refuse(function: Function, options: Iterable[str]) -> None:
+    raise TypeError(
+        f"{name_of(function)} of a Tensor does not take {arguments(options)}; "
+        "leave it out, or use t.data"
+    )
+
+
+def arguments(names: Iterable[str]) -> str:
+    return ", ".join(f"{name}=" for name in sorted(names))

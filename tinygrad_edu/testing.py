@@ -17,8 +17,9 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_edu.gradcheck import GradcheckError, gradcheck, recorded
+from tinygrad_edu.gradcheck import gradcheck, recorded
 from tinygrad_edu.graph import Node
+from tinygrad_edu.slopes import GradcheckError
 from tinygrad_edu.tensor import Tensor
 
 Shape = tuple[int, ...]
@@ -39,6 +40,8 @@ def check_rule(
 ) -> None:
     """All that a new operation must pass: right derivatives, broadcasting, dtypes and ties.
 
+    Derivatives and ties are checked in float64, and once more in float32.
+
     shapes  those of its inputs; without them it works elementwise on as many as its signature has
             without a default, and is tried with shapes that broadcast
     domain  maps standard normal numbers to where the function is defined and smooth
@@ -53,8 +56,13 @@ def check_rule(
         call = f"{name} of shapes {', '.join(map(str, trial))}"
         check_forward(function, arrays, call)
         check_derivatives(function, arrays, call, order)
-        check_float32(function, arrays, call)
-        check_ties(function, domain, trial, call)
+        check_ties(function, np.asarray(domain(np.array(0.7))), trial, call)
+
+        coarse = [x.astype(np.float32) for x in arrays]
+        call += " in float32"
+        check_float32(function, coarse, call)
+        check_derivatives(function, coarse, call, order)
+        check_ties(function, np.asarray(domain(np.array(0.7)), np.float32), trial, call)
 
 
 def count_inputs(function: Callable[..., Any]) -> int:
@@ -97,8 +105,8 @@ def check_derivatives(
 
 
 def check_float32(function: Callable[..., Any], arrays: list[Array], call: str) -> None:
-    """float32 in, float32 out; and the rules compute in float32 as well."""
-    xs = [Tensor(x.astype(np.float32), requires_grad=True) for x in arrays]
+    """float32 in, float32 out, and the same numbers as in float64; its rules stay in float32."""
+    xs = [Tensor(x, requires_grad=True) for x in arrays]
     made: list[Any] = []
     for node in recorded(lambda: made.append(function(*xs))):
         partials: Any = node.rule(np.ones_like(node.data), *node.seen, **node.options)  # type: ignore
@@ -108,24 +116,27 @@ def check_float32(function: Callable[..., Any], arrays: list[Array], call: str) 
             tracked = isinstance(x, Node) and x.requires_grad
             if tracked and partial is not None and partial.dtype != x.data.dtype:
                 raise GradcheckError(
-                    f"{call} in {x.data.dtype}: its rule computes the partial of operand {i} in "
-                    f"{partial.dtype}; use Python's numbers and arrays made with dtype=g.dtype"
+                    f"{call}: the rule computes the partial of operand {i}, which is "
+                    f"{x.data.dtype}, in {partial.dtype}; use Python's numbers and arrays made "
+                    "with dtype=g.dtype"
                 )
-    if made[0].dtype != np.float32:
-        raise GradcheckError(f"{call} turns float32 into {made[0].dtype}")
+    out = made[0].data
+    if out.dtype != np.float32:
+        raise GradcheckError(f"{call} gives {out.dtype}")
+    expected = np.asarray(function(*[x.astype(np.float64) for x in arrays]))
+    off = np.linalg.norm(out - expected)
+    if not off <= 1e-3 * np.linalg.norm(expected):
+        raise GradcheckError(f"{call} is far from what it gives in float64, by {off:.2g} in norm")
 
 
-def check_ties(
-    function: Callable[..., Any], domain: Callable[[Array], Array], shapes: Any, call: str
-) -> None:
+def check_ties(function: Callable[..., Any], tie: Array, shapes: Any, call: str) -> None:
     """All elements equal, and moved together: they stay equal, so the slope is that of one number.
 
     A rule that gives every one of the equal elements the whole gradient counts the tie twice.
     """
-    tie = domain(np.array(0.7))
 
     def together(t: Any) -> Any:
-        return function(*[t + np.zeros(shape) for shape in shapes])
+        return function(*[t + np.zeros(shape, t.dtype) for shape in shapes])
 
     try:
         gradcheck(together, tie, order=1)

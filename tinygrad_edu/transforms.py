@@ -16,7 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import RULES, Node, apply, described, mode, next_birth, plain
+from tinygrad_edu.graph import (
+    RECORDING,
+    RULES,
+    Node,
+    apply,
+    described,
+    next_birth,
+    plain,
+    setting,
+)
 from tinygrad_edu.kernels import stack, vdot
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
@@ -169,7 +178,7 @@ def linearized(
 
     def back(u: Any) -> Any:
         check_match("cotangent", u, f"result of {called(f)}", out)
-        create_graph = bool(mode.recording) and (outer or any(map(tracked, leaves(u))))
+        create_graph = bool(RECORDING.get()) and (outer or any(map(tracked, leaves(u))))
         gradients = pullback(outs, leaves(u), nodes, create_graph)
         result = rebuilt(chosen, (shown(g, create_graph) for g in gradients))
         return result if isinstance(argnums, tuple) else result[0]
@@ -230,11 +239,8 @@ def outside(outs: list[Any], start: int) -> list[Any]:
 @contextmanager
 def recording() -> Iterator[bool]:
     """Inside, operations are remembered even under `no_grad`; gives whether they were before."""
-    previous, mode.recording = mode.recording, mode.recording or True
-    try:
+    with setting(RECORDING, RECORDING.get() or True) as previous:
         yield bool(previous)
-    finally:
-        mode.recording = previous
 
 
 def tracked(x: Any) -> bool:
@@ -259,7 +265,7 @@ def checkpoint(f: Function, *args: Any) -> Any:
     (f draws random numbers, or a parameter was changed in between).
     Chen et al. 2016, "Training deep nets with sublinear memory cost".
     """
-    if not mode.recording:
+    if not RECORDING.get():
         return f(*args)
     inputs = [x for x in leaves(args) if isinstance(x, Node)]
 

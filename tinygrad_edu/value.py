@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu import rules as rules  # fills the table
-from tinygrad_edu.graph import Node, apply, backward_of, is_complex, plain, primitive
+from tinygrad_edu.graph import Node, adding, apply, backward_of, is_complex, plain, primitive
 from tinygrad_edu.notebook import table
 
 
@@ -48,29 +48,30 @@ class Value(Node):
         return NotImplemented
 
     def seed(self, grad: Any, create_graph: bool) -> Any:
-        if not self.requires_grad:
+        if not self._requires_grad:
             raise ValueError(
                 "backward() has nothing to do: no Value with requires_grad=True went into "
                 f"{self.name or 'this Value'}, or it was made under no_grad()"
             )
         if create_graph:
             return grad if isinstance(grad, Value) else Value(1.0 if grad is None else grad, False)
-        return 1.0 if grad is None else float(grad)
+        return 1.0 if grad is None else float(plain(grad))
 
     def accumulate(self, g: Any) -> None:
-        total = g if self.grad is None else self.grad + g
-        self.grad = total if isinstance(total, Value) else float(total)
+        g = g if isinstance(g, Value) else float(g)
+        with adding:
+            self.grad = g if self.grad is None else self.grad + g
 
     def fit(self, partial: Any, node: Node) -> Any:
         return partial if isinstance(partial, Value) else float(partial)
 
     def detach(self) -> "Value":
         """The same number outside the graph: no gradient flows through the result."""
-        return Value(self._data, requires_grad=False)
+        return Value(self._array, requires_grad=False)
 
     def item(self) -> float:
         """The number itself."""
-        return self._data
+        return self._array
 
     # NumPy calls these methods for np.exp and its like on object arrays.
 
@@ -103,7 +104,7 @@ class Value(Node):
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
-        return f"Value({self._data}{name})"
+        return f"Value({self._array}{name})"
 
     def _repr_html_(self) -> str:
         return table(self)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.kernels import erf, relu, sigmoid
+from tinygrad_edu.precision import floating, in_single
 from tinygrad_edu.rng import default_rng
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x where x > 0, else negative_slope x."""
+    x = floating(x)
     return np.where(x > 0, x, negative_slope * x)
 
 
@@ -53,6 +55,7 @@ def prelu(x: Any, weight: Any) -> Any:
     weight  one slope for all, of shape (1,), or (channels,) for x: (batch, channels, ...)
     Raises ValueError for another number of slopes.
     """
+    x = floating(x)
     channels = x.shape[1] if x.ndim > 1 else 1
     if weight.size not in (1, channels):
         raise ValueError(
@@ -65,6 +68,7 @@ def prelu(x: Any, weight: Any) -> Any:
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x where x > 0, else alpha (exp(x) - 1)."""
+    x = floating(x)
     below = np.where(x > 0, 0, x)
     return np.where(x > 0, x, alpha * np.expm1(below))
 
@@ -82,10 +86,12 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     """x where x > 0, else alpha (exp(x / alpha) - 1): slope 1 on both sides of 0."""
     if alpha == 0:
         raise ValueError("celu divides by alpha, and it is 0")
+    x = floating(x)
     below = np.where(x > 0, 0, x)
     return np.where(x > 0, x, alpha * np.expm1(below / alpha))
 
 
+@in_single
 def gelu(x: Any, approximate: str = "none") -> Any:
     """x P(X < x) for a standard normal X: x (1 + erf(x / sqrt(2))) / 2.
 
@@ -114,28 +120,31 @@ def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """log(1 + exp(beta x)) / beta; just x where beta x > threshold."""
     if beta == 0:
         raise ValueError("softplus divides by beta, and it is 0")
+    x = floating(x)
     return np.where(beta * x > threshold, x, kernels.softplus(beta * x) / beta)
 
 
 def softsign(x: Any) -> Any:
     """x / (1 + |x|)."""
+    x = floating(x)
     return x / (1 + np.abs(x))
 
 
 def logsigmoid(x: Any) -> Any:
     """log(sigmoid(x)) = -softplus(-x)."""
-    return -kernels.softplus(-x)
+    return -kernels.softplus(-floating(x))
 
 
 def tanh(x: Any) -> Any:
     """tanh(x)."""
-    return np.tanh(x)
+    return np.tanh(floating(x))
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """x between min_val and max_val, else the nearer of the two; flat at both."""
     if not min_val < max_val:
         raise ValueError(f"hardtanh needs min_val < max_val, not {min_val} and {max_val}")
+    x = floating(x)
     # np.clip has slope 1 at its bounds.
     return np.where(x <= min_val, min_val, np.where(x >= max_val, max_val, x))
 
@@ -147,14 +156,16 @@ def relu6(x: Any) -> Any:
 
 def hardsigmoid(x: Any) -> Any:
     """relu6(x + 3) / 6: straight lines close to sigmoid(x)."""
-    return relu6(x + 3) / 6
+    return relu6(floating(x) + 3) / 6
 
 
 def hardswish(x: Any) -> Any:
     """x hardsigmoid(x)."""
+    x = floating(x)
     return x * hardsigmoid(x)
 
 
+@in_single
 def softmax(x: Any, dim: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along dim."""
     return np.exp(log_softmax(x, dim))
@@ -167,7 +178,7 @@ def log_softmax(x: Any, dim: int = -1) -> Any:
 
 def softmin(x: Any, dim: int = -1) -> Any:
     """softmax(-x): the smallest gets the most."""
-    return softmax(-x, dim)
+    return softmax(-floating(x), dim)
 
 
 def glu(x: Any, dim: int = -1) -> Any:

@@ -8,8 +8,10 @@ import numpy as np
 from tinygrad_edu import kernels
 from tinygrad_edu.functional.activation import dropout
 from tinygrad_edu.graph import as_array, plain
+from tinygrad_edu.precision import in_single
 
 
+@in_single
 def scaled_dot_product_attention(
     query: Any,
     key: Any,

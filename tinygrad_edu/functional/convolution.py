@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import kernels
+from tinygrad_edu.precision import floating
 
 Size = int | tuple[int, ...]
 Sides = list[tuple[int, int]]  # for each axis, how much before it and how much after
@@ -79,6 +80,7 @@ def convolution(
     steps = per_axis(name, "stride", stride, n, least=1)
     gaps = per_axis(name, "dilation", dilation, n, least=1)
     check_weight(name, weight, n)
+    weight = floating(weight)
     out_channels, kernel = weight.shape[0], weight.shape[2:]
     check_groups(name, groups, weight.shape[1] * groups, out_channels)
     sides = margins(name, padding, kernel, steps, gaps)
@@ -122,6 +124,7 @@ def conv_transpose2d(
     cuts = per_axis(name, "padding", padding, 2, least=0)
     more = output_margins(name, output_padding, steps, gaps)
     check_weight(name, weight, 2)
+    weight = floating(weight)
     in_channels, kernel = weight.shape[0], weight.shape[2:]
     out_channels = weight.shape[1] * groups
     check_groups(name, groups, in_channels, out_channels)
@@ -191,7 +194,7 @@ def max_pooling(
     """The maximum of each window, along n axes."""
     name = f"max_pool{n}d"
     check_axes(name, x, n)
-    x = batch_last(x, n)
+    x = batch_last(floating(x), n)
     kernel = per_axis(name, "kernel_size", kernel_size, n, least=1)
     steps = kernel if stride is None else per_axis(name, "stride", stride, n, least=1)
     gaps = per_axis(name, "dilation", dilation, n, least=1)
@@ -243,7 +246,7 @@ def average_pooling(
     """The mean of each window, along n axes."""
     name = f"avg_pool{n}d"
     check_axes(name, x, n)
-    x = batch_last(x, n)
+    x = batch_last(floating(x), n)
     kernel = per_axis(name, "kernel_size", kernel_size, n, least=1)
     steps = kernel if stride is None else per_axis(name, "stride", stride, n, least=1)
     gaps = (1,) * n
@@ -303,6 +306,7 @@ def pad(x: Any, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0
         )
     sides = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[-2::-2], pad[::-2], strict=True))
     if mode == "constant":
+        x = x if value == int(value) else floating(x)
         return np.pad(x, tuple(sides), constant_values=value)
     return np.pad(x, tuple(sides), MODES[mode])
 

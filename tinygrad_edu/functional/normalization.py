@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import plain
+from tinygrad_edu.precision import floating, in_single
 
 
+@in_single
 def layer_norm(
     input: Any,
     normalized_shape: int | Sequence[int],
@@ -37,6 +39,7 @@ def layer_norm(
     return scaled_and_shifted(out, weight, bias)
 
 
+@in_single
 def rms_norm(
     input: Any,
     normalized_shape: int | Sequence[int],
@@ -48,21 +51,23 @@ def rms_norm(
     input             (..., *normalized_shape)
     normalized_shape  the last axes, which are normalized together
     weight            of shape normalized_shape, or None
-    eps               None for the distance from 1 to the next number of the input's dtype
+    eps               None for the distance from 1 to the next number of the dtype it computes in:
+                      that of the input, float32 for float16
 
     Raises ValueError for other shapes and for a negative eps.
     Zhang, Sennrich 2019, Root Mean Square Layer Normalization, section 4.
     """
-    shape = as_shape(normalized_shape)
-    axes = last_axes("rms_norm", input, shape)
+    x, shape = floating(input), as_shape(normalized_shape)
+    axes = last_axes("rms_norm", x, shape)
     check_shape("rms_norm", shape, weight=weight)
-    mean_square = np.square(input).mean(axis=axes, keepdims=True)
+    mean_square = np.square(x).mean(axis=axes, keepdims=True)
     if eps is None:
         eps = float(np.finfo(mean_square.dtype).eps)
     check_eps("rms_norm", eps)
-    return scaled_and_shifted(input / np.sqrt(mean_square + eps), weight, None)
+    return scaled_and_shifted(x / np.sqrt(mean_square + eps), weight, None)
 
 
+@in_single
 def group_norm(
     input: Any,
     num_groups: int,
@@ -90,6 +95,7 @@ def group_norm(
     return scaled_and_shifted(out, per_channel(weight, out), per_channel(bias, out))
 
 
+@in_single
 def batch_norm(
     input: Any,
     running_mean: Any,
@@ -147,6 +153,7 @@ def batch_norm(
     return scaled_and_shifted(out, per_channel(weight, input), per_channel(bias, input))
 
 
+@in_single
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     """x / max(‖x‖, eps), with the p-norm along one axis: vectors of length 1.
 
@@ -158,6 +165,7 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> A
     return input / np.maximum(np.linalg.norm(input, p, axis=dim, keepdims=True), eps)
 
 
+@in_single
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)), the cosine of the angle between two vectors.
 
@@ -167,7 +175,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     Raises ValueError for shapes that do not broadcast and for a negative eps.
     """
     check_eps("cosine_similarity", eps)
-    x1, x2 = np.broadcast_arrays(x1, x2)
+    x1, x2 = np.broadcast_arrays(floating(x1), floating(x2))
     length1 = np.maximum(np.linalg.norm(x1, axis=dim), eps)
     length2 = np.maximum(np.linalg.norm(x2, axis=dim), eps)
     return (x1 * x2).sum(axis=dim) / (length1 * length2)

@@ -1,12 +1,13 @@
 """How curved is the loss where the weights are now, and how large a step does it bear?"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.kernels import vdot
 from tinygrad_edu.lab.descend import Array, scalar_loss
 from tinygrad_edu.tensor import Tensor
@@ -99,13 +100,15 @@ def hessian_product(loss: Loss, parameters: Sequence[Tensor]) -> Callable[[Array
 
 
 @contextmanager
-def grads_put_back(parameters: Sequence[Tensor]) -> Any:
+def grads_put_back(parameters: Sequence[Any]) -> Iterator[None]:
     """Inside, no parameter has a gradient; afterwards each has its own again."""
     before = [p.grad for p in parameters]
-    for p in parameters:
-        p.grad = None
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         for p, g in zip(parameters, before, strict=True):
             p.grad = g
+
+    with afterwards(restore):
+        for p in parameters:
+            p.grad = None
+        yield

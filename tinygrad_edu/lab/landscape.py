@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, described, no_grad, plain
 from tinygrad_edu.lab.descend import Array
 from tinygrad_edu.lab.surfaces import Surface
@@ -168,17 +169,18 @@ def along(
 ) -> Array:
     """The loss with the parameters at each of the coordinates (m, k); then they are put back."""
     before = [p.data for p in parameters]
-    values = []
-    try:
-        with no_grad(), np.errstate(all="ignore"):
-            for a in coordinates:
-                for p, data in zip(parameters, like(plane.at(a), parameters), strict=True):
-                    p.data = data
-                values.append(number(loss()))
-    finally:
+
+    def restore() -> None:
         for p, data in zip(parameters, before, strict=True):
             if p.data is not data:  # else it would count as changed in place
                 p.data = data
+
+    values = []
+    with afterwards(restore), no_grad(), np.errstate(all="ignore"):
+        for a in coordinates:
+            for p, data in zip(parameters, like(plane.at(a), parameters), strict=True):
+                p.data = data
+            values.append(number(loss()))
     return np.array(values)
 
 

@@ -11,6 +11,7 @@ from tinygrad_edu.lab.descend import Array, is_finite, make_optimizer, scalar_lo
 from tinygrad_edu.lab.landscape import Landscape, Plane, landscape, principal_plane
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.train.data import array_of
 
 POINTS = 60  # of the landscape, along each axis
 MARGIN = 0.2  # of the longer side of the paths: the free border around them
@@ -216,7 +217,7 @@ class NetworkCourse:
 
     def __init__(self, make: Callable[[], tuple[Any, Any]], data: tuple[Any, Any]) -> None:
         self.model, self.criterion = make()
-        self.x, self.y = data
+        self.x, self.y = map(array_of, data)
         if len(self.x) != len(self.y):
             raise ValueError(f"data has {len(self.x)} rows in x and {len(self.y)} in y")
         self.parameters = self.model.parameters()

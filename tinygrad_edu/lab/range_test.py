@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.lab.descend import Array, scalar_loss
+from tinygrad_edu.cleanup import afterwards
+from tinygrad_edu.lab.curvature import grads_put_back
+from tinygrad_edu.lab.descend import Array, is_finite, scalar_loss
 from tinygrad_edu.nn import Module
 
 SMOOTHING = 0.9  # of the running mean of the losses
@@ -33,7 +35,7 @@ class RangeTest:
 
     def __str__(self) -> str:
         end = f"breaks at {self.limit:.2g}" if np.isfinite(self.limit) else "does not break"
-        lowest = f"{self.lr[np.argmin(self.smoothed)]:.2g}"
+        lowest = f"{self.lr[np.nanargmin(self.smoothed)]:.2g}"
         return f"the loss is lowest at learning rate {lowest} and {end}: take {self.suggestion:.2g}"
 
 
@@ -52,10 +54,10 @@ def lr_range_test(
     data  batches (x, y), begun again when they are used up
 
     Ends early where the smoothed loss is 4 times its best, or is not finite. Model and optimizer
-    are put back as they were.
+    are put back as they were, gradients too.
     Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.
-    Raises ValueError for rates that do not grow from above 0, for less than 10 steps, and for data
-    without batches.
+    Raises ValueError for rates that do not grow from above 0, for less than 10 steps, for data
+    without batches, and for a loss that is not finite at the start.
     """
     if not 0 < start < end < np.inf:
         raise ValueError(f"the rates must grow, 0 < start < end, and they are {start} and {end}")
@@ -66,26 +68,29 @@ def lr_range_test(
     smoothed: list[float] = []
     mean, limit = 0.0, np.inf
     weights, state = model.state_dict(), optimizer.state_dict()
-    try:
-        with np.errstate(all="ignore"):
-            for t, (rate, (x, y)) in enumerate(zip(rates, endless(data)), start=1):
-                optimizer.lr = float(rate)
-                optimizer.zero_grad()
-                value = scalar_loss(loss(model(x), y))
-                losses.append(value.item())
-                mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
-                smoothed.append(mean / (1 - SMOOTHING**t))
-                if not smoothed[-1] <= BROKEN * min(smoothed):
-                    limit = float(rate)
-                    break
-                value.backward()
-                optimizer.step()
-    finally:
+
+    def restore() -> None:
         model.load_state_dict(weights)
         optimizer.load_state_dict(state)
-        optimizer.zero_grad()
+
+    with afterwards(restore), grads_put_back(optimizer.params), np.errstate(all="ignore"):
+        for t, (rate, (x, y)) in enumerate(zip(rates, endless(data)), start=1):
+            optimizer.lr = float(rate)
+            optimizer.zero_grad()
+            value = scalar_loss(loss(model(x), y))
+            losses.append(value.item())
+            if not is_finite(losses[0]):
+                raise ValueError(f"the loss at the start must be finite, and it is {losses[0]}")
+            mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
+            smoothed.append(mean / (1 - SMOOTHING**t))
+            best = min(smoothed)
+            if not smoothed[-1] <= best + (BROKEN - 1) * abs(best):
+                limit = float(rate)
+                break
+            value.backward()
+            optimizer.step()
     curve, rates = np.array(smoothed), rates[: len(losses)]
-    suggestion = float(rates[np.argmin(curve)]) / 10
+    suggestion = float(rates[np.nanargmin(curve)]) / 10
     return RangeTest(rates, np.array(losses), curve, suggestion, limit)
 
 

@@ -6,13 +6,16 @@ import io
 import itertools
 import json
 import math
+import os
 import reprlib
 import sys
 import threading
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +24,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import plain
 from tinygrad_edu.lab.curve import SHORTEST, curve_verdict
+from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_limit
+from tinygrad_edu.lab.program import fingerprint
 from tinygrad_edu.lab.workers import Workers
 from tinygrad_edu.rng import Package, manual_seed
 
@@ -168,6 +174,7 @@ def sweep(
     jobs: int = -1,
     backend: str | None = None,
     path: str | Path | None = None,
+    time_limit: float | None = None,
     progress: bool = True,
     **grid: Iterable[Any],
 ) -> Sweep:
@@ -179,14 +186,20 @@ def sweep(
     jobs      how many processes, -1 for one on each core; more than 1 takes joblib
     backend   joblib's: "loky" by default, or what `joblib.parallel_config` says
     path      a file to which every run is added when it is done, a line of JSON each. A sweep that
-              is begun again takes from it what is there; runs that raised are tried again
+              is begun again takes from it what is there and still whole, if the code of `run` and
+              of what it calls is the same (`lab.program` says what counts as code); runs that
+              raised are tried again
+    time_limit
+              seconds after which a run is given up, with its process if it does not stop by twice
+              that time. Without worker processes it stops when it is next in Python
     progress  show a bar (tqdm, in a terminal), or else print a line for every run
 
     A run that raises is a row with its error, and so is one that takes its process down with it;
     the others go on. FloatingPointError and OverflowError count as diverged.
-    Raises ValueError for an empty grid and a learning rate that is not above 0, TypeError for
-    settings that `run` does not take and for a `run` that returns no numbers, ImportError if
-    joblib is needed and not there.
+    Warns of damaged lines in the file, and of runs in it that another version of `run` made.
+    Raises ValueError for an empty grid, a learning rate that is not above 0, a file of something
+    else, and a time limit that cannot be kept; TypeError for settings that `run` does not take and
+    for a `run` that returns no numbers; ImportError if joblib is needed and not there.
     """
     numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
     if not len(numbers):
@@ -194,15 +207,22 @@ def sweep(
     tasks = [(settings, seed) for settings in combinations(grid) for seed in numbers]
     check_arguments(run, tasks[0])
     workers = None if jobs == 1 and backend is None else Workers(jobs, backend)
-    done = read(Path(path)) if path is not None else {}
+    check_time_limit(time_limit, workers)
+    done: dict[str, Run] = {}
+    if path is not None:
+        programs = {key(*task): fingerprint(run, *task[0].values()) for task in tasks}
+        done = kept(Path(path), programs)
+        end_last_line(Path(path))
     todo = [task for task in tasks if key(*task) not in done]
-    runs = outcomes(run, todo, workers)
-    with open(path, "a") if path is not None else nullcontext() as file:
+    runs = outcomes(run, todo, workers, time_limit)
+    with nullcontext() if path is None else open(path, "a") as file:
         for one in watched(runs, len(tasks), len(todo), progress):
-            done[key(one.settings, one.seed)] = one
+            name = key(one.settings, one.seed)
+            done[name] = one
             if file:
-                file.write(json.dumps(vars(one) | {"settings": labels(one.settings)}) + "\n")
+                file.write(line_of(one, programs[name]))
                 file.flush()
+                os.fsync(file.fileno())
     return Sweep([replace(done[key(*task)], settings=task[0]) for task in tasks])
 
 
@@ -276,20 +296,20 @@ def check_arguments(run: Callable[..., Any], task: Task) -> None:
 ALONE = threading.RLock()  # threads of one process share the package's generator
 
 
-def attempt(run: Callable[..., Any], task: Task) -> Run:
-    """Call run with its own seed, and say what became of it. The generator is put back after."""
+def attempt(run: Callable[..., Any], limit: float | None, home: int, task: Task) -> Run:
+    """Call run with its own seed, and say what became of it. The generator is put back after.
+
+    home  the process of the sweep, which lives on when this one is killed at its time limit
+    """
     settings, seed = task
-    with ALONE, np.errstate(all="ignore"):
-        before = Package.rng
-        manual_seed(seed)
-        try:
+    kill = os.getpid() != home
+    try:
+        with ALONE, seeded(seed), time_limit(limit, kill=kill), np.errstate(all="ignore"):
             returned = run(**settings, seed=seed)
-        except (FloatingPointError, OverflowError) as error:
-            return Run(settings, seed, {}, {}, "diverged", named(error))
-        except (Exception, SystemExit) as error:
-            return Run(settings, seed, {}, {}, "error", named(error))
-        finally:
-            Package.rng = before
+    except (FloatingPointError, OverflowError) as error:
+        return Run(settings, seed, {}, {}, "diverged", named(error))
+    except (Exception, SystemExit, TimeLimitError) as error:
+        return Run(settings, seed, {}, {}, "error", named(error))
     values = numbers_in(returned, settings, seed)
     curves = {name: x.tolist() for name, x in values.items() if x.ndim}
     numbers = {name: float(x if x.ndim == 0 else x[-1]) for name, x in values.items()}
@@ -300,6 +320,15 @@ def attempt(run: Callable[..., Any], task: Task) -> Run:
     if not all(map(math.isfinite, numbers.values())):
         return Run(settings, seed, numbers, curves, "diverged", "a number is not finite")
     return Run(settings, seed, numbers, curves, "finished", "there is no curve of losses to judge")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, the package's generator starts from this seed; afterwards it is that of before."""
+    before = Package.rng
+    with afterwards(lambda: setattr(Package, "rng", before)):
+        manual_seed(seed)
+        yield
 
 
 def named(error: BaseException) -> str:
@@ -324,16 +353,20 @@ def numbers_in(returned: Any, settings: Settings, seed: int) -> dict[str, npt.ND
 # The runs as they come, and the file that they are kept in
 
 
-def outcomes(run: Callable[..., Any], tasks: list[Task], workers: Workers | None) -> Iterator[Run]:
+def outcomes(
+    run: Callable[..., Any], tasks: list[Task], workers: Workers | None, limit: float | None
+) -> Iterator[Run]:
     """The runs as they get done, here one after the other if there are no workers."""
+    one = partial(attempt, run, limit, os.getpid())
     if workers is None:
-        yield from (attempt(run, task) for task in tasks)
+        yield from map(one, tasks)
         return
-    for i, out in workers.map(partial(attempt, run), tasks):
+    late = "" if limit is None else f"; at {2 * limit:g} s it is killed"
+    for i, out in workers.map(one, tasks):
         if isinstance(out, BrokenExecutor):
             lines = str(out).splitlines()
             codes = next((line for line in lines if "exit codes" in line), lines[0])
-            yield Run(*tasks[i], {}, {}, "error", f"its process died. {codes}")
+            yield Run(*tasks[i], {}, {}, "error", f"its process died. {codes}{late}")
         else:
             yield out
 
@@ -360,32 +393,79 @@ def watched(runs: Iterable[Run], total: int, todo: int, show: bool) -> Iterator[
             yield one
 
 
-# The file
+# The file: a line of JSON for each run, with a check sum, since a damaged digit is a digit too
+
+BEGINS = b'{"settings": '  # every line
+CHECK = ', "crc32": "'
 
 
-def read(path: Path) -> dict[str, Run]:
-    """The runs in a file that did not raise. Half a line at its end is cut off."""
-    if not path.exists():
-        return {}
-    *lines, half = path.read_bytes().split(b"\n")
-    found = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            one = Run(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"line {number} of {path} is no run of a sweep ({error}); give another path"
-            ) from None
-        found[key(one.settings, one.seed)] = one
-    if half:
-        if not half.startswith(BEGINS) and not BEGINS.startswith(half):
-            raise ValueError(f"{path} is no file of a sweep; give another path")
-        with open(path, "r+b") as file:
-            file.truncate(path.stat().st_size - len(half))
+def line_of(one: Run, program: str) -> str:
+    """A run, and the fingerprint of the program that made it, as a line of the file."""
+    text = json.dumps(vars(one) | {"settings": labels(one.settings), "program": program})
+    return f'{text[:-1]}{CHECK}{zlib.crc32(text.encode()):08x}"}}\n'
+
+
+def run_of(line: bytes) -> tuple[Run, str]:
+    """The run and the program of a line that is whole."""
+    fields = json.loads(line)
+    del fields["crc32"]
+    program = fields.pop("program")
+    return Run(**fields), program
+
+
+def is_whole(line: bytes) -> bool:
+    text, _, check = line.rpartition(CHECK.encode())
+    return check == b'%08x"}' % zlib.crc32(text + b"}")
+
+
+def runs_in(path: Path) -> dict[tuple[str, str], Run]:
+    """The runs in a file that did not raise, by their keys and programs.
+
+    Warns of damaged lines. Raises ValueError for a file that has nothing of a sweep in it.
+    """
+    found, damaged, foreign = {}, [], []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        text = line.strip(b"\0 \r")
+        if is_whole(text):
+            one, program = run_of(text)
+            found[key(one.settings, one.seed), program] = one
+        elif line.strip():
+            damaged.append(number)
+            if text[: len(BEGINS)] != BEGINS[: len(text)]:
+                foreign.append(number)
+    if foreign and not found:
+        raise ValueError(
+            f"line {foreign[0]} of {path} is no run of a sweep, nor is any other line: it is no "
+            "file of a sweep; give another path"
+        )
+    if damaged:
+        warnings.warn(
+            f"{path} is damaged in lines {reprlib.repr(damaged)}: the runs there are lost, and "
+            "made again if no other line has them",
+            stacklevel=4,
+        )
     return {name: one for name, one in found.items() if one.verdict != "error"}
 
 
-BEGINS = b'{"settings": '  # every line
+def kept(path: Path, programs: Mapping[str, str]) -> dict[str, Run]:
+    """Of the runs in a file those that these programs made, by their keys."""
+    runs = runs_in(path) if path.exists() else {}
+    made = {name: program for name, program in programs.items() if (name, program) in runs}
+    changed = {name for name, _ in runs} & (programs.keys() - made.keys())
+    if changed:
+        warnings.warn(
+            f"{path} has {len(changed)} of these runs from another version of run, or of what it "
+            "calls: they are made again",
+            stacklevel=3,
+        )
+    return {name: runs[name, program] for name, program in made.items()}
+
+
+def end_last_line(path: Path) -> None:
+    """Put an end to half a line, or else the next run would be in it."""
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        with open(path, "a") as file:
+            file.write("\n")
 
 
 # Numbers and words

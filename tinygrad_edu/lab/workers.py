@@ -77,6 +77,12 @@ class Workers:
     def config(self) -> Any:
         return self.joblib.parallel_config(backend=self.backend) if self.backend else nullcontext()
 
+    def can_be_killed(self) -> bool:
+        """Whether the death of a process is noticed, and another takes its place."""
+        with self.config():
+            backend, _ = self.joblib.parallel.get_active_backend()
+        return isinstance(backend, self.joblib.parallel.BACKENDS["loky"])
+
     def count(self) -> int:
         with self.config():
             return self.joblib.effective_n_jobs(self.jobs)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.nn.module import Module
 
 After = Callable[[str, Any], object]
@@ -18,14 +19,16 @@ def calls_noted(model: Module, after: After | None = None) -> Iterator[list[str]
     Python looks for `__call__` in the class, so each module is meanwhile of a subclass of its own.
     """
     calls: list[str] = []
-    kinds = [(module, type(module)) for module in model.modules()]
-    for path, module in list(model.named_modules()):
-        module.__class__ = noting(type(module), path, calls, after)
-    try:
-        yield calls
-    finally:
-        for module, kind in kinds:
+    modules = [(path, module, type(module)) for path, module in model.named_modules()]
+
+    def restore() -> None:
+        for _, module, kind in modules:
             module.__class__ = kind
+
+    with afterwards(restore):
+        for path, module, kind in modules:
+            module.__class__ = noting(kind, path, calls, after)
+        yield calls
 
 
 def noting(kind: type[Module], path: str, calls: list[str], after: After | None) -> type[Module]:

@@ -6,16 +6,26 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import done_or_undone
 from tinygrad_edu.graph import Node, plain
+
+CONTAINERS = (list, tuple, dict)
 
 
 class Module:
     """A part of a network, with a `__call__` that computes.
 
-    Its parameters are found by walking its attributes, in the order in which they were set: nodes
-    are parameters, unless they were computed from others; modules are walked in turn, and so are
-    lists, tuples and dicts of either. What is reached twice is listed once, under its first name.
-    Plain arrays are buffers: they are saved with the parameters, and no optimizer trains them.
+    What it is made of is found by walking its attributes, in the order in which they were set, and
+    the lists, tuples and dicts in them:
+
+    modules     are walked in turn
+    parameters  Tensors and Values made with requires_grad=True; frozen later by requires_grad =
+                False, one is still a parameter, saved and loaded, and no optimizer moves it
+    buffers     plain arrays: saved with the parameters, and no optimizer trains them
+
+    What is reached twice is listed once, under its first name. A Tensor that requires no gradient
+    or was computed from others is none of these: what a module only remembers in it is not saved.
+    Two parts with one path, as of the keys 0 and "0" of a dict, raise ValueError.
     """
 
     training = True
@@ -25,18 +35,18 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
         """Each parameter with its dotted path, such as `layers.0.weight`."""
-        for path, x in walk(self, {id(self)}):
-            if isinstance(x, Node) and x.function is None:
+        for path, x in parts(self):
+            if is_parameter(x):
                 yield path, x
 
     def parameters(self) -> list[Any]:
         """All parameters, in the order of `named_parameters`."""
-        return [p for _, p in self.named_parameters()]
+        return [x for _, x in walk(self, {id(self)}) if is_parameter(x)]
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
         """This module, under "", and every module inside it with its dotted path."""
         yield "", self
-        for path, x in walk(self, {id(self)}):
+        for path, x in parts(self):
             if isinstance(x, Module):
                 yield path, x
 
@@ -45,11 +55,10 @@ class Module:
         return (module for _, module in self.named_modules())
 
     def named_buffers(self) -> Iterator[tuple[str, Any]]:
-        """Each plain array that is an attribute of a module, with its dotted path."""
-        for path, module in self.named_modules():
-            for name, x in vars(module).items():
-                if is_buffer(x):
-                    yield f"{path}.{name}" if path else name, x
+        """Each plain array with its dotted path."""
+        for path, x in parts(self):
+            if is_buffer(x):
+                yield path, x
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""
@@ -76,10 +85,8 @@ class Module:
         for p in parameters:
             p.data = p.data.astype(dtype)
             p.grad = None
-        for module in self.modules():
-            for name, x in vars(module).items():
-                if is_buffer(x) and x.dtype.kind == "f":
-                    setattr(module, name, x.astype(dtype))
+        floats = [x for _, x in self.named_buffers() if x.dtype.kind == "f"]
+        self.set_state([], [], floats, [x.astype(dtype) for x in floats])
         return self
 
     def state_dict(self) -> dict[str, Any]:
@@ -94,27 +101,46 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set every parameter and buffer from `state`, all of them or none.
 
-        Raises ValueError that lists every name that is missing, unknown or of another shape.
+        They get memory of their own, so graphs made before keep what they have seen.
+
+        Raises ValueError that lists every name that is missing, unknown, of another shape, or of
+        another kind of numbers.
         """
         mine = dict(self.named_state())
-        problems = [f"missing: {name}" for name in mine if name not in state]
-        problems += [f"unknown: {name}" for name in state if name not in mine]
-        problems += [
-            f"{name}: shape {np.shape(state[name])}, expected {np.shape(plain(x))}"
-            for name, x in mine.items()
-            if name in state and np.shape(state[name]) != np.shape(plain(x))
-        ]
+        theirs = {name: np.asarray(plain(x)) for name, x in state.items()}
+        problems = [f"missing: {name}" for name in mine if name not in theirs]
+        problems += [f"unknown: {name}" for name in theirs if name not in mine]
+        for name in filter(theirs.__contains__, mine):
+            array, own = theirs[name], np.asarray(plain(mine[name]))
+            if array.shape != own.shape:
+                problems.append(f"{name}: shape {array.shape}, expected {own.shape}")
+            elif not fits(array, own.dtype):
+                problems.append(f"{name}: {array.dtype} {array!s:.40}, expected {own.dtype}")
         if problems:
             raise ValueError(
                 f"this state does not fit {type(self).__name__}, and nothing was loaded:\n  "
                 + "\n  ".join(problems)
             )
-        arrays = [np.array(state[name], np.asarray(plain(x)).dtype) for name, x in mine.items()]
-        for x, array in zip(mine.values(), arrays, strict=True):
-            if isinstance(x, Node):
-                x.data = array if x.broadcasts else array.item()
-            else:
-                x[...] = array
+        new = [theirs[name].astype(np.asarray(plain(x)).dtype) for name, x in mine.items()]
+        nodes, buffers = self.parameters(), [x for _, x in self.named_buffers()]
+        before = [p.data for p in nodes]
+        data = [x if p.broadcasts else x.item() for p, x in zip(nodes, new, strict=False)]
+        arrays = new[len(nodes) :]
+        done_or_undone(
+            lambda: self.set_state(nodes, data, buffers, arrays),
+            lambda: self.set_state(nodes, before, arrays, buffers),
+        )
+
+    def set_state(
+        self, nodes: list[Any], data: list[Any], buffers: list[Any], arrays: list[Any]
+    ) -> None:
+        """Set the data of each node, and put an array into the place of each buffer."""
+        for p, x in zip(nodes, data, strict=True):
+            if p.data is not x:  # else it would count as changed in place
+                p.data = x
+        taken = {id(old): new for old, new in zip(buffers, arrays, strict=True)}
+        for module in self.modules():
+            exchanged(vars(module), taken)
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of the repr, before the parts."""
@@ -129,23 +155,37 @@ class Module:
         return "\n".join([f"{name}({extra}", *lines, ")"])
 
 
+def is_parameter(x: Any) -> bool:
+    """Whether x is a node that was made to be trained, and was not computed."""
+    if not isinstance(x, Node) or x.function is not None:
+        return False
+    return x.requires_grad or getattr(x, "is_parameter", False)
+
+
 def is_buffer(x: Any) -> bool:
-    """Whether an attribute is an array, and no part of a graph."""
-    return hasattr(x, "__array_function__") and not isinstance(x, Node)
+    """Whether x is an array, and no part of a graph."""
+    return is_array(x) and not isinstance(x, Node)
 
 
-def children(container: Any) -> Iterator[tuple[str, Any]]:
-    """The nodes and modules in a container and the containers in it, with their paths."""
-    items = container.items() if isinstance(container, dict) else enumerate(container)
-    for key, x in items:
-        if isinstance(x, Node | Module):
-            yield str(key), x
-        elif isinstance(x, list | tuple | dict):
-            yield from ((f"{key}.{path}", y) for path, y in children(x))
+def is_array(x: Any) -> bool:
+    return hasattr(type(x), "__array_function__")
+
+
+def parts(module: Module) -> Iterator[tuple[str, Any]]:
+    """Every node, module and array below `module` once, with its dotted path."""
+    paths = set()
+    for path, x in walk(module, {id(module)}):
+        if path in paths:
+            raise ValueError(
+                f"two parts of this {type(module).__name__} have the path {path!r}, and a state "
+                'could hold one of them only: in a dict, take keys without dots, and not 0 and "0"'
+            )
+        paths.add(path)
+        yield path, x
 
 
 def walk(module: Module, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every node and module below `module` not seen before, depth first, with dotted paths."""
+    """Every node, module and array below `module` not seen before, depth first."""
     for path, x in children(vars(module)):
         if id(x) in seen:
             continue
@@ -153,3 +193,33 @@ def walk(module: Module, seen: set[int]) -> Iterator[tuple[str, Any]]:
         yield path, x
         if isinstance(x, Module):
             yield from ((f"{path}.{deeper}", y) for deeper, y in walk(x, seen))
+
+
+def children(container: Any) -> Iterator[tuple[str, Any]]:
+    """The nodes, modules and arrays in a container and the containers in it, with their paths."""
+    items = container.items() if isinstance(container, dict) else enumerate(container)
+    for key, x in items:
+        if isinstance(x, CONTAINERS):
+            yield from ((f"{key}.{path}", y) for path, y in children(x))
+        elif isinstance(x, Node) or is_array(x) or isinstance(x, Module):
+            yield str(key), x
+
+
+def exchanged(x: Any, taken: Mapping[int, Any]) -> Any:
+    """x with taken[id(array)] for each of its arrays; lists and dicts are changed in place."""
+    if isinstance(x, dict):
+        x.update({key: exchanged(y, taken) for key, y in x.items()})
+    elif isinstance(x, list):
+        x[:] = [exchanged(y, taken) for y in x]
+    elif isinstance(x, tuple):
+        new = [exchanged(y, taken) for y in x]
+        if any(y is not z for y, z in zip(x, new, strict=True)):
+            return type(x)(*new) if hasattr(x, "_fields") else type(x)(new)
+    return taken.get(id(x), x)
+
+
+def fits(array: Any, dtype: Any) -> bool:
+    """Whether `array` as this dtype says the same: floating-point numbers may be rounded."""
+    if not np.can_cast(array.dtype, dtype, "same_kind"):
+        return False
+    return dtype.kind in "fc" or np.array_equal(array.astype(dtype), array)

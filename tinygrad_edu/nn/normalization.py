@@ -50,8 +50,9 @@ class BatchNorm(Module):
         if affine:
             self.weight, self.bias = ones_and_zeros(num_features, dtype)
         if track_running_stats:
-            self.running_mean = np.zeros(num_features, dtype)
-            self.running_var = np.ones(num_features, dtype)
+            wide = np.result_type(dtype, np.float32)  # a variance of float16 is soon too large
+            self.running_mean = np.zeros(num_features, wide)
+            self.running_var = np.ones(num_features, wide)
             self.num_batches_tracked = np.array(0)
 
     def __call__(self, x: Any) -> Any:

@@ -1,6 +1,9 @@
-"""A network of single floats: every weight is a Value, every neuron two lines of arithmetic.
+"""A network of single floats: every weight is a Value, every neuron two nodes of the graph.
 
-Nothing is hidden in an array: set a breakpoint in `Neuron.__call__`, and look at each number.
+Nothing is hidden in an array, but one thing is fused: w . x + b is a single node, `weighted_sum` of
+value.py, whose rule gives all its partials at once. A node for each product and each sum has the
+same gradients, and takes almost six times as long. Set a breakpoint in `Neuron.__call__` to look at
+the numbers of a neuron, or in `weighted_sum_backward` to look at its gradients.
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.graph import Node, behind, mode, plain
+from tinygrad_edu.cleanup import afterwards
+from tinygrad_edu.graph import RECORDING, Node, behind, plain, setting
 from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
@@ -104,14 +105,20 @@ def run(model: Module, x: Any, rows: dict[str, Row]) -> tuple[Any, dict[Node, Ro
     def note_shape(path: str, out: Any) -> None:
         rows[path].output_shape = shape(out)
 
-    previous, state = mode.recording, default_rng().bit_generator.state
-    try:
-        with calls_noted(model, note_shape) as calls:
-            mode.recording = lambda out: maker.update({out: rows[calls[-1]]})
-            return model(x), maker
-    finally:
-        mode.recording = previous
+    def note_maker(out: Node) -> None:
+        maker[out] = rows[calls[-1]]
+
+    state = default_rng().bit_generator.state
+
+    def restore() -> None:
         default_rng().bit_generator.state = state
+
+    with (
+        afterwards(restore),
+        calls_noted(model, note_shape) as calls,
+        setting(RECORDING, note_maker),
+    ):
+        return model(x), maker
 
 
 def count_kept(model: Module, out: Any, maker: dict[Node, Row]) -> None:

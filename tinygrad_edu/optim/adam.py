@@ -36,8 +36,9 @@ class Adam(Optimizer):
             params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad
         )
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, (beta1, beta2), eps, weight_decay, amsgrad = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
+        weight_decay, amsgrad = group["weight_decay"], group["amsgrad"]
         t, m, v, largest = state
         t += 1
         if weight_decay:
@@ -71,10 +72,9 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, betas, eps, weight_decay, amsgrad = settings
-        step, state = super().update(g, p, state, (lr, betas, eps, 0.0, amsgrad))
-        return lr * weight_decay * p + step, state
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        step, state = super().update(g, p, state, {**group, "weight_decay": 0.0})
+        return group["lr"] * group["weight_decay"] * p + step, state
 
 
 class Adamax(Optimizer):
@@ -98,8 +98,9 @@ class Adamax(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, (beta1, beta2), eps, weight_decay = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
+        weight_decay = group["weight_decay"]
         t, m, u = state
         t += 1
         if weight_decay:
@@ -144,8 +145,10 @@ class NAdam(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
         )
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, (beta1, beta2), eps, weight_decay, momentum_decay, decoupled = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
+        weight_decay, decoupled = group["weight_decay"], group["decoupled_weight_decay"]
+        momentum_decay = group["momentum_decay"]
         t, m, v, mu_product = state
         t += 1
         if weight_decay and not decoupled:
@@ -196,8 +199,9 @@ class RAdam(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
         )
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, (beta1, beta2), eps, weight_decay, decoupled = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
+        weight_decay, decoupled = group["weight_decay"], group["decoupled_weight_decay"]
         t, m, v = state
         t += 1
         if weight_decay and not decoupled:

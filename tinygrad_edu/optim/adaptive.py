@@ -37,12 +37,13 @@ class Adagrad(Optimizer):
             eps=eps,
         )
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, lr_decay, weight_decay, initial_accumulator_value, eps = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, lr_decay, eps = group["lr"], group["lr_decay"], group["eps"]
+        weight_decay, start = group["weight_decay"], group["initial_accumulator_value"]
         t, s = state
         if weight_decay:
             g = g + weight_decay * p
-        s = (s if t else initial_accumulator_value) + g * g
+        s = (s if t else start) + g * g
         return lr / (1 + t * lr_decay) * g / (s**0.5 + eps), (t + 1, s)
 
 
@@ -69,8 +70,9 @@ class Adadelta(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay)
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, rho, eps, weight_decay = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, rho, eps = group["lr"], group["rho"], group["eps"]
+        weight_decay = group["weight_decay"]
         v, u = state
         if weight_decay:
             g = g + weight_decay * p
@@ -115,14 +117,15 @@ class RMSprop(Optimizer):
             centered=centered,
         )
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, alpha, eps, weight_decay, momentum, centered = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, alpha, eps = group["lr"], group["alpha"], group["eps"]
+        weight_decay, momentum = group["weight_decay"], group["momentum"]
         v, m, b = state
         if weight_decay:
             g = g + weight_decay * p
         v = running_mean(v, g * g, alpha)
         variance = v
-        if centered:
+        if group["centered"]:
             m = running_mean(m, g, alpha)
             variance = v - m * m
         step = g / (variance**0.5 + eps)

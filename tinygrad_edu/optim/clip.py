@@ -40,7 +40,10 @@ def clip_grad_norm_(
     scale = max_norm / (total + 1e-6)
     if not scale >= 1:
         for p in params:
-            p.grad *= scale
+            scaled = p.grad * scale
+            if getattr(p.grad, "dtype", None) == np.float16:  # has few digits of a small scale
+                scaled = (p.grad * np.float32(scale)).astype(np.float16)
+            p.grad = kept(scaled, p.grad)  # a new array: a graph may hold the old one
     return total
 
 
@@ -48,8 +51,14 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     """g = min(max(g, -clip_value), clip_value), for every number of every gradient."""
     check(clip_value=clip_value)
     for p in with_gradients(parameters):
-        clipped = np.clip(p.grad, -clip_value, clip_value)
-        p.grad = float(clipped) if p.grad.__class__ is float else clipped
+        p.grad = kept(np.clip(p.grad, -clip_value, clip_value), p.grad)
+
+
+def kept(new: Any, old: Any) -> Any:
+    """`new`, computed from `old`, as its kind: NumPy makes numbers of arrays without axes."""
+    if not isinstance(new, np.generic):
+        return new
+    return float(new) if old.__class__ is float else np.asarray(new)
 
 
 def with_gradients(parameters: Any) -> list[Any]:
@@ -61,4 +70,6 @@ def with_gradients(parameters: Any) -> list[Any]:
 def norm(x: Any, norm_type: float) -> float:
     """(Σ |x|^norm_type)^(1 / norm_type) over all numbers in x."""
     numbers = np.ravel(getattr(x, "data", x) if hasattr(x, "requires_grad") else x)
+    if numbers.dtype == np.float16:  # whose squares end at 65,504
+        numbers = numbers.astype(np.float32)
     return float(np.linalg.norm(numbers, norm_type)) if numbers.size else 0.0

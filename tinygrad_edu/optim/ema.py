@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.optim.optimizer import check, copied, listed, restored
+from tinygrad_edu.optim.optimizer import check, copied, is_real, listed, restored
 
 
 class EMA:
@@ -41,30 +41,44 @@ class EMA:
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Inside, the parameters have the averages as their data."""
-        self.swap()
+        """Inside, the parameters have copies of the averages as their data."""
+        before = [p.data for p in self.params]
         try:
-            yield
-        finally:
-            self.swap()
-
-    def swap(self) -> None:
-        """Exchange averages and parameters; a second time brings both back."""
-        for i, p in enumerate(self.params):
-            p.data, self.averages[i] = self.averages[i], p.data
+            try:
+                for p, average in zip(self.params, self.averages):
+                    p.data = copied(average)
+                yield
+            finally:
+                put_back(self.params, before)
+        finally:  # again: Ctrl-C may have come in the midst of it
+            put_back(self.params, before)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of the averages, and the decay."""
         return {"decay": self.decay, "averages": [copied(a) for a in self.averages]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned; ValueError if the shapes differ."""
-        averages = state_dict["averages"]
+        """Go on from what `state_dict` returned; ValueError if it does not fit."""
+        if set(state_dict) != {"decay", "averages"}:
+            raise ValueError(
+                "the state of an EMA has 'decay' and 'averages', "
+                f"and this has {list(state_dict)}: nothing was loaded"
+            )
+        averages, decay = state_dict["averages"], state_dict["decay"]
         shapes, expected = ([np.shape(a) for a in x] for x in (averages, self.averages))
         if shapes != expected:
             raise ValueError(
                 f"averages of shapes {shapes}, expected {expected}: nothing was loaded"
             )
-        check(below=1, decay=state_dict["decay"])
-        self.decay = state_dict["decay"]
-        self.averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
+        if not all(map(is_real, averages)):
+            raise ValueError("averages that are no real numbers: nothing was loaded")
+        check(below=1, decay=decay)
+        averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
+        vars(self).update(decay=decay, averages=averages)  # one step: Ctrl-C finds both or neither
+
+
+def put_back(params: Iterable[Any], before: Iterable[Any]) -> None:
+    """Give each parameter the data again that it had before."""
+    for p, data in zip(params, before):
+        if p.data is not data:  # else it would count as changed in place
+            p.data = data

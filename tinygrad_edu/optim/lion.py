@@ -28,8 +28,9 @@ class Lion(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, (beta1, beta2), weight_decay = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        weight_decay = group["weight_decay"]
         (m,) = state
         step = np.sign(beta1 * m + (1 - beta1) * g)
         if weight_decay:

@@ -24,6 +24,8 @@ from itertools import pairwise
 from numbers import Real
 from typing import Any
 
+from tinygrad_edu.optim.optimizer import all_or_none
+
 __all__ = [
     "ConstantLR",
     "CosineAnnealingLR",
@@ -123,6 +125,13 @@ class LRScheduler:
         Raises ValueError, and changes nothing, for the state of another schedule.
         """
         self.check_state(state)
+        all_or_none(self.dicts(), lambda: self.go_on_from(state))
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """All that `go_on_from` changes."""
+        return [vars(self), *self.optimizer.param_groups]
+
+    def go_on_from(self, state: Mapping[str, Any]) -> None:
         vars(self).update(
             copy.deepcopy({name: x for name, x in state.items() if name not in UNSAVED})
         )
@@ -132,6 +141,11 @@ class LRScheduler:
         mine = self.state_dict()
         problems = [f"missing: {name}" for name in mine if name not in state]
         problems += [f"unknown: {name}" for name in state if name not in mine]
+        problems += [
+            f"{name}: {state[name]!r:.60}, expected something like {x!r:.60}"
+            for name, x in mine.items()
+            if name in state and not alike(state[name], x)
+        ]
         if not problems and len(state["base_lrs"]) != len(self.base_lrs):
             n = len(state["base_lrs"])
             problems = [f"base_lrs: {n} parameter groups, expected {len(self.base_lrs)}"]
@@ -584,13 +598,8 @@ class ReduceLROnPlateau(LRScheduler):
         return list(self.current_lrs)
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """One more step, after which the watched metric is `metrics`, a number but not NaN."""
-        metric = float(metrics)
-        if math.isnan(metric):
-            raise ValueError(
-                f"metrics is {metric} at step {self.last_epoch + 1}: training has diverged, and no "
-                "learning rate will repair it"
-            )
+        """One more step, after which the watched metric is `metrics`. nan is never better."""
+        metric = metrics.item() if hasattr(metrics, "item") else float(metrics)
         self.num_bad_epochs += 1
         if self.is_better(metric):
             self.best = metric
@@ -671,11 +680,13 @@ class SequentialLR(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"schedulers": [s.state_dict() for s in self.schedulers]}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.check_state(state)
+    def dicts(self) -> list[dict[str, Any]]:
+        return super().dicts() + [each for part in self.schedulers for each in part.dicts()]
+
+    def go_on_from(self, state: Mapping[str, Any]) -> None:
         for scheduler, its_state in zip(self.schedulers, state["schedulers"]):
-            scheduler.load_state_dict(its_state)
-        super().load_state_dict(state)
+            scheduler.go_on_from(its_state)
+        super().go_on_from(state)
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         super().check_state(state)
@@ -686,6 +697,15 @@ class SequentialLR(LRScheduler):
             )
         for scheduler, its_state in zip(self.schedulers, state["schedulers"]):
             scheduler.check_state(its_state)
+
+
+def alike(x: Any, y: Any) -> bool:
+    """Whether x may take the place of y: numbers, lists of alike, one type; None is not set yet."""
+    if isinstance(x, list | tuple) and isinstance(y, list | tuple):
+        return all(alike(each, other) for each in x for other in y[:1])
+    if isinstance(x, Real) and isinstance(y, Real):
+        return True
+    return x is None or y is None or type(x) is type(y)
 
 
 def linear(start: float, end: float, done: float) -> float:

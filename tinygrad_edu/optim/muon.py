@@ -75,15 +75,16 @@ class Muon(Optimizer):
             raise ValueError(f"ns_steps must be a whole number, and it is {settings['ns_steps']!r}")
         super().check(**settings)
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, weight_decay, momentum, nesterov, ns_coefficients, eps, ns_steps, adjust = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, weight_decay, momentum = group["lr"], group["weight_decay"], group["momentum"]
         (m,) = state
         m = running_mean(m, g, momentum)
-        u = (1 - momentum) * g + momentum * m if nesterov else m
+        u = (1 - momentum) * g + momentum * m if group["nesterov"] else m
         n, k = p.shape
-        s = max(1, k / n) ** 0.5 if adjust == "original" else 0.2 * max(n, k) ** 0.5
-        step = lr * s * orthogonalized(u, ns_coefficients, ns_steps, eps)
-        return step + lr * weight_decay * p, (m,)
+        original = group["adjust_lr_fn"] == "original"
+        s = max(1, k / n) ** 0.5 if original else 0.2 * max(n, k) ** 0.5
+        direction = orthogonalized(u, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        return lr * s * direction + lr * weight_decay * p, (m,)
 
 
 def orthogonalized(x: Any, coefficients: tuple[float, float, float], steps: int, eps: float) -> Any:

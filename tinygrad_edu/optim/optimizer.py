@@ -1,9 +1,8 @@
 """What all optimizers share: groups of parameters, their state, and the step."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Real
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,8 +25,7 @@ class Optimizer:
                   `remembers`; each starts at 0
 
     An optimizer is one method: the update of one parameter, in which g is the gradient and p the
-    data, arrays, or floats in the case of a Value, and the settings stand in the constructor's
-    order.
+    data, arrays, or floats in the case of a Value, and group["lr"] and its like are the settings.
     """
 
     remembers: ClassVar[tuple[str, ...]] = ()
@@ -35,7 +33,6 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
         self.defaults = settings
-        self.look_up = itemgetter("params", *settings)
         self.param_groups: list[dict[str, Any]] = []
         self.state: list[list[Any]] = []
         self.large: list[bool] = []  # whether a group has parameters to be updated in blocks
@@ -69,7 +66,7 @@ class Optimizer:
                     f"{type(self).__name__} has no setting {name!r}: "
                     f"its settings are {', '.join(self.defaults)}"
                 )
-        settings = {name: number(x) for name, x in {**self.defaults, **own}.items()}
+        settings = {name: setting(x) for name, x in {**self.defaults, **own}.items()}
         self.check(**settings)
         self.param_groups.append({"params": params, **settings})
         self.state.append([(0.0,) * len(self.remembers) for _ in params])
@@ -87,13 +84,14 @@ class Optimizer:
 
     def check(self, **settings: Any) -> None:
         """Raise ValueError for a setting that makes no sense."""
-        if np.shape(settings.get("betas", (0, 0))) != (2,):
-            raise ValueError(f"betas must be two numbers, and it is {settings['betas']!r}")
+        betas = settings.get("betas", (0, 0))
+        if not isinstance(betas, tuple) or np.shape(betas) != (2,):
+            raise ValueError(f"betas must be two numbers, and it is {betas!r}")
         shares = {name: settings.pop(name) for name in SHARES if name in settings}
         check(below=1, **shares)
         check(**settings)
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
         """(step, new state)."""
         raise NotImplementedError
 
@@ -116,13 +114,12 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient one step."""
         for group, states, large in zip(self.param_groups, self.state, self.large):
-            params, *settings = self.look_up(group)
-            self.step_group(params, settings, states, large)
+            self.step_group(group, states, large)
 
-    def step_group(self, params: Any, settings: Any, states: list[Any], large: bool) -> None:
+    def step_group(self, group: Any, states: list[Any], large: bool) -> None:
         """Move the parameters of one group; `large`: some may be arrays of more than one block."""
         update = self.update
-        for i, p in enumerate(params):
+        for i, p in enumerate(group["params"]):
             g = p.grad
             if g is None:
                 continue
@@ -130,13 +127,13 @@ class Optimizer:
                 g = g.data
             data = p.data
             if large and is_large(data):
-                states[i] = self.update_in_blocks(g, data, states[i], settings)
+                states[i] = self.update_in_blocks(g, data, states[i], group)
             else:
-                step, states[i] = update(g, data, states[i], settings)
+                step, states[i] = update(g, data, states[i], group)
                 data -= step
             p.data = data
 
-    def update_in_blocks(self, g: Any, p: Any, state: Any, settings: Any) -> Any:
+    def update_in_blocks(self, g: Any, p: Any, state: Any, group: Any) -> Any:
         """p -= step, some rows at a time, so that intermediate results never leave the cache.
 
         Returns the new state, whose arrays are those of the old one, changed in place.
@@ -145,7 +142,7 @@ class Optimizer:
         for rows in blocks(p):
             old = [x[rows] if np.ndim(x) else x for x in state]
             part = p[rows]
-            step, new = self.update(g[rows], part, old, settings)
+            step, new = self.update(g[rows], part, old, group)
             for i, x in enumerate(new):
                 if np.ndim(x) == 0:
                     after[i] = x
@@ -189,27 +186,29 @@ class Optimizer:
                 "the state of an optimizer has 'param_groups' and 'state', "
                 f"and this has {list(state_dict)}: nothing was loaded"
             )
-        saved = list(zip(state_dict["param_groups"], state_dict["state"]))
+        saved = list(zip(state_dict["param_groups"], state_dict["state"], strict=True))
         if problems := self.misfits(saved):
             raise ValueError(
                 f"this state does not fit {type(self).__name__}, and nothing was loaded:\n  "
                 + "\n  ".join(problems)
             )
-        groups = [
-            {name: tuple(x) if isinstance(x, list) else number(x) for name, x in settings.items()}
-            for settings, _ in saved
-        ]
+        groups = [{name: setting(x) for name, x in settings.items()} for settings, _ in saved]
         for group in groups:
             self.check(**{name: group[name] for name in self.defaults})
-        self.state = [
+        state = [
             [
                 tuple(restored(memory[name], p.data) for name in self.remembers)
                 for p, memory in zip(group["params"], states)
             ]
             for group, (_, states) in zip(self.param_groups, saved)
         ]
-        for group, settings in zip(self.param_groups, groups):
-            group.update(settings)
+
+        def commit() -> None:
+            self.state = state
+            for group, settings in zip(self.param_groups, groups):
+                group.update(settings)
+
+        all_or_none([vars(self), *self.param_groups], commit)
 
     def misfits(self, saved: list[tuple[Any, Any]]) -> list[str]:
         """What is wrong with the saved (settings, states) of the groups, one line each."""
@@ -222,17 +221,21 @@ class Optimizer:
             problems += [
                 f"group {k}: no setting {name!r}" for name in self.defaults if name not in settings
             ]
+            if "params" in settings:
+                problems.append(f"group {k}: parameters among its settings, which hold none")
             for i, (p, memory) in enumerate(zip(group["params"], states)):
                 what = f"{getattr(p, 'name', None) or 'parameter'} ({i} of group {k})"
                 if set(memory) != set(self.remembers):
                     problems.append(
                         f"{what}: state {', '.join(memory)}, expected {', '.join(self.remembers)}"
                     )
-                problems += [
-                    f"{what}: {name} of shape {np.shape(x)}, expected {np.shape(p.data)}"
-                    for name, x in memory.items()
-                    if np.ndim(x) and np.shape(x) != np.shape(p.data)
-                ]
+                for name, x in memory.items():
+                    if not is_real(x):
+                        problems.append(f"{what}: {name} holds no real numbers: {x!r:.60}")
+                    elif np.shape(x) not in ((), np.shape(p.data)):
+                        problems.append(
+                            f"{what}: {name} of shape {np.shape(x)}, expected {np.shape(p.data)}"
+                        )
         return problems
 
 
@@ -272,6 +275,40 @@ def number(x: Any) -> Any:
     return x.item() if isinstance(x, np.generic) else x
 
 
+def setting(x: Any) -> Any:
+    """A setting as it is kept: lists as tuples, numbers as Python's."""
+    return tuple(map(number, x)) if isinstance(x, tuple | list) else number(x)
+
+
+def is_real(x: Any) -> bool:
+    """Whether x is a real number or an array of them."""
+    return np.asarray(x).dtype.kind in "biuf"
+
+
+def all_or_none(dicts: list[dict[str, Any]], change: Callable[[], None]) -> None:
+    """Call `change`, which sets entries of these dicts. If it does not reach its end, undo it.
+
+    It may be Ctrl-C that ends it, and another time that it is undone, so that is done twice.
+    """
+    before = [dict(each) for each in dicts]
+
+    def undo() -> None:
+        for each, old in zip(dicts, before):
+            for name in each.keys() - old.keys():
+                del each[name]
+            each.update(old)
+
+    try:
+        try:
+            change()
+        except BaseException:
+            undo()
+            raise
+    except BaseException:
+        undo()
+        raise
+
+
 def copied(x: Any) -> Any:
     """State in memory of its own; a number stays what it is, Python's or NumPy's."""
     return np.array(x) if hasattr(x, "dtype") else x
@@ -287,7 +324,7 @@ def restored(x: Any, data: Any) -> Any:
 def check(below: float = math.inf, **settings: Any) -> None:
     """Raise ValueError for a setting that is negative, not a number, or not below its limit."""
     for name, value in settings.items():
-        values = value if isinstance(value, tuple | list) else [value]
+        values = value if name == "betas" else [value]
         if not all(isinstance(x, Real) and 0 <= float(x) < below for x in values):
             bounds = "finite and at least 0" if below == math.inf else f"in [0, {below})"
             raise ValueError(f"{name} must be {bounds}, and it is {value!r}")

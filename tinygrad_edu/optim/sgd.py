@@ -45,25 +45,25 @@ class SGD(Optimizer):
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
             raise ValueError("nesterov needs a momentum above 0, and a dampening of 0")
 
-    def step_group(self, params: Any, settings: Any, states: list[Any], large: bool) -> None:
+    def step_group(self, group: Any, states: list[Any], large: bool) -> None:
         # Plain gradient descent has no state and little to keep in the cache: in a small network
         # a call of `update` for each parameter, in a large one the blocks, would cost 2 to 4 %.
-        lr, momentum, _, weight_decay, _ = settings
-        if momentum or weight_decay:
-            super().step_group(params, settings, states, large)
+        if group["momentum"] or group["weight_decay"]:
+            super().step_group(group, states, large)
             return
-        for p in params:
+        lr = group["lr"]
+        for p in group["params"]:
             g = p.grad
             if g is not None:
                 p.data -= lr * (g.data if g.__class__ is p.__class__ else g)
 
-    def update(self, g: Any, p: Any, state: Any, settings: Any) -> tuple[Any, Any]:
-        lr, momentum, dampening, weight_decay, nesterov = settings
+    def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
+        lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
         if weight_decay:
             g = g + weight_decay * p
         if momentum:
             t, v = state
-            v = momentum * v + (1 - dampening) * g if t else +g
+            v = momentum * v + (1 - group["dampening"]) * g if t else +g
             state = t + 1, v
-            g = g + momentum * v if nesterov else v
+            g = g + momentum * v if group["nesterov"] else v
         return lr * g, state

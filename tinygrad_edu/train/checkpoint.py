@@ -2,21 +2,42 @@
 
 import hashlib
 import io
+import itertools
 import json
+import math
 import os
+import platform
+import re
+import secrets
+import stat
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cleanup import done_or_undone
 from tinygrad_edu.nn import Module
 from tinygrad_edu.rng import default_rng
 
 # A file holds its own SHA-256, taken while these 64 bytes stood in the place of it.
 PLACE = "(here is the SHA-256 of this file with these words in its place)"
 STRUCTURE = "structure.json"
+RESERVED = {
+    STRUCTURE,
+    "__metadata__",
+}  # names that are not for arrays, in the one format or the other
+NPY_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+TEMPORARY = re.compile(r"\.checkpoint-(?P<host>.+)-(?P<pid>\d{1,9})-[0-9a-f]{8}\.tmp")
+
+
+# What `fit` saves by itself, and its callbacks as "callback 0", "callback 1", ...
+OF_FIT = "model", "optimizer", "scheduler", "history", "data"
 
 
 class CheckpointError(ValueError):
@@ -33,11 +54,13 @@ def save(path: str | Path, **objects: Any) -> None:
     path     ends in `.npz` (NumPy reads it) or `.safetensors` (needs that package; PyTorch reads
              it); an array is called `model.layers.0.weight` in it
 
-    Everything comes back bit for bit. The file is written beside `path`, brought to the disk and
-    then renamed: whatever happens, `path` is a whole checkpoint, the old one or the new. There is
-    no pickle in it: loading runs no code.
+    Everything comes back bit for bit, which is tried before anything is written. The file is
+    written beside `path`, brought to the disk and then renamed: whatever happens, `path` is a whole
+    checkpoint, the old one or the new, also while several processes save to it. There is no pickle
+    in it: loading runs no code.
 
-    Raises TypeError for something that cannot be saved, ValueError for another ending of `path`.
+    Raises TypeError for something that cannot be saved, ValueError for another ending of `path` and
+    for what would not come back.
     """
     path = Path(path)
     content = {
@@ -47,7 +70,9 @@ def save(path: str | Path, **objects: Any) -> None:
     arrays: dict[str, Any] = {}
     structure = json.dumps({key: pack(x, "", arrays) for key, x in content.items()})
     encode = to_safetensors if is_safetensors(path) else to_npz
-    replace_file(path, sealed(encode(structure, arrays)))
+    raw = sealed(encode(structure, arrays))
+    check_readable(path, raw, structure, arrays)
+    replace_file(path, raw)
 
 
 def load(path: str | Path, **objects: Any) -> dict[str, Any]:
@@ -77,30 +102,52 @@ def load(path: str | Path, **objects: Any) -> dict[str, Any]:
         if name in content["generators"]:
             states.append((name, x, content["generators"][name]))
 
-    backups = [state_of(x) for _, x, _ in states]
-    problems = []
-    for name, x, state in states:
-        try:
+    backups = [(x, state_of(x)) for _, x, _ in states]
+
+    def restore_all() -> None:
+        problems = [misfit for each in states if (misfit := misfit_of(*each))]
+        if problems:
+            raise CheckpointError(
+                f"{path} does not fit, nothing was loaded:\n" + "\n".join(problems)
+            )
+
+    def put_back() -> None:  # what was loaded last comes first: a schedule, then its optimizer
+        for x, state in reversed(backups):
             restore(x, state)
-        except Exception as error:
-            problems.append(f"{name}: {error}")
-    if problems:
-        for (_, x, _), backup in zip(states, backups, strict=True):
-            restore(x, backup)
-        raise CheckpointError(f"{path} does not fit, nothing was loaded:\n" + "\n".join(problems))
+
+    done_or_undone(restore_all, put_back)
     return saved
 
 
 class Checkpoint:
     """Where `fit` saves: after each epoch, and after `every` batches in between if that is given.
 
-    objects  what to save besides what `fit` knows of, as in `save`: ema=ema, rng=rng
+    objects  what to save and load besides what `fit` knows of: ema=ema, rng=rng
+
+    Raises TypeError for objects that `fit` saves or that cannot be loaded, ValueError for another
+    ending of `path`, FileNotFoundError if its folder is not there.
     """
 
     def __init__(self, path: str | Path, every: int | None = None, **objects: Any) -> None:
-        if every is not None and every < 1:
-            raise ValueError(f"every must be at least 1 batch, not {every}")
+        if every is not None and not isinstance(every, int | float | np.integer):
+            raise TypeError(f"every must be a number of batches, not {every!r}")
+        if every is not None and (not every >= 1 or every % 1):
+            raise ValueError(f"every must be at least 1 batch, not {every}: a whole number")
+        for name, x in objects.items():
+            if name in OF_FIT or name.startswith("callback "):
+                raise TypeError(
+                    f"fit saves {name} itself: a Checkpoint is given what else there is, such as "
+                    "ema=ema; without fit there is train.save(path, model=model)"
+                )
+            if not hasattr(x, "load_state_dict") and not isinstance(x, np.random.Generator):
+                raise TypeError(
+                    f"{name} is a {type(x).__name__}, which has no load_state_dict(): a training "
+                    "could not go on with it"
+                )
         self.path = Path(path)
+        is_safetensors(self.path)
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {self.path.parent} to save {path} in")
         self.every = every
         self.objects = objects
 
@@ -127,16 +174,29 @@ def restore(x: Any, state: Any) -> None:
         x.load_state_dict(state)
 
 
+def misfit_of(name: str, x: Any, state: Any) -> str:
+    """Set x to this state, and return "", or what is wrong with it."""
+    try:
+        restore(x, state)
+    except Exception as error:
+        return f"{name}: {error}"
+    return ""
+
+
 def generators(objects: Mapping[str, Any]) -> dict[str, np.random.Generator]:
     """The package's generator, under "", and those that are attributes of a model's layers."""
-    return {"": default_rng()} | {
-        f"{name}.{path}.{attribute}": x
-        for name, model in objects.items()
-        if isinstance(model, Module)
-        for path, module in model.named_modules()
-        for attribute, x in vars(module).items()
-        if isinstance(x, np.random.Generator)
-    }
+    found = {"": default_rng()}
+    for name, model in objects.items():
+        if not isinstance(model, Module):
+            continue
+        for path, module in model.named_modules():
+            for attribute, x in vars(module).items():
+                if isinstance(x, np.random.Generator):
+                    place = f"{name}.{path}.{attribute}"
+                    if place in found:
+                        raise ValueError(f"two generators would be saved as {place!r}: rename one")
+                    found[place] = x
+    return found
 
 
 # Plain data as JSON and arrays. A list stays one; other containers say what they are.
@@ -154,8 +214,8 @@ def pack(x: Any, path: str, arrays: dict[str, Any]) -> Any:
         return {"tuple": pack(list(x), path, arrays)}
     if isinstance(x, Mapping):
         return {"dict": [[pack(k, "", {}), pack(y, join(path, k), arrays)] for k, y in x.items()]}
-    if isinstance(x, np.ndarray) and not x.dtype.hasobject:
-        name = path if path not in arrays else join(path, len(arrays))
+    if type(x) in (np.ndarray, np.memmap) and not x.dtype.hasobject:
+        name = label(path, arrays)
         arrays[name] = x
         return {"array": name}
     raise TypeError(
@@ -172,13 +232,34 @@ def unpack(x: Any, arrays: Mapping[str, Any]) -> Any:
         ((kind, inside),) = x.items()
         if kind == "array":
             return arrays[inside]
-        inside = unpack(inside, arrays)
-        return tuple(inside) if kind == "tuple" else dict(inside)
+        return {"tuple": tuple, "dict": dict}[kind](unpack(inside, arrays))
     return x
 
 
 def join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
+
+
+def label(path: str, taken: Mapping[str, Any]) -> str:
+    """A name for the array at this path that stands for no other: the path itself, if it can.
+
+    A name in a zip file ends at a NUL, and NumPy takes `w` and `w.npy` for one.
+    """
+    name = "".join(c if c.isprintable() and c != "\\" else "_" for c in path)
+    names = itertools.chain([name], (f"{name}~{i}" for i in itertools.count(2)))
+    unfit = RESERVED | taken.keys()
+    return next(name for name in names if name not in unfit and not name.endswith(".npy"))
+
+
+def content_of(structure: str, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The states of the objects and of the generators. Raises CheckpointError for anything else."""
+    content = {key: unpack(x, arrays) for key, x in json.loads(structure).items()}
+    if set(content) != {"objects", "generators"}:
+        raise CheckpointError(f"it holds {', '.join(content)} instead of objects and generators")
+    for key, states in content.items():
+        if not isinstance(states, dict) or not all(isinstance(name, str) for name in states):
+            raise CheckpointError(f"its {key} have no names")
+    return content
 
 
 # Files.
@@ -202,9 +283,29 @@ def to_npz(structure: str, arrays: Mapping[str, Any]) -> bytes:
 
 
 def from_npz(raw: bytes) -> tuple[str, dict[str, Any]]:
-    with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-        arrays = dict(file)
-    return arrays.pop(STRUCTURE), arrays
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        members = archive.infolist()
+        compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+        if compressed or sum(member.file_size for member in members) > len(raw):
+            raise CheckpointError("what is in it is larger than the file")
+        structure = archive.read(STRUCTURE).decode()
+        arrays = {
+            member.filename.removesuffix(".npy"): from_npy(archive.read(member))
+            for member in members
+            if member.filename != STRUCTURE
+        }
+    return structure, arrays
+
+
+def from_npy(raw: bytes) -> Any:
+    """The array in the bytes of an .npy file, once there are as many bytes as it says."""
+    file = io.BytesIO(raw)
+    shape, _, dtype = NPY_HEADERS[np.lib.format.read_magic(file)](file)
+    size = math.prod(shape) * dtype.itemsize
+    if size != len(raw) - file.tell() and not dtype.hasobject:  # which read_array refuses
+        raise CheckpointError(f"an array of {size} bytes has {len(raw) - file.tell()}")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def to_safetensors(structure: str, arrays: Mapping[str, Any]) -> bytes:
@@ -248,10 +349,9 @@ def read(path: Path) -> Any:
     raw = path.read_bytes()
     try:
         seal = metadata(raw)["sha256"].encode() if safetensors else raw[-len(PLACE) :]
-        if seal != digest(raw.replace(seal, PLACE.encode())):
+        if len(seal) != len(PLACE) or seal != digest(raw.replace(seal, PLACE.encode())):
             raise CheckpointError("its SHA-256 is another")
-        structure, arrays = (from_safetensors if safetensors else from_npz)(raw)
-        return {key: unpack(x, arrays) for key, x in json.loads(structure).items()}
+        return content_of(*(from_safetensors if safetensors else from_npz)(raw))
     except ImportError:
         raise
     except Exception as error:
@@ -261,14 +361,40 @@ def read(path: Path) -> Any:
         ) from error
 
 
+def check_readable(path: Path, raw: bytes, structure: str, arrays: Mapping[str, Any]) -> None:
+    """Raise ValueError if a file of these bytes would not give back structure and arrays."""
+    try:
+        again, loaded = (from_safetensors if is_safetensors(path) else from_npz)(raw)
+        content_of(again, loaded)
+        lost = [name for name, x in arrays.items() if not same_bits(x, loaded[name])]
+        if lost or again != structure:
+            raise ValueError(f"changed: {', '.join(lost) or 'its structure'}")
+    except Exception as error:
+        raise ValueError(
+            f"{path} could not be loaded again ({error}), and was not written"
+        ) from error
+
+
+def same_bits(x: Any, y: Any) -> bool:
+    """Whether two arrays are equal in every bit; the order of bytes in a number may differ."""
+    if x.shape != y.shape or x.dtype.newbyteorder("=") != y.dtype.newbyteorder("="):
+        return False
+    return bool(x.astype(y.dtype, copy=False).tobytes() == y.tobytes())
+
+
 def replace_file(path: Path, raw: bytes) -> None:
     """Make `raw` the content of the file, in such a way that a crash leaves the old or the new."""
-    temporary = path.with_name(path.name + ".tmp")
+    path = Path(os.path.realpath(path))  # what a link points to is written, as by open()
+    remove_leftovers(path.parent)
+    mode = permissions(path)
+    temporary = path.with_name(f".checkpoint-{host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
+        if mode is not None:
+            os.chmod(temporary, mode)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -278,3 +404,38 @@ def replace_file(path: Path, raw: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def permissions(path: Path) -> int | None:
+    """Those of the file, None if there is none. Raises PermissionError if it cannot be written."""
+    try:
+        with open(path, "r+b") as file:
+            return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of processes of this computer that were killed in a save."""
+    for name in os.listdir(folder):
+        match = TEMPORARY.fullmatch(name)
+        if match and match["host"] == host() and not is_running(int(match["pid"])):
+            with suppress(OSError):  # somebody else's, or another process was faster
+                os.unlink(folder / name)
+
+
+def host() -> str:
+    """The name of this computer, as a part of a file's name."""
+    return re.sub(r"[^\w.-]", "_", platform.node())
+
+
+def is_running(pid: int) -> bool:
+    if os.name != "posix":  # where a signal of 0 would be a Ctrl-C
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

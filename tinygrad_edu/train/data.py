@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tinygrad_edu.graph import as_array, plain
+from tinygrad_edu.cleanup import done_or_undone
+from tinygrad_edu.graph import plain
 from tinygrad_edu.rng import default_rng
 
 
@@ -20,7 +23,8 @@ def batches(
 ) -> "Batches":
     """Pairs (x[rows], y[rows]) of batch_size rows, which together are all rows once.
 
-    x, y       arrays with as many rows (Tensors count as their data)
+    x, y       arrays with as many rows: Tensors count as their data, tables and columns of pandas
+               as their values, whose rows are positions whatever their labels are
     shuffle    draw a new order of the rows, without replacement, in every iteration
     drop_last  leave out the last batch if it is smaller than the others
     rng        where the orders come from; the package's generator by default
@@ -30,11 +34,20 @@ def batches(
     return Batches(x, y, batch_size, shuffle, drop_last, rng)
 
 
+@dataclass
+class Epoch:
+    """One pass over the rows: their order, and how many batches of it were given."""
+
+    order: npt.NDArray[np.int64]
+    position: int = 0
+
+
 class Batches:
     """What `batches` returns. It can be iterated again, and has a length: the number of batches.
 
-    Its state is the order of the rows in this epoch, the place reached in it, and the generator of
-    the orders to come. After `load_state_dict` the next iteration goes on from that place.
+    Each iteration goes its own way, also where there are several at a time. The state is that of
+    the one that was begun last: the order of its rows, the place reached in it, and the generator
+    of the orders to come. After `load_state_dict` the next iteration goes on from that place.
     """
 
     def __init__(
@@ -53,9 +66,8 @@ class Batches:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.rng = default_rng(rng)
-        self.order = np.arange(len(self.x))
-        self.position = 0  # how many batches of this epoch were given
-        self.resumed = False
+        self.epoch = Epoch(np.arange(len(self.x)))  # the one begun last
+        self.resumed = False  # whether the next iteration goes on with it
         if not len(self):
             raise ValueError(
                 f"drop_last leaves no batch: {len(self.x)} rows are fewer than batch_size, "
@@ -68,42 +80,62 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         if not self.resumed:
-            self.position = 0
-            if self.shuffle:
-                self.order = self.rng.permutation(len(self.x))
+            n = len(self.x)
+            self.epoch = Epoch(self.rng.permutation(n) if self.shuffle else np.arange(n))
         self.resumed = False
-        while self.position < len(self):
-            start = self.position * self.batch_size
-            rows = self.order[start : start + self.batch_size]
-            self.position += 1
+        return self.rest(self.epoch)
+
+    def rest(self, epoch: Epoch) -> Iterator[tuple[Any, Any]]:
+        """The batches of an epoch that were not given yet."""
+        while epoch.position < len(self):
+            start = epoch.position * self.batch_size
+            rows = epoch.order[start : start + self.batch_size]
+            epoch.position += 1
             yield self.x[rows], self.y[rows]
-        self.position = 0
+        epoch.position = 0
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the data, for a checkpoint."""
         return {
-            "order": self.order.copy(),
+            "order": self.epoch.order.copy(),
             "batch_size": self.batch_size,
-            "position": self.position,
-            "resumed": self.position > 0,
+            "position": self.epoch.position,
+            "resumed": self.epoch.position > 0,
             "rng": self.rng.bit_generator.state,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from the place that `state_dict` gave.
 
-        Raises ValueError for a state of data with another number of rows or another batch_size.
+        Raises ValueError for a state of data with another number of rows or another batch_size, and
+        for one that is no place in these rows.
         """
-        saved = len(state["order"]), state["batch_size"]
+        order, position = np.array(state["order"]), state["position"]
+        saved = len(order), state["batch_size"]
         if saved != (len(self.x), self.batch_size):
             raise ValueError(
                 f"these are {len(self.x)} rows in batches of {self.batch_size}; saved was the "
                 f"place in {saved[0]} rows in batches of {saved[1]}"
             )
-        self.rng.bit_generator.state = state["rng"]
-        self.order = state["order"]
-        self.position = state["position"]
-        self.resumed = state["resumed"]
+        if (
+            order.dtype.kind != "i"
+            or not np.array_equal(np.sort(order), np.arange(len(self.x)))
+            or position not in range(len(self) + 1)
+        ):
+            raise ValueError(
+                f"position {position} in the order {order} is no place in {len(self.x)} rows of "
+                f"{len(self)} batches"
+            )
+        resumed = bool(state["resumed"])
+        here = self.epoch, self.resumed, self.rng.bit_generator.state
+        done_or_undone(
+            lambda: self.move_to(Epoch(order, position), resumed, state["rng"]),
+            lambda: self.move_to(*here),
+        )
+
+    def move_to(self, epoch: Epoch, resumed: bool, rng: Mapping[str, Any]) -> None:
+        self.epoch, self.resumed = epoch, resumed
+        self.rng.bit_generator.state = rng
 
 
 def split(
@@ -128,10 +160,16 @@ def split(
 
 def rows_of(x: Any, y: Any) -> tuple[Any, Any]:
     """The arrays of x and y, checked: each row of x has its row of y."""
-    x, y = as_array(plain(x)), as_array(plain(y))
+    x, y = array_of(x), array_of(y)
     if not np.ndim(x) or not np.ndim(y) or len(x) != len(y) or not len(x):
         raise ValueError(
             f"x and y need as many rows each, and at least one: x has shape {np.shape(x)}, "
             f"y {np.shape(y)}"
         )
     return x, y
+
+
+def array_of(x: Any) -> Any:
+    """x as an array: [rows] selects from it by position, and from a pandas Series by label."""
+    x = plain(x)
+    return x if hasattr(x, "__array_function__") else np.asarray(x)

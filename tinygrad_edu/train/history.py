@@ -1,5 +1,6 @@
 """What a training was like: a few numbers for each epoch."""
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -41,10 +42,13 @@ class History:
         return lists[name]
 
     def best_epoch(self, monitor: str = "validation_loss", mode: str = "min") -> int:
-        """The first index where the list `monitor` is smallest, or largest with mode="max"."""
+        """The first index where the list `monitor` is smallest, or largest with mode="max".
+
+        nan is worse than any number, whichever is good.
+        """
         check_mode(mode)
-        values = self[monitor]
-        return values.index(min(values) if mode == "min" else max(values))
+        values, sign = self[monitor], 1 if mode == "min" else -1
+        return min(range(len(values)), key=lambda i: (math.isnan(values[i]), sign * values[i]))
 
     def add_batch(self, loss: float, rows: int) -> None:
         """Count a batch towards the mean loss of the epoch under way."""

@@ -4,11 +4,13 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
 
 from tinygrad_edu.anomaly import finite, first_anomaly
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
 from tinygrad_edu.nn import Module
 from tinygrad_edu.train.checkpoint import Checkpoint
@@ -16,6 +18,8 @@ from tinygrad_edu.train.history import History, check_mode
 
 Loss = Callable[[Any, Any], Any]
 Metrics = Mapping[str, Callable[[Any, Any], float]]
+
+TAKEN = "loss", "train_loss", "validation_loss", "lr"  # what a history has besides its metrics
 
 
 def fit(
@@ -51,12 +55,16 @@ def fit(
                  as if it had never been stopped: the same command starts and resumes
     progress     show a bar (tqdm, in a terminal), or else print a line for every epoch
 
-    Raises FloatingPointError at the first loss that is not finite, and says where it came from.
+    Raises FloatingPointError at the first loss that is not finite, and says where it came from;
+    ValueError and TypeError, before anything is trained, for settings that make no sense.
     """
     if epochs < 0 or epochs != int(epochs):
         raise ValueError(f"epochs must be a whole number, 0 or more, and it is {epochs}")
     if metrics and validation is None:
         raise ValueError("metrics are taken on the validation data: give validation=")
+    callbacks = list(callbacks)
+    check_hooks(callbacks, before_step, after_step, scheduler)
+    check_monitors(callbacks, metrics or {}, validation is not None)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise TypeError(f"checkpoint is a train.Checkpoint(path), and this is {checkpoint!r}")
     if checkpoint and checkpoint.every and not hasattr(train_data, "load_state_dict"):
@@ -93,6 +101,41 @@ def fit(
             if checkpoint:
                 checkpoint.save(**saved)
     return history
+
+
+def check_hooks(
+    callbacks: Sequence[Any], before_step: Any, after_step: Any, scheduler: Any
+) -> None:
+    """Raise TypeError for what is called in a training and cannot be."""
+    hooks = {"before_step": before_step, "after_step": after_step}
+    hooks |= {f"callback {i}": x for i, x in enumerate(callbacks)}
+    for name, x in hooks.items():
+        if not callable(x) and (x is not None or name.startswith("callback")):
+            raise TypeError(f"{name} must be a function, and it is {x!r}")
+    if scheduler is not None and not hasattr(scheduler, "step"):
+        raise TypeError(f"scheduler must have a step(), and it is {scheduler!r}")
+
+
+def check_monitors(callbacks: Sequence[Any], metrics: Metrics, validated: bool) -> None:
+    """Raise ValueError for a callback that watches what this training does not record."""
+    check_metrics(metrics)
+    recorded = ["train_loss", "lr", *["validation_loss"] * validated, *metrics]
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if monitor is not None and monitor not in recorded:
+            raise ValueError(
+                f"{type(callback).__name__} watches {monitor!r}, and this training records "
+                f"{', '.join(recorded)}: choose its monitor=, or give fit validation= and metrics="
+            )
+
+
+def check_metrics(metrics: Metrics) -> None:
+    """Raise TypeError for a metric that is no function, ValueError for a name that is taken."""
+    for name, function in metrics.items():
+        if not callable(function):
+            raise TypeError(f"metric {name!r} must be a function, and it is {function!r}")
+        if name in TAKEN:
+            raise ValueError(f"a metric cannot be called {name!r}: choose another name")
 
 
 def backward(model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history: History) -> float:
@@ -140,6 +183,7 @@ def evaluate(
 
     The model is in eval mode meanwhile, and no graph is recorded.
     """
+    check_metrics(metrics or {})
     functions: Metrics = {"loss": loss, **(metrics or {})}
     sums, rows = dict.fromkeys(functions, 0.0), 0
     with evaluating(model), no_grad():
@@ -158,12 +202,14 @@ def evaluate(
 def evaluating(model: Module) -> Iterator[None]:
     """Inside, every module is in eval mode; after it, in the mode it was in."""
     before = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         for module, training in before:
             module.training = training
+
+    with afterwards(restore):
+        model.eval()
+        yield
 
 
 def accuracy(scores: Any, classes: Any) -> float:
@@ -181,8 +227,8 @@ class EarlyStopping:
     """
 
     def __init__(self, patience: int, monitor: str = "validation_loss", mode: str = "min") -> None:
-        if patience < 1:
-            raise ValueError(f"patience must be at least 1 epoch, not {patience}")
+        if not patience >= 1 or patience % 1:
+            raise ValueError(f"patience must be at least 1 epoch, not {patience}: a whole number")
         check_mode(mode)
         self.patience = patience
         self.monitor = monitor
@@ -201,6 +247,8 @@ class BestWeights:
 
     def __init__(self, model: Module, monitor: str = "validation_loss", mode: str = "min") -> None:
         check_mode(mode)
+        if not isinstance(model, Module):
+            raise TypeError(f"model must be a Module, and it is a {type(model).__name__}")
         self.model = model
         self.monitor = monitor
         self.mode = mode
@@ -217,10 +265,10 @@ class BestWeights:
         self.model.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
-        return self.best
+        return deepcopy(self.best)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.best = dict(state)
+        self.best = deepcopy(dict(state))
 
 
 class Progress:

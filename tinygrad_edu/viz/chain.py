@@ -107,7 +107,7 @@ class Simplified(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         match ast.unparse(node.func):
-            case "kept" | "rows" | "np.broadcast_to":
+            case "kept" | "rows" | "wide" | "np.broadcast_to":
                 return node.args[0]
             case "count":
                 sizes = math.prod(self.use.source.shape), math.prod(self.use.target.shape)

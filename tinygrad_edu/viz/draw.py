@@ -28,6 +28,7 @@ SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 DECADES = range(-8, 5, 2)  # the scale of gradients, from 1e-8 to 1e4
 LARGE = 150  # edges, from which on Graphviz is told to hurry
 LINES = 4  # of a formula, at most
+POINTED = 300  # characters of each part of a tooltip: Graphviz reads no string beyond 16,384
 KEY = (
     "dashed: the gradient that flows back, by its rule: g is the gradient of the result,",
     "out the result; x, y and other names are the operands",
@@ -454,10 +455,11 @@ def text(x: float | str) -> str:
 
 
 def tooltip(node: GraphNode) -> str:
-    """What a browser shows under the pointer: the whole name, and the line of the program."""
+    """What a browser shows under the pointer: more of the name, and the line of the program."""
     parts = [node.name or node.operation or node.role, node.options, node.line or ""]
+    text = "   ".join(shortened(part, POINTED) for part in parts if part)
     # Twice over Graphviz replaces \\ by one \, and \N by an id: four stand for one.
-    return escape(printable("   ".join(filter(None, parts)))).replace("\\", "\\" * 4)
+    return escape(text).replace("\\", "\\" * 4)
 
 
 def escaped(x: str) -> str:

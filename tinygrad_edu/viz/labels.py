@@ -54,7 +54,7 @@ def full(node: GraphNode, name: str) -> str:
     return shortened(f"{node.module}.{node.name}") if is_part else name
 
 
-def shortened(name: str) -> str:
-    """In one line of at most LENGTH characters; of what has no picture, its escape."""
-    text = printable(name[: LENGTH + 1])
-    return text if len(text) <= LENGTH else f"{text[: LENGTH - 1]}…"
+def shortened(name: str, length: int = LENGTH) -> str:
+    """In one line of at most `length` characters; of what has no picture, its escape."""
+    text = printable(name[: length + 1])
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tinygrad_edu.graph import Node, mode, user_line
+from tinygrad_edu.graph import RECORDING, Node, setting, user_line
 from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.nn.module import Module
 
@@ -55,7 +55,7 @@ def record(model: Module | None = None, lines: bool = False) -> Iterator[Record]
 
     Only inside does this take time: ordinary forward passes note nothing.
     """
-    made, previous = Record(model), mode.recording
+    made, previous = Record(model), RECORDING.get()
     with ExitStack() as stack:
         calls = [] if model is None else stack.enter_context(calls_noted(model))
 
@@ -67,9 +67,5 @@ def record(model: Module | None = None, lines: bool = False) -> Iterator[Record]
             if callable(previous):
                 previous(node)
 
-        if previous:
-            mode.recording = note
-        try:
-            yield made
-        finally:
-            mode.recording = previous
+        stack.enter_context(setting(RECORDING, previous and note))
+        yield made

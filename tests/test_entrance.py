@@ -1,0 +1,474 @@
+"""What enters a computation, and what leaves it: nothing is lost on the way without a word."""
+
+import asyncio
+import copy
+import math
+import pickle
+import statistics
+import threading
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from tinygrad_edu import LeavesGraphWarning, Tensor, Value, losses, nn, no_grad
+from tinygrad_edu.kernels import linear
+
+
+def parameter(*numbers, dtype=float):
+    return Tensor(np.array(numbers, dtype), requires_grad=True, name="p")
+
+
+# What goes in: numbers and arrays as they are, everything else as an array, by position
+
+SHUFFLED = pd.Series([10.0, 20.0, 30.0], index=[2, 0, 1])
+NUMBERED = pd.Series([1.0, 2.0, 3.0], index=[0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        lambda t, s: t * s,
+        lambda t, s: s * t,
+        np.multiply,
+        lambda t, s: np.multiply(s, t),
+    ],
+    ids=["t * s", "s * t", "np.multiply(t, s)", "np.multiply(s, t)"],
+)
+def test_a_series_is_its_numbers_by_position(times):
+    t = parameter(1, 1, 1)
+    (times(t, SHUFFLED).sum() + times(t, NUMBERED).sum()).backward()
+    assert type(t.grad) is np.ndarray
+    assert t.grad.tolist() == [11.0, 22.0, 33.0]
+
+
+def test_a_series_with_other_labels_does_not_stretch_a_gradient():
+    t = parameter(1, 2)
+    a, b = pd.Series([1.0, 2.0], index=[0, 1]), pd.Series([3.0, 4.0], index=[2, 3])
+    ((t * a).sum() + (t * b).sum()).backward()
+    assert t.grad.tolist() == [4.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t, s: t + s,
+        lambda t, s: s - t,
+        lambda t, s: t / s,
+        lambda t, s: s**t,
+        lambda t, s: t @ s,
+        lambda t, s: np.maximum(s, t),
+        lambda t, s: np.where(s > 15, s, t),
+        np.hypot,
+    ],
+)
+def test_every_operation_takes_a_series_as_the_array_of_its_numbers(call):
+    t, u = parameter(0.5, 1.5, 2.5), parameter(0.5, 1.5, 2.5)
+    out, expected = call(t, SHUFFLED), call(u, SHUFFLED.to_numpy())
+    assert type(out) is Tensor
+    assert type(out.data) is type(expected.data)
+    np.testing.assert_array_equal(out.data, expected.data)
+    out.sum().backward()
+    expected.sum().backward()
+    np.testing.assert_array_equal(t.grad, u.grad)
+
+
+def test_layers_and_losses_take_tables_by_position():
+    x = np.arange(6.0).reshape(3, 2)
+    frame = pd.DataFrame(x, index=[5, 3, 1])
+    layer = nn.Linear(2, 4, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(layer(frame).data, layer(x).data)
+    classes = pd.Series([3, 0, 1], index=[1, 2, 0])
+    loss, expected = (
+        losses.cross_entropy(layer(a), b) for a, b in [(frame, classes), (x, classes.to_numpy())]
+    )
+    assert loss.item() == expected.item()
+    mixed = pd.DataFrame({"a": [1, 2, 3], "b": [0.5, 1.5, 2.5]}).astype(object)
+    np.testing.assert_array_equal(layer(mixed).data, layer(mixed.to_numpy(float)).data)
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"])
+def test_the_target_of_a_regression_may_be_a_series(name):
+    loss = getattr(losses, name)
+    t, u = parameter(1, 2, 3), parameter(1, 2, 3)
+    loss(t, SHUFFLED).backward()
+    loss(u, SHUFFLED.to_numpy()).backward()
+    assert t.grad.tolist() == u.grad.tolist()
+    for reduction in ("none", "sum"):
+        assert type(loss(t, SHUFFLED, reduction=reduction).data) is not pd.Series
+
+
+@pytest.mark.parametrize(
+    ("operand", "words"),
+    [
+        (np.ma.masked_array([1.0, 2.0], [False, True]), "a masked array is not taken"),
+        (np.matrix([[1.0, 2.0]]), "an np.matrix is not taken"),
+        (scipy.sparse.csr_array(np.eye(2)), "a Tensor holds real numbers, and this is object"),
+        ({"a": 1.0}, "a Tensor holds real numbers, and this is object"),
+        ([1.0, None], "a Tensor holds real numbers, and this is object"),
+        (pd.Series(["a", "b"]), "a Tensor holds real numbers, and this is"),
+    ],
+    ids=["masked", "matrix", "sparse", "dict", "None", "strings"],
+)
+def test_what_is_no_plain_array_is_refused_with_a_sentence(operand, words):
+    t = parameter(1, 2)
+    calls = [
+        lambda: t * operand,
+        lambda: operand * t,
+        lambda: t - operand,
+        lambda: t @ operand,
+        lambda: np.mean((t - operand) ** 2),
+        lambda: np.add(t, operand),
+        lambda: Tensor(operand),
+        lambda: setattr(t, "data", operand),
+        lambda: linear(operand, Tensor(np.eye(2), requires_grad=True), t),
+        lambda: losses.mse_loss(t, operand),
+    ]
+    for i, call in enumerate(calls):
+        expected = words
+        if i == 1 and isinstance(operand, scipy.sparse.sparray | np.ma.MaskedArray):
+            expected = "is part of a graph, and a plain array is not"  # they ask for an array
+        with pytest.raises(TypeError, match=expected.replace("[", r"\[")):
+            call()
+
+
+@pytest.mark.parametrize("exponent", [(0, 2), [0, 2]], ids=["tuple", "list"])
+def test_a_tuple_of_numbers_is_as_good_as_an_array(exponent):
+    t = parameter(0, 2)
+    (t**exponent).sum().backward()
+    assert t.grad.tolist() == [0.0, 4.0]
+    np.power(exponent, parameter(1, 2)).sum().backward()
+    assert t[(0,)].shape == t.reshape((2, 1))[(0, 0)].shape == ()
+
+
+def test_a_fraction_is_a_number():
+    t = parameter(1, 2, dtype=np.float32)
+    out = t * Fraction(1, 2)
+    assert out.dtype == np.float32
+    out.sum().backward()
+    assert t.grad.tolist() == [0.5, 0.5]
+
+
+# The data of what requires a gradient
+
+
+@pytest.mark.parametrize("seed", [[1, 0], np.array([1, 0], np.uint8), np.array([True, False])])
+def test_a_seed_takes_the_dtype_of_the_root(seed):
+    for create_graph in (False, True):
+        t = parameter(1, 2)
+        (1 - t * 2).backward(np.asarray(seed), create_graph)
+        assert np.asarray(getattr(t.grad, "data", t.grad)).tolist() == [-2.0, 0.0]
+    half = parameter(1, 2, dtype=np.float32)
+    (half * 2).backward(Tensor(np.array([1.0, 0.5])), create_graph=True)
+    assert half.grad.dtype == np.float32
+
+
+def test_new_data_of_what_requires_a_gradient_is_floating_and_of_the_same_shape():
+    w = parameter(1, 2, 3)
+    for data in ([1, 2, 3], np.array([1, 2, 3]), Tensor([1, 2, 3]), pd.Series([1, 2, 3])):
+        w.data = data
+        assert type(w.data) is np.ndarray
+        assert w.dtype == float
+        w.zero_grad()
+        (w * 0.5).sum().backward()
+        assert w.grad.tolist() == [0.5, 0.5, 0.5]
+    w.data = np.float32([1, 2, 3])  # another precision is a decision
+    assert w.dtype == np.float32
+    for data in ([1.0, 2.0], 1.0, [[1.0, 2.0, 3.0]]):
+        with pytest.raises(ValueError, match=r"new data of shape .* for 'p' of shape \(3,\)"):
+            w.data = data
+    assert w.data.tolist() == [1, 2, 3]
+
+
+def test_a_node_as_new_data_gives_its_array():
+    w = parameter(1, 2)
+    for _ in range(3000):
+        (w * w).sum().backward()
+        w.data = w - 0.1 * w.grad
+        w.zero_grad()
+    assert type(w.data) is np.ndarray
+    assert repr(w).startswith("Tensor([")
+
+
+def test_requires_grad_is_set_on_floating_data_only():
+    x = np.ones(2)
+    t, whole = Tensor(x), Tensor([1, 2])
+    with pytest.raises(TypeError, match="only floating-point data has a gradient"):
+        whole.requires_grad = True
+    assert not whole.requires_grad
+    t.requires_grad = True
+    t.data -= 1.0
+    assert x.tolist() == [1.0, 1.0]  # the memory of what is trained is its own
+    (t * 3).sum().backward()
+    assert t.grad.tolist() == [3.0, 3.0]
+    t.requires_grad = False
+    assert (t * 2).requires_grad is False
+
+
+def test_a_result_stays_in_its_graph():
+    t = parameter(1, 2)
+    out = t * 2
+    out.name = "out"
+    with pytest.raises(
+        RuntimeError, match=r"'out' of shape \(2,\) was made by multiply, .* \.detach\(\)"
+    ):
+        out.requires_grad = False
+    out.requires_grad = True
+    out.sum().backward()
+    assert t.grad.tolist() == [2.0, 2.0]
+
+
+def test_whole_numbers_leave_the_graph_as_floor_does():
+    w = parameter(1.5, 2.5)
+    for dtype in (int, bool, np.uint8):
+        whole = w.astype(dtype)
+        assert type(whole) is np.ndarray
+        np.testing.assert_array_equal(whole, w.data.astype(dtype))
+        assert type(np.astype(w, dtype)) is np.ndarray if hasattr(np, "astype") else True
+    with pytest.raises(TypeError, match="complex"):
+        w.astype(complex)
+    (w.astype(np.float32) * 2).sum().backward()
+    assert w.grad.tolist() == [2.0, 2.0]
+
+
+# Threads and tasks
+
+
+def test_threads_that_share_a_leaf_lose_no_contribution():
+    w = Tensor(np.ones(200_000), requires_grad=True)
+    v = Value(1.0)
+
+    def passes():
+        for _ in range(40):
+            (w * 2.0).sum().backward()
+            (v * 3.0).backward()
+
+    threads = [threading.Thread(target=passes) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert np.all(w.grad == 8 * 40 * 2.0)
+    assert v.grad == 8 * 40 * 3.0
+
+
+def test_tasks_decide_for_themselves_whether_they_record():
+    t = parameter(1, 2)
+    recorded = {}
+
+    async def without(first, then):
+        with no_grad():
+            first.set()
+            await then.wait()
+            recorded["without"] = (t * 2).requires_grad
+
+    async def with_gradient(first, then):
+        await first.wait()
+        recorded["with"] = (t * 2).requires_grad
+        then.set()
+
+    async def both():
+        first, then = asyncio.Event(), asyncio.Event()
+        await asyncio.gather(without(first, then), with_gradient(first, then))
+
+    async def overlapping():
+        opened, closed = asyncio.Event(), asyncio.Event()
+
+        async def early():
+            with no_grad():
+                await opened.wait()
+            closed.set()
+
+        async def late():
+            with no_grad():
+                opened.set()
+                await closed.wait()
+
+        await asyncio.gather(early(), late())
+        recorded["after"] = (t * 2).requires_grad
+
+    asyncio.run(both())
+    asyncio.run(overlapping())
+    assert recorded == {"with": True, "without": False, "after": True}
+    assert (t * 2).requires_grad
+
+
+# Memory that is changed after the forward pass
+
+STALE = "was changed after this graph was made"
+
+
+def change_in_place(x):
+    x.data += 10.0
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x[0],
+        lambda x: x.T,
+        lambda x: x.T[0],
+        lambda x: x.reshape(-1)[:2],
+        lambda x: np.moveaxis(x, 0, 1),
+        lambda x: np.broadcast_to(x, (2, 2, 2)),
+        lambda x: np.squeeze(x[None]),
+        lambda x: x.detach(),
+        Tensor,
+        lambda x: x.detach().T.detach(),
+        lambda x: np.split(x, 2)[1],
+        np.diagonal,
+    ],
+)
+@pytest.mark.parametrize("tracked", [False, True])
+def test_a_graph_that_holds_a_view_of_what_was_changed_is_stale(view, tracked):
+    w = Tensor(np.ones(2), requires_grad=True)
+    x = Tensor(np.arange(4.0).reshape(2, 2), requires_grad=tracked)
+    for inputs in (None, [w]):
+        seen = view(x)
+        loss = (w * seen).sum()
+        if tracked or np.shares_memory(seen.data, x.data):
+            change_in_place(x)
+            with pytest.raises(RuntimeError, match=STALE):
+                loss.backward(inputs=inputs)
+        else:  # a copy of its own: the graph is right
+            before = w.data * seen.data
+            change_in_place(x)
+            assert np.sum(before) == loss.item()
+            loss.backward(inputs=inputs)
+        (w * view(x)).sum().backward()
+        w.zero_grad()
+
+
+def test_a_change_of_a_view_is_a_change_of_what_it_views():
+    w, x = parameter(1, 1), Tensor(np.ones((2, 2)))
+    with_x, with_sibling = (w * x).sum(), (w * x[1]).sum()
+    row = x[0]
+    change_in_place(row)
+    for loss in (with_x, with_sibling):
+        with pytest.raises(RuntimeError, match=STALE):
+            loss.backward()
+    assert w.grad is None
+
+
+def test_what_is_no_view_is_not_stale():
+    w, x = parameter(1, 2), Tensor(np.array([3.0, 4.0]))
+    with no_grad():
+        doubled, copied = w * 2, x.copy()
+    loss = (w * doubled * copied).sum()
+    change_in_place(x)
+    loss.backward()
+    assert w.grad.tolist() == [6.0, 16.0]
+
+
+def test_a_detached_tensor_and_a_step_make_a_graph_stale():
+    from tinygrad_edu import optim
+
+    w, v = parameter(1, 2), parameter(3, 4)
+    loss = (v * w.detach()).sum()
+    (w * w).sum().backward()
+    optim.SGD([w], lr=0.1).step()
+    with pytest.raises(RuntimeError, match=STALE):
+        loss.backward()
+    assert v.grad is None
+
+
+def test_a_chosen_input_that_was_changed_raises_and_is_not_left_out():
+    w = parameter(1, 2)
+    hidden = w * w
+    loss = hidden.sum()
+    w.data -= 0.1
+    with pytest.raises(RuntimeError, match=STALE):
+        loss.backward(inputs=[w])
+    later = (hidden * 2).sum()
+    with pytest.raises(RuntimeError, match=STALE):
+        later.backward(inputs=[w])
+    assert w.grad is None
+
+
+# What leaves the graph says so
+
+A_NUMBER = 1.5
+
+
+def says_so(leave, node):
+    """Whether `leave(node)` warns that the graph is left, or refuses."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            leave(node)
+        except (TypeError, NotImplementedError):
+            return True
+    return any(w.category is LeavesGraphWarning for w in caught)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        float,
+        int,
+        round,
+        complex,
+        math.exp,
+        math.floor,
+        lambda v: round(v, 2),
+        lambda v: v * math.exp(v),
+        lambda v: statistics.fmean([v, 1.0]),
+        lambda v: np.array([v, v], float),
+        lambda v: np.zeros(2).fill(v),
+        lambda v: np.zeros(2).__setitem__(0, v),
+        lambda v: np.random.default_rng(0).normal(v),
+        np.float64,
+        lambda v: f"{float(v):.2f}",
+    ],
+)
+@pytest.mark.parametrize("make", [Value, lambda x: Tensor(x, requires_grad=True)])
+def test_a_tracked_node_becomes_a_plain_number_only_with_a_warning(leave, make):
+    assert says_so(leave, make(A_NUMBER))
+    assert not says_so(leave, make(A_NUMBER).detach())
+    with no_grad():
+        assert not says_so(leave, make(A_NUMBER)) or make is not Value
+
+
+def test_what_says_that_it_leaves_does_not_warn():
+    for node in (Value(A_NUMBER), Tensor(A_NUMBER, requires_grad=True)):
+        assert (node.item(), f"{node:.1f}", bool(node), node > 1) == (1.5, "1.5", True, True)
+        assert str(node)
+        assert repr(node)
+        assert sorted([node, node.detach()])
+        assert node.data == A_NUMBER
+
+
+def test_the_warning_comes_once_for_each_line_and_names_the_line():
+    v = Value(A_NUMBER)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            float(v)
+            math.exp(v)
+    assert [w.category for w in caught] == [LeavesGraphWarning] * 2
+    assert {w.filename for w in caught} == {__file__}
+    assert caught[0].lineno + 1 == caught[1].lineno
+    assert "t.item() says so on purpose" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("take", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_of_what_has_a_graph_is_refused(take):
+    for leaf in (Value(2.0), parameter(1, 2)):
+        with pytest.raises(TypeError, match=r"was made by multiply.*\.detach\(\)"):
+            take(leaf * 2)
+        take((leaf * 2).detach())
+        with no_grad():
+            take(leaf * 2)
+    twin = copy.deepcopy(parameter(1, 2))
+    assert twin.requires_grad
+    assert twin.data.tolist() == [1.0, 2.0]
+
+
+def test_a_single_number_has_no_length_and_says_what_it_has():
+    t = parameter(1, 2).sum()
+    for call in (len, list, sum):
+        with pytest.raises(TypeError, match=r"shape \(\) is one number.* t\.item\(\)"):
+            call(t)

@@ -1,0 +1,68 @@
+"""How is a run stopped that never comes to its end?"""
+
+import faulthandler
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tinygrad_edu.cleanup import afterwards
+from tinygrad_edu.lab.workers import Workers
+
+
+class TimeLimitError(BaseException):
+    """A run took too long. No Exception: a run that catches those is stopped too."""
+
+
+@contextmanager
+def time_limit(seconds: float | None, *, kill: bool) -> Iterator[None]:
+    """Inside, TimeLimitError is raised after so many seconds; without a limit, nothing happens.
+
+    kill  end this whole process after twice the time, if it is not out of the block by then: in
+          compiled code that hangs nothing can be raised
+    """
+    if seconds is None:
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise TimeLimitError(f"it took longer than {seconds:g} s")
+
+    alarm = signal.getsignal(signal.SIGALRM) if can_interrupt() else None
+
+    def restore() -> None:
+        if can_interrupt():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm)
+        if kill:
+            faulthandler.cancel_dump_traceback_later()
+
+    with afterwards(restore):
+        if can_interrupt():
+            signal.signal(signal.SIGALRM, ring)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        if kill:
+            faulthandler.dump_traceback_later(2 * seconds, exit=True)
+        yield
+
+
+def can_interrupt() -> bool:
+    """Whether a signal reaches this thread: on Windows none does, elsewhere the main thread's."""
+    here = threading.current_thread()
+    return hasattr(signal, "setitimer") and here is threading.main_thread()
+
+
+def check_time_limit(seconds: float | None, workers: Workers | None) -> None:
+    """Raise ValueError for a limit that is no time, or that cannot be kept where the runs are."""
+    if seconds is None:
+        return
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"time_limit must be finite and above 0 seconds, and it is {seconds}")
+    apart = workers is not None and workers.count() > 1
+    if not (workers.can_be_killed() if workers and apart else can_interrupt()):
+        raise ValueError(
+            "time_limit is kept in the main thread (not on Windows), and in the processes of "
+            "joblib's own backend, 'loky': take jobs=2 or more, and there the limit of the cluster"
+        )

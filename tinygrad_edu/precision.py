@@ -1,0 +1,43 @@
+"""In which dtype do we compute? In that of the data, with two exceptions.
+
+Whole numbers and bools become float64, as in `x * 1.0`: -x of a uint8 is no negative number, and
+NumPy has exp(x) of it in float16. And float16 ends at 65,504: what squares, counts or adds up its
+numbers does so in float32, and rounds the result.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+HALF = np.dtype(np.float16)
+
+
+def floating(x: Any) -> Any:
+    """x, or its whole numbers as float64."""
+    return x if hasattr(x, "dtype") and x.dtype.kind in "fO" else np.multiply(x, 1.0)
+
+
+def wide(x: Any) -> Any:
+    """x, or its float16 as float32."""
+    return x.astype(np.float32) if x.dtype == HALF else x
+
+
+def in_single(function: Function) -> Function:
+    """`function`, computing in float32 where its first argument is float16, as is its result."""
+    first = next(iter(inspect.signature(function).parameters))
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        x = args[0] if args else options.get(first)
+        if getattr(x, "dtype", None) != HALF:
+            return function(*args, **options)
+        if args:
+            return function(wide(x), *args[1:], **options).astype(HALF)
+        return function(**{**options, first: wide(x)}).astype(HALF)
+
+    return call  # type: ignore[return-value]
