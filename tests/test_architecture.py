@@ -102,7 +102,7 @@ def test_importing_is_light():
 
 ROWS = test_rules.TABLE + test_rules_linalg.TABLE + test_rules_shapes.TABLE
 VALUE_ROWS = test_rules.VALUE_TABLE
-PLAIN = {np.argpartition, np.histogram, np.lexsort}  # compositions without a derivative
+PLAIN = {np.argpartition, np.histogram, np.ix_, np.lexsort}  # compositions without a derivative
 IN_PLACE = {np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask}
 
 

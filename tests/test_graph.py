@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, kernels, no_grad
-from tinygrad_edu.graph import RULES, apply
+from tinygrad_edu.graph import RULES, apply, plain
 
 
 @pytest.fixture
@@ -220,6 +220,15 @@ def test_a_root_that_is_a_leaf_gets_the_gradient_itself():
     x = parameter(2.0)
     x.backward()
     assert x.grad == 1
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("kind", [np.array, Tensor])
+def test_a_root_that_is_a_leaf_shares_no_memory_with_the_seed(kind, create_graph):
+    x, seed = parameter([1.0, 2.0]), kind([3.0, 4.0])
+    x.backward(seed, create_graph)
+    assert not np.shares_memory(plain(x.grad), plain(seed))
+    np.testing.assert_array_equal(plain(x.grad), [3.0, 4.0])
 
 
 def test_derivatives_of_every_order():

@@ -261,7 +261,7 @@ class Node:
             if watch is not None and x.rule is None:
                 watch(x, g, ())
             if inputs is None:
-                x.accumulate(g)
+                x.accumulate(+g if x is self else g)  # the seed is the caller's
             elif x in wanted:
                 x.accumulate(+g)
 

@@ -112,10 +112,10 @@ class Tensor(Node):
         return Tensor(grad) if create_graph and not isinstance(grad, Node) else grad
 
     def accumulate(self, g: Any) -> None:
-        if g.__class__ is not np.ndarray and not isinstance(g, Node):
-            g = self.adopt(g)
         with adding:
-            self.grad = g if self.grad is None else self.grad + g
+            if self.grad is not None:
+                g = self.grad + g
+            self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
 
     def fit(self, partial: Any, node: Node) -> Any:
         data = self._array
