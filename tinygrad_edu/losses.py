@@ -486,7 +486,7 @@ def bounded_log(p: Any) -> Any:
 def floats(x: Any, dtype: Any = np.float64) -> Any:
     """x as an array or Tensor of floats; numbers, lists and whole numbers get this dtype."""
     if not hasattr(x, "dtype"):
-        return np.asarray(x, dtype)
+        return np.asarray(as_array(x), dtype)
     x = as_array(x)
     return x if x.dtype.kind in "fO" else x.astype(dtype)
 
