@@ -28,7 +28,7 @@ def relu_backward(g, out, x):
 @primitive
 def linear(x, weight, bias):
     """x W + b, with x: (..., n), W: (n, m), b: (m,): a layer as one operation."""
-    return x @ floating(weight) + bias
+    return x @ weight + bias
 
 
 @backward_of(linear)
@@ -36,13 +36,13 @@ def linear_backward(g, out, x, weight, bias):
     return (
         lambda: g @ weight.mT,
         lambda: rows(x).mT @ rows(g),
-        lambda: np.add.reduce(rows(g), axis=0),
+        lambda: np.add.reduce(wide(rows(g)), axis=0),
     )
 
 
 def rows(x):
-    """x as a matrix, all axes but the last made one; in float16 the sum of many would stall."""
-    return wide(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
+    """x as a matrix: all axes but the last made one."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 @primitive
@@ -124,7 +124,8 @@ def log_softmax(x, axis=-1):
     x = floating(x)
     shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
     total = np.add.reduce(wide(np.exp(shifted)), axis=axis, keepdims=True)
-    return shifted - np.log(total).astype(x.dtype, copy=False)
+    out = shifted - np.log(total)
+    return out if out.dtype is x.dtype else out.astype(x.dtype)
 
 
 @backward_of(log_softmax)

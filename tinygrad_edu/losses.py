@@ -119,7 +119,7 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be from 0 to 1, and is {label_smoothing}")
     target = class_target("cross_entropy", "logits", logits, target, or_probabilities=True)
-    log_p = kernels.log_softmax(floats(logits))
+    log_p = kernels.log_softmax(logits)
     return weighted_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-HALF = np.dtype(np.float16)
+HALF = np.dtype(np.float16)  # NumPy has one dtype object for all arrays of float16
 
 
 def floating(x: Any) -> Any:
@@ -24,7 +24,7 @@ def floating(x: Any) -> Any:
 
 def wide(x: Any) -> Any:
     """x, or its float16 as float32."""
-    return x.astype(np.float32) if x.dtype == HALF else x
+    return x.astype(np.float32) if x.dtype is HALF else x
 
 
 def in_single(function: Function) -> Function:
@@ -34,7 +34,7 @@ def in_single(function: Function) -> Function:
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         x = args[0] if args else options.get(first)
-        if getattr(x, "dtype", None) != HALF:
+        if getattr(x, "dtype", None) is not HALF:
             return function(*args, **options)
         if args:
             return function(wide(x), *args[1:], **options).astype(HALF)
