@@ -317,3 +317,20 @@ def test_the_power_of_zero_has_slope_zero_whatever_the_dtype_of_the_exponent():
     t = Tensor([0.0, 2.0], requires_grad=True)
     (t ** np.uint8([0, 2])).sum().backward()
     np.testing.assert_array_equal(t.grad, [0, 4])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda b: b + np.zeros((5000, 1), np.float16),
+        lambda b: b[[0] * 5000],
+        lambda b: np.broadcast_to(b, (5000, 1)),
+        lambda b: np.take(b, np.zeros(5000, int)),
+    ],
+)
+def test_a_float16_that_is_used_5000_times_gets_the_gradient_of_all(use):
+    b = Tensor(np.ones(1, np.float16), requires_grad=True)
+    out = use(b)
+    out.backward(np.ones(out.shape))
+    assert b.grad.dtype == np.float16
+    assert b.grad.tolist() == [5000.0]

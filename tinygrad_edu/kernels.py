@@ -190,11 +190,12 @@ def unindex(y, index, x):
 
     An element that the index names twice is added to twice.
     """
-    out = np.zeros_like(x, dtype=y.dtype)
     if may_repeat(index):
+        out = np.zeros_like(x, dtype=wide(y).dtype)
         np.add.at(out, index, y)
-    else:
-        out[index] = y
+        return out.astype(y.dtype, copy=False)
+    out = np.zeros_like(x, dtype=y.dtype)
+    out[index] = y
     return out
 
 

@@ -27,6 +27,7 @@ from tinygrad_edu.graph import (
     plain,
 )
 from tinygrad_edu.notebook import table
+from tinygrad_edu.precision import wide
 
 Axis = int | tuple[int, ...] | None
 
@@ -458,6 +459,8 @@ def not_in_place(method: str, instead: str) -> TypeError:
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum g over the axes that broadcasting stretched from `shape`: the adjoint of broadcasting."""
+    if g.shape != shape:
+        g = wide(g)  # a sum in float16 stalls at 2048 ones
     while g.ndim > len(shape):
         g = np.add.reduce(g, axis=0)
     if g.shape != shape:
