@@ -34,7 +34,8 @@ OPTIONAL = {
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
     {"cleanup"},
-    {"graph", "optim", "precision", "rng"},
+    {"graph", "optim", "rng"},
+    {"precision"},
     {"anomaly", "kernels", "notebook", "slopes"},
     {"rules", "linalg_rules"},
     {"compositions"},

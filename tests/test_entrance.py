@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
-from tinygrad_edu import LeavesGraphWarning, Tensor, Value, losses, nn, no_grad
+from tinygrad_edu import LeavesGraphWarning, Tensor, Value, functional, losses, nn, no_grad
 from tinygrad_edu.kernels import linear
 
 
@@ -472,3 +472,45 @@ def test_a_single_number_has_no_length_and_says_what_it_has():
     for call in (len, list, sum):
         with pytest.raises(TypeError, match=r"shape \(\) is one number.* t\.item\(\)"):
             call(t)
+
+
+TABLE = pd.DataFrame([[0.5, -1.0], [2.0, 0.25], [-3.0, 1.5]], index=[2, 0, 1], columns=["a", "b"])
+COLUMN = pd.Series([0.5, -1.0, 2.0], index=[2, 0, 1])
+CLASSES = pd.Series([1, 0, 2], index=[2, 0, 1])
+CALLS_ON_TABLES = {
+    **{
+        name: (getattr(functional, name), TABLE)
+        for name in functional.__all__
+        if name in dir(functional.activation)
+        and name not in ("prelu", "rrelu", "dropout", "gumbel_softmax")
+    },
+    "prelu": (lambda x: functional.prelu(x, Tensor([0.25])), TABLE),
+    "dropout": (lambda x: functional.dropout(x, 0.5, rng=np.random.default_rng(0)), TABLE),
+    "layer_norm": (lambda x: functional.layer_norm(x, 2), TABLE),
+    "rms_norm": (lambda x: functional.rms_norm(x, 2), TABLE),
+    "group_norm": (lambda x: functional.group_norm(x, 2), TABLE),
+    "batch_norm": (lambda x: functional.batch_norm(x, None, None, training=True), TABLE),
+    "normalize": (functional.normalize, TABLE),
+    "cosine_similarity": (lambda x: functional.cosine_similarity(x, x), TABLE),
+    "attention": (lambda x: functional.scaled_dot_product_attention(x, x, x), TABLE),
+    "pad": (lambda x: functional.pad(x, (1, 1)), TABLE),
+    "one_hot": (functional.one_hot, CLASSES),
+    "embedding": (lambda x: functional.embedding(x, Tensor(np.eye(3))), CLASSES),
+    "Linear": (nn.Linear(2, 1), TABLE),
+    "LayerNorm": (nn.LayerNorm(2), TABLE),
+    "BatchNorm1d": (nn.BatchNorm1d(2), TABLE),
+    "Embedding": (nn.Embedding(3, 2), CLASSES),
+    "RNN": (nn.RNN(2, 3), TABLE),
+    "softmax of a column": (lambda x: functional.softmax(x, 0), COLUMN),
+}
+
+
+@pytest.mark.parametrize("name", CALLS_ON_TABLES)
+def test_a_function_takes_a_table_as_the_array_of_its_numbers(name):
+    f, table = CALLS_ON_TABLES[name]
+    ours, expected = (f(x) for x in (table, table.to_numpy()))
+    for a, b in zip(*(x if isinstance(x, tuple) else (x,) for x in (ours, expected)), strict=True):
+        assert type(a) is type(b)
+        assert type(getattr(a, "data", a)) is type(getattr(b, "data", b))
+        np.testing.assert_array_equal(a, b) if type(a) is np.ndarray else None
+        np.testing.assert_array_equal(getattr(a, "data", a), getattr(b, "data", b))

@@ -486,7 +486,7 @@ def as_array(x: Any) -> Any:
 
     Raises TypeError for what computes otherwise than an array, or holds no real numbers.
     """
-    if isinstance(x, Node) or enters(x.__class__):
+    if enters(x.__class__) or isinstance(x, Node):
         return x
     if isinstance(x, numbers.Real):
         return float(x)

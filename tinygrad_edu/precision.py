@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygrad_edu.graph import as_array
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 HALF = np.dtype(np.float16)  # NumPy has one dtype object for all arrays of float16
 
 
 def floating(x: Any) -> Any:
-    """x, or its whole numbers as float64."""
+    """x as data (`as_array`), whole numbers as float64."""
+    x = as_array(x)
     return x if hasattr(x, "dtype") and x.dtype.kind in "fO" else np.multiply(x, 1.0)
 
 

@@ -99,6 +99,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
     Hendrycks and Gimpel 2016, "Gaussian error linear units (GELUs)", section 2.
     """
+    x = floating(x)
     if approximate == "none":
         return 0.5 * x * (1 + erf(x / math.sqrt(2)))
     if approximate == "tanh":
@@ -108,11 +109,13 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
 def silu(x: Any) -> Any:
     """x sigmoid(x), also called swish."""
+    x = floating(x)
     return x * sigmoid(x)
 
 
 def mish(x: Any) -> Any:
     """x tanh(softplus(x))."""
+    x = floating(x)
     return x * np.tanh(kernels.softplus(x))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.graph import plain
+from tinygrad_edu.graph import as_array, plain
 
 
 def one_hot(labels: Any, num_classes: int = -1, name: str = "labels") -> npt.NDArray[np.bool_]:
@@ -50,7 +50,8 @@ def padding_row(padding_idx: int, size: int) -> int:
 
 def integers(x: Any, name: str) -> Any:
     """x as a plain array of integers."""
-    x = plain(x) if hasattr(x, "dtype") else np.asarray(x)
+    x = plain(as_array(x))
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     if x.dtype.kind not in "iu":
         raise TypeError(f"indices are integers, and {name} is {x.dtype}; write {name}.astype(int)")
     return x

@@ -31,11 +31,11 @@ def layer_norm(
     Raises ValueError for other shapes and for a negative eps.
     Ba, Kiros, Hinton 2016, Layer Normalization, section 3.
     """
-    shape = as_shape(normalized_shape)
-    axes = last_axes("layer_norm", input, shape)
+    x, shape = floating(input), as_shape(normalized_shape)
+    axes = last_axes("layer_norm", x, shape)
     check_shape("layer_norm", shape, weight=weight, bias=bias)
     check_eps("layer_norm", eps)
-    out, _, _ = standardized(input, axes, eps)
+    out, _, _ = standardized(x, axes, eps)
     return scaled_and_shifted(out, weight, bias)
 
 
@@ -83,15 +83,16 @@ def group_norm(
     Raises ValueError for other shapes, for channels that cannot be cut so, and for a negative eps.
     Wu, He 2018, Group Normalization, section 3.
     """
-    if input.ndim < 2 or 0 in input.shape[1:]:
-        raise ValueError(f"group_norm takes an input (N, C, ...), and this is {input.shape}")
-    n, channels = input.shape[:2]
+    x = floating(input)
+    if x.ndim < 2 or 0 in input.shape[1:]:
+        raise ValueError(f"group_norm takes an input (N, C, ...), and this is {x.shape}")
+    n, channels = x.shape[:2]
     check_groups("group_norm", num_groups, channels)
     check_shape("group_norm", (channels,), weight=weight, bias=bias)
     check_eps("group_norm", eps)
-    size = math.prod(input.shape[1:]) // num_groups
-    groups, _, _ = standardized(input.reshape(n, num_groups, size), (2,), eps)
-    out = groups.reshape(input.shape)
+    size = math.prod(x.shape[1:]) // num_groups
+    groups, _, _ = standardized(x.reshape(n, num_groups, size), (2,), eps)
+    out = groups.reshape(x.shape)
     return scaled_and_shifted(out, per_channel(weight, out), per_channel(bias, out))
 
 
@@ -119,9 +120,10 @@ def batch_norm(
     and for an eps or a momentum out of range.
     Ioffe, Szegedy 2015, Batch Normalization, section 3, algorithms 1 and 2.
     """
-    if input.ndim < 2:
-        raise ValueError(f"batch_norm takes an input (N, C, ...), and this is {input.shape}")
-    channels = input.shape[1]
+    x = floating(input)
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm takes an input (N, C, ...), and this is {x.shape}")
+    channels = x.shape[1]
     check_shape(
         "batch_norm",
         (channels,),
@@ -133,13 +135,13 @@ def batch_norm(
     check_momentum("batch_norm", momentum)
     check_eps("batch_norm", eps)
     if training:
-        n = input.size // max(channels, 1)
+        n = x.size // max(channels, 1)
         if n < 2:
             raise ValueError(
                 "batch_norm needs more than one value per channel in training, and the input "
-                f"has shape {input.shape}"
+                f"has shape {x.shape}"
             )
-        out, mean, variance = standardized(input, (0, *range(2, input.ndim)), eps)
+        out, mean, variance = standardized(x, (0, *range(2, x.ndim)), eps)
         track(running_mean, plain(mean), momentum)
         track(running_var, plain(variance) * (n / (n - 1)), momentum)
     else:
@@ -148,9 +150,9 @@ def batch_norm(
                 "batch_norm needs running_mean and running_var, or training=True to take the mean "
                 "and the variance of the batch"
             )
-        mean, variance = per_channel(running_mean, input), per_channel(running_var, input)
-        out = (input - mean) / np.sqrt(variance + eps)
-    return scaled_and_shifted(out, per_channel(weight, input), per_channel(bias, input))
+        mean, variance = per_channel(running_mean, x), per_channel(running_var, x)
+        out = (x - mean) / np.sqrt(variance + eps)
+    return scaled_and_shifted(out, per_channel(weight, x), per_channel(bias, x))
 
 
 @in_single
@@ -162,7 +164,8 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> A
     if not isinstance(dim, int | np.integer):
         raise TypeError(f"normalize takes vectors along one axis, and dim is {dim!r}")
     check_eps("normalize", eps)
-    return input / np.maximum(np.linalg.norm(input, p, axis=dim, keepdims=True), eps)
+    x = floating(input)
+    return x / np.maximum(np.linalg.norm(x, p, axis=dim, keepdims=True), eps)
 
 
 @in_single
