@@ -135,7 +135,7 @@ def changed_in_place(node: Node, records: Mapping[int, Record]) -> RuntimeError:
     record = records[oldest.birth]
     return RuntimeError(
         f"{changed(oldest, record)}, was changed in place after {record.line} had computed with "
-        "it, so the gradient would be wrong. Call backward() before the change, or change a copy"
+        "it, so the gradient may be wrong. Call backward() before the change, or change a copy"
     )
 
 
