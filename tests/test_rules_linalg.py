@@ -511,7 +511,11 @@ SINGULAR = np.ones((2, 2))
         (lambda t: np.linalg.svd(t[:1]), TypeError, "needs full_matrices=False"),
         (lambda t: np.linalg.qr(t, mode="raw"), TypeError, "does not take mode='raw'"),
         (lambda t: np.linalg.pinv(t, hermitian=True), TypeError, "does not take hermitian="),
-        (lambda t: np.dot(t, t, out=np.ones((2, 2))), TypeError, "'out'"),
+        (
+            lambda t: np.dot(t, t, out=np.ones((2, 2))),
+            TypeError,
+            "np.dot of a Tensor does not take out=",
+        ),
         (lambda t: np.einsum("ij,jk", t), ValueError, "is of 2 arrays, and got 1"),
         (lambda t: np.einsum("ijk", t), ValueError, "'ijk' for an array of shape (2, 2)"),
         (lambda t: np.einsum("ij,jk", t, np.ones((3, 2))), ValueError, "'j' is both 2 and 3"),
