@@ -15,3 +15,16 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"skipped, and NO_SKIPS is set: {call.excinfo.value}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What test_fuzz.py found, of all processes together."""
+    reports = [x for kind in terminalreporter.stats.values() for x in kind if hasattr(x, "when")]
+    properties = [dict(x.user_properties) for x in reports if x.when == "call"]
+    counts = [x["fuzz"] for x in properties if "fuzz" in x]
+    if counts:
+        programs, failed, unjudged, seconded = map(sum, zip(*counts, strict=True))
+        terminalreporter.write_line(
+            f"fuzz: {programs} random programs, {failed} failed; {unjudged} are ill-conditioned, "
+            f"{seconded} agree with autograd as well"
+        )
