@@ -12,7 +12,7 @@ ALPHABET = set("\n\n".join(SONNETS))
 
 def test_the_text_is_fifty_sonnets():
     assert "Public domain" in HEAD
-    assert len(SONNETS) == 50
+    assert len(SONNETS) == len(set(SONNETS)) == 50
     for sonnet in SONNETS:
         lines = sonnet.splitlines()
         assert [line.startswith("  ") for line in lines] == [False] * 12 + [True] * 2

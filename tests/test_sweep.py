@@ -239,6 +239,33 @@ def test_verdicts_on_curves_with_the_noise_of_batches(kind, curve, noise, seed):
     assert found.kind == kind, found.reason
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+@pytest.mark.parametrize("last", [5, 15, 60])
+def test_a_loss_that_rises_again_at_the_end_has_not_converged(last, noise):
+    curve = 0.01 + np.exp(-10 * np.linspace(0, 1, 500))
+    curve += np.random.default_rng(0).normal(0, noise, 500)
+    assert curve_verdict(curve).kind == "converged"
+    curve[-last:] += 0.2 * np.linspace(0, 1, last) ** 2
+    found = curve_verdict(curve)
+    assert found.kind == "diverged", found.reason
+    assert f"the loss fell from {curve[0]:.4g} to 0.0" in found.reason
+    assert f"and rose to {min(curve[-2:]):.4g} again" in found.reason
+
+
+def test_a_loss_that_settles_far_above_its_best_has_not_converged():
+    t = np.linspace(0, 1, 400)
+    assert curve_verdict(0.01 + np.exp(-20 * t) + 0.05 * (t > 0.5)).kind == "diverged"
+
+
+@pytest.mark.parametrize("n", [4, 6, 20, 200, 5000])
+def test_noise_and_spikes_of_one_step_are_no_rise(n):
+    t, rng = np.linspace(0, 1, n), np.random.default_rng(0)
+    for _ in range(100):
+        curve = 0.1 + 2 * np.exp(-20 * t) + rng.normal(0, 0.1, n)
+        curve[[n // 2, -1]] += [-1.5, 1.5]
+        assert "rose" not in curve_verdict(curve).reason
+
+
 def test_a_curve_that_nearly_overflows():
     assert curve_verdict(10.0 ** np.arange(0, 308)).kind == "diverged"
     assert curve_verdict([1e308, -1e308] * 5).kind == "oscillating"

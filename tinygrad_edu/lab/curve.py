@@ -7,10 +7,13 @@ from tinygrad_edu.lab.descend import Verdict
 
 # Of a loss that is flat, the last quarter is lower than the quarter before by less than this share
 # of the whole fall. A loss that goes nowhere oscillates if it swings by more than this share of
-# what it was at first, and is broken if it was ever that many times higher.
+# what it was at first, and is broken if it was ever that many times higher. It has risen
+# again if it ends this many usual changes above its best, which is more than chance does. Its end
+# and its best are two losses in a row, because one alone may be a spike.
 FLAT = 0.02
 SWINGS = 0.1
 BROKEN = 4.0
+RISEN = 6
 ROUNDING = 1e-9
 SHORTEST = 4
 
@@ -23,8 +26,9 @@ def curve_verdict(losses: npt.ArrayLike) -> Verdict:
     Numbers between two neighbours differ by chance, from batch to batch, or because the steps are
     so large that they jump over the minimum: the swing is their standard deviation, over the later
     half, and no fall counts that is smaller than it. A loss that falls like exp(-r t) is flat when
-    r times the number of steps is above 6. Where `verdict` has gradients, this has to guess: a loss
-    that does not change at all counts as slow.
+    r times the number of steps is above 6. A loss that ends well above its lowest value diverged,
+    however low that was. Where `verdict` has gradients, this has to guess: a loss that does not
+    change at all counts as slow.
     Raises ValueError for less than 4 losses.
     """
     curve = np.asarray(losses, float)
@@ -43,6 +47,11 @@ def curve_verdict(losses: npt.ArrayLike) -> Verdict:
     fall, went = start - end, f"the loss went from {unit * start:.4g} to {unit * end:.4g}"
     if fall < -least or (fall <= 0 and top > BROKEN * abs(start)):
         return Verdict("diverged", f"{went}, with a top of {unit * top:.4g}")
+    usual = np.median(np.abs(np.diff(curve)))  # unlike the swing, not larger for a sudden rise
+    best, final = np.min(np.maximum(curve[1:], curve[:-1])), np.min(curve[-2:])
+    if final - best > max(RISEN * usual, FLAT * (start - best), ROUNDING * abs(start)):
+        fell = f"the loss fell from {unit * start:.4g} to {unit * best:.4g}"
+        return Verdict("diverged", f"{fell} and rose to {unit * final:.4g} again")
     if fall <= least and swing > SWINGS * abs(start):
         return Verdict("oscillating", f"{went} and swings by {unit * swing:.2g}")
     if fall <= least:
