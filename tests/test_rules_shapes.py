@@ -344,18 +344,17 @@ LEFT_OUT = {
     "setflags": "memory",
     "strides": "memory",
     "to_device": "there is one",
+    "tostring": "t.tobytes(); NumPy 2.3 has it no more",
     "view": "t.astype(dtype); memory is that of t.data",
 }
-PUBLIC = {name for name in dir(np.ndarray) if not name.startswith("_")}
+X = np.array([[1.0, -2.0, 3.5], [0.25, 5.0, -6.0]])
+PUBLIC = {name for name in dir(np.ndarray) if not name.startswith("_") and hasattr(X, name)}
 
 
 def test_a_tensor_has_what_an_array_has():
     missing = {name for name in PUBLIC if not hasattr(Tensor, name)}
     assert missing - LEFT_OUT.keys() == set()
     assert {name for name in LEFT_OUT if hasattr(Tensor, name)} == set()
-
-
-X = np.array([[1.0, -2.0, 3.5], [0.25, 5.0, -6.0]])
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,7 @@ def glu(x: Any, dim: int = -1) -> Any:
 
     Raises ValueError if that axis of x has an odd length.
     """
+    x = floating(x)
     if x.shape[dim] % 2:
         raise ValueError(f"glu halves axis {dim} of x, and x of shape {x.shape} is odd there")
     a, b = np.split(x, 2, axis=dim)
