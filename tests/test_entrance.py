@@ -353,6 +353,27 @@ def test_a_change_of_a_view_is_a_change_of_what_it_views():
     assert w.grad is None
 
 
+def test_a_change_of_one_view_is_a_change_of_every_other():
+    x = Tensor(np.ones(3))
+    first, second = x.detach(), x[:2]
+    del x
+    w = Tensor(np.ones(2), requires_grad=True)
+    loss = (w * second).sum()
+    first.data += 1
+    with pytest.raises(RuntimeError, match="was changed after this graph was made"):
+        loss.backward()
+
+
+def test_a_root_of_which_the_data_was_replaced_is_stale_at_second_order():
+    w = Tensor(2.0, requires_grad=True)
+    out = np.exp(w)
+    out.data = 5.0
+    with pytest.raises(RuntimeError, match="was changed after this graph was made"):
+        out.backward(create_graph=True)
+    out.backward()  # at first order a rule gets what the forward pass saw
+    assert w.grad == np.exp(2.0)
+
+
 def test_what_is_no_view_is_not_stale():
     w, x = parameter(1, 2), Tensor(np.array([3.0, 4.0]))
     with no_grad():

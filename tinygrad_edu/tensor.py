@@ -21,6 +21,7 @@ from tinygrad_edu.graph import (
     as_array,
     check_real,
     described,
+    memory_of,
     name_of,
     no_rule,
     operation,
@@ -59,7 +60,7 @@ class Tensor(Node):
         array = self.adopt(plain(data))
         super().__init__(self.own(array) if requires_grad else array, requires_grad, name)
         if isinstance(data, Tensor) and not requires_grad:
-            self.shares = data
+            self.memory = memory_of(data)
 
     @classmethod
     def adopt(cls, data: Any) -> Any:
