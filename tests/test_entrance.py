@@ -144,6 +144,40 @@ def test_a_tuple_of_numbers_is_as_good_as_an_array(exponent):
     assert t[(0,)].shape == t.reshape((2, 1))[(0, 0)].shape == ()
 
 
+@pytest.mark.parametrize("reverse", [False, True], ids=["first", "second"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.vdot,
+        np.dot,
+        np.cross,
+        np.linalg.solve,
+        np.matmul,
+        np.kron,
+        np.maximum,
+        lambda x, y: np.concatenate([x, y]),
+        lambda x, y: np.stack([x, y]),
+        lambda x, y: np.einsum("ij,jk", x, y),
+        lambda x, y: np.where([[True], [False], [True]], x, y),
+    ],
+)
+def test_a_tuple_in_a_call_is_as_good_as_an_array(function, reverse):
+    rows = np.array([[2.0, 1.0, 0.5], [0.0, 3.0, 1.0], [1.0, 0.0, 2.0]])
+
+    def gradient(other):
+        t = Tensor(rows.T + 1, requires_grad=True)
+        out = function(other, t) if reverse else function(t, other)
+        (out * np.arange(1.0, 1 + out.size).reshape(out.shape)).sum().backward()
+        return t.grad
+
+    np.testing.assert_array_equal(gradient(tuple(map(tuple, rows))), gradient(rows))
+
+
+def test_the_default_of_a_selection_is_masked_no_more_than_another_operand():
+    with pytest.raises(TypeError, match="a masked array is not taken"):
+        np.select([[True, False]], [parameter(1, 2)], np.ma.masked_array([3.0, 4.0], [0, 1]))
+
+
 def test_a_fraction_is_a_number():
     t = parameter(1, 2, dtype=np.float32)
     out = t * Fraction(1, 2)

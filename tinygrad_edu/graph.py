@@ -512,14 +512,14 @@ def check_real(array: Any, x: Any) -> None:
         )
 
 
-OPERATORS = frozenset(
-    getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "mod", "pow", "matmul")
-)
+OPERATORS = operator.add, operator.sub, operator.mul, operator.truediv, operator.mod, operator.pow
+PRODUCTS = operator.matmul, np.cross, np.linalg.solve
+TAKE_ARRAYS = frozenset([*OPERATORS, *PRODUCTS])
 
 
 def only_arrays(function: Function) -> bool:
     """Whether a tuple among the operands of `function` is data, as no shape or index can stand."""
-    return function in OPERATORS or isinstance(function, np.ufunc)
+    return function in TAKE_ARRAYS or isinstance(function, np.ufunc)
 
 
 def as_operands(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
