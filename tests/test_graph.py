@@ -119,6 +119,18 @@ def test_a_view_without_a_gradient_keeps_no_graph_alive(without_garbage_collecto
     np.testing.assert_array_equal(view.data, np.exp(np.ones(2)))
 
 
+def test_nodes_that_are_chosen_keep_gradients_in_memory_of_their_own():
+    w = parameter([1.0, 2.0])
+    x, y = w * 1, w * 2
+    seed = np.ones(2)
+    (x + y).backward(seed, inputs=[x, y])
+    x.grad[0] = 5
+    assert (x.grad.tolist(), y.grad.tolist(), seed.tolist()) == ([5, 1], [1, 1], [1, 1])
+    x.zero_grad()
+    x.sum().backward(inputs=[x])  # whose rule returns a view that is read-only
+    x.grad[0] = 5
+
+
 def test_two_backward_calls_give_exactly_twice_the_gradient():
     w = parameter(np.random.default_rng(0).standard_normal((3, 2)))
     loss = kernels.logsumexp(np.ones((4, 3)) @ w).sum()

@@ -280,6 +280,11 @@ def rollaxis(a, axis, start=0):
     return np.transpose(a, order)
 
 
+@composes(np.expand_dims)
+def expand_dims(a, axis):
+    return apply(np.expand_dims, a, tuple(axis) if isinstance(axis, list) else axis)
+
+
 def atleast(function):
     def reshaped(*arys):
         arrays = map(array, arys)
