@@ -15,7 +15,7 @@ import pytest
 import scipy.sparse
 
 from tinygrad_edu import LeavesGraphWarning, Tensor, Value, functional, losses, nn, no_grad
-from tinygrad_edu.kernels import linear
+from tinygrad_edu.kernels import linear, unfold
 
 
 def parameter(*numbers, dtype=float):
@@ -195,6 +195,9 @@ def test_a_seed_takes_the_dtype_of_the_root(seed):
         t = parameter(1, 2)
         (1 - t * 2).backward(np.asarray(seed), create_graph)
         assert np.asarray(getattr(t.grad, "data", t.grad)).tolist() == [-2.0, 0.0]
+        t.zero_grad()
+        (1 - t * 2).backward(Tensor(seed), create_graph)
+        assert np.asarray(getattr(t.grad, "data", t.grad)).tolist() == [-2.0, 0.0]
     half = parameter(1, 2, dtype=np.float32)
     (half * 2).backward(Tensor(np.array([1.0, 0.5])), create_graph=True)
     assert half.grad.dtype == np.float32
@@ -349,6 +352,9 @@ def change_in_place(x):
         lambda x: np.moveaxis(x, 0, 1),
         lambda x: np.broadcast_to(x, (2, 2, 2)),
         lambda x: np.squeeze(x[None]),
+        np.squeeze,  # nothing to squeeze: NumPy returns the array itself
+        lambda x: x.squeeze(),
+        lambda x: unfold(x, (1,), (1,), (1,)),
         lambda x: x.detach(),
         Tensor,
         lambda x: x.detach().T.detach(),
@@ -359,7 +365,7 @@ def change_in_place(x):
 @pytest.mark.parametrize("tracked", [False, True])
 def test_a_graph_that_holds_a_view_of_what_was_changed_is_stale(view, tracked):
     w = Tensor(np.ones(2), requires_grad=True)
-    x = Tensor(np.arange(4.0).reshape(2, 2), requires_grad=tracked)
+    x = Tensor(np.array([[0.0, 1.0], [2.0, 3.0]]), requires_grad=tracked)
     for inputs in (None, [w]):
         seen = view(x)
         loss = (w * seen).sum()
