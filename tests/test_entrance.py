@@ -424,6 +424,23 @@ def test_what_is_no_view_is_not_stale():
     assert w.grad.tolist() == [6.0, 16.0]
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda x: setattr(x, "requires_grad", True),  # copies the data
+        lambda x: setattr(x, "data", x.data.copy()),
+    ],
+)
+def test_a_change_of_the_memory_that_a_tensor_has_left_makes_nothing_stale(part):
+    w, x = parameter(1, 2), Tensor(np.array([3.0, 4.0]))
+    view = x[:]
+    part(x)
+    loss = (w * x).sum()
+    change_in_place(view)
+    loss.backward()
+    assert w.grad.tolist() == [3.0, 4.0]
+
+
 def test_a_detached_tensor_and_a_step_make_a_graph_stale():
     from tinygrad_edu import optim
 
