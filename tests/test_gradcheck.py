@@ -7,7 +7,7 @@ from test_rules import TABLE, at, name
 
 from tinygrad_edu import Tensor, Value, gradcheck, kernels, nn, relu
 from tinygrad_edu.gradcheck import GradcheckError
-from tinygrad_edu.graph import no_grad
+from tinygrad_edu.graph import memory_of, no_grad
 from tinygrad_edu.rng import Package
 
 X = np.array([[0.5, -1.5, 2.0], [1.0, 0.25, -0.75]])
@@ -81,14 +81,14 @@ def test_a_function_that_leaves_the_graph_is_told_so():
 
 def test_a_module_is_checked_with_its_parameters():
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-    before = [(p.data, p.data.copy(), p.changed) for p in model.parameters()]
+    before = [(p.data, p.data.copy(), memory_of(p).changed) for p in model.parameters()]
     gradcheck(model, X)
     gradcheck(lambda x: np.exp(model(x)).mean(), X, parameters=model)
     gradcheck(lambda: model(X).sum(), parameters=model.parameters())
     for p, (data, copy, changed) in zip(model.parameters(), before, strict=True):
         assert p.data is data
         assert p.grad is None
-        assert p.changed == changed
+        assert memory_of(p).changed == changed
         np.testing.assert_array_equal(data, copy)
 
 

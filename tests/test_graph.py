@@ -100,6 +100,37 @@ def test_the_graph_is_freed_without_the_garbage_collector(without_garbage_collec
     assert w.grad is not None
 
 
+@pytest.mark.parametrize("cut", [lambda h: h.detach(), Tensor, lambda h: h.detach()[:2].T])
+def test_what_was_detached_keeps_no_graph_alive(without_garbage_collector, cut):
+    w, state, nodes = parameter(np.ones(2)), Tensor(np.zeros(2)), []
+    for _ in range(5):  # backpropagation through time, truncated after each step
+        state = np.tanh(w * cut(state) + 1)
+        nodes.append(weakref.ref(state))
+    assert [ref() is not None for ref in nodes] == [False] * 4 + [True]
+
+
+def test_a_view_without_a_gradient_keeps_no_graph_alive(without_garbage_collector):
+    h = parameter(np.ones(3)).exp()
+    node = weakref.ref(h)
+    with no_grad():
+        view = h[:2]
+    del h
+    assert node() is None
+    np.testing.assert_array_equal(view.data, np.exp(np.ones(2)))
+
+
+def test_nodes_that_are_chosen_keep_gradients_in_memory_of_their_own():
+    w = parameter([1.0, 2.0])
+    x, y = w * 1, w * 2
+    seed = np.ones(2)
+    (x + y).backward(seed, inputs=[x, y])
+    x.grad[0] = 5
+    assert (x.grad.tolist(), y.grad.tolist(), seed.tolist()) == ([5, 1], [1, 1], [1, 1])
+    x.zero_grad()
+    x.sum().backward(inputs=[x])  # whose rule returns a view that is read-only
+    x.grad[0] = 5
+
+
 def test_two_backward_calls_give_exactly_twice_the_gradient():
     w = parameter(np.random.default_rng(0).standard_normal((3, 2)))
     loss = kernels.logsumexp(np.ones((4, 3)) @ w).sum()

@@ -310,6 +310,11 @@ def test_checkpoint_notices_what_would_be_wrong():
     w.data *= 2
     with pytest.raises(RuntimeError, match="changed"):
         loss.backward()
+    constant = Tensor(np.ones(3))  # a change of it that the result does not show
+    loss = np.sum(checkpoint(lambda x: (x - x.detach()) * constant[:], a))
+    constant.data *= 2
+    with pytest.raises(RuntimeError, match=r"array of shape \(3,\) was not what it had been"):
+        loss.backward()
     loss = np.sum(checkpoint(lambda x: x * rng.standard_normal(3), a))
     with pytest.raises(RuntimeError, match="draw random numbers outside"):
         loss.backward()

@@ -452,6 +452,7 @@ def test_a_list_is_as_good_as_an_array(t):
         np.testing.assert_array_equal(f(t, x).data, f(t.data, x))
     assert t[[]].shape == (0, 3)
     assert ([1.0, 2.0] @ t).shape == (3,)
+    assert np.expand_dims(t, [0, -1]).shape == (1, *t.shape, 1)
 
 
 # Small things that users of arrays expect

@@ -73,9 +73,9 @@ def stack(arrays, axis=0, *, dtype=None, casting="same_kind"):
 
 def cast(arrays, dtype, casting):
     """Arrays that are to be joined, in the dtype that is asked for."""
+    arrays = [x if hasattr(x, "dtype") else array(x) for x in arrays]
     if dtype is None:
         return arrays
-    arrays = [array(x) for x in arrays]
     for x in arrays:
         if not np.can_cast(x.dtype, dtype, casting):
             raise TypeError(f"cannot join {described(x)} of {x.dtype} in {dtype} with {casting=}")
@@ -180,7 +180,7 @@ def select(condlist, choicelist, default=0):
     out = default
     if not isinstance(default, Node):  # not rounded to the dtype of the first choice that it meets
         kinds = [x if isinstance(x, int | float) else array(x).dtype for x in choicelist]
-        out = np.asarray(default, np.result_type(*kinds, default))
+        out = np.asarray(as_array(default), np.result_type(*kinds, default))
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
         out = np.where(plain(condition), choice, out)
     return out
@@ -278,6 +278,18 @@ def matrix_transpose(x, /):
 def rollaxis(a, axis, start=0):
     order = np.rollaxis(np.empty(tuple(range(a.ndim))), axis, start).shape
     return np.transpose(a, order)
+
+
+@composes(np.squeeze)
+def squeeze(a, axis=None):
+    out = apply(np.squeeze, a, axis=axis)
+    # With nothing to squeeze NumPy returns the array itself, which does not look like a view of it.
+    return a[...] if plain(out) is plain(a) else out
+
+
+@composes(np.expand_dims)
+def expand_dims(a, axis):
+    return apply(np.expand_dims, a, tuple(axis) if isinstance(axis, list) else axis)
 
 
 def atleast(function):
@@ -764,8 +776,9 @@ def lexsort(keys, axis=-1):
 
 @composes(np.vdot)
 def vdot(a, b, /):
-    if np.shape(a) != np.shape(b):
-        a, b = np.reshape(a, -1), np.reshape(b, -1)
+    a, b = array(a), array(b)
+    if a.shape != b.shape:
+        a, b = a.reshape(-1), b.reshape(-1)
     return kernels.vdot(a, b)
 
 

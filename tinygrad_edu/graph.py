@@ -123,10 +123,10 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
 
     out = new(kind)
     out._array = data
-    out.grad = out.name = out.shares = None
-    out.birth = out.changed = next_birth()
+    out.grad = out.name = out.memory = None
+    out.birth = next_birth()
     if kind.broadcasts and getattr(data, "base", None) is not None:
-        out.shares = viewed(data, inputs)
+        out.memory = viewed(data, inputs)
     recording = RECORDING.get()
     if tracked and recording:
         out._requires_grad = True
@@ -155,8 +155,8 @@ class Node:
     seen      the result and the arguments of that call, as plain data
     rule      the derivative of `function`
     birth     a running number: a node is younger than everything it was made from
-    changed   the number of the last change of its data in place; at first that of its birth
-    shares    the node of whose memory its data is a view
+    memory    when its data was last changed in place, which it shares with its views; None if
+              neither was seen
     is_parameter
               whether somebody asked for its gradient; it may be frozen since
     """
@@ -166,16 +166,15 @@ class Node:
         "_array",
         "_requires_grad",
         "birth",
-        "changed",
         "function",
         "grad",
         "inputs",
         "is_parameter",
+        "memory",
         "name",
         "options",
         "rule",
         "seen",
-        "shares",
     )
 
     native: ClassVar[type]  # the class that the data of a result has already
@@ -191,8 +190,8 @@ class Node:
         self.inputs: tuple[Any, ...] = ()
         self.options = NO_OPTIONS
         self.seen: tuple[Any, ...] = ()
-        self.shares: Node | None = None
-        self.birth = self.changed = next_birth()
+        self.memory: Memory | None = None
+        self.birth = next_birth()
         self.is_parameter = requires_grad
 
     def backward(
@@ -235,11 +234,9 @@ class Node:
             for x, partial in zip(node.inputs, partials):
                 if not isinstance(x, Node):
                     continue
-                if x.changed > birth:
+                if x.memory is not None and x.memory.changed > birth:
                     raise stale(node, x)
                 if partial is None or not x._requires_grad or x.birth < oldest:
-                    if changed_since(birth, x.shares):
-                        raise stale(node, x)
                     continue
                 own = False
                 if callable(partial):
@@ -279,7 +276,7 @@ class Node:
 
     def differentiable(self) -> tuple[Any, ...]:
         """What `seen` holds, as nodes: a rule that computes with nodes records its own graph."""
-        for x, array in zip(self.inputs, self.seen[1:], strict=True):
+        for x, array in zip((self, *self.inputs), self.seen, strict=True):
             if isinstance(x, Node) and x._array is not array:
                 raise stale(self, x)
         return (self, *self.inputs)
@@ -305,7 +302,7 @@ class Node:
                 "require a gradient: use .detach() for the same numbers outside the graph"
             )
         if wanted and not self._requires_grad:
-            self._array, self.shares = self.own(self._array), None
+            self._array, self.memory = self.own(self._array), None
             self.is_parameter = self.rule is None
         self._requires_grad = bool(wanted)
 
@@ -320,16 +317,13 @@ class Node:
         if data is self._array and self.broadcasts:
             # `node.data -= step` comes here with the array that it has just changed, and with it
             # every node that shares the memory: what was made of them before is now stale.
-            now = next_birth()
-            node: Node | None = self
-            while node is not None:
-                node.changed, node = now, node.shares
+            memory_of(self).changed = next_birth()
         else:
             adopted = data if data.__class__ is self.native else self.adopt(data)
             if adopted is NotImplemented:
                 raise TypeError(f"{described(data)} cannot be the data of a {type(self).__name__}")
             self._array = self.replacing(adopted) if self._requires_grad else adopted
-            self.shares = None
+            self.memory = None
 
     def own(self, data: Any) -> Any:
         """`data` as that of a node that requires a gradient: floating, in memory of its own."""
@@ -518,14 +512,14 @@ def check_real(array: Any, x: Any) -> None:
         )
 
 
-OPERATORS = frozenset(
-    getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "mod", "pow", "matmul")
-)
+OPERATORS = operator.add, operator.sub, operator.mul, operator.truediv, operator.mod, operator.pow
+PRODUCTS = operator.matmul, np.cross, np.linalg.solve
+TAKE_ARRAYS = frozenset([*OPERATORS, *PRODUCTS])
 
 
 def only_arrays(function: Function) -> bool:
     """Whether a tuple among the operands of `function` is data, as no shape or index can stand."""
-    return function in OPERATORS or isinstance(function, np.ufunc)
+    return function in TAKE_ARRAYS or isinstance(function, np.ufunc)
 
 
 def as_operands(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
@@ -538,23 +532,33 @@ def is_complex(x: Any) -> bool:
     return isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
 
 
-def viewed(data: Any, inputs: tuple[Any, ...]) -> Node | None:
-    """The first of the inputs of whose memory `data` is a view."""
+class Memory:
+    """Memory in which the data of one or more nodes lies: an array, and the views of it."""
+
+    __slots__ = ("changed",)
+
+    def __init__(self) -> None:
+        self.changed = -1  # the running number of the last change in place
+
+
+def memory_of(x: Node) -> Memory:
+    """What x and its views have in common. No node is in it: a view keeps no graph alive."""
+    if x.memory is None:
+        with adding:  # or two threads, each with a view, would each make one
+            x.memory = x.memory or Memory()
+    return x.memory
+
+
+def viewed(data: Any, inputs: tuple[Any, ...]) -> Memory | None:
+    """The memory of the first of the inputs of which `data` is a view."""
     for x in inputs:
         if isinstance(x, Node) and (
             data.base is x._array
             or data.base is x._array.base
             or np.may_share_memory(data, x._array)
         ):
-            return x
+            return memory_of(x)
     return None
-
-
-def changed_since(birth: int, node: Node | None) -> bool:
-    """Whether the data of node, or of what it is a view of, was changed in place after `birth`."""
-    while node is not None and node.changed <= birth:
-        node = node.shares
-    return node is not None
 
 
 def operation(rule: Any) -> str:

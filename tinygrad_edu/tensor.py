@@ -21,6 +21,7 @@ from tinygrad_edu.graph import (
     as_array,
     check_real,
     described,
+    memory_of,
     name_of,
     no_rule,
     operation,
@@ -59,7 +60,7 @@ class Tensor(Node):
         array = self.adopt(plain(data))
         super().__init__(self.own(array) if requires_grad else array, requires_grad, name)
         if isinstance(data, Tensor) and not requires_grad:
-            self.shares = data
+            self.memory = memory_of(data)
 
     @classmethod
     def adopt(cls, data: Any) -> Any:
@@ -283,7 +284,7 @@ class Tensor(Node):
         return apply(np.swapaxes, self, axis1, axis2)
 
     def squeeze(self, axis: Axis = None) -> Self:
-        return apply(np.squeeze, self, axis=axis)
+        return compositions.squeeze(self, axis)
 
     def ravel(self, order: str = "C") -> Self:
         return compositions.ravel(self, order)

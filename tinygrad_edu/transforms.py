@@ -280,7 +280,7 @@ def checkpoint(f: Function, *args: Any) -> Any:
     if not isinstance(out, Tensor):
         raise TypeError(f"checkpoint wants one Tensor from {called(f)}, and got {layout(out)}")
     closed = [x for x in outside([out], start) if x not in set(aliases)]
-    data, count = out.data, len(inputs)
+    data, count, made = out.data, len(inputs), next_birth()
 
     def forgotten(*arrays: Any) -> Any:
         return data
@@ -289,7 +289,7 @@ def checkpoint(f: Function, *args: Any) -> Any:
         for x, seen in zip(closed, inputs[count:], strict=True):
             if not np.array_equal(plain(x), plain(seen), equal_nan=True):
                 raise changed(f, described(x))
-        return flows_of_another_run(run, f, inputs[:count], closed, g, out)
+        return flows_of_another_run(run, f, inputs[:count], closed, g, out, made)
 
     RULES[forgotten] = checkpoint_backward  # the rule of this one call, which the node remembers
     try:
@@ -299,16 +299,25 @@ def checkpoint(f: Function, *args: Any) -> Any:
 
 
 def flows_of_another_run(
-    run: Function, f: Function, inputs: tuple[Any, ...], closed: list[Node], g: Any, out: Any
+    run: Function,
+    f: Function,
+    inputs: tuple[Any, ...],
+    closed: list[Node],
+    g: Any,
+    out: Any,
+    made: int,
 ) -> tuple[Any, ...]:
     """Run f again, recorded, and collect what flows back to its inputs and what it closes over.
 
     `backward` stops at the age of the run: what else connects these Tensors is not its business.
+    made  the running number at the end of the first run: what changed since makes this another one
     """
     flows: dict[Any, Any] = {}
 
     def collect(node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
         for x, flow in zip(node.inputs, contributions):
+            if isinstance(x, Node) and x.memory is not None and made < x.memory.changed < start:
+                raise changed(f, described(x))
             if flow is not None and x.birth < start:
                 flows[x] = flows[x] + flow if x in flows else flow
 
