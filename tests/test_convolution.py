@@ -386,3 +386,10 @@ X, W = normal(2, 3, 4, 4), normal(4, 3, 3, 3)
 def test_what_does_not_fit_is_refused(call, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         call()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 0.5, 2])
+def test_pad_takes_any_number(value):
+    for x in (np.ones(2), Tensor([1.0, 1.0])):
+        out = pad(x, (1, 1), value=value)
+        np.testing.assert_array_equal(getattr(out, "data", out), [value, 1, 1, value])

@@ -6,6 +6,7 @@ what it gives for the same numbers in float64.
 """
 
 import operator
+import pickle
 
 import numpy as np
 import pytest
@@ -334,3 +335,16 @@ def test_a_float16_that_is_used_5000_times_gets_the_gradient_of_all(use):
     out.backward(np.ones(out.shape))
     assert b.grad.dtype == np.float16
     assert b.grad.tolist() == [5000.0]
+
+
+@pytest.mark.parametrize("dtype", [pickle.loads(pickle.dumps(np.dtype(np.float16))), ">f2"])
+def test_float16_is_known_in_every_object_and_byte_order(dtype):
+    """An array that was pickled, as between processes, has a dtype object of its own."""
+    x = np.array([300, -300, 3]).astype(dtype)
+    assert x.dtype is not np.dtype(np.float16)
+    expected = F.layer_norm(np.float16([300, -300, 3]), 3)
+    np.testing.assert_array_equal(F.layer_norm(x, 3), expected)
+    np.testing.assert_array_equal(F.layer_norm(Tensor(x), 3).data, expected)
+    b = Tensor(np.zeros(1, dtype), requires_grad=True)
+    (b + np.zeros((5000, 1), np.float16)).sum().backward()
+    assert b.grad == 5000

@@ -589,3 +589,35 @@ def test_every_row_has_a_reference_and_every_reference_a_row():
 @pytest.mark.parametrize("case", REFERENCES)
 def test_as_pytorch(case):
     check(stored("linalg")[case], REFERENCES[case])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [50, 100, 200])
+def test_data_can_be_whitened(n, dtype):
+    """Its variances lie close together, and differ."""
+    rng = np.random.default_rng(0)
+    x, weights = (rng.standard_normal((4 * n, n)).astype(dtype) for _ in range(2))
+
+    def loss(x):
+        values, vectors = np.linalg.eigh(x.mT @ x / len(x))
+        return np.mean((x @ vectors / np.sqrt(values)) ** 4 * np.abs(weights))
+
+    assert np.isfinite(grad(loss)(x)).all()
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_qr_has_a_derivative_whatever_the_scale_of_a_column(scale):
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    scales = np.array([1.0, scale, 1.0])
+    slope = grad(lambda x: (np.linalg.qr(x)[0] * COEFFICIENTS[:, :3]).sum())
+    np.testing.assert_allclose(slope(x * scales) * scales, slope(x), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_gradient_of_det_is_nan_where_a_matrix_of_a_batch_is_not_finite():
+    x = np.stack([np.eye(5), np.diag([1.0, 1.0, 1.0, 1.0, 0.0]), np.eye(5), np.eye(5)])
+    expected = grad(lambda x: np.linalg.det(x).sum())(x[:2])
+    x[2, 0, 0], x[3, 0, 0] = np.nan, np.inf
+    ours = grad(lambda x: np.linalg.det(x).sum())(x)
+    np.testing.assert_allclose(ours[:2], expected)
+    assert np.isnan(ours[2:]).any(axis=(-2, -1)).all()

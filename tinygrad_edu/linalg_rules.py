@@ -124,7 +124,9 @@ def cofactors(x, det):
     n = x.shape[-1]
     if n <= 4:
         return minors(x)
-    u, s, vt = np.linalg.svd(plain(x))
+    # LAPACK's svd may never end at inf; here nan stays nan in the matrix that has it.
+    finite = np.isfinite(plain(x)).all(axis=(-2, -1), keepdims=True)
+    u, s, vt = np.linalg.svd(np.where(finite, plain(x), np.eye(n, dtype=x.dtype)))
     # A k-th derivative loses about cond(a)**k of its precision.
     large = s > np.finfo(x.dtype).eps ** 0.25 * s[..., :1]
     m = int(np.min(np.add.reduce(large, axis=-1), initial=n))
@@ -218,6 +220,7 @@ def eigh_backward(g, out, x, UPLO="L"):  # noqa: N803
     w, v = unpacked(out, (n,), (n, n))
     gw, gv = unpacked(g, (n,), (n, n))
     apart = ~equal(w)
+    # The value counts too: V log(W) V^T depends on the vectors, and at W = 1 has gv = 0.
     used = np.any(plain(gv) != 0, axis=-2) | (plain(gw) != 0)
     refuse("eigenvectors", used & np.any(others(~apart), axis=-1))
     inner = inverse_gaps(w, apart) * (v.mT @ gv) + np.eye(n, dtype=x.dtype) * gw[..., None]
@@ -343,7 +346,8 @@ def qr_backward(g, out, x):
     q, r = unpacked(out, *shapes)
     gq, gr = unpacked(g, *shapes)
     sizes = np.abs(np.diagonal(plain(r), axis1=-2, axis2=-1))
-    if np.any(sizes <= rounding(sizes)):
+    lengths = np.linalg.norm(plain(r), axis=-2)  # those of the columns, which have any scale
+    if np.any(sizes <= 16 * r.shape[-1] * np.finfo(r.dtype).eps * lengths):
         raise np.linalg.LinAlgError(
             "qr has no derivative where the columns (of a wide matrix the first ones, as many as "
             "it has rows) depend on each other"
@@ -388,9 +392,13 @@ def inverse_gaps(w, apart):
 
 
 def rounding(w):
-    """How far apart equal values may come out: (..., 1). Beyond, vectors have a digit or more."""
+    """How far apart equal values may come out: (..., 1). Beyond, vectors have a digit or more.
+
+    In practice that grows with the root of n, to at most 3.2 sqrt(n) eps for n from 2 to 400. The
+    proven bound grows with n, and takes values of large matrices in float32 for equal.
+    """
     largest = np.max(np.abs(w), axis=-1, keepdims=True, initial=0)
-    return 16 * w.shape[-1] * np.finfo(w.dtype).eps * largest
+    return 8 * math.sqrt(w.shape[-1]) * np.finfo(w.dtype).eps * largest
 
 
 def equal(w):
@@ -407,7 +415,7 @@ def others(pairs):
 def vanishing(s, x):
     """Which singular values of x are 0."""
     s = plain(s)
-    return s <= rounding(s) * (max(x.shape[-2:]) / max(s.shape[-1], 1))
+    return s <= rounding(s) * math.sqrt(max(x.shape[-2:]) / max(s.shape[-1], 1))
 
 
 def shared(g, w):

@@ -16,7 +16,7 @@ from tinygrad_edu.graph import as_array
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-HALF = np.dtype(np.float16)  # NumPy has one dtype object for all arrays of float16
+HALF = "e"  # float16 in any byte order; an unpickled array has a dtype object of its own
 
 
 def floating(x: Any) -> Any:
@@ -27,7 +27,7 @@ def floating(x: Any) -> Any:
 
 def wide(x: Any) -> Any:
     """x, or its float16 as float32."""
-    return x.astype(np.float32) if x.dtype is HALF else x
+    return x.astype(np.float32) if x.dtype.char == HALF else x
 
 
 def in_single(function: Function) -> Function:
@@ -37,10 +37,10 @@ def in_single(function: Function) -> Function:
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         x = args[0] if args else options.get(first)
-        if getattr(x, "dtype", None) is not HALF:
+        if not hasattr(x, "dtype") or x.dtype.char != HALF:
             return function(*args, **options)
         if args:
-            return function(wide(x), *args[1:], **options).astype(HALF)
-        return function(**{**options, first: wide(x)}).astype(HALF)
+            return function(wide(x), *args[1:], **options).astype(np.float16)
+        return function(**{**options, first: wide(x)}).astype(np.float16)
 
     return call  # type: ignore[return-value]

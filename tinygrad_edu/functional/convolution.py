@@ -306,7 +306,7 @@ def pad(x: Any, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0
         )
     sides = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[-2::-2], pad[::-2], strict=True))
     if mode == "constant":
-        x = x if value == int(value) else floating(x)
+        x = x if float(value).is_integer() else floating(x)
         return np.pad(x, tuple(sides), constant_values=value)
     return np.pad(x, tuple(sides), MODES[mode])
 
