@@ -261,7 +261,7 @@ def checkpoint(f: Function, *args: Any) -> Any:
 
     One node stands for all of f. Gradients reach the Tensors among args, in nested lists, tuples
     and dicts too, and those that f closes over, such as the parameters of a layer.
-    f shall return one Tensor, the same one each time: `backward` raises RuntimeError if it differs
+    f must return one Tensor, the same one each time: `backward` raises RuntimeError if it differs
     (f draws random numbers, or a parameter was changed in between).
     Chen et al. 2016, "Training deep nets with sublinear memory cost".
     """

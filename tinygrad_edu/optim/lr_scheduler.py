@@ -700,7 +700,7 @@ class SequentialLR(LRScheduler):
 
 
 def alike(x: Any, y: Any) -> bool:
-    """Whether x may take the place of y: numbers, lists of alike, one type; None is not set yet."""
+    """Whether x may replace y: numbers, lists of alike, or one type; None means not set yet."""
     if isinstance(x, list | tuple) and isinstance(y, list | tuple):
         return all(alike(each, other) for each in x for other in y[:1])
     if isinstance(x, Real) and isinstance(y, Real):
