@@ -130,7 +130,7 @@ def hvp(f: Function, argnums: Argnums = 0) -> Function:
 def elementwise_grad(f: Function, argnums: int = 0) -> Function:
     """f'(x) at each element of x, for an f that works elementwise; made for plots.
 
-    Raises ValueError if the result of f has not the shape of x.
+    Raises ValueError if the result of f does not have the shape of x.
     """
 
     def derivative(*args: Any, **options: Any) -> Any:

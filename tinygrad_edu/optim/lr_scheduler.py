@@ -404,7 +404,7 @@ class MomentumCycle(LRScheduler):
 
 
 class CyclicLR(MomentumCycle):
-    """lr = base_lr + (max_lr - base_lr) h(t) with h = triangle(t) scale(t): up and down for ever.
+    """lr = base_lr + (max_lr - base_lr) h(t) with h = triangle(t) scale(t): up and down forever.
 
     base_lr, max_lr  one for all groups, or a list with one for each
     step_size_up     steps from base_lr to max_lr; as many down, or step_size_down
