@@ -24,9 +24,9 @@ from tinygrad_edu.graph import (
 class Record(NamedTuple):
     """What `detect_anomaly` knows about one node.
 
-    line    of the user's code, where it was made
+    line    the line of the user's code where it was made
     prints  fingerprints of all that the node has seen
-    ref     to the node; when the node goes, so does this
+    ref     a weak reference to the node: when the node is freed, the record goes too
     """
 
     line: str
@@ -43,11 +43,11 @@ def detect_anomaly() -> Iterator[None]:
     written in a call, as in np.where(mask, x, -np.inf), is meant, and so is -inf in an array
     without a gradient, a mask; infinities further on that come from them are meant as well.
 
-    Raises RuntimeError in the backward pass if an array that the graph was made of is another one
-    now: a parameter, a mask, an index, or memory that they share. No `.grad` has changed then.
+    Raises RuntimeError in the backward pass if an array that went into the graph was changed in
+    place: a parameter, a mask, an index, or memory that they share. No `.grad` has changed then.
 
     Only inside are lines and checksums of arrays recorded, which takes time. A backward pass with
-    a `watch` of its own is not looked at.
+    a `watch` of its own is not checked.
     """
     records: dict[int, Record] = {}  # by birth
     masked: set[int] = set()
@@ -104,7 +104,7 @@ def memory(node: Node) -> tuple[Any, ...]:
 
 
 def fingerprint(x: Any) -> Any:
-    """A checksum of the bytes of x; of what cannot be changed in place, nothing."""
+    """A checksum of the bytes of x; None for what cannot be changed in place."""
     if isinstance(x, np.ndarray):
         return zlib.crc32(x.tobytes() if x.dtype.hasobject else x.ravel(order="K").data)
     if isinstance(x, tuple | list):  # an index of arrays, a list of the user's own
@@ -113,7 +113,7 @@ def fingerprint(x: Any) -> Any:
 
 
 def changed(node: Node, record: Record | None) -> str:
-    """What the node has seen and was changed in place since, as words; or nothing."""
+    """In words, what the node has seen that was changed in place since; "" if nothing was."""
     now = [fingerprint(x) for x in memory(node)] if record else []
     if record is None or now == record.prints:
         return ""
@@ -127,7 +127,7 @@ def changed(node: Node, record: Record | None) -> str:
 
 
 def changed_in_place(node: Node, records: Mapping[int, Record]) -> RuntimeError:
-    """The error for a node of which something was changed: it names the oldest that was used."""
+    """The error for a graph with a change in it; it names the oldest node that saw the old data."""
     old = (
         x for x in sorted(behind(node), key=lambda x: x.birth) if changed(x, records.get(x.birth))
     )
@@ -184,10 +184,10 @@ def first_anomaly(nodes: Iterable[Node]) -> Node | None:
 
 
 def anomaly(node: Node, masked: set[int]) -> tuple[Any, Any]:
-    """The numbers of node that should not be, as an array with all others, and its operands.
+    """The data of node if a number in it is wrong, or else None; and the data of its operands.
 
-    Instead of the array None, if all numbers are finite or meant. An infinity is meant if it goes
-    away when 1 is put for those that are meant in the operands: exp([1000, -inf]) still overflows.
+    A number is wrong if it is not finite and not meant. An infinity is meant if it goes away when
+    those that are meant in the operands are replaced by 1: exp([1000, -inf]) still overflows.
 
     masked  births of older nodes whose infinities are meant; that of node joins them
     """

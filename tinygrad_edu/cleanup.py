@@ -1,4 +1,4 @@
-"""How is everything put back, even where Ctrl-C comes while it is being put back?"""
+"""How is everything put back, even if Ctrl-C comes in the middle of that?"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 def afterwards(restore: Callable[[], object]) -> Iterator[None]:
     """Call restore() at the end of the block, however it ends.
 
-    It is called twice, so that an interrupt in the midst of the first call leaves the second. So it
-    sets what was there before the block, which a second time changes nothing; what it needs for
-    that is made ready before the block, and every change is made inside.
+    It is called twice: if an interrupt cuts the first call short, the second does the work. So a
+    second call must change nothing: restore() sets what was there before the block. What it needs
+    for that is prepared before the block, and every change is made inside.
     """
     try:
         try:
@@ -24,7 +24,7 @@ def afterwards(restore: Callable[[], object]) -> Iterator[None]:
 def done_or_undone(change: Callable[[], object], undo: Callable[[], object]) -> None:
     """Call change(); if it does not reach its end, undo() all of it.
 
-    That is called twice as well: a second time it changes nothing.
+    undo() is called twice as well, and must change nothing the second time.
     """
     try:
         try:

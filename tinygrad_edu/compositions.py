@@ -446,9 +446,9 @@ def diagflat(v, k=0):
 @composes(np.put, np.put_along_axis, np.place, np.putmask, np.copyto, np.fill_diagonal)
 def change_in_place(*args, **options):
     raise TypeError(
-        "a Tensor is not changed in place: its graph remembers what it was; nor is one written "
-        "into an array, which is in no graph. Make a new Tensor with np.where(mask, value, t), "
-        "index_update(t, index, value), np.stack or np.broadcast_to"
+        "a Tensor is not changed in place, since its graph remembers what it was, nor is one "
+        "written into an array, which has no graph. Make a new Tensor with index_update(t, index, "
+        "value), np.where(mask, value, t), np.stack or np.broadcast_to"
     )
 
 
@@ -640,7 +640,7 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
     return np.broadcast_to(fill_value, shape).astype(array(a).dtype if dtype is None else dtype)
 
 
-# Sets: which elements there are has no derivative; each is one of those that it was found among
+# Sets: the choice of the elements has no derivative, and each of them is an element of the input
 
 
 def elements(values, *arrays):
@@ -707,7 +707,7 @@ def floor_and_remainder(x, y):
 @composes(np.modf)
 def modf(x):
     x = floating(x)
-    # np.fmod of inf is nan, but beyond an infinite whole number there is nothing: ±0.
+    # np.fmod of inf is nan, but as in np.modf an infinite number has the fraction ±0.
     beyond = np.where(np.isinf(x), np.copysign(0.0, plain(x)), x)
     return np.fmod(beyond, 1), np.trunc(x)
 
@@ -745,7 +745,7 @@ def bincount(x, /, weights=None, minlength=0):
 
 @composes(np.histogram_bin_edges)
 def histogram_bin_edges(a, bins=10, range=None, weights=None):
-    """Given edges; or as many as NumPy makes, at equal distances from least to greatest."""
+    """The given edges, or as many as NumPy makes, evenly spaced from the least to the greatest."""
     if np.ndim(bins) == 1:
         return array(bins)
     low, high = (np.min(a), np.max(a)) if range is None and np.size(a) else range or (0.0, 1.0)
@@ -758,7 +758,7 @@ def histogram_bin_edges(a, bins=10, range=None, weights=None):
 
 @composes(np.histogram)
 def histogram(a, bins=10, range=None, density=None, weights=None):
-    """How many there are between edges is flat in both; a density is not flat in the edges."""
+    """Counts are flat in the data and in the edges; a density is not flat in the edges."""
     if isinstance(weights, Node) and weights.requires_grad:
         raise TypeError("np.histogram has no derivative for weights=; use np.bincount, or t.data")
     edges = histogram_bin_edges(a, bins, range, weights)
@@ -943,7 +943,7 @@ def einsum(*operands, optimize=False):
 
 
 def in_one_dtype(arrays):
-    """Arrays in the dtype that a function of all of them computes in."""
+    """The arrays, all in the dtype that NumPy computes in with all of them."""
     arrays = [array(x) for x in arrays]
     dtype = np.result_type(*[x.dtype for x in arrays])
     return [x if x.dtype == dtype else x.astype(dtype) for x in arrays]
@@ -1016,7 +1016,7 @@ def solve(a, b):
 
 @composes(np.linalg.pinv)
 def pinv(a, rcond=None, hermitian=False, **options):
-    """NumPy's; where it cuts off singular values that are not 0, put together from the others."""
+    """NumPy's; but if it cuts off singular values that are not 0, made from the others by svd."""
     if hermitian:
         raise TypeError("np.linalg.pinv of a Tensor does not take hermitian=; leave it out")
     if rcond is not None:

@@ -32,10 +32,10 @@ PACKAGE = str(Path(__file__).parent)
 next_birth = itertools.count().__next__
 
 
-# What each thread, and each task of asyncio, decides for itself:
-# whether operations are remembered; a function that is called with each result, too
+# Each thread, and each task of asyncio, has its own value of these two.
+# Whether operations are remembered. A function here is called with each result as well.
 RECORDING: ContextVar[bool | Callable[["Node"], None]] = ContextVar("recording", default=True)
-# what watches a backward pass that was not given a `watch` of its own
+# What watches a backward pass that was not given a `watch` of its own.
 WATCH: ContextVar[Callable[["Node", Any, tuple[Any, ...]], None] | None] = ContextVar(
     "watch", default=None
 )
@@ -51,7 +51,7 @@ def setting(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
             yield previous
         finally:
             variable.set(previous)
-    finally:  # again: Ctrl-C may have come just before it
+    finally:  # once more, in case Ctrl-C came just before
         variable.set(previous)
 
 
@@ -155,8 +155,8 @@ class Node:
     seen      the result and the arguments of that call, as plain data
     rule      the derivative of `function`
     birth     a running number: a node is younger than everything it was made from
-    memory    when its data was last changed in place, which it shares with its views; None if
-              neither was seen
+    memory    what knows when its data was last changed in place, and is shared with its views;
+              None as long as there are neither views nor changes
     is_parameter
               whether somebody asked for its gradient; it may be frozen since
     """
@@ -251,7 +251,7 @@ class Node:
                 elif x.rule is not None:
                     grads[x] = partial
                     heappush(queue, (-x.birth, x))
-                else:  # a leaf keeps it, in memory of its own: a thunk's if no view, or else a copy
+                else:  # a leaf owns its gradient: what a thunk made, unless a view, or a copy
                     grads[x] = partial if own else +partial
 
         for x, g in grads.items():
@@ -298,8 +298,8 @@ class Node:
     def requires_grad(self, wanted: bool) -> None:
         if self.rule is not None and not wanted:
             raise RuntimeError(
-                f"{described(self)} was made by {operation(self.rule)}, and only a leaf stops to "
-                "require a gradient: use .detach() for the same numbers outside the graph"
+                f"{described(self)} was made by {operation(self.rule)}, and only a leaf can "
+                "stop requiring a gradient: use .detach() for the same numbers outside the graph"
             )
         if wanted and not self._requires_grad:
             self._array, self.memory = self.own(self._array), None
@@ -326,11 +326,11 @@ class Node:
             self.memory = None
 
     def own(self, data: Any) -> Any:
-        """`data` as that of a node that requires a gradient: floating, in memory of its own."""
+        """`data` for a node that requires a gradient: floating-point, in memory of its own."""
         return data
 
     def replacing(self, data: Any) -> Any:
-        """`data` as new data of this node, which requires a gradient."""
+        """`data`, checked, as the new data of this node, which requires a gradient."""
         return data
 
     def zero_grad(self) -> None:
@@ -407,7 +407,7 @@ class Node:
     def __ge__(self, other: Any) -> Any:
         return self._array >= plain(other)
 
-    # Nor has what is rounded: it is plain as well.
+    # Rounded results have no gradient either, and are plain as well.
 
     def __floordiv__(self, other: Any) -> Any:
         return self._array // plain(other)
@@ -418,7 +418,7 @@ class Node:
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
-    # A number of Python carries no gradient: what becomes one says so.
+    # Python's numbers carry no gradient, so these conversions warn.
 
     def __float__(self) -> float:
         return leaving(self, float(self._array), "float")
@@ -442,7 +442,7 @@ class Node:
         return format(self._array, spec) if spec else str(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles are leaves, with data, grad and name; what has a graph has none."""
+        """Copies and pickles are leaves, with data, grad and name; results are not copied."""
         if self.rule is not None:
             raise TypeError(
                 f"{described(self)} was made by {operation(self.rule)}, and a copy or a pickle "
@@ -467,18 +467,18 @@ def plain(x: Any) -> Any:
 def enters(kind: type) -> bool:
     """Whether an operand of this class enters a computation as it is.
 
-    Real numbers do, arrays that speak NumPy's protocols, and what says how: an index, a dtype.
+    Real numbers do, arrays that speak NumPy's protocols, and what is no data: an index, a dtype.
     """
     if issubclass(kind, complex | np.complexfloating | np.ma.MaskedArray | np.matrix):
         return False
-    how = (tuple, slice, EllipsisType, type(None), str, type, np.dtype, FunctionType)
-    return issubclass(kind, (float, int, np.generic, *how)) or hasattr(kind, "__array_function__")
+    other = (tuple, slice, EllipsisType, type(None), str, type, np.dtype, FunctionType)
+    return issubclass(kind, (float, int, np.generic, *other)) or hasattr(kind, "__array_function__")
 
 
 def as_array(x: Any) -> Any:
     """A list, a table of pandas, ... as an array, by position; numbers, arrays, nodes as they are.
 
-    Raises TypeError for what computes otherwise than an array, or holds no real numbers.
+    Raises TypeError for arrays that compute by other rules, and for data that is not real numbers.
     """
     if enters(x.__class__) or isinstance(x, Node):
         return x
@@ -488,12 +488,12 @@ def as_array(x: Any) -> Any:
         raise complex_data(x)
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(
-            "a masked array is not taken, as a gradient knows no mask: fill it with "
+            "a masked array is not supported, since a gradient has no mask: fill it with "
             "x.filled(value), or choose with np.where(mask, value, x.data)"
         )
     if isinstance(x, np.matrix):
         raise TypeError(
-            "an np.matrix is not taken, as its * is a product of matrices: use np.asarray(x)"
+            "np.matrix is not supported, since its * is the matrix product: use np.asarray(x)"
         )
     array = np.asarray(x)
     if array.dtype.kind == "O" and all(isinstance(item, numbers.Real) for item in array.flat):
@@ -508,7 +508,7 @@ def check_real(array: Any, x: Any) -> None:
     if kind not in "fiubO" or (kind == "O" and not all(isinstance(y, Node) for y in array.flat)):
         raise TypeError(
             f"a Tensor holds real numbers, and this is {array.dtype}: {x!r:.60}"
-            + (". Make an array of it, as by x.toarray()" if hasattr(x, "toarray") else "")
+            + (". Make an array of it first: x.toarray()" if hasattr(x, "toarray") else "")
         )
 
 
@@ -518,12 +518,12 @@ TAKE_ARRAYS = frozenset([*OPERATORS, *PRODUCTS])
 
 
 def only_arrays(function: Function) -> bool:
-    """Whether a tuple among the operands of `function` is data, as no shape or index can stand."""
+    """Whether `function` takes arrays only: a tuple is then data, and no shape or index."""
     return function in TAKE_ARRAYS or isinstance(function, np.ufunc)
 
 
 def as_operands(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
-    """What goes into a call, each operand as what rules can compute with."""
+    """The operands of a call, each in a form that rules can compute with."""
     lists = only_arrays(function)
     return [as_array(list(x) if lists and isinstance(x, tuple) else x) for x in inputs]
 
@@ -542,7 +542,7 @@ class Memory:
 
 
 def memory_of(x: Node) -> Memory:
-    """What x and its views have in common. No node is in it: a view keeps no graph alive."""
+    """What x and its views have in common. It holds no node: a view keeps no graph alive."""
     if x.memory is None:
         with adding:  # or two threads, each with a view, would each make one
             x.memory = x.memory or Memory()
@@ -550,7 +550,7 @@ def memory_of(x: Node) -> Memory:
 
 
 def viewed(data: Any, inputs: tuple[Any, ...]) -> Memory | None:
-    """The memory of the first of the inputs of which `data` is a view."""
+    """The memory of the first of the inputs that `data` is a view of."""
     for x in inputs:
         if isinstance(x, Node) and (
             data.base is x._array
@@ -620,8 +620,8 @@ def leaving(node: Node, number: Any, how: str) -> Any:
         frame = user_frame()
         warnings.warn_explicit(
             f"{how}() of {described(node)}, which requires a gradient: this number leaves the "
-            "graph, and no gradient flows through it. t.item() says so on purpose; np.exp(t), "
-            "t.exp() and the like keep it",
+            "graph, and no gradient flows through it. np.exp(t), t.exp() and the like stay in the "
+            "graph; t.item() leaves it on purpose, without a warning",
             LeavesGraphWarning,
             frame.f_code.co_filename,
             frame.f_lineno,

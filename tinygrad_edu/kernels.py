@@ -222,7 +222,7 @@ def index_update(x, index, y):
     """
     out = np.zeros_like(x, dtype=np.result_type(x, y))  # an array, even if x is one of its numbers
     out[...] = x
-    # A fresh array lies in C order. From any other, NumPy may put the last value before another.
+    # NumPy puts values in the order of their memory: a copy in C order keeps the last one last.
     out[index] = np.broadcast_to(y, x[index].shape).copy()
     return out
 
@@ -233,7 +233,7 @@ def index_update_backward(g, out, x, index, y):
 
 
 def stays(index, shape):
-    """Of the values that are put at [index], whether each stays: no later one takes its place."""
+    """For each value that is put at [index], whether it stays: no later one takes its place."""
     if not may_repeat(index):
         return True
     last = np.empty(shape, int)
@@ -302,7 +302,7 @@ def fold(windows, size, stride, dilation):
     n = len(size)
     kernel_size, output = windows.shape[1 : 1 + n], windows.shape[1 + n : 1 + 2 * n]
     every = slice(None)
-    first = windows[(every, *(0,) * n)]  # the layout of whose memory out gets
+    first = windows[(every, *(0,) * n)]  # out gets the memory layout of this
     out = np.zeros_like(first, shape=(first.shape[0], *size, *first.shape[1 + n :]))
     for k in np.ndindex(kernel_size):
         slices = (slice(i * d, i * d + m * s, s) for i, m, s, d in zip(k, output, stride, dilation))

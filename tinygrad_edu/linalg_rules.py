@@ -118,8 +118,9 @@ def det_backward(g, out, x):
 def cofactors(x, det):
     """d det(x) / d x: det(x) inv(x).mT, and its limit where x has no inverse, or a large one.
 
-    In fixed bases x is the blocks [[a, b], [c, d]], a being as much as has a small inverse. Then
-    det(x) = ±det(a) det(rest), for the Schur complement rest = d - c inv(a) b, a smaller matrix.
+    In the bases of its singular vectors, held fixed, x has blocks [[a, b], [c, d]], with the large
+    singular values in a. Then det(x) = ±det(a) det(rest), where rest = d - c inv(a) b, the Schur
+    complement, is a smaller matrix.
     """
     n = x.shape[-1]
     if n <= 4:
@@ -429,9 +430,9 @@ def refuse(what, where):
     if np.any(where):
         raise np.linalg.LinAlgError(
             f"{what} have no derivative where eigenvalues or singular values are equal, or where a "
-            "singular value is 0: the vectors are not determined there. Take np.linalg.eigvalsh "
-            "or svdvals if no vector counts, or make the values differ, as in "
-            "x + 1e-6 * np.diag(np.arange(n))"
+            "singular value is 0: their vectors are not determined there. Make the values differ, "
+            "as in x + 1e-6 * np.diag(np.arange(n)). If no vectors are needed, np.linalg.eigvalsh "
+            "and svdvals have a gradient even there"
         )
 
 

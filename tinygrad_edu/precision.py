@@ -1,8 +1,8 @@
 """In which dtype do we compute? In that of the data, with two exceptions.
 
-Whole numbers and bools become float64, as in `x * 1.0`: -x of a uint8 is no negative number, and
-NumPy has exp(x) of it in float16. And float16 ends at 65,504: what squares, counts or adds up its
-numbers does so in float32, and rounds the result.
+Whole numbers and bools become float64, as in `x * 1.0`: of a uint8, -x is not negative, and NumPy
+computes exp(x) in float16. And float16 ends at 65,504: functions that square, count or add up such
+numbers do so in float32, and round the result.
 """
 
 import functools
@@ -26,12 +26,12 @@ def floating(x: Any) -> Any:
 
 
 def wide(x: Any) -> Any:
-    """x, or its float16 as float32."""
+    """x; in float32 if it is float16."""
     return x.astype(np.float32) if x.dtype.char == HALF else x
 
 
 def in_single(function: Function) -> Function:
-    """`function`, computing in float32 where its first argument is float16, as is its result."""
+    """`function`, which computes in float32 if its first argument is float16; so is its result."""
     first = next(iter(inspect.signature(function).parameters))
 
     @functools.wraps(function)

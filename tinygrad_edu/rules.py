@@ -42,14 +42,14 @@ def divide_backward(g, out, x, y):
 @backward_of(operator.pow, np.power, np.float_power)
 def power_backward(g, out, x, y):
     # At x = 0, x**0 is flat and 0**y jumps: there both slopes are taken as 0, not as 0 * infinity.
-    # A Python number y stays one: an array of exponents would make float64 of float32.
-    # 1.0 * y makes floats of bools and of small integers, which y - 1 leaves.
+    # A Python number stays one, since an array of exponents would turn float32 into float64.
+    # Otherwise 1.0 * y makes floats of bools and integers: in uint8, 0 - 1 is 255.
     y_minus_1 = y - (y != 0) if isinstance(y, int | float) else 1.0 * y - ((x != 0) | (y != 0))
     return lambda: g * y * x**y_minus_1, lambda: g * out * log_or_0(x)
 
 
 def log_or_0(x):
-    """log(x), and 0 at 0; a Python number of a Python number."""
+    """log(x), and 0 at 0; a Python number if x is one."""
     log = np.log(1.0 * x + (x == 0))
     return float(log) if isinstance(x, int | float) else log
 
@@ -298,7 +298,7 @@ def sinc_backward(g, out, x):
 
 @backward_of(np.sum, np.add.reduce)
 def sum_backward(g, out, x, axis=None, keepdims=False):
-    # NumPy lets a 0-d array be summed along axis 0 or -1, though it has no axis.
+    # NumPy sums a 0-d array along axis 0 or -1, although it has no axis.
     return np.broadcast_to(kept(g, axis, keepdims) if x.ndim else g, x.shape)
 
 
@@ -351,7 +351,7 @@ def multiply_reduce_backward(g, out, x, axis=0, keepdims=False):
 
 def others(x, axis):
     """For each element of x the product of all the others along axis, without a division."""
-    every = axis is None or x.ndim == 0  # NumPy lets a 0-d array have axis 0 or -1
+    every = axis is None or x.ndim == 0  # NumPy takes axis 0 and -1 of a 0-d array
     axes = normalize_axis_tuple(range(x.ndim) if every else axis, x.ndim)
     last = tuple(range(-len(axes), 0))
     front = np.moveaxis(x, axes, last)
@@ -428,7 +428,7 @@ def count(x, out):
 
 
 def counted(chosen, axis, g):
-    """How many elements of bools are true along axis, in the dtype of g but for float16."""
+    """How many bools are true along axis, in the dtype of g; in float32 if that is float16."""
     dtype = np.result_type(g.dtype, np.float32)
     return np.add.reduce(chosen, axis=axis, keepdims=True, dtype=dtype)
 

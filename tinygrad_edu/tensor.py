@@ -43,10 +43,10 @@ class Tensor(Node):
 
     data           anything that `np.asarray` takes; real numbers. Python floats become float64.
                    A tensor that requires a gradient gets a copy, any other shares the memory.
-    requires_grad  whether `backward` shall compute its gradient; floating-point data only
+    requires_grad  whether `backward` computes its gradient; floating-point data only
     name           shown in pictures and in errors
 
-    Raises TypeError for data that is no array of real numbers.
+    Raises TypeError for data that is not an array of real numbers.
     """
 
     __slots__ = ()
@@ -81,8 +81,8 @@ class Tensor(Node):
     def replacing(self, data: Any) -> Any:
         if data.shape != self.shape:
             raise ValueError(
-                f"new data of shape {data.shape} for {described(self)}: what requires a gradient "
-                "keeps its shape; make a new Tensor"
+                f"new data of shape {data.shape} for {described(self)}: a Tensor that requires "
+                "a gradient keeps its shape; make a new Tensor"
             )
         return data if data.dtype.kind in "fO" else data.astype(self.dtype)
 
@@ -223,7 +223,7 @@ class Tensor(Node):
     def __contains__(self, value: Any) -> bool:
         return plain(value) in self._array
 
-    # Operators that a Value has not
+    # Operators that a Value does not have
 
     def __matmul__(self, other: Any) -> Self:
         return apply(operator.matmul, self, other)
@@ -472,7 +472,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 @cache
 def defaults_of(function: Function) -> dict[str, Any]:
-    """A function's arguments with their defaults; none for some of NumPy's written in C."""
+    """A function's arguments with their defaults; none for some functions that NumPy has in C."""
     try:
         return {p.name: p.default for p in inspect.signature(function).parameters.values()}
     except ValueError:
@@ -528,7 +528,7 @@ def known_options(function: Function, options: Mapping[str, Any]) -> Mapping[str
 def known_among(
     known: Set[str], function: Function, options: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The options that are known here; one that is not may only be given as NumPy's default."""
+    """The options that are known here; an unknown one may only have the value of its default."""
     if options.keys() <= known:
         return options
     defaults = defaults_of(function)

@@ -130,7 +130,7 @@ def hvp(f: Function, argnums: Argnums = 0) -> Function:
 def elementwise_grad(f: Function, argnums: int = 0) -> Function:
     """f'(x) at each element of x, for an f that works elementwise; made for plots.
 
-    Raises ValueError if the result of f has not the shape of x.
+    Raises ValueError if the result of f does not have the shape of x.
     """
 
     def derivative(*args: Any, **options: Any) -> Any:
@@ -261,7 +261,7 @@ def checkpoint(f: Function, *args: Any) -> Any:
 
     One node stands for all of f. Gradients reach the Tensors among args, in nested lists, tuples
     and dicts too, and those that f closes over, such as the parameters of a layer.
-    f shall return one Tensor, the same one each time: `backward` raises RuntimeError if it differs
+    f must return one Tensor, the same one each time: `backward` raises RuntimeError if it differs
     (f draws random numbers, or a parameter was changed in between).
     Chen et al. 2016, "Training deep nets with sublinear memory cost".
     """

@@ -16,7 +16,7 @@ class Value(Node):
     """A float that remembers how it was made.
 
     data           a real number of Python or NumPy, kept as a float
-    requires_grad  whether `backward` shall compute its gradient
+    requires_grad  whether `backward` computes its gradient
     name           shown in pictures and in errors
 
     Operators and methods compute as `math` does: a result that is no real number, as of

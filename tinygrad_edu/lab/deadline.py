@@ -1,4 +1,4 @@
-"""How is a run stopped that never comes to its end?"""
+"""How is a run stopped that would never end?"""
 
 import faulthandler
 import math
@@ -13,15 +13,15 @@ from tinygrad_edu.lab.workers import Workers
 
 
 class TimeLimitError(BaseException):
-    """A run took too long. No Exception: a run that catches those is stopped too."""
+    """A run took too long. It is no Exception, so a run that catches those is stopped too."""
 
 
 @contextmanager
 def time_limit(seconds: float | None, *, kill: bool) -> Iterator[None]:
-    """Inside, TimeLimitError is raised after so many seconds; without a limit, nothing happens.
+    """Inside, TimeLimitError is raised after this many seconds; None is no limit.
 
-    kill  end this whole process after twice the time, if it is not out of the block by then: in
-          compiled code that hangs nothing can be raised
+    kill  end this whole process after twice the time, if it is still in the block then: nothing
+          can be raised in compiled code that hangs
     """
     if seconds is None:
         yield
@@ -63,6 +63,6 @@ def check_time_limit(seconds: float | None, workers: Workers | None) -> None:
     apart = workers is not None and workers.count() > 1
     if not (workers.can_be_killed() if workers and apart else can_interrupt()):
         raise ValueError(
-            "time_limit is kept in the main thread, though not on Windows, and in the processes of "
+            "time_limit works in the main thread, except on Windows, and in the processes of "
             "joblib's own backend, 'loky'; a cluster has time limits of its own"
         )

@@ -135,7 +135,7 @@ def verdict(trajectory: Trajectory) -> Verdict:
     """Whether a descent converged, is slow, oscillates or diverged, with the reason in words.
 
     On f = a (x - c)² / 2 each step multiplies the gradient by 1 - lr a. It shrinks while
-    |1 - lr a| < 1, bounces for ever at lr a = 2, and grows beyond. On any other function the
+    |1 - lr a| < 1, bounces forever at lr a = 2, and grows beyond. On any other function the
     factor by which the gradient changes is measured, as the geometric mean over the last steps.
     """
     with np.errstate(all="ignore"):

@@ -37,7 +37,7 @@ def fingerprint(*functions: Any) -> str:
 
 
 def words(x: Any, seen: set[int]) -> Iterator[str]:
-    """What x does. What may name itself, such as a function, is told once."""
+    """What x does, in words. What may refer to itself, such as a function, is described once."""
     if x is None or isinstance(x, bool | int | float | complex | str | bytes):
         yield repr(x)
         return
@@ -53,7 +53,7 @@ def words(x: Any, seen: set[int]) -> Iterator[str]:
 
 
 def parts(x: Any) -> Iterator[Any]:
-    """What decides what x does."""
+    """The parts of x that decide what it does."""
     if isinstance(x, tuple | list):
         yield from x
     elif isinstance(x, dict):

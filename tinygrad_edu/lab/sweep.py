@@ -436,8 +436,8 @@ def runs_in(path: Path) -> dict[tuple[str, str], Run]:
                 foreign.append(number)
     if foreign and not found:
         raise ValueError(
-            f"line {foreign[0]} of {path} is no run of a sweep, nor is any other line: it is no "
-            "file of a sweep; give another path"
+            f"line {foreign[0]} of {path} is no run of a sweep, and no other line is one: this "
+            "is no file of a sweep; give another path"
         )
     if damaged:
         warnings.warn(
@@ -449,7 +449,7 @@ def runs_in(path: Path) -> dict[tuple[str, str], Run]:
 
 
 def kept(path: Path, programs: Mapping[str, str]) -> dict[str, Run]:
-    """Of the runs in a file those that these programs made, by their keys."""
+    """The runs in a file that were made by these programs, by their keys."""
     runs = runs_in(path) if path.exists() else {}
     made = {name: program for name, program in programs.items() if (name, program) in runs}
     changed = {name for name, _ in runs} & (programs.keys() - made.keys())
@@ -463,7 +463,7 @@ def kept(path: Path, programs: Mapping[str, str]) -> dict[str, Run]:
 
 
 def end_last_line(path: Path) -> None:
-    """Put an end to half a line, or else the next run would be in it."""
+    """End a line that is only half written, or the next run would be added to it."""
     if path.exists() and not path.read_bytes().endswith(b"\n"):
         with open(path, "a") as file:
             file.write("\n")

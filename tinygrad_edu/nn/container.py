@@ -64,7 +64,7 @@ class Sequential(ModuleList):
 class Residual(Module):
     """y = x + f(x), so that f learns what to change.
 
-    Raises ValueError if f(x) has not the shape of x.
+    Raises ValueError if f(x) does not have the shape of x.
 
     He et al. 2016, "Deep residual learning for image recognition", section 3.2, equation 1.
     """

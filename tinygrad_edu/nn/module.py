@@ -23,9 +23,9 @@ class Module:
                 False, one is still a parameter, saved and loaded, and no optimizer moves it
     buffers     plain arrays: saved with the parameters, and no optimizer trains them
 
-    What is reached twice is listed once, under its first name. A Tensor that requires no gradient
-    or was computed from others is none of these: what a module only remembers in it is not saved.
-    Two parts with one path, as of the keys 0 and "0" of a dict, raise ValueError.
+    A part that is reached twice is listed once, under its first name. A Tensor that requires no
+    gradient, or that was computed from others, is none of these and is not saved. Two parts with
+    the same path, such as those of the keys 0 and "0" of a dict, raise ValueError.
     """
 
     training = True
@@ -178,7 +178,7 @@ def parts(module: Module) -> Iterator[tuple[str, Any]]:
         if path in paths:
             raise ValueError(
                 f"two parts of this {type(module).__name__} have the path {path!r}, and a state "
-                'could hold one of them only: in a dict, take keys without dots, and not 0 and "0"'
+                'can hold only one of them: in a dict use keys without dots, and not both 0 and "0"'
             )
         paths.add(path)
         yield path, x
@@ -219,7 +219,7 @@ def exchanged(x: Any, taken: Mapping[int, Any]) -> Any:
 
 
 def fits(array: Any, dtype: Any) -> bool:
-    """Whether `array` as this dtype says the same: floating-point numbers may be rounded."""
+    """Whether `array` keeps its values in this dtype; floating-point numbers may be rounded."""
     if not np.can_cast(array.dtype, dtype, "same_kind"):
         return False
     return dtype.kind in "fc" or np.array_equal(array.astype(dtype), array)

@@ -27,7 +27,7 @@ class Neuron(Module):
     The weights start uniform in ±sqrt(6 / n_inputs), the bias at 0: the variance 2 / n_inputs keeps
     signals from fading or growing from one layer with relu to the next (He et al. 2015, "Delving
     Deep into Rectifiers", section 2.2). Without `rng` they come from the package's generator.
-    Raises ValueError for an x that has not n_inputs numbers.
+    Raises ValueError for an x that does not have n_inputs numbers.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ def clip_grad_norm_(
     if not scale >= 1:
         for p in params:
             scaled = p.grad * scale
-            if getattr(p.grad, "dtype", None) == np.float16:  # has few digits of a small scale
+            if getattr(p.grad, "dtype", None) == np.float16:  # holds few digits of a small scale
                 scaled = (p.grad * np.float32(scale)).astype(np.float16)
             p.grad = kept(scaled, p.grad)  # a new array: a graph may hold the old one
     return total
@@ -55,7 +55,7 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
 
 
 def kept(new: Any, old: Any) -> Any:
-    """`new`, computed from `old`, as its kind: NumPy makes numbers of arrays without axes."""
+    """`new`, computed from `old`, as the same kind: NumPy turns 0-d arrays into numbers."""
     if not isinstance(new, np.generic):
         return new
     return float(new) if old.__class__ is float else np.asarray(new)
@@ -70,6 +70,6 @@ def with_gradients(parameters: Any) -> list[Any]:
 def norm(x: Any, norm_type: float) -> float:
     """(Σ |x|^norm_type)^(1 / norm_type) over all numbers in x."""
     numbers = np.ravel(getattr(x, "data", x) if hasattr(x, "requires_grad") else x)
-    if numbers.dtype == np.float16:  # whose squares end at 65,504
+    if numbers.dtype == np.float16:  # a square above 65,504 would be inf
         numbers = numbers.astype(np.float32)
     return float(np.linalg.norm(numbers, norm_type)) if numbers.size else 0.0

@@ -50,7 +50,7 @@ class EMA:
                 yield
             finally:
                 put_back(self.params, before)
-        finally:  # again: Ctrl-C may have come in the midst of it
+        finally:  # once more, in case Ctrl-C came in the middle of it
             put_back(self.params, before)
 
     def state_dict(self) -> dict[str, Any]:
@@ -71,14 +71,14 @@ class EMA:
                 f"averages of shapes {shapes}, expected {expected}: nothing was loaded"
             )
         if not all(map(is_real, averages)):
-            raise ValueError("averages that are no real numbers: nothing was loaded")
+            raise ValueError("the averages hold no real numbers: nothing was loaded")
         check(below=1, decay=decay)
         averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
         vars(self).update(decay=decay, averages=averages)  # one step: Ctrl-C finds both or neither
 
 
 def put_back(params: Iterable[Any], before: Iterable[Any]) -> None:
-    """Give each parameter the data again that it had before."""
+    """Give each parameter back the data that it had before."""
     for p, data in zip(params, before):
         if p.data is not data:  # else it would count as changed in place
             p.data = data

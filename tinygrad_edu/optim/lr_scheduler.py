@@ -404,7 +404,7 @@ class MomentumCycle(LRScheduler):
 
 
 class CyclicLR(MomentumCycle):
-    """lr = base_lr + (max_lr - base_lr) h(t) with h = triangle(t) scale(t): up and down for ever.
+    """lr = base_lr + (max_lr - base_lr) h(t) with h = triangle(t) scale(t): up and down forever.
 
     base_lr, max_lr  one for all groups, or a list with one for each
     step_size_up     steps from base_lr to max_lr; as many down, or step_size_down
@@ -700,7 +700,7 @@ class SequentialLR(LRScheduler):
 
 
 def alike(x: Any, y: Any) -> bool:
-    """Whether x may take the place of y: numbers, lists of alike, one type; None is not set yet."""
+    """Whether x may replace y: numbers, lists of alike, or one type; None means not set yet."""
     if isinstance(x, list | tuple) and isinstance(y, list | tuple):
         return all(alike(each, other) for each in x for other in y[:1])
     if isinstance(x, Real) and isinstance(y, Real):

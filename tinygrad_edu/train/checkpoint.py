@@ -136,8 +136,8 @@ class Checkpoint:
         for name, x in objects.items():
             if name in OF_FIT or name.startswith("callback "):
                 raise TypeError(
-                    f"fit saves {name} itself: a Checkpoint is given what else there is, such as "
-                    "ema=ema; without fit there is train.save(path, model=model)"
+                    f"fit saves {name} itself: give a Checkpoint only other objects, such as "
+                    "ema=ema; without fit, use train.save(path, model=model)"
                 )
             if not hasattr(x, "load_state_dict") and not isinstance(x, np.random.Generator):
                 raise TypeError(
@@ -241,9 +241,9 @@ def join(path: str, key: Any) -> str:
 
 
 def label(path: str, taken: Mapping[str, Any]) -> str:
-    """A name for the array at this path that stands for no other: the path itself, if it can.
+    """A name for the array at this path that no other array has: the path itself, if possible.
 
-    A name in a zip file ends at a NUL, and NumPy takes `w` and `w.npy` for one.
+    A name in a zip file ends at a NUL, and NumPy takes `w` and `w.npy` for the same name.
     """
     name = "".join(c if c.isprintable() and c != "\\" else "_" for c in path)
     names = itertools.chain([name], (f"{name}~{i}" for i in itertools.count(2)))
@@ -298,7 +298,7 @@ def from_npz(raw: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def from_npy(raw: bytes) -> Any:
-    """The array in the bytes of an .npy file, once there are as many bytes as it says."""
+    """The array in the bytes of an .npy file, if there are as many bytes as its header says."""
     file = io.BytesIO(raw)
     shape, _, dtype = NPY_HEADERS[np.lib.format.read_magic(file)](file)
     size = math.prod(shape) * dtype.itemsize
@@ -407,7 +407,7 @@ def replace_file(path: Path, raw: bytes) -> None:
 
 
 def permissions(path: Path) -> int | None:
-    """Those of the file, None if there is none. Raises PermissionError if it cannot be written."""
+    """The mode of the file, None if there is none. PermissionError if it cannot be written."""
     try:
         with open(path, "r+b") as file:
             return stat.S_IMODE(os.fstat(file.fileno()).st_mode)

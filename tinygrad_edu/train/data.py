@@ -23,8 +23,8 @@ def batches(
 ) -> "Batches":
     """Pairs (x[rows], y[rows]) of batch_size rows, which together are all rows once.
 
-    x, y       arrays with as many rows: Tensors count as their data, tables and columns of pandas
-               as their values, whose rows are positions whatever their labels are
+    x, y       arrays with as many rows. Tensors count as their data; of tables and columns of
+               pandas the values are taken, by position and not by label
     shuffle    draw a new order of the rows, without replacement, in every iteration
     drop_last  leave out the last batch if it is smaller than the others
     rng        where the orders come from; the package's generator by default
@@ -45,9 +45,9 @@ class Epoch:
 class Batches:
     """What `batches` returns. It can be iterated again, and has a length: the number of batches.
 
-    Each iteration goes its own way, also where there are several at a time. The state is that of
-    the one that was begun last: the order of its rows, the place reached in it, and the generator
-    of the orders to come. After `load_state_dict` the next iteration goes on from that place.
+    Several iterations may run at a time, each with a place of its own. The state is that of the one
+    that was begun last: the order of its rows, the place reached in it, and the generator of the
+    orders to come. After `load_state_dict` the next iteration goes on from that place.
     """
 
     def __init__(

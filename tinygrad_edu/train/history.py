@@ -44,7 +44,7 @@ class History:
     def best_epoch(self, monitor: str = "validation_loss", mode: str = "min") -> int:
         """The first index where the list `monitor` is smallest, or largest with mode="max".
 
-        nan is worse than any number, whichever is good.
+        nan is worse than any number, in both modes.
         """
         check_mode(mode)
         values, sign = self[monitor], 1 if mode == "min" else -1

@@ -106,7 +106,7 @@ def fit(
 def check_hooks(
     callbacks: Sequence[Any], before_step: Any, after_step: Any, scheduler: Any
 ) -> None:
-    """Raise TypeError for what is called in a training and cannot be."""
+    """Raise TypeError for a hook that cannot be called."""
     hooks = {"before_step": before_step, "after_step": after_step}
     hooks |= {f"callback {i}": x for i, x in enumerate(callbacks)}
     for name, x in hooks.items():
