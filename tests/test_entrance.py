@@ -424,21 +424,38 @@ def test_what_is_no_view_is_not_stale():
     assert w.grad.tolist() == [6.0, 16.0]
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        lambda x: setattr(x, "requires_grad", True),  # copies the data
-        lambda x: setattr(x, "data", x.data.copy()),
-    ],
-)
-def test_a_change_of_the_memory_that_a_tensor_has_left_makes_nothing_stale(part):
+@pytest.mark.parametrize("kind", [Tensor, Value])
+def test_a_graph_from_before_a_gradient_was_required_is_stale(kind):
+    x, w = kind(2.0, requires_grad=False), kind(3.0, requires_grad=True)
+    loss = (x * 2) * w + x * w  # x * 2 was not recorded
+    x.requires_grad = True
+    with pytest.raises(RuntimeError, match=STALE):
+        loss.backward()
+    assert x.grad is None
+    ((x * 2) * w + x * w).backward()
+    assert x.grad == 9.0
+
+
+def test_a_change_of_the_memory_that_a_tensor_has_left_makes_nothing_stale():
     w, x = parameter(1, 2), Tensor(np.array([3.0, 4.0]))
     view = x[:]
-    part(x)
+    x.requires_grad = True  # with a copy of the data
     loss = (w * x).sum()
     change_in_place(view)
     loss.backward()
     assert w.grad.tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("replaced_first", [True, False])
+def test_what_was_changed_stays_changed_when_data_is_replaced(replaced_first):
+    w = parameter(1, 2)
+    loss, old = (w * w).sum(), w.detach()
+    if replaced_first:
+        w.data = np.array([5.0, 6.0])
+    change_in_place(old)
+    w.data = np.array([7.0, 8.0])
+    with pytest.raises(RuntimeError, match=STALE):
+        loss.backward()
 
 
 def test_a_detached_tensor_and_a_step_make_a_graph_stale():
