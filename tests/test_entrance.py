@@ -7,6 +7,7 @@ import pickle
 import statistics
 import threading
 import warnings
+from contextlib import nullcontext
 from fractions import Fraction
 
 import numpy as np
@@ -424,21 +425,82 @@ def test_what_is_no_view_is_not_stale():
     assert w.grad.tolist() == [6.0, 16.0]
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        lambda x: setattr(x, "requires_grad", True),  # copies the data
-        lambda x: setattr(x, "data", x.data.copy()),
-    ],
-)
-def test_a_change_of_the_memory_that_a_tensor_has_left_makes_nothing_stale(part):
+@pytest.mark.parametrize("kind", [Tensor, Value])
+def test_a_graph_from_before_a_gradient_was_required_is_stale(kind):
+    x, w = kind(2.0, requires_grad=False), kind(3.0, requires_grad=True)
+    loss = (x * 2) * w + x * w  # x * 2 was not recorded
+    x.requires_grad = True
+    with pytest.raises(RuntimeError, match=STALE):
+        loss.backward()
+    assert x.grad is None
+    ((x * 2) * w + x * w).backward()
+    assert x.grad == 9.0
+
+
+def test_a_change_of_the_memory_that_a_tensor_has_left_makes_nothing_stale():
     w, x = parameter(1, 2), Tensor(np.array([3.0, 4.0]))
     view = x[:]
-    part(x)
+    x.requires_grad = True  # with a copy of the data
     loss = (w * x).sum()
     change_in_place(view)
     loss.backward()
     assert w.grad.tolist() == [3.0, 4.0]
+
+
+VIEWS = [
+    lambda x: x[::-1],
+    lambda x: x.T,
+    lambda x: x.detach(),
+    lambda x: x.squeeze(),
+    lambda x: x.reshape(-1)[:9].reshape(3, 3),
+    lambda x: np.broadcast_to(x, (2, 3, 3))[1],
+    lambda x: unfold(x, (1,), (1,), (1,))[:, 0],
+    np.copy,
+]
+
+
+@pytest.mark.parametrize("first", range(0, 400, 50))
+def test_no_change_of_a_view_of_a_view_gives_another_gradient_in_silence(first):
+    """Random programs of views, products and changes: backward raises or gives what it gave."""
+    raised = 0
+    for seed in range(first, first + 50):
+        rng = np.random.default_rng(seed)
+        w = Tensor(rng.standard_normal((3, 3)), requires_grad=True)
+        pool = [w, Tensor(rng.standard_normal((3, 3)))]
+        for _ in range(6):
+            x, y = (pool[rng.integers(len(pool))] for _ in range(2))
+            with no_grad() if rng.random() < 0.3 else nullcontext():
+                pool.append(x * y if rng.random() < 0.3 else VIEWS[rng.integers(len(VIEWS))](x))
+        loss = np.sum(w * pool[-1] * pool[-2])
+        loss.backward()
+        before, w.grad = w.grad, None
+        for _ in range(3):
+            x = pool[rng.integers(len(pool))]
+            if rng.random() < 0.3:
+                pool.append(VIEWS[rng.integers(3)](x))
+            elif x.data.flags.writeable and rng.random() < 0.7:
+                change_in_place(x)
+            else:
+                x.data = x.data + 1.0
+        try:
+            loss.backward()
+        except RuntimeError:
+            raised += 1
+        else:
+            np.testing.assert_array_equal(w.grad, before, err_msg=f"seed {seed}")
+    assert 10 < raised < 45
+
+
+@pytest.mark.parametrize("replaced_first", [True, False])
+def test_what_was_changed_stays_changed_when_data_is_replaced(replaced_first):
+    w = parameter(1, 2)
+    loss, old = (w * w).sum(), w.detach()
+    if replaced_first:
+        w.data = np.array([5.0, 6.0])
+    change_in_place(old)
+    w.data = np.array([7.0, 8.0])
+    with pytest.raises(RuntimeError, match=STALE):
+        loss.backward()
 
 
 def test_a_detached_tensor_and_a_step_make_a_graph_stale():

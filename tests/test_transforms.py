@@ -315,6 +315,10 @@ def test_checkpoint_notices_what_would_be_wrong():
     constant.data *= 2
     with pytest.raises(RuntimeError, match=r"array of shape \(3,\) was not what it had been"):
         loss.backward()
+    loss = np.sum(checkpoint(lambda x: (x - x.detach()) * w, a))
+    w.data = w.data * 2  # nor does it show this
+    with pytest.raises(RuntimeError, match=r"array of shape \(3,\) was not what it had been"):
+        loss.backward()
     loss = np.sum(checkpoint(lambda x: x * rng.standard_normal(3), a))
     with pytest.raises(RuntimeError, match="draw random numbers outside"):
         loss.backward()

@@ -9,6 +9,7 @@ import pytest
 from tinygrad_edu import Tensor, Value, gradcheck, index_update, optim
 from tinygrad_edu.compositions import COMPOSITIONS
 from tinygrad_edu.graph import RULES
+from tinygrad_edu.transforms import grad, hessian
 
 
 @pytest.fixture
@@ -522,3 +523,26 @@ def test_what_is_rounded_is_plain():
 def test_what_is_no_number_is_refused(data):
     with pytest.raises(TypeError, match="holds real numbers, and this is"):
         Tensor(data)
+
+
+def test_beyond_an_infinite_whole_number_there_is_nothing():
+    t = Tensor([np.inf, -np.inf, 2.5], requires_grad=True)
+    beyond, whole = np.modf(t)
+    np.testing.assert_array_equal(beyond.data, [0.0, -0.0, 0.5])
+    assert np.signbit(beyond.data).tolist() == [False, True, False]
+    np.testing.assert_array_equal(whole, [np.inf, -np.inf, 2.0])
+    beyond.sum().backward()
+    assert t.grad.tolist() == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        np.linalg.norm,
+        lambda x: np.hypot(x[0], x[1]),
+        lambda x: np.arctan2(x[0], x[1]),
+    ],
+)
+def test_at_its_tip_a_cone_is_flat_to_every_order(length):
+    np.testing.assert_array_equal(grad(length)(np.zeros(2)), np.zeros(2))
+    np.testing.assert_array_equal(hessian(length)(np.zeros(2)), np.zeros((2, 2)))

@@ -302,7 +302,9 @@ class Node:
                 "stop requiring a gradient: use .detach() for the same numbers outside the graph"
             )
         if wanted and not self._requires_grad:
-            self._array, self.memory = self.own(self._array), None
+            self._array, self.memory = self.own(self._array), Memory()
+            # A graph made before has nodes for some uses of this one only, or none: it is stale.
+            self.memory.changed = next_birth()
             self.is_parameter = self.rule is None
         self._requires_grad = bool(wanted)
 
@@ -322,8 +324,8 @@ class Node:
             adopted = data if data.__class__ is self.native else self.adopt(data)
             if adopted is NotImplemented:
                 raise TypeError(f"{described(data)} cannot be the data of a {type(self).__name__}")
+            # It keeps its memory: graphs made before still see the old array, and that may change.
             self._array = self.replacing(adopted) if self._requires_grad else adopted
-            self.memory = None
 
     def own(self, data: Any) -> Any:
         """`data` for a node that requires a gradient: floating-point, in memory of its own."""
