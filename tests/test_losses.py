@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from references import assert_close, check, stored
 
-from tinygrad_edu import Tensor, gradcheck, losses
+from tinygrad_edu import Tensor, gradcheck, kernels, losses
 from tinygrad_edu.functional import one_hot
 from tinygrad_edu.kernels import log_softmax
 from tinygrad_edu.losses import (
@@ -474,3 +474,18 @@ def test_gaussian_nll_loss_is_least_at_the_squared_error():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_the_gradient_of_soft_targets_is_finite_where_a_class_has_no_probability():
+    logits = np.array([[1.0, 2.0, -np.inf]])
+    target = Tensor([[0.25, 0.75, 0.0]], requires_grad=True)
+    kernels.soft_nll(kernels.log_softmax(logits), target).backward()
+    expected = -kernels.log_softmax(logits)
+    np.testing.assert_allclose(target.grad[:, :2], expected[:, :2])
+    assert target.grad[0, 2] == 0
+
+
+def test_infinite_terms_of_logsumexp_share_the_slope_and_leave_other_rows_alone():
+    x = Tensor([[np.inf, 0.0, np.inf], [np.inf, 1.0, 2.0], [0.0, 0.0, 0.0]], requires_grad=True)
+    kernels.logsumexp(x).backward(np.ones(3))
+    np.testing.assert_allclose(x.grad, [[0.5, 0, 0.5], [1, 0, 0], [1 / 3] * 3], atol=1e-15)

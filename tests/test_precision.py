@@ -195,6 +195,7 @@ def test_float16_is_as_exact_as_it_can_be(name, i, scale):
 
 
 LONG = np.full(70_000, 0.5)
+IMAGE = np.full((1, 20, 20), 200.0)  # whose sum float16 does not hold
 FEW = np.array([300.0, -300.0, 3.0])
 EQUAL = np.full((5000, 2), 1.0)
 
@@ -214,6 +215,11 @@ EQUAL = np.full((5000, 2), 1.0)
         (lambda x: np.linalg.norm(x, 3), np.full(4, 200.0)),
         (lambda x: np.linalg.norm(x, axis=0, keepdims=True), EQUAL),
         (lambda x: np.linalg.norm(x, "nuc"), EQUAL),
+        (lambda x: F.avg_pool2d(x, 20), IMAGE),
+        (lambda x: F.avg_pool2d(x, 20, count_include_pad=False), IMAGE),
+        (lambda x: F.avg_pool2d(x, 19, 10, padding=9, ceil_mode=True), IMAGE),
+        (lambda x: F.avg_pool1d(x, 400, ceil_mode=True), IMAGE.reshape(1, 1, 400)),
+        (lambda x: F.adaptive_avg_pool2d(x, 1), IMAGE),
         (np.std, FEW),
         (lambda x: x.std(ddof=1), FEW),
         (np.var, FEW / 2),

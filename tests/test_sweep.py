@@ -850,3 +850,17 @@ def test_the_picture_of_a_sweep(tmp_path):
 def test_the_path_may_be_a_string(tmp_path):
     quiet(run, lr=[0.1], path=str(tmp_path / "x"))
     assert Path(tmp_path / "x").exists()
+
+
+@can_alarm
+def test_an_alarm_that_was_set_before_still_rings():
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(time.monotonic()))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3, 0.1)
+        quiet(parabola, lr=[0.01], seeds=3, jobs=1, time_limit=60)
+        time.sleep(0.5)
+        assert len(rung) > 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

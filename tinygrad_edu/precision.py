@@ -36,7 +36,7 @@ def in_single(function: Function) -> Function:
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        x = args[0] if args else options.get(first)
+        x: Any = args[0] if args else options.get(first)
         if not hasattr(x, "dtype") or x.dtype.char != HALF:
             return function(*args, **options)
         if args:

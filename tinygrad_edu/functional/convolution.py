@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import kernels
-from tinygrad_edu.precision import floating
+from tinygrad_edu.precision import floating, in_single
 
 Size = int | tuple[int, ...]
 Sides = list[tuple[int, int]]  # for each axis, how much before it and how much after
@@ -205,6 +205,7 @@ def max_pooling(
     return batch_first(flattened(windows, n).max(axis=1), n)
 
 
+@in_single
 def avg_pool1d(
     x: Any,
     kernel_size: Size,
@@ -217,6 +218,7 @@ def avg_pool1d(
     return average_pooling(1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
+@in_single
 def avg_pool2d(
     x: Any,
     kernel_size: Size,

@@ -4,6 +4,7 @@ import faulthandler
 import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,12 +31,18 @@ def time_limit(seconds: float | None, *, kill: bool) -> Iterator[None]:
     def ring(*_: Any) -> None:
         raise TimeLimitError(f"it took longer than {seconds:g} s")
 
-    alarm = signal.getsignal(signal.SIGALRM) if can_interrupt() else None
+    if can_interrupt():
+        alarm = signal.getsignal(signal.SIGALRM)
+        left, interval = signal.getitimer(signal.ITIMER_REAL)
+        due = time.monotonic() + left
 
     def restore() -> None:
         if can_interrupt():
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, alarm)
+            if left:  # what was to ring meanwhile rings at once
+                remains = max(due - time.monotonic(), 1e-6)
+                signal.setitimer(signal.ITIMER_REAL, remains, interval)
         if kill:
             faulthandler.cancel_dump_traceback_later()
 

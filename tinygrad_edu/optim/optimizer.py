@@ -86,7 +86,7 @@ class Optimizer:
         """Raise ValueError for a setting that makes no sense."""
         betas = settings.get("betas", (0, 0))
         if not isinstance(betas, tuple) or np.shape(betas) != (2,):
-            raise ValueError(f"betas must be two numbers, and they are {betas!r}")
+            raise ValueError(f"betas must be two numbers in a tuple or a list, not {betas!r}")
         shares = {name: settings.pop(name) for name in SHARES if name in settings}
         check(below=1, **shares)
         check(**settings)
