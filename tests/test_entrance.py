@@ -175,7 +175,7 @@ def test_a_tuple_in_a_call_is_as_good_as_an_array(function, reverse):
 
 
 def test_the_default_of_a_selection_is_masked_no_more_than_another_operand():
-    with pytest.raises(TypeError, match="a masked array is not taken"):
+    with pytest.raises(TypeError, match="a masked array is not supported"):
         np.select([[True, False]], [parameter(1, 2)], np.ma.masked_array([3.0, 4.0], [0, 1]))
 
 

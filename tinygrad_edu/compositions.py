@@ -280,13 +280,6 @@ def rollaxis(a, axis, start=0):
     return np.transpose(a, order)
 
 
-@composes(np.squeeze)
-def squeeze(a, axis=None):
-    out = apply(np.squeeze, a, axis=axis)
-    # With nothing to squeeze NumPy returns the array itself, which does not look like a view of it.
-    return a[...] if plain(out) is plain(a) else out
-
-
 @composes(np.expand_dims)
 def expand_dims(a, axis):
     return apply(np.expand_dims, a, tuple(axis) if isinstance(axis, list) else axis)

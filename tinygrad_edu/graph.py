@@ -125,7 +125,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     out._array = data
     out.grad = out.name = out.memory = None
     out.birth = next_birth()
-    if kind.broadcasts and getattr(data, "base", None) is not None:
+    if kind.broadcasts and (getattr(data, "base", None) is not None or data is arrays[0]):
         out.memory = viewed(data, inputs)
     recording = RECORDING.get()
     if tracked and recording:
@@ -555,8 +555,9 @@ def viewed(data: Any, inputs: tuple[Any, ...]) -> Memory | None:
     """The memory of the first of the inputs that `data` is a view of."""
     for x in inputs:
         if isinstance(x, Node) and (
-            data.base is x._array
-            or data.base is x._array.base
+            data is x._array  # np.squeeze, where there is nothing to squeeze
+            or data.base is x._array
+            or (data.base is not None and data.base is x._array.base)
             or np.may_share_memory(data, x._array)
         ):
             return memory_of(x)

@@ -284,7 +284,7 @@ class Tensor(Node):
         return apply(np.swapaxes, self, axis1, axis2)
 
     def squeeze(self, axis: Axis = None) -> Self:
-        return compositions.squeeze(self, axis)
+        return apply(np.squeeze, self, axis=axis)
 
     def ravel(self, order: str = "C") -> Self:
         return compositions.ravel(self, order)
