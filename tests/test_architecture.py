@@ -33,9 +33,8 @@ OPTIONAL = {
 
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
-    {"cleanup"},
-    {"graph", "optim", "rng"},
-    {"precision"},
+    {"cleanup", "operands"},
+    {"graph", "optim", "precision", "rng"},
     {"anomaly", "kernels", "notebook", "slopes"},
     {"rules", "linalg_rules"},
     {"compositions"},

@@ -7,7 +7,6 @@ function in rules.py or kernels.py. Nothing else in the package knows how a grad
 
 import functools
 import itertools
-import numbers
 import operator
 import sys
 import warnings
@@ -17,10 +16,12 @@ from contextvars import ContextVar
 from heapq import heappop, heappush
 from pathlib import Path
 from threading import RLock
-from types import EllipsisType, FrameType, FunctionType
+from types import FrameType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+
+from tinygrad_edu.operands import Operand, as_operands, complex_data, enters, only_arrays
 
 Function = Callable[..., Any]
 
@@ -145,7 +146,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     return out
 
 
-class Node:
+class Node(Operand):
     """One value of a computation, and how it was made.
 
     data      the number or the array
@@ -465,75 +466,6 @@ def plain(x: Any) -> Any:
     return x._array if isinstance(x, Node) else x
 
 
-@functools.cache
-def enters(kind: type) -> bool:
-    """Whether an operand of this class enters a computation as it is.
-
-    Real numbers do, arrays that speak NumPy's protocols, and what is no data: an index, a dtype.
-    """
-    if issubclass(kind, complex | np.complexfloating | np.ma.MaskedArray | np.matrix):
-        return False
-    other = (tuple, slice, EllipsisType, type(None), str, type, np.dtype, FunctionType)
-    return issubclass(kind, (float, int, np.generic, *other)) or hasattr(kind, "__array_function__")
-
-
-def as_array(x: Any) -> Any:
-    """A list, a table of pandas, ... as an array, by position; numbers, arrays, nodes as they are.
-
-    Raises TypeError for arrays that compute by other rules, and for data that is not real numbers.
-    """
-    if enters(x.__class__) or isinstance(x, Node):
-        return x
-    if isinstance(x, numbers.Real):
-        return float(x)
-    if isinstance(x, complex):
-        raise complex_data(x)
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(
-            "a masked array is not supported, since a gradient has no mask: fill it with "
-            "x.filled(value), or choose with np.where(mask, value, x.data)"
-        )
-    if isinstance(x, np.matrix):
-        raise TypeError(
-            "np.matrix is not supported, since its * is the matrix product: use np.asarray(x)"
-        )
-    array = np.asarray(x)
-    if array.dtype.kind == "O" and all(isinstance(item, numbers.Real) for item in array.flat):
-        array = array.astype(float)
-    check_real(array, x)
-    return array
-
-
-def check_real(array: Any, x: Any) -> None:
-    """Raise TypeError if the array that was made of x holds anything but real numbers, or nodes."""
-    kind = array.dtype.kind
-    if kind not in "fiubO" or (kind == "O" and not all(isinstance(y, Node) for y in array.flat)):
-        raise TypeError(
-            f"a Tensor holds real numbers, and this is {array.dtype}: {x!r:.60}"
-            + (". Make an array of it first: x.toarray()" if hasattr(x, "toarray") else "")
-        )
-
-
-OPERATORS = operator.add, operator.sub, operator.mul, operator.truediv, operator.mod, operator.pow
-PRODUCTS = operator.matmul, np.cross, np.linalg.solve
-TAKE_ARRAYS = frozenset([*OPERATORS, *PRODUCTS])
-
-
-def only_arrays(function: Function) -> bool:
-    """Whether `function` takes arrays only: a tuple is then data, and no shape or index."""
-    return function in TAKE_ARRAYS or isinstance(function, np.ufunc)
-
-
-def as_operands(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
-    """The operands of a call, each in a form that rules can compute with."""
-    lists = only_arrays(function)
-    return [as_array(list(x) if lists and isinstance(x, tuple) else x) for x in inputs]
-
-
-def is_complex(x: Any) -> bool:
-    return isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
-
-
 class Memory:
     """Memory in which the data of one or more nodes lies: an array, and the views of it."""
 
@@ -643,10 +575,6 @@ def common_kind(function: Function, kind: type[Node], other: type[Node]) -> type
         f"{function.__name__}: a {kind.__name__} and a {other.__name__} do not mix; "
         "a Value is one float, a Tensor an array: use one of the two, or .data of one of them"
     )
-
-
-def complex_data(x: Any) -> TypeError:
-    return TypeError(f"{described(x)} is complex, and gradients are real here")
 
 
 def no_rule(function: Function) -> Function:

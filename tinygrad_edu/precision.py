@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.graph import as_array
+from tinygrad_edu.operands import as_array
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -18,8 +18,6 @@ from tinygrad_edu.graph import (
     Node,
     adding,
     apply,
-    as_array,
-    check_real,
     described,
     memory_of,
     name_of,
@@ -28,6 +26,7 @@ from tinygrad_edu.graph import (
     plain,
 )
 from tinygrad_edu.notebook import table
+from tinygrad_edu.operands import as_array, check_real
 from tinygrad_edu.precision import wide
 
 Axis = int | tuple[int, ...] | None

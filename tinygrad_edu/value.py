@@ -8,8 +8,9 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu import rules as rules  # fills the table
-from tinygrad_edu.graph import Node, adding, apply, backward_of, is_complex, plain, primitive
+from tinygrad_edu.graph import Node, adding, apply, backward_of, plain, primitive
 from tinygrad_edu.notebook import table
+from tinygrad_edu.operands import is_complex
 
 
 class Value(Node):

@@ -7,7 +7,8 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.functional.activation import dropout
-from tinygrad_edu.graph import as_array, plain
+from tinygrad_edu.graph import plain
+from tinygrad_edu.operands import as_array
 from tinygrad_edu.precision import in_single
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.graph import as_array, plain
+from tinygrad_edu.graph import plain
+from tinygrad_edu.operands import as_array
 
 
 def one_hot(labels: Any, num_classes: int = -1, name: str = "labels") -> npt.NDArray[np.bool_]:

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu.functional.attention import attention_weights, causal_mask
-from tinygrad_edu.graph import as_array
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activation import GELU, ReLU
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
+from tinygrad_edu.operands import as_array
 
 
 class MultiheadAttention(Module):

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu import kernels
-from tinygrad_edu.graph import as_array, plain
+from tinygrad_edu.graph import plain
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.operands import as_array
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
 

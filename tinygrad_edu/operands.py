@@ -1,0 +1,100 @@
+"""What may enter a computation, and as what?
+
+Numbers, arrays that speak NumPy's protocols and nodes enter as they are. Anything else, such as a
+list or a table of pandas, becomes an array by position, once. What computes by other rules than an
+array is refused.
+"""
+
+import functools
+import numbers
+import operator
+from collections.abc import Callable
+from types import EllipsisType, FunctionType
+from typing import Any
+
+import numpy as np
+
+Function = Callable[..., Any]
+
+
+class Operand:
+    """What computes for itself: every node is one."""
+
+    __slots__ = ()
+
+
+@functools.cache
+def enters(kind: type) -> bool:
+    """Whether an operand of this class enters a computation as it is.
+
+    Nodes do, real numbers, arrays that speak NumPy's protocols, and what is no data: an index, a
+    dtype.
+    """
+    if issubclass(kind, complex | np.complexfloating | np.ma.MaskedArray | np.matrix):
+        return False
+    other = (tuple, slice, EllipsisType, type(None), str, type, np.dtype, FunctionType)
+    return issubclass(kind, (Operand, float, int, np.generic, *other)) or hasattr(
+        kind, "__array_function__"
+    )
+
+
+def as_array(x: Any) -> Any:
+    """A list, a table of pandas, ... as an array, by position; numbers, arrays, nodes as they are.
+
+    Raises TypeError for arrays that compute by other rules, and for data that is not real numbers.
+    """
+    if enters(x.__class__):
+        return x
+    if isinstance(x, numbers.Real):
+        return float(x)
+    if isinstance(x, complex):
+        raise complex_data(x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            "a masked array is not supported, since a gradient has no mask: fill it with "
+            "x.filled(value), or choose with np.where(mask, value, x.data)"
+        )
+    if isinstance(x, np.matrix):
+        raise TypeError(
+            "np.matrix is not supported, since its * is the matrix product: use np.asarray(x)"
+        )
+    array = np.asarray(x)
+    if array.dtype.kind == "O" and all(isinstance(item, numbers.Real) for item in array.flat):
+        array = array.astype(float)
+    check_real(array, x)
+    return array
+
+
+def check_real(array: Any, x: Any) -> None:
+    """Raise TypeError if the array that was made of x holds anything but real numbers, or nodes."""
+    kind = array.dtype.kind
+    if kind not in "fiubO" or (kind == "O" and not all(isinstance(y, Operand) for y in array.flat)):
+        raise TypeError(
+            f"a Tensor holds real numbers, and this is {array.dtype}: {x!r:.60}"
+            + (". Make an array of it first: x.toarray()" if hasattr(x, "toarray") else "")
+        )
+
+
+OPERATORS = operator.add, operator.sub, operator.mul, operator.truediv, operator.mod, operator.pow
+PRODUCTS = operator.matmul, np.cross, np.linalg.solve
+TAKE_ARRAYS = frozenset([*OPERATORS, *PRODUCTS])
+
+
+def only_arrays(function: Function) -> bool:
+    """Whether `function` takes arrays only: a tuple is then data, and no shape or index."""
+    return function in TAKE_ARRAYS or isinstance(function, np.ufunc)
+
+
+def as_operands(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
+    """The operands of a call, each in a form that rules can compute with."""
+    lists = only_arrays(function)
+    return [as_array(list(x) if lists and isinstance(x, tuple) else x) for x in inputs]
+
+
+def is_complex(x: Any) -> bool:
+    return isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
+
+
+def complex_data(x: Any) -> TypeError:
+    what = f"an array of shape {x.shape}" if hasattr(x, "shape") else repr(x)
+    return TypeError(f"{what} is complex, and gradients are real here")
