@@ -463,7 +463,7 @@ def average(
     else:
         if np.shape(weights) != np.shape(a):
             weights = spread(weights, np.ndim(a), axis)
-        a, weights = in_one_dtype([a, weights])
+        a, weights = in_one_dtype([floating(a), weights])
         total = np.sum(weights, axis=axis, keepdims=keepdims)
         if np.any(total == 0):
             raise ZeroDivisionError("np.average: the weights sum to 0, so there is no mean")

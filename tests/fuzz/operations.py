@@ -191,13 +191,14 @@ TABLE = [
 # What HIPS autograd has no derivative for, or a wrong one
 UNKNOWN_TO_AUTOGRAD = re.compile(
     r"^\+a|\.(mT|celu|selu|softsign|hardtanh|layer_norm|rms_norm|normalize|cosine_similarity|glu"
-    r"|positive|cbrt|copy|modf|float_power|copysign|fmod|divmod|choose|clip\(max|clip\(a, b"
+    r"|positive|cbrt|copy|modf|float_power|copysign|fmod|divmod|choose|clip|where"
     r"|nansum|nanmean|reduce|median|ptp|average|cumprod|diff\(a, prep|trapezoid|bincount"
     r"|rollaxis|matrix_transpose|permute_dims|broadcast_to|broadcast_arrays|meshgrid|resize|flip"
     r"|roll\(a, \(|pad|astype|take|take_along_axis|sort|partition|compress|delete|extract|insert"
     r"|diagonal|diag|diagflat|linalg.trace|index_update|unindex|tile|repeat|tril|triu|dstack"
     r"|block|stack\(a|concatenate\(a|vdot|multi_dot|vecdot|linalg\.outer|linalg\.matmul|cross"
-    r"|matrix_power|matvec|vecmat|einsum\('ii|einsum\(a|norm|pinv|arctan2|kron|std|hypot|prod|sinc|outer|fliplr|flipud|rot90)\b"
+    r"|matrix_power|matvec|vecmat|einsum\('ii|einsum\(a|norm|pinv|arctan2|kron|std|hypot"
+    r"|prod|sinc|outer|fliplr|flipud|rot90)\b"
     r"|axis=None\)|transpose\((a, )?[({]|\[(True|False)"
 )
 SHARED_TABLE = [[row for row in part if not UNKNOWN_TO_AUTOGRAD.search(row.text)] for part in TABLE]
