@@ -119,11 +119,17 @@ def fits(value: Any) -> bool:
     return isinstance(value, float) and abs(value) <= LARGEST
 
 
+def jump(x: Any) -> Any:
+    """|x|, and never 0 exactly: what happens there is not smooth in any case."""
+    return np.maximum(np.abs(x), NEAREST / 2)
+
+
 KINKS = Library(
     "",
     np=np,
     gaps=lambda x: np.diff(np.sort(x, axis=None)),
-    whole=lambda x: np.maximum(np.abs(x - np.round(x)), 1e-9),  # a jump, and never smooth
+    jump=jump,
+    whole=lambda x: jump(x - np.round(x)),
 )
 
 
