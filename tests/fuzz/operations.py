@@ -56,9 +56,11 @@ BINARY = rows(
     np.copysign(a, b) | a * b; np.fmod(a, b * b + 1) | whole(a / (b * b + 1))
     np.remainder(a, b * b + 1) | whole(a / (b * b + 1)); a % 2.5 | whole(a / 2.5)
     np.divmod(a, 1.5)[1] | whole(a / 1.5); {x} % (a * a + 0.5) | whole({x} / (a * a + 0.5))
-    np.where(a > b, a * a, b) | jump(a - b); np.where(b > 0, a, {x}) | jump(b); np.where(b > 0, {x}, a) | jump(b)
+    np.where(a > b, a * a, b) | jump(a - b); np.where(b > 0, a, {x}) | jump(b)
+    np.where(b > 0, {x}, a) | jump(b)
     np.where({mask}, a, b); np.choose({indices01}, [a, b])
-    np.select([a > b, b > 0], [a, b * b], {x}) | jump((a - b) * b); np.clip(a, -1.0, 1.0) | np.abs(a) - 1
+    np.select([a > b, b > 0], [a, b * b], {x}) | jump((a - b) * b)
+    np.clip(a, -1.0, 1.0) | np.abs(a) - 1
     np.clip(a, -1, None) | a + 1; a.clip(max={x}) | a - {x}
     np.clip(a, b, b + 1.5) | (a - b) * (a - b - 1.5); np.nan_to_num(a * b)
     """
@@ -73,7 +75,8 @@ REDUCTIONS = rows(
     a.prod(axis={axes}, keepdims={keep}); a.var(axis={axes}, keepdims={keep}); np.sum(a); np.mean(a)
     a.sum(); a.mean(); a.sum(-1); np.add.reduce(a); np.add.reduce(a, axis={axis})
     np.multiply.reduce(a, axis={axis})
-    np.std(a, axis={axes}, keepdims={keep}) | jump(np.std(a, axis={axes})); a.std() | jump(np.std(a))
+    np.std(a, axis={axes}, keepdims={keep}) | jump(np.std(a, axis={axes}))
+    a.std() | jump(np.std(a))
     np.max(a, axis={axes}, keepdims={keep}) | gaps(a)
     np.min(a, axis={axes}, keepdims={keep}) | gaps(a)
     np.amax(a, axis={axes}, keepdims={keep}) | gaps(a)
@@ -119,7 +122,8 @@ INDEXING = rows(
     a[{index}]; a[{index}]; a[{index}]; a[{index}]; a[{index}]; a[{index}]; a[{index}]; a[{index}]
     a[0]; a[-1]; a[...]; a[None]; a[:, None]; a[..., 0]; a[::-1]; a[1:]; a[:-1]; a[::2]
     a[..., ::-1]; a[{mask}]; a[{mask}]; a[[0, 0]]; a[[-1, 0, -1]]; a[:, [0, 0]]; a[[0, 1], [1, 0]]
-    a[{row}, :, {row}]; a[[[0], [-1]], [0, 0]]; a[b > 0] | jump(b); a[a > 0] | jump(a); np.take(a, {row})
+    a[{row}, :, {row}]; a[[[0], [-1]], [0, 0]]; a[b > 0] | jump(b); a[a > 0] | jump(a)
+    np.take(a, {row})
     np.take(a, [0, -1, 0], {axis}); a.take({row}); np.take(a, [5, -7], mode='wrap')
     np.take(a, [5, 0], {axis}, mode='clip')
     np.take_along_axis(a, np.argsort(a, {axis}), -1) | gaps(a); np.sort(a, axis={axis}) | gaps(a)
