@@ -228,6 +228,9 @@ SINGLE, DOUBLE = np.float32([0.1, 0.2, 0.3]), np.array([[1.0], [2.0]])
     "f",
     [
         lambda t: np.average(DOUBLE + SINGLE, axis=1, weights=t),
+        lambda t: np.average([True, False, True], weights=t),
+        lambda t: np.concatenate([t, 2, 0.1], axis=None),
+        lambda t: np.concatenate([[1, 2], t], axis=None),
         lambda t: np.einsum("ij,ij->", DOUBLE[:1], t[:, None]),
         lambda t: np.einsum("i,jk->jk", t, DOUBLE),
         lambda t: np.dot(t, 2),

@@ -61,10 +61,11 @@ def front(x, axis):
 
 @composes(np.concatenate)
 def concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
-    arrays = cast(arrays, dtype, casting)
     if axis is None:
-        arrays, axis = [np.reshape(x, -1) for x in arrays], 0
-    return kernels.concatenate(*arrays, axis=axis)
+        common = common_dtype(arrays)
+        arrays = [np.asarray(x, common) if isinstance(x, int | float) else x for x in arrays]
+        arrays, axis = [np.reshape(x, -1) for x in cast(arrays, None, casting)], 0
+    return kernels.concatenate(*cast(arrays, dtype, casting), axis=axis)
 
 
 @composes(np.stack)
@@ -180,8 +181,7 @@ def select(condlist, choicelist, default=0):
         )
     out = default
     if not isinstance(default, Node):  # not rounded to the dtype of the first choice that it meets
-        kinds = [x if isinstance(x, int | float) else array(x).dtype for x in choicelist]
-        out = np.asarray(as_array(default), np.result_type(*kinds, default))
+        out = np.asarray(as_array(default), common_dtype([*choicelist, default]))
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
         out = np.where(plain(condition), choice, out)
     return out
@@ -464,7 +464,7 @@ def average(
     else:
         if np.shape(weights) != np.shape(a):
             weights = spread(weights, np.ndim(a), axis)
-        a, weights = in_one_dtype([a, weights])
+        a, weights = in_one_dtype([floating(a), weights])
         total = np.sum(weights, axis=axis, keepdims=keepdims)
         if np.any(total == 0):
             raise ZeroDivisionError("np.average: the weights sum to 0, so there is no mean")
@@ -936,10 +936,15 @@ def einsum(*operands, optimize=False):
     )
 
 
+def common_dtype(operands):
+    """The dtype that NumPy computes in with all of them; Python's numbers have a kind only."""
+    return np.result_type(*[x if isinstance(x, int | float) else array(x).dtype for x in operands])
+
+
 def in_one_dtype(arrays):
     """The arrays, all in the dtype that NumPy computes in with all of them."""
     arrays = [array(x) for x in arrays]
-    dtype = np.result_type(*[x.dtype for x in arrays])
+    dtype = common_dtype(arrays)
     return [x if x.dtype == dtype else x.astype(dtype) for x in arrays]
 
 

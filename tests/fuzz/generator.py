@@ -119,11 +119,17 @@ def fits(value: Any) -> bool:
     return isinstance(value, float) and abs(value) <= LARGEST
 
 
+def jump(x: Any) -> Any:
+    """|x|, and never 0 exactly: what happens there is not smooth in any case."""
+    return np.maximum(np.abs(x), NEAREST / 2)
+
+
 KINKS = Library(
     "",
     np=np,
     gaps=lambda x: np.diff(np.sort(x, axis=None)),
-    whole=lambda x: np.maximum(np.abs(x - np.round(x)), 1e-9),  # a jump, and never smooth
+    jump=jump,
+    whole=lambda x: jump(x - np.round(x)),
 )
 
 
@@ -144,14 +150,15 @@ def array(rng: Rng, sides: Any, kind: str, tracked: bool) -> Input:
         return Input(NUMBERS[rng.integers(len(NUMBERS))], tracked=False)
     shape = tuple(int(n) for n in sides[rng.choice(4, p=[0.05, 0.4, 0.4, 0.15]) :])
     shape = tuple(1 if rng.random() < 0.15 else n for n in shape)
-    numbers = np.asarray(rng.standard_normal(shape)).round(3)
-    if kind not in ("float64", "float32"):
-        numbers = np.asarray(np.abs(np.rint(2 * numbers)) % 4)
+    if kind in ("float64", "float32"):  # no 0 and no 1, where abs and clip have their kinks
+        numbers = np.floor(1000 * rng.standard_normal(shape)) / 1000 + 0.0005
+    else:
+        numbers = rng.integers(4, size=shape)
     layout = rng.choice(LAYOUTS if shape else LAYOUTS[:2])
     return Input(np.asarray(numbers, kind), str(layout), tracked)
 
 
 def scalars(rng: Rng) -> list[Input]:
     """Two to four Values, and some plain numbers."""
-    values = [Input(round(rng.normal(), 3)) for _ in range(rng.integers(2, 5))]
+    values = [Input(round(rng.normal(), 3) + 0.0005) for _ in range(rng.integers(2, 5))]
     return [*values, *(Input(x, tracked=False) for x in (0.5, 2, True))]

@@ -6,7 +6,8 @@ hand, as a shape that does not fit, is no operation: the generator draws another
 
 Where an expression has a kink, what is 0 at the kink follows after a bar: np.abs(a) | a. The
 generator keeps away from kinks: that is never close to 0. It may be 0 exactly, because a number
-that equals itself, as in np.maximum(a, a), equals itself everywhere, and that is smooth.
+that equals itself, as in np.maximum(a, a), equals itself everywhere, and that is smooth; but not
+where rounding would decide, as in a[b > 0] | jump(b).
 """
 
 import re
@@ -55,9 +56,11 @@ BINARY = rows(
     np.copysign(a, b) | a * b; np.fmod(a, b * b + 1) | whole(a / (b * b + 1))
     np.remainder(a, b * b + 1) | whole(a / (b * b + 1)); a % 2.5 | whole(a / 2.5)
     np.divmod(a, 1.5)[1] | whole(a / 1.5); {x} % (a * a + 0.5) | whole({x} / (a * a + 0.5))
-    np.where(a > b, a * a, b) | a - b; np.where(b > 0, a, {x}) | b; np.where(b > 0, {x}, a) | b
+    np.where(a > b, a * a, b) | jump(a - b); np.where(b > 0, a, {x}) | jump(b)
+    np.where(b > 0, {x}, a) | jump(b)
     np.where({mask}, a, b); np.choose({indices01}, [a, b])
-    np.select([a > b, b > 0], [a, b * b], {x}) | (a - b) * b; np.clip(a, -1.0, 1.0) | np.abs(a) - 1
+    np.select([a > b, b > 0], [a, b * b], {x}) | jump((a - b) * b)
+    np.clip(a, -1.0, 1.0) | np.abs(a) - 1
     np.clip(a, -1, None) | a + 1; a.clip(max={x}) | a - {x}
     np.clip(a, b, b + 1.5) | (a - b) * (a - b - 1.5); np.nan_to_num(a * b)
     """
@@ -72,7 +75,8 @@ REDUCTIONS = rows(
     a.prod(axis={axes}, keepdims={keep}); a.var(axis={axes}, keepdims={keep}); np.sum(a); np.mean(a)
     a.sum(); a.mean(); a.sum(-1); np.add.reduce(a); np.add.reduce(a, axis={axis})
     np.multiply.reduce(a, axis={axis})
-    np.std(a, axis={axes}, keepdims={keep}) | np.std(a, axis={axes}); a.std() | np.std(a)
+    np.std(a, axis={axes}, keepdims={keep}) | jump(np.std(a, axis={axes}))
+    a.std() | jump(np.std(a))
     np.max(a, axis={axes}, keepdims={keep}) | gaps(a)
     np.min(a, axis={axes}, keepdims={keep}) | gaps(a)
     np.amax(a, axis={axes}, keepdims={keep}) | gaps(a)
@@ -118,7 +122,8 @@ INDEXING = rows(
     a[{index}]; a[{index}]; a[{index}]; a[{index}]; a[{index}]; a[{index}]; a[{index}]; a[{index}]
     a[0]; a[-1]; a[...]; a[None]; a[:, None]; a[..., 0]; a[::-1]; a[1:]; a[:-1]; a[::2]
     a[..., ::-1]; a[{mask}]; a[{mask}]; a[[0, 0]]; a[[-1, 0, -1]]; a[:, [0, 0]]; a[[0, 1], [1, 0]]
-    a[{row}, :, {row}]; a[[[0], [-1]], [0, 0]]; a[b > 0] | b; a[a > 0] | a; np.take(a, {row})
+    a[{row}, :, {row}]; a[[[0], [-1]], [0, 0]]; a[b > 0] | jump(b); a[a > 0] | jump(a)
+    np.take(a, {row})
     np.take(a, [0, -1, 0], {axis}); a.take({row}); np.take(a, [5, -7], mode='wrap')
     np.take(a, [5, 0], {axis}, mode='clip')
     np.take_along_axis(a, np.argsort(a, {axis}), -1) | gaps(a); np.sort(a, axis={axis}) | gaps(a)
@@ -191,13 +196,14 @@ TABLE = [
 # What HIPS autograd has no derivative for, or a wrong one
 UNKNOWN_TO_AUTOGRAD = re.compile(
     r"^\+a|\.(mT|celu|selu|softsign|hardtanh|layer_norm|rms_norm|normalize|cosine_similarity|glu"
-    r"|positive|cbrt|copy|modf|float_power|copysign|fmod|divmod|choose|clip\(max|clip\(a, b"
+    r"|positive|cbrt|copy|modf|float_power|copysign|fmod|divmod|choose|clip|where"
     r"|nansum|nanmean|reduce|median|ptp|average|cumprod|diff\(a, prep|trapezoid|bincount"
     r"|rollaxis|matrix_transpose|permute_dims|broadcast_to|broadcast_arrays|meshgrid|resize|flip"
     r"|roll\(a, \(|pad|astype|take|take_along_axis|sort|partition|compress|delete|extract|insert"
     r"|diagonal|diag|diagflat|linalg.trace|index_update|unindex|tile|repeat|tril|triu|dstack"
     r"|block|stack\(a|concatenate\(a|vdot|multi_dot|vecdot|linalg\.outer|linalg\.matmul|cross"
-    r"|matrix_power|matvec|vecmat|einsum\('ii|einsum\(a|norm|pinv|arctan2|kron|std|hypot|prod|sinc|outer|fliplr|flipud|rot90)\b"
+    r"|matrix_power|matvec|vecmat|einsum\('ii|einsum\(a|norm|pinv|arctan2|kron|std|hypot"
+    r"|prod|sinc|outer|fliplr|flipud|rot90)\b"
     r"|axis=None\)|transpose\((a, )?[({]|\[(True|False)"
 )
 SHARED_TABLE = [[row for row in part if not UNKNOWN_TO_AUTOGRAD.search(row.text)] for part in TABLE]
