@@ -235,14 +235,14 @@ class Node(Operand):
             for x, partial in zip(node.inputs, partials):
                 if not isinstance(x, Node):
                     continue
-                if x.memory is not None and x.memory.changed > birth:
+                memory = x.memory
+                if memory is not None and memory.changed > birth:
                     raise stale(node, x)
                 if partial is None or not x._requires_grad or x.birth < oldest:
                     continue
-                own = False
-                if callable(partial):
+                thunk = callable(partial)
+                if thunk:
                     partial = partial()
-                    own = partial is not g and getattr(plain(partial), "base", None) is None
                 if broadcasts and (
                     partial.shape != x._array.shape or partial.dtype is not x._array.dtype
                 ):
@@ -253,15 +253,19 @@ class Node(Operand):
                     grads[x] = partial
                     heappush(queue, (-x.birth, x))
                 else:  # a leaf owns its gradient: what a thunk made, unless a view, or a copy
+                    own = thunk and partial is not g and getattr(partial, "base", g) is None
                     grads[x] = partial if own else +partial
 
-        for x, g in grads.items():
-            if watch is not None and x.rule is None:
-                watch(x, g, ())
-            if inputs is None:
-                x.accumulate(+g if x is self else g)  # the seed is the caller's
-            elif x in wanted:
-                x.accumulate(+g)
+        if watch is not None:
+            for x, g in grads.items():
+                if x.rule is None:
+                    watch(x, g, ())
+        with adding:
+            for x, g in grads.items():
+                if inputs is None:
+                    x.accumulate(+g if x is self else g)  # the seed is the caller's
+                elif x in wanted:
+                    x.accumulate(+g)
 
     def seed(self, grad: Any, create_graph: bool) -> Any:
         """The gradient that `backward` starts from, checked."""

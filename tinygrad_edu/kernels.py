@@ -135,15 +135,13 @@ def log_softmax_backward(g, out, x, axis=-1):
 
 @primitive
 def nll(log_p, one_hot):
-    """-mean(log p of the true class), one_hot saying which that is; the others may be -inf."""
-    picked = log_p[one_hot]
-    return np.add.reduce(picked) / -picked.size
+    """-sum(log p of the true class) / rows, one_hot saying which that is; the others may be -inf."""
+    return np.add.reduce(log_p[one_hot]) / -math.prod(one_hot.shape[:-1])
 
 
 @backward_of(nll)
 def nll_backward(g, out, log_p, one_hot):
-    g = wide(g)
-    return one_hot * (g / -np.add.reduce(one_hot, axis=None, dtype=g.dtype)), None
+    return one_hot * (wide(g) / -math.prod(one_hot.shape[:-1])), None
 
 
 @primitive

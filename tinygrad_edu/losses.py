@@ -164,7 +164,8 @@ def weighted_nll(
     else:
         true, total = true_class(target, shape[-1], ignore_index)
         if usual and total:
-            return kernels.nll(log_p, true)
+            mean = kernels.nll(log_p, true)
+            return mean if total == target.size else mean * (target.size / float(total))
         q = true.astype(log_p.dtype)
         counted = q.sum(axis=-1, keepdims=True)  # 0 for a row that is ignored, or else 1
         if weight is not None:

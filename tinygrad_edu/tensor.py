@@ -16,7 +16,6 @@ from tinygrad_edu.graph import (
     RULES,
     Function,
     Node,
-    adding,
     apply,
     described,
     memory_of,
@@ -113,10 +112,9 @@ class Tensor(Node):
         return Tensor(grad) if create_graph and not isinstance(grad, Node) else grad
 
     def accumulate(self, g: Any) -> None:
-        with adding:
-            if self.grad is not None:
-                g = self.grad + g
-            self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
+        if self.grad is not None:
+            g = self.grad + g
+        self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
 
     def fit(self, partial: Any, node: Node) -> Any:
         data = self._array

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu import rules as rules  # fills the table
-from tinygrad_edu.graph import Node, adding, apply, backward_of, plain, primitive
+from tinygrad_edu.graph import Node, apply, backward_of, plain, primitive
 from tinygrad_edu.notebook import table
 from tinygrad_edu.operands import is_complex
 
@@ -60,8 +60,7 @@ class Value(Node):
 
     def accumulate(self, g: Any) -> None:
         g = g if isinstance(g, Value) else float(g)
-        with adding:
-            self.grad = g if self.grad is None else self.grad + g
+        self.grad = g if self.grad is None else self.grad + g
 
     def fit(self, partial: Any, node: Node) -> Any:
         return partial if isinstance(partial, Value) else float(partial)
