@@ -135,7 +135,7 @@ def log_softmax_backward(g, out, x, axis=-1):
 
 @primitive
 def nll(log_p, one_hot):
-    """-sum(log p of the true class) / rows, one_hot saying which that is; the others may be -inf."""
+    """-sum(log p of the true class) / rows; one_hot says which that is, others may be -inf."""
     return np.add.reduce(log_p[one_hot]) / -math.prod(one_hot.shape[:-1])
 
 
