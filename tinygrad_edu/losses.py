@@ -6,6 +6,7 @@ An empty batch is a ValueError, and so are shapes that differ: (n,) against (n, 
 to (n, n).
 """
 
+import functools
 import math
 from typing import Any
 
@@ -452,13 +453,19 @@ def class_weight(weight: Any, classes: int, dtype: Any) -> Any:
     return weight
 
 
+@functools.cache
+def numbers_of(classes: int) -> Any:
+    """0, 1, ..., classes - 1."""
+    return np.arange(classes)
+
+
 def true_class(target: Any, classes: int, ignore_index: int) -> Any:
     """(..., classes) bools, true at the class of each target, and the number of targets.
 
     A target that is ignore_index has no class and is not counted.
     """
     target = integers(target, "target")
-    true = np.equal(target[..., None], np.arange(classes))
+    true = np.equal(target[..., None], numbers_of(classes))
     if np.count_nonzero(true) == target.size and not 0 <= ignore_index < classes:
         return true, target.size
     counted = target != ignore_index
@@ -487,10 +494,11 @@ def bounded_log(p: Any) -> Any:
 
 def floats(x: Any, dtype: Any = np.float64) -> Any:
     """x as an array or Tensor of floats; numbers, lists and whole numbers get this dtype."""
-    if not hasattr(x, "dtype"):
+    own = getattr(x, "dtype", None)
+    if own is None:
         return np.asarray(as_array(x), dtype)
     x = as_array(x)
-    return x if x.dtype.kind in "fO" else x.astype(dtype)
+    return x if own.kind in "fO" else x.astype(dtype)
 
 
 def alike(loss: str, **arrays: Any) -> list[Any]:

@@ -37,7 +37,7 @@ def in_single(function: Function) -> Function:
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         x: Any = args[0] if args else options.get(first)
-        if not hasattr(x, "dtype") or x.dtype.char != HALF:
+        if getattr(getattr(x, "dtype", None), "char", None) != HALF:
             return function(*args, **options)
         if args:
             return function(wide(x), *args[1:], **options).astype(np.float16)
