@@ -7,7 +7,7 @@ from test_rules import TABLE, at, name
 
 from tinygrad_edu import Tensor, Value, gradcheck, kernels, nn, relu
 from tinygrad_edu.gradcheck import GradcheckError
-from tinygrad_edu.graph import memory_of, no_grad
+from tinygrad_edu.graph import RULES, memory_of, no_grad
 from tinygrad_edu.rng import Package
 
 X = np.array([[0.5, -1.5, 2.0], [1.0, 0.25, -0.75]])
@@ -255,3 +255,17 @@ def test_kinks_in_a_large_array_are_found_by_bisection():
         "order 1, input 0[11111]",
     ]
     assert len(calls) < 500
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e4, np.float32), (1e4, np.float64), (1e10, np.float64)]
+)
+def test_a_wrong_slope_does_not_hide_beside_a_large_one(scale, dtype, monkeypatch):
+    def f(x, y):
+        return np.concatenate([x * scale, np.tanh(y)])
+
+    x = X[0].astype(dtype)
+    gradcheck(f, x, x)
+    monkeypatch.setitem(RULES, np.tanh, lambda g, out, x: g * (1 - out * out) / 2)
+    with pytest.raises(GradcheckError, match=r"input 1\["):
+        gradcheck(f, x, x, order=1)

@@ -253,7 +253,8 @@ class Node(Operand):
                     grads[x] = partial
                     heappush(queue, (-x.birth, x))
                 else:  # a leaf owns its gradient: what a thunk made, unless a view, or a copy
-                    own = thunk and partial is not g and getattr(partial, "base", g) is None
+                    view = getattr(plain(partial), "base", None) is not None
+                    own = thunk and partial is not g and not view
                     grads[x] = partial if own else +partial
 
         if watch is not None:
