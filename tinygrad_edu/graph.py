@@ -321,12 +321,12 @@ class Node(Operand):
 
     @data.setter
     def data(self, data: Any) -> None:
-        data = plain(data)
         if data is self._array and self.broadcasts:
             # `node.data -= step` comes here with the array that it has just changed, and with it
             # every node that shares the memory: what was made of them before is now stale.
-            memory_of(self).changed = next_birth()
+            (self.memory or memory_of(self)).changed = next_birth()
         else:
+            data = plain(data)
             adopted = data if data.__class__ is self.native else self.adopt(data)
             if adopted is NotImplemented:
                 raise TypeError(f"{described(data)} cannot be the data of a {type(self).__name__}")

@@ -522,7 +522,9 @@ def class_target(
     loss: str, name: str, rows: Any, target: Any, or_probabilities: bool = False
 ) -> Any:
     """The target of rows of classes, of a shape that fits theirs."""
-    shape = rows.shape if hasattr(rows, "shape") else np.shape(rows)
+    shape = getattr(rows, "shape", None)
+    if shape is None:
+        shape = np.shape(rows)
     if not shape or 0 in shape:
         raise ValueError(f"{loss} needs rows of {name}, and these have shape {shape}")
     target = as_array(target)
