@@ -336,7 +336,6 @@ def test_what_numpy_refuses_is_refused_with_the_same_error(call, error):
 # Tensor beside ndarray
 
 LEFT_OUT = {
-    "base": "a view is a node, and the node knows its inputs",
     "byteswap": "memory",
     "ctypes": "memory",
     "device": "there is one",

@@ -243,9 +243,8 @@ class Node(Operand):
                 thunk = callable(partial)
                 if thunk:
                     partial = partial()
-                if broadcasts and (
-                    partial.shape != x._array.shape or partial.dtype is not x._array.dtype
-                ):
+                data = x._array
+                if broadcasts and (partial.shape != data.shape or partial.dtype is not data.dtype):
                     partial = x.fit(partial, node)
                 if x in grads:  # never added in place: a rule may return g itself, and twice
                     grads[x] = grads[x] + partial
@@ -253,8 +252,7 @@ class Node(Operand):
                     grads[x] = partial
                     heappush(queue, (-x.birth, x))
                 else:  # a leaf owns its gradient: what a thunk made, unless a view, or a copy
-                    view = getattr(plain(partial), "base", None) is not None
-                    own = thunk and partial is not g and not view
+                    own = thunk and partial is not g and getattr(partial, "base", None) is None
                     grads[x] = partial if own else +partial
 
         if watch is not None:

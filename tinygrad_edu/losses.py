@@ -464,7 +464,8 @@ def true_class(target: Any, classes: int, ignore_index: int) -> Any:
 
     A target that is ignore_index has no class and is not counted.
     """
-    target = integers(target, "target")
+    if target.__class__ is not np.ndarray or target.dtype.kind not in "iu":
+        target = integers(target, "target")
     true = np.equal(target[..., None], numbers_of(classes))
     if np.count_nonzero(true) == target.size and not 0 <= ignore_index < classes:
         return true, target.size
@@ -530,13 +531,15 @@ def class_target(
     target = as_array(target)
     if not hasattr(target, "dtype"):
         target = np.asarray(target)
-    if target.shape != shape[:-1] and not (or_probabilities and target.shape == shape):
+    if target.shape == shape[:-1]:
+        return target
+    if not or_probabilities or target.shape != shape:
         probabilities = f" or probabilities of shape {shape}" if or_probabilities else ""
         raise ValueError(
             f"{loss} of {name} {shape} takes class indices of shape {shape[:-1]}{probabilities}; "
             f"target has {target.shape}"
         )
-    if target.shape == shape and target.dtype.kind in "iu":
+    if target.dtype.kind in "iu":
         raise TypeError(
             f"{loss} of {name} {shape} takes probabilities of that shape, or class indices of "
             f"shape {shape[:-1]}; target has that shape and is {target.dtype}: write "

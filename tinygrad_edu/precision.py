@@ -21,7 +21,8 @@ HALF = "e"  # float16 in any byte order; an unpickled array has a dtype object o
 
 def floating(x: Any) -> Any:
     """x as data (`as_array`), whole numbers as float64."""
-    x = as_array(x)
+    if x.__class__ is not np.ndarray:
+        x = as_array(x)
     return x if hasattr(x, "dtype") and x.dtype.kind in "fO" else np.multiply(x, 1.0)
 
 

@@ -247,6 +247,11 @@ class Tensor(Node):
         return self._array.dtype
 
     @property
+    def base(self) -> Any:
+        """The array of which the data is a view, or None."""
+        return self._array.base
+
+    @property
     def itemsize(self) -> int:
         return self._array.itemsize
 
