@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.operands import Operand, as_operands, complex_data, enters, only_arrays
 
 Function = Callable[..., Any]
@@ -46,14 +47,9 @@ WATCH: ContextVar[Callable[["Node", Any, tuple[Any, ...]], None] | None] = Conte
 def setting(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
     """Inside, the variable has this value; gives the value that it had before."""
     previous = variable.get()
-    try:
-        try:
-            variable.set(value)
-            yield previous
-        finally:
-            variable.set(previous)
-    finally:  # once more, in case Ctrl-C came just before
-        variable.set(previous)
+    with afterwards(lambda: variable.set(previous)):
+        variable.set(value)
+        yield previous
 
 
 @contextmanager

@@ -464,8 +464,7 @@ def true_class(target: Any, classes: int, ignore_index: int) -> Any:
 
     A target that is ignore_index has no class and is not counted.
     """
-    if target.__class__ is not np.ndarray or target.dtype.kind not in "iu":
-        target = integers(target, "target")
+    target = integers(target, "target")
     true = np.equal(target[..., None], numbers_of(classes))
     if np.count_nonzero(true) == target.size and not 0 <= ignore_index < classes:
         return true, target.size
