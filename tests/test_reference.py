@@ -322,3 +322,21 @@ def test_matrix_power_takes_whole_exponents_only():
     with pytest.raises(TypeError, match=r"whole number as exponent, not 2\.5"):
         np.linalg.matrix_power(x, 2.5)
     assert np.linalg.matrix_power(x, np.int8(2)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 32, 33])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_log_softmax_of_short_rows_is_that_of_long_ones(classes, dtype):
+    x = np.random.default_rng(classes).normal(0, 30, (7, classes)).astype(dtype)
+    x[3, 0], x[5, -1], x[6, 0] = -np.inf, np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        expected = log_softmax(x[:, None])[:, 0]  # three axes: no row is short
+        for axis in (-1, 1):
+            assert_same(log_softmax(x, axis), expected, dtype)
+        assert_same(log_softmax(x.T, 0).T, expected, dtype)
+
+
+def assert_same(got, expected, dtype):
+    assert got.dtype == expected.dtype == dtype
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(got, expected, rtol=4 * eps, atol=4 * eps)
