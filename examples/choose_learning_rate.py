@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from tinygrad_edu import losses, manual_seed, nn, optim, train
+from tinygrad_edu.lab import sweep
 from tinygrad_edu.lab.curvature import stable_learning_rate
 from tinygrad_edu.lab.range_test import lr_range_test
-from tinygrad_edu.lab.sweep import sweep
 from tinygrad_edu.viz.plots.style import COLORS, figure, line, tidy
 from tinygrad_edu.viz.plots.sweep import plot_sweep
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygrad_edu import Tensor, nn, optim
-from tinygrad_edu.lab.landscape import landscape, line_between, principal_plane, random_plane
+from tinygrad_edu.lab import landscape, line_between, principal_plane, random_plane
 from tinygrad_edu.losses import mse_loss
 from tinygrad_edu.viz.plots.landscape import contour, curve, surface
 from tinygrad_edu.viz.plots.style import figure, tidy

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygrad_edu import Tensor, optim
-from tinygrad_edu.lab.landscape import Landscape, landscape
+from tinygrad_edu.lab import Landscape, landscape
 from tinygrad_edu.viz.plots.landscape import contour, surface
 from tinygrad_edu.viz.plots.style import figure, tidy
 

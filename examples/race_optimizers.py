@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygrad_edu.lab import SURFACES
-from tinygrad_edu.lab.race import Race, default_racers, race
+from tinygrad_edu.lab import SURFACES, Race, default_racers, race
 from tinygrad_edu.viz.plots.race import animate_race, plot_race
 
 

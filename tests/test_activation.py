@@ -14,7 +14,7 @@ from references import check, stored
 
 from tinygrad_edu import Tensor, gradcheck, kernels
 from tinygrad_edu.functional import activation as functional
-from tinygrad_edu.functional.embedding import embedding, one_hot
+from tinygrad_edu.functional.indices import embedding, one_hot
 from tinygrad_edu.nn import activation as nn
 
 ELEMENTWISE = {

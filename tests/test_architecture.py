@@ -1,6 +1,7 @@
 """The house: imports point one way, importing it is light, and every rule has a row."""
 
 import ast
+import importlib
 import platform
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from test_rules import at
 
 import tinygrad_edu
 from tinygrad_edu import Tensor, Value
-from tinygrad_edu.gradcheck import recorded
+from tinygrad_edu.gradient_check import recorded
 from tinygrad_edu.graph import RULES, forward_of
 from tinygrad_edu.tensor import COMPOSITIONS
 
@@ -43,7 +44,7 @@ FLOORS = [
     {"losses"},
     {"nn"},
     {"train"},
-    {"gradcheck", "lab", "viz"},
+    {"gradient_check", "lab", "viz"},
     {"testing"},
 ]
 ALONE = {"optim"}  # needs .data and .grad, and nothing of the package
@@ -92,6 +93,17 @@ def test_imports_point_one_way(path):
                 assert FLOOR[there] < FLOOR[here], f"{here} may not import {there}"
         else:
             assert in_function == (package in OPTIONAL), f"{path} imports {name} in the wrong place"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_module_has_the_name_of_a_function_beside_it(path):
+    name = path.parent.name if path.stem == "__init__" else path.stem
+    defined = [x.name for x in ast.parse(path.read_text()).body if isinstance(x, ast.FunctionDef)]
+    assert name not in defined
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    module = ".".join(parts[:-1] if path.stem == "__init__" else parts)
+    room, _, name = importlib.import_module(module).__name__.rpartition(".")
+    assert getattr(sys.modules[room], name) is sys.modules[module]
 
 
 def test_importing_is_light():

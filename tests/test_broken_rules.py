@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, gradcheck, kernels
-from tinygrad_edu.gradcheck import GradcheckError
+from tinygrad_edu.gradient_check import GradcheckError
 from tinygrad_edu.graph import RULES, forward_of, operation, plain
 from tinygrad_edu.testing import check_rule
 

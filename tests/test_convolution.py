@@ -10,7 +10,7 @@ from references import check, check_module, stored
 from test_graph import Foreign
 
 from tinygrad_edu import Tensor, gradcheck, kernels
-from tinygrad_edu.functional.convolution import (
+from tinygrad_edu.functional.windows import (
     adaptive_avg_pool2d,
     avg_pool1d,
     avg_pool2d,

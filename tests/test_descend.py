@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, grad, hessian
-from tinygrad_edu.lab.basins import basins
-from tinygrad_edu.lab.descend import descend, verdict
+from tinygrad_edu.lab.descent import descend, verdict
+from tinygrad_edu.lab.minima import basins
 from tinygrad_edu.lab.surfaces import SURFACES
 from tinygrad_edu.viz import plots
 

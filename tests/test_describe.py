@@ -8,8 +8,8 @@ import pytest
 from tinygrad_edu import Tensor, Value, gradcheck, losses, nn, viz
 from tinygrad_edu.graph import RECORDING
 from tinygrad_edu.viz import describe
-from tinygrad_edu.viz.formula import mathml, written
-from tinygrad_edu.viz.steps import steps_of
+from tinygrad_edu.viz.words.formula import mathml, written
+from tinygrad_edu.viz.words.steps import steps_of
 
 
 def network():

@@ -14,8 +14,8 @@ import pytest
 from test_viz import dot_edges, dot_nodes, neuron
 
 from tinygrad_edu import Tensor, Value, losses, nn, viz
-from tinygrad_edu.viz.draw import DECADES, THEMES, draw, ink_on
-from tinygrad_edu.viz.text import text
+from tinygrad_edu.viz.drawing.picture import DECADES, THEMES, draw, ink_on
+from tinygrad_edu.viz.words.tree import text
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = [

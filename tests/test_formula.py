@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tinygrad_edu.viz.formula import (
+from tinygrad_edu.viz.words.formula import (
     call,
     derivative,
     expression,

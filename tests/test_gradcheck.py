@@ -6,7 +6,7 @@ from test_partials import WIDENED
 from test_rules import TABLE, at, name
 
 from tinygrad_edu import Tensor, Value, gradcheck, kernels, nn, relu
-from tinygrad_edu.gradcheck import GradcheckError
+from tinygrad_edu.gradient_check import GradcheckError
 from tinygrad_edu.graph import RULES, memory_of, no_grad
 from tinygrad_edu.rng import Package
 

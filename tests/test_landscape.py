@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, losses, nn
-from tinygrad_edu.lab.landscape import (
+from tinygrad_edu.lab.landscapes import (
     Landscape,
     Plane,
     in_a_row,

@@ -5,7 +5,7 @@ import pytest
 
 from tinygrad_edu import Tensor, gradcheck, manual_seed, no_grad
 from tinygrad_edu.functional.activation import dropout
-from tinygrad_edu.functional.embedding import embedding
+from tinygrad_edu.functional.indices import embedding
 from tinygrad_edu.nn.activation import ReLU, Tanh
 from tinygrad_edu.nn.container import Flatten, Identity, ModuleList, Residual, Sequential
 from tinygrad_edu.nn.dropout import Dropout

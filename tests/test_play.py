@@ -8,9 +8,10 @@ import pytest
 
 from tinygrad_edu import Tensor, Value, nn, viz
 from tinygrad_edu.losses import mse_loss
-from tinygrad_edu.viz import describe, layout
-from tinygrad_edu.viz.play import Page, digest, film, play
-from tinygrad_edu.viz.steps import backward_steps
+from tinygrad_edu.viz import describe
+from tinygrad_edu.viz.drawing import layout
+from tinygrad_edu.viz.pages.player import Page, digest, film, play
+from tinygrad_edu.viz.words.steps import backward_steps
 
 FORMULAS = ("left", "symbols", "numbers", "result")  # the MathML of a step
 HOSTILE = [

@@ -8,7 +8,7 @@ import pytest
 from tinygrad_edu import Tensor, Value
 from tinygrad_edu.value import weighted_sum
 from tinygrad_edu.viz import describe
-from tinygrad_edu.viz.quiz import questions, quiz
+from tinygrad_edu.viz.pages.questions import questions_of, quiz
 
 
 def neuron():
@@ -33,7 +33,7 @@ def layer():
 
 
 def asked(root):
-    return {question.text: question for question in questions(describe(root))}
+    return {question.text: question for question in questions_of(describe(root))}
 
 
 @pytest.mark.parametrize("graph", [neuron, layer])
@@ -55,7 +55,7 @@ def test_the_answers_are_the_gradients(graph):
 
 def test_every_gradient_but_that_of_the_root_is_asked_for_in_the_order_of_the_pass():
     graph = describe(neuron()[0])
-    assert [question.node for question in questions(graph)] == list(graph.order[1:])
+    assert [question.node for question in questions_of(graph)] == list(graph.order[1:])
 
 
 g = 2 * (np.tanh(0.7) - 1)  # dL/dh
@@ -94,7 +94,7 @@ def test_a_typical_mistake_is_named(graph, text, answer, reason):
 def test_mistakes_never_come_to_the_right_answer():
     x = Value(3.0, name="x")
     for root in (neuron()[0], layer()[0], x * x, -x, x + 0):
-        for question in questions(describe(root)):
+        for question in questions_of(describe(root)):
             assert all(question.verdict(x.answer) == x.reason for x in question.mistakes)
 
 
@@ -118,10 +118,10 @@ def test_a_weighted_sum_knows_the_other_operand():
 def test_what_cannot_be_asked_is_left_out():
     big = Tensor(np.ones((20, 20)), requires_grad=True, name="big")
     s = Tensor(2.0, requires_grad=True, name="s")
-    assert [q.text for q in questions(describe((big * s).sum()))] == ["dL/ds"]
+    assert [q.text for q in questions_of(describe((big * s).sum()))] == ["dL/ds"]
     with np.errstate(all="ignore"):
         infinite = describe(np.log(Tensor(0.0, requires_grad=True)) * 1.0)
-    assert len(questions(infinite)) == 1
+    assert len(questions_of(infinite)) == 1
     with pytest.raises(ValueError, match="no gradient to ask for"):
         quiz(big.sum())
     with pytest.raises(ValueError, match="no gradient to ask for"):

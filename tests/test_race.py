@@ -13,7 +13,7 @@ from references import assert_close, stored
 from tinygrad_edu import Tensor, losses, nn
 from tinygrad_edu.lab import SURFACES, descend
 from tinygrad_edu.lab.noise import compare_batches, gradient_noise
-from tinygrad_edu.lab.race import Racer, default_racers, race
+from tinygrad_edu.lab.races import Racer, default_racers, race
 from tinygrad_edu.viz.plots.race import (
     animate_race,
     draw_effective,

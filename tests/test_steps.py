@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from tinygrad_edu import Tensor, Value, losses, nn, relu, viz
 from tinygrad_edu.graph import behind
 from tinygrad_edu.tensor import unbroadcast
-from tinygrad_edu.viz.labels import labels_of
-from tinygrad_edu.viz.solution import worked_solution
-from tinygrad_edu.viz.steps import backward_steps, forward_steps, forward_steps_of, steps_of
+from tinygrad_edu.viz.graph.labels import labels_of
+from tinygrad_edu.viz.graph.numbers import number
+from tinygrad_edu.viz.words.solution import worked_solution
+from tinygrad_edu.viz.words.steps import backward_steps, forward_steps, forward_steps_of, steps_of
 
 HOSTILE = "</script><img src=x onerror=alert(1)> $$ a_b `c` \\} *d*\n\u202e\"' " + "x" * 10_000
 
@@ -68,7 +69,7 @@ def test_a_fan_out_is_a_running_sum():
 def test_a_neuron_that_is_one_node_names_the_other_operand():
     layer = nn.Neuron(2, nonlinearity=False, rng=np.random.default_rng(0))
     loss = layer([2.0, Value(4.0, name="v")])
-    w0 = viz.numbers.number(layer.weights[1].data)
+    w0 = number(layer.weights[1].data)
     assert lines(backward_steps(loss))[1:4] == [
         "dL/dw0 += dL/dL * 2.0 = 1.0 * 2.0 = 2.0",
         "dL/dw1 += dL/dL * v = 1.0 * 4.0 = 4.0",
@@ -82,7 +83,7 @@ def test_arrays_have_shapes_and_norms():
     b = Tensor(np.zeros(2), requires_grad=True, name="b")
     steps = lines(backward_steps((relu(x @ w + b) ** 2).mean()))
     g = viz.describe((relu(x @ w + b) ** 2).mean()).nodes
-    norms = {node.name: viz.numbers.number(node.norm) for node in g if node.name in ("W", "b")}
+    norms = {node.name: number(node.norm) for node in g if node.name in ("W", "b")}
     assert f"dL/dW += x.T @ dL/dz1   (3, 2), norm {norms['W']}" in steps
     assert f"dL/db += sum(dL/dz2)   (2,), norm {norms['b']}" in steps  # it was broadcast
     assert steps[1].startswith("dL/dz4 += dL/dL / 8   (4, 2)")

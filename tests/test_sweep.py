@@ -20,9 +20,9 @@ import pytest
 
 from tinygrad_edu import Tensor, manual_seed, nn
 from tinygrad_edu.lab.curve import curve_verdict
-from tinygrad_edu.lab.descend import descend
+from tinygrad_edu.lab.descent import descend
 from tinygrad_edu.lab.program import fingerprint
-from tinygrad_edu.lab.sweep import runs_in, sweep
+from tinygrad_edu.lab.sweeps import runs_in, sweep
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.viz.plots.sweep import plot_sweep
 

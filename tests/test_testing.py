@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_edu import backward_of, gradcheck, kernels, primitive
-from tinygrad_edu.gradcheck import GradcheckError
+from tinygrad_edu.gradient_check import GradcheckError
 from tinygrad_edu.graph import RULES, forward_of, plain
 from tinygrad_edu.testing import (
     axes,

@@ -18,7 +18,7 @@ from tinygrad_edu.kernels import astype, clip, concatenate, linear, log_softmax
 from tinygrad_edu.rules import matmul_backward, min_backward, power_backward, where_backward
 from tinygrad_edu.value import weighted_sum
 from tinygrad_edu.viz import describe, draw
-from tinygrad_edu.viz.quote import formulas
+from tinygrad_edu.viz.graph.quote import formulas
 
 
 def named(node, name):

@@ -58,7 +58,7 @@ def detect_anomaly() -> Iterator[None]:
         line, key = user_line(), out.birth
         prints = [fingerprint(x) for x in memory(out)]
         records[key] = Record(line, prints, weakref.ref(out, lambda _: records.pop(key)))
-        bad, given = anomaly(out, masked)
+        bad, given = anomaly_of(out, masked)
         if bad is not None:
             blame = next((i for i, x in enumerate(given) if not finite(x)), None)
             what = (
@@ -178,12 +178,12 @@ def first_anomaly(nodes: Iterable[Node]) -> Node | None:
     """The oldest of the nodes with a number that is not finite and was not meant."""
     masked: set[int] = set()
     for node in sorted(nodes, key=lambda x: x.birth):
-        if anomaly(node, masked)[0] is not None:
+        if anomaly_of(node, masked)[0] is not None:
             return node
     return None
 
 
-def anomaly(node: Node, masked: set[int]) -> tuple[Any, Any]:
+def anomaly_of(node: Node, masked: set[int]) -> tuple[Any, Any]:
     """The data of node if a number in it is wrong, or else None; and the data of its operands.
 
     A number is wrong if it is not finite and not meant. An infinity is meant if it goes away when

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import kernels
-from tinygrad_edu.functional.embedding import check_range, integers, one_hot
+from tinygrad_edu.functional.indices import check_range, integers, one_hot
 from tinygrad_edu.graph import plain
 from tinygrad_edu.operands import as_array
 from tinygrad_edu.precision import in_single

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_edu.gradcheck import gradcheck, recorded
+from tinygrad_edu.gradient_check import gradcheck, recorded
 from tinygrad_edu.graph import Node
 from tinygrad_edu.slopes import GradcheckError
 from tinygrad_edu.tensor import Tensor

@@ -17,7 +17,7 @@ import numpy as np
 from training_step import alternately
 
 from tinygrad_edu import Tensor
-from tinygrad_edu.functional.convolution import conv2d, max_pool2d
+from tinygrad_edu.functional.windows import conv2d, max_pool2d
 
 SHAPES = [  # x, output channels
     ((64, 1, 8, 8), 16),

@@ -5,7 +5,7 @@ import pytest
 
 from tinygrad_edu import Tensor, Value
 from tinygrad_edu.viz import describe, quiz
-from tinygrad_edu.viz.quiz import questions
+from tinygrad_edu.viz.pages.questions import questions_of
 
 NARROW = {"viewport": {"width": 380, "height": 700}}
 
@@ -52,7 +52,7 @@ def steps(page):
 def test_every_verdict_is_that_of_python(open_page, request, graph, named):
     root = request.getfixturevalue(graph)
     page = open_page(quiz(root))
-    asked = questions(describe(root))
+    asked = questions_of(describe(root))
     verdicts = set()
     for stop, question in zip(steps(page), asked, strict=True):
         page.evaluate(f"player.go({stop})")
@@ -87,7 +87,7 @@ def test_a_gradient_shows_when_it_is_found(open_page, neuron):
     page.hover(f"#node-{first}")
     assert "gradient" not in page.locator("#details").inner_text()
     assert "gradient" not in page.locator(f"#node-{first}").get_attribute("aria-label")
-    answer(page, repr(questions(describe(neuron))[0].answer))
+    answer(page, repr(questions_of(describe(neuron))[0].answer))
     assert len([text for text in gradients.all_text_contents() if text]) == 2
     assert "gradient" in page.locator(f"#node-{first}").get_attribute("aria-label")
 
@@ -95,7 +95,7 @@ def test_a_gradient_shows_when_it_is_found(open_page, neuron):
 def test_no_answer_is_in_the_text_of_the_page(open_page, neuron):
     page = open_page(quiz(neuron))
     text = page.locator("body").inner_text()
-    answers = [f"{question.answer:.4g}" for question in questions(describe(neuron))]
+    answers = [f"{question.answer:.4g}" for question in questions_of(describe(neuron))]
     long = [text for text in answers if len(text) > 4]
     assert len(long) == 6
     assert not any(answer in text for answer in long)
@@ -103,7 +103,7 @@ def test_no_answer_is_in_the_text_of_the_page(open_page, neuron):
 
 def test_hints_come_one_by_one_and_the_answer_can_be_shown(open_page, neuron):
     page = open_page(quiz(neuron))
-    (question, *_) = questions(describe(neuron))
+    (question, *_) = questions_of(describe(neuron))
     assert page.locator("#hints li").all_inner_texts() == []
     page.click("#hint")
     assert page.locator("#hints li").all_inner_texts() == [question.hints[0]]
@@ -118,7 +118,7 @@ def test_hints_come_one_by_one_and_the_answer_can_be_shown(open_page, neuron):
 def test_the_whole_quiz_by_keyboard(open_page, neuron):
     page = open_page(quiz(neuron))
     page.focus("#answer")
-    asked = questions(describe(neuron))
+    asked = questions_of(describe(neuron))
     for i, question in enumerate(asked):
         page.keyboard.type(repr(question.answer))
         page.keyboard.press("Enter")
@@ -157,7 +157,7 @@ def test_an_answer_and_its_verdict_are_still_there_when_one_comes_back(open_page
 
 def test_controls_have_names_and_verdicts_are_announced(open_page, neuron):
     page = open_page(quiz(neuron))
-    (question, *_) = questions(describe(neuron))
+    (question, *_) = questions_of(describe(neuron))
     assert page.get_by_label(f"{question.text} =").count() == 1
     assert page.locator("#verdict").get_attribute("role") == "status"
     for name in ("Check", "Hint", "Show the answer", "Next question"):

@@ -26,7 +26,16 @@ from tinygrad_edu.functional.activation import (
     tanh,
 )
 from tinygrad_edu.functional.attention import scaled_dot_product_attention
-from tinygrad_edu.functional.convolution import (
+from tinygrad_edu.functional.indices import embedding, one_hot
+from tinygrad_edu.functional.normalization import (
+    batch_norm,
+    cosine_similarity,
+    group_norm,
+    layer_norm,
+    normalize,
+    rms_norm,
+)
+from tinygrad_edu.functional.windows import (
     adaptive_avg_pool2d,
     avg_pool1d,
     avg_pool2d,
@@ -36,15 +45,6 @@ from tinygrad_edu.functional.convolution import (
     max_pool1d,
     max_pool2d,
     pad,
-)
-from tinygrad_edu.functional.embedding import embedding, one_hot
-from tinygrad_edu.functional.normalization import (
-    batch_norm,
-    cosine_similarity,
-    group_norm,
-    layer_norm,
-    normalize,
-    rms_norm,
 )
 
 __all__ = [

@@ -1,10 +1,9 @@
 """Experiments on loss functions, landscapes and learning rates: plain data out."""
 
-from tinygrad_edu.lab.basins import Basins, basins
 from tinygrad_edu.lab.curvature import sharpness, stable_learning_rate
 from tinygrad_edu.lab.curve import curve_verdict
-from tinygrad_edu.lab.descend import Trajectory, Verdict, descend, verdict
-from tinygrad_edu.lab.landscape import (
+from tinygrad_edu.lab.descent import Trajectory, Verdict, descend, verdict
+from tinygrad_edu.lab.landscapes import (
     Landscape,
     Plane,
     landscape,
@@ -12,11 +11,12 @@ from tinygrad_edu.lab.landscape import (
     principal_plane,
     random_plane,
 )
+from tinygrad_edu.lab.minima import Basins, basins
 from tinygrad_edu.lab.noise import GradientNoise, compare_batches, gradient_noise
-from tinygrad_edu.lab.race import Entry, Race, Racer, default_racers, race
+from tinygrad_edu.lab.races import Entry, Race, Racer, default_racers, race
 from tinygrad_edu.lab.range_test import RangeTest, lr_range_test
 from tinygrad_edu.lab.surfaces import SURFACES, Surface
-from tinygrad_edu.lab.sweep import Row, Run, Sweep, sweep
+from tinygrad_edu.lab.sweeps import Row, Run, Sweep, sweep
 
 __all__ = [
     "SURFACES",

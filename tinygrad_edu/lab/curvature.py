@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.kernels import vdot
-from tinygrad_edu.lab.descend import Array, scalar_loss
+from tinygrad_edu.lab.descent import Array, scalar_loss
 from tinygrad_edu.tensor import Tensor
 
 Loss = Callable[[], Any]

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.lab.descend import Verdict
+from tinygrad_edu.lab.descent import Verdict
 
 # Of a loss that is flat, the last quarter is lower than the quarter before by less than this share
 # of the whole fall. A loss that goes nowhere oscillates if it swings by more than this share of

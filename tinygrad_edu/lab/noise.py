@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.lab.descend import Array
-from tinygrad_edu.lab.race import Entry, NetworkCourse, Racer, check_racer, flat, place, run
+from tinygrad_edu.lab.descent import Array
+from tinygrad_edu.lab.races import Entry, NetworkCourse, Racer, check_racer, flat, place, run
 from tinygrad_edu.rng import default_rng
 
 Make = Callable[[], tuple[Any, Any]]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.lab.curvature import grads_put_back
-from tinygrad_edu.lab.descend import Array, is_finite, scalar_loss
+from tinygrad_edu.lab.descent import Array, is_finite, scalar_loss
 from tinygrad_edu.nn import Module
 
 SMOOTHING = 0.9  # of the running mean of the losses

@@ -33,10 +33,10 @@ from tinygrad_edu.nn.embedding import Embedding
 from tinygrad_edu.nn.linear import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
+from tinygrad_edu.nn.overview import Summary, summary
 from tinygrad_edu.nn.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from tinygrad_edu.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from tinygrad_edu.nn.scalar import MLP, Layer, Neuron
-from tinygrad_edu.nn.summary import Summary, summary
 
 __all__ = [
     "CELU",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.functional.convolution import (
+from tinygrad_edu.functional.windows import (
     Size,
     check_groups,
     conv_transpose2d,

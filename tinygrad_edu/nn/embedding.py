@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.functional.embedding import embedding, padding_row
+from tinygrad_edu.functional.indices import embedding, padding_row
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor

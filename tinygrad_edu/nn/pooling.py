@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinygrad_edu.functional.convolution import (
+from tinygrad_edu.functional.windows import (
     Size,
     adaptive_avg_pool2d,
     average_pooling,

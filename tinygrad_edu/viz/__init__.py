@@ -1,15 +1,21 @@
 """Pictures of a graph: `describe` turns it into plain data, and the others draw that."""
 
-from tinygrad_edu.viz.data import Cells, Graph, GraphEdge, GraphGroup, GraphNode
-from tinygrad_edu.viz.describe import describe
-from tinygrad_edu.viz.draw import Drawing, draw
-from tinygrad_edu.viz.play import Page, film, play
-from tinygrad_edu.viz.quiz import quiz
-from tinygrad_edu.viz.record import Record, record
-from tinygrad_edu.viz.solution import Solution, worked_solution
-from tinygrad_edu.viz.steps import Contribution, ForwardStep, Step, backward_steps, forward_steps
-from tinygrad_edu.viz.text import text
-from tinygrad_edu.viz.zoom import Zoomed, zoom
+from tinygrad_edu.viz.drawing.picture import Drawing, draw
+from tinygrad_edu.viz.drawing.scalars import Zoomed, zoom
+from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphGroup, GraphNode
+from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.recording import Record, record
+from tinygrad_edu.viz.pages.player import Page, film, play
+from tinygrad_edu.viz.pages.questions import quiz
+from tinygrad_edu.viz.words.solution import Solution, worked_solution
+from tinygrad_edu.viz.words.steps import (
+    Contribution,
+    ForwardStep,
+    Step,
+    backward_steps,
+    forward_steps,
+)
+from tinygrad_edu.viz.words.tree import text
 
 __all__ = [
     "Cells",

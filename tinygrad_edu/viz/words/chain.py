@@ -13,8 +13,8 @@ import numpy as np
 
 from tinygrad_edu import kernels, rules
 from tinygrad_edu.tensor import unbroadcast
-from tinygrad_edu.viz.data import Cells, Graph, GraphEdge, GraphNode
-from tinygrad_edu.viz.formula import Expression, derivative, expression, numeral
+from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode
+from tinygrad_edu.viz.words.formula import Expression, derivative, expression, numeral
 
 
 @dataclass(frozen=True)

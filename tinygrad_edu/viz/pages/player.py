@@ -13,14 +13,14 @@ from string import Template
 from typing import Any
 
 from tinygrad_edu.graph import Node
-from tinygrad_edu.viz.data import Cells, Graph, GraphEdge, GraphNode, strict
-from tinygrad_edu.viz.describe import describe
-from tinygrad_edu.viz.formula import numeral
-from tinygrad_edu.viz.labels import labels_of
-from tinygrad_edu.viz.layout import Size, layout
-from tinygrad_edu.viz.numbers import number
-from tinygrad_edu.viz.record import Record
-from tinygrad_edu.viz.steps import (
+from tinygrad_edu.viz.drawing.layout import Size, arranged
+from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode, strict
+from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.labels import labels_of
+from tinygrad_edu.viz.graph.numbers import number
+from tinygrad_edu.viz.graph.recording import Record
+from tinygrad_edu.viz.words.formula import numeral
+from tinygrad_edu.viz.words.steps import (
     Contribution,
     ForwardStep,
     Step,
@@ -119,7 +119,7 @@ class Page:
 
 def page_of(data: dict[str, Any], *parts: str) -> Page:
     """The page that shows data; `parts` are more files of style and script, after `page`."""
-    folder = files("tinygrad_edu.viz") / "page"
+    folder = files("tinygrad_edu.viz.pages") / "assets"
     style, script = (
         "".join((folder / f"{part}.{kind}").read_text("utf-8") for part in ("page", *parts))
         for kind in ("css", "js")
@@ -163,7 +163,7 @@ def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
     same_nodes = zip(*(each.nodes for each in (graph, *others)))
     letters = [max(map(longest_line, nodes)) for nodes in same_nodes]
     sizes = [size(*each) for each in zip(graph.nodes, labels, letters)]
-    places = layout(graph, sizes)
+    places = arranged(graph, sizes)
     nodes = [
         {**node_data(node), "title": label, "x": x, "y": y, "w": w, "h": h}
         for node, label, (x, y), (w, h) in zip(graph.nodes, labels, places.nodes, sizes)

@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args
 
 from tinygrad_edu.graph import Node
 from tinygrad_edu.notebook import printable
-from tinygrad_edu.viz.data import Graph, GraphEdge, GraphNode
-from tinygrad_edu.viz.describe import describe
-from tinygrad_edu.viz.labels import shortened
-from tinygrad_edu.viz.numbers import number
-from tinygrad_edu.viz.record import Record
+from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
+from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.labels import shortened
+from tinygrad_edu.viz.graph.numbers import number
+from tinygrad_edu.viz.graph.recording import Record
 
 Rankdir = Literal["LR", "TB", "RL", "BT"]
 DrawStyle = Literal["both", "forward", "backward"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.lab.descend import Array, make_optimizer
+from tinygrad_edu.lab.descent import Array, make_optimizer
 from tinygrad_edu.lab.surfaces import Surface
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_edu.graph import Node
-from tinygrad_edu.viz.data import Cells, Graph, GraphNode
-from tinygrad_edu.viz.describe import describe
-from tinygrad_edu.viz.formula import Expression, numeral
-from tinygrad_edu.viz.labels import labels_of
-from tinygrad_edu.viz.record import Record
-from tinygrad_edu.viz.steps import Contribution, forward_steps_of, steps_of
+from tinygrad_edu.viz.graph.data import Cells, Graph, GraphNode
+from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.labels import labels_of
+from tinygrad_edu.viz.graph.recording import Record
+from tinygrad_edu.viz.words.formula import Expression, numeral
+from tinygrad_edu.viz.words.steps import Contribution, forward_steps_of, steps_of
 
 MATRIX = 4  # rows and columns of an array that is written out, at most
 NUMBERS = 4  # equations of one number on one line

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.lab.descend import Array, is_finite, make_optimizer, scalar_loss
-from tinygrad_edu.lab.landscape import Landscape, Plane, landscape, principal_plane
+from tinygrad_edu.lab.descent import Array, is_finite, make_optimizer, scalar_loss
+from tinygrad_edu.lab.landscapes import Landscape, Plane, landscape, principal_plane
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.train.data import array_of

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, described, no_grad, plain
-from tinygrad_edu.lab.descend import Array
+from tinygrad_edu.lab.descent import Array
 from tinygrad_edu.lab.surfaces import Surface
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from tinygrad_edu.viz.numbers import number
+from tinygrad_edu.viz.graph.numbers import number
 
 Style = Literal["text", "latex", "mathml"]
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import count
 
 from tinygrad_edu.notebook import printable
-from tinygrad_edu.viz.data import Graph, GraphNode
-from tinygrad_edu.viz.formula import Expression, identifier, numeral
-from tinygrad_edu.viz.numbers import number
+from tinygrad_edu.viz.graph.data import Graph, GraphNode
+from tinygrad_edu.viz.graph.numbers import number
+from tinygrad_edu.viz.words.formula import Expression, identifier, numeral
 
 LENGTH = 32  # of a name in a formula, at most
 LETTERS = {"root": "L", "parameter": "w", "input": "x", "constant": "c"}

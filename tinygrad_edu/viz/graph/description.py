@@ -13,11 +13,19 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node, behind, operation
-from tinygrad_edu.viz.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
-from tinygrad_edu.viz.formula import mathml
-from tinygrad_edu.viz.numbers import cells, is_array, is_scalar, magnitude, number, scalar, summary
-from tinygrad_edu.viz.quote import Operand, arguments, options_text
-from tinygrad_edu.viz.record import Record
+from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
+from tinygrad_edu.viz.graph.numbers import (
+    cells,
+    is_array,
+    is_scalar,
+    magnitude,
+    number,
+    scalar,
+    summary,
+)
+from tinygrad_edu.viz.graph.quote import Operand, arguments, options_text
+from tinygrad_edu.viz.graph.recording import Record
+from tinygrad_edu.viz.words.formula import mathml
 
 Fold = tuple[str, int]  # the path of a module, and which of its calls
 

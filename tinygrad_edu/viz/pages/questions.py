@@ -11,13 +11,13 @@ import numpy as np
 
 from tinygrad_edu.graph import Node
 from tinygrad_edu.tensor import unbroadcast
-from tinygrad_edu.viz.chain import UNKNOWN, Use, adapted, evaluated
-from tinygrad_edu.viz.data import Cells, Graph
-from tinygrad_edu.viz.describe import describe
-from tinygrad_edu.viz.labels import labels_of
-from tinygrad_edu.viz.numbers import number
-from tinygrad_edu.viz.play import Page, page_of, picture, steps
-from tinygrad_edu.viz.steps import Contribution, Step, edges_into, root_of, steps_of
+from tinygrad_edu.viz.graph.data import Cells, Graph
+from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.labels import labels_of
+from tinygrad_edu.viz.graph.numbers import number
+from tinygrad_edu.viz.pages.player import Page, page_of, picture, steps
+from tinygrad_edu.viz.words.chain import UNKNOWN, Use, adapted, evaluated
+from tinygrad_edu.viz.words.steps import Contribution, Step, edges_into, root_of, steps_of
 
 RELATIVE, ABSOLUTE = 1e-2, 1e-6  # an answer that lies closer is right
 
@@ -74,7 +74,7 @@ def quiz(
     `root.backward(grad)` raises.
     """
     graph = describe(root, grad=grad, max_nodes=max_nodes)
-    asked = questions(graph)
+    asked = questions_of(graph)
     if not asked:
         raise ValueError(
             "there is no gradient to ask for: a quiz needs a node that requires a gradient, and "
@@ -106,7 +106,7 @@ def question_step(question: Question) -> dict[str, Any]:
     }
 
 
-def questions(graph: Graph) -> tuple[Question, ...]:
+def questions_of(graph: Graph) -> tuple[Question, ...]:
     """One question for each node that a gradient flows to, in the order of the backward pass.
 
     Of an array it asks for the element with the largest gradient. Arrays of more elements than

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node
-from tinygrad_edu.viz.chain import Use, chain_rule, numeral_of
-from tinygrad_edu.viz.data import Cells, Graph, GraphEdge, GraphNode
-from tinygrad_edu.viz.describe import describe
-from tinygrad_edu.viz.formula import Expression, call, derivative, expression, numeral
-from tinygrad_edu.viz.labels import labels_of
-from tinygrad_edu.viz.numbers import number
-from tinygrad_edu.viz.record import Record
+from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode
+from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.labels import labels_of
+from tinygrad_edu.viz.graph.numbers import number
+from tinygrad_edu.viz.graph.recording import Record
+from tinygrad_edu.viz.words.chain import Use, chain_rule, numeral_of
+from tinygrad_edu.viz.words.formula import Expression, call, derivative, expression, numeral
 
 
 @dataclass(frozen=True)

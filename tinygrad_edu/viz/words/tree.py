@@ -7,11 +7,11 @@ from typing import Any
 from unicodedata import combining, east_asian_width
 
 from tinygrad_edu.graph import Node
-from tinygrad_edu.viz.data import Graph, GraphNode
-from tinygrad_edu.viz.describe import describe
-from tinygrad_edu.viz.labels import shortened
-from tinygrad_edu.viz.numbers import number
-from tinygrad_edu.viz.record import Record
+from tinygrad_edu.viz.graph.data import Graph, GraphNode
+from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.labels import shortened
+from tinygrad_edu.viz.graph.numbers import number
+from tinygrad_edu.viz.graph.recording import Record
 
 HEADS = ("", "shape", "value", "gradient", "module")
 TO_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "…": "~"})
@@ -39,7 +39,7 @@ def text(
     Raises ValueError for a larger graph, and what `root.backward(grad)` raises.
     """
     graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
-    rows = [HEADS, *tree(graph)]
+    rows = [HEADS, *lines_of(graph)]
     # A column that no row fills is left out, and the last one needs no spaces after it.
     columns = [column for column in zip_longest(*rows, fillvalue="") if any(column[1:])]
     aligned = zip(*map(padded, columns), strict=True)
@@ -47,7 +47,7 @@ def text(
     return lines.translate(TO_ASCII) if ascii else lines
 
 
-def tree(graph: Graph) -> Iterator[tuple[str, ...]]:
+def lines_of(graph: Graph) -> Iterator[tuple[str, ...]]:
     """The cells of each line, depth first; by an explicit stack, for graphs may be deep."""
     operands = defaultdict(list)
     for edge in graph.edges:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tinygrad_edu.viz.data import Graph, GraphEdge, GraphNode
-from tinygrad_edu.viz.draw import hurry, render
-from tinygrad_edu.viz.numbers import number
+from tinygrad_edu.viz.drawing.picture import hurry, render
+from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
+from tinygrad_edu.viz.graph.numbers import number
 
 Point = tuple[float, float]
 Size = tuple[float, float]
@@ -36,7 +36,7 @@ class Layout:
     groups: dict[str, tuple[float, float, float, float]]
 
 
-def layout(graph: Graph, sizes: Sequence[Size]) -> Layout:
+def arranged(graph: Graph, sizes: Sequence[Size]) -> Layout:
     """By Graphviz where it is there, else in ranks from left to right."""
     try:
         found = json.loads(render(dot_of_boxes(graph, sizes), "json0"))

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 
 from tinygrad_edu.graph import Function, Node
-from tinygrad_edu.viz.numbers import is_array, written
+from tinygrad_edu.viz.graph.numbers import is_array, written
 
 
 class Operand(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.data import Cells
+from tinygrad_edu.viz.graph.data import Cells
 
 CELLS = 8  # rows and columns of the small table of an array, at most
 

@@ -1,0 +1,1 @@
+"""A graph as plain data, and what its parts are called."""

@@ -1,0 +1,1 @@
+"""A backward pass in words: formulas, steps, a tree, a worked solution."""
