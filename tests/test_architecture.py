@@ -34,7 +34,7 @@ OPTIONAL = {
 
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
-    {"cleanup", "operands"},
+    {"cleanup", "operands", "tracing"},
     {"graph", "optim", "precision", "rng"},
     {"anomaly", "kernels", "notebook", "slopes"},
     {"rules", "linalg_rules"},
@@ -47,7 +47,7 @@ FLOORS = [
     {"gradient_check", "lab", "viz"},
     {"testing"},
 ]
-ALONE = {"optim"}  # needs .data and .grad, and nothing of the package
+ALONE = {"optim", "tracing"}  # they need NumPy, and nothing of the package
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 
 

@@ -1,4 +1,4 @@
-"""describe: modules as groups, folds, small tables, local derivatives; and formulas."""
+"""describe: modules as groups, folds, small tables, local derivatives."""
 
 import json
 
@@ -8,7 +8,6 @@ import pytest
 from tinygrad_edu import Tensor, Value, gradcheck, losses, nn, viz
 from tinygrad_edu.graph import RECORDING
 from tinygrad_edu.viz import describe
-from tinygrad_edu.viz.words.formula import mathml, written
 from tinygrad_edu.viz.words.steps import steps_of
 
 
@@ -215,39 +214,3 @@ def test_describing_leaves_gradients_and_the_graph_as_they_were():
     loss.backward()
     np.testing.assert_allclose(model[0].weight.grad, 2 * before[0])
     gradcheck(lambda x: losses.mse_loss(model(x), np.zeros((4, 1))), np.ones((4, 2)))
-
-
-@pytest.mark.parametrize(
-    ("source", "text", "latex"),
-    [
-        ("g * y", "g * y", r"g \cdot y"),
-        ("-g * out / y", "-g * out / y", r"\frac{-g \cdot \mathit{out}}{y}"),
-        ("g * (1 - out * out)", None, r"g \cdot \left(1 - \mathit{out} \cdot \mathit{out}\right)"),
-        ("x.mT @ g", "x.T @ g", r"{x}^{\top}\,g"),
-        ("g / np.sqrt(1 + x)", "g / sqrt(1 + x)", r"\frac{g}{\sqrt{1 + x}}"),
-        ("g * (x > 0)", None, r"g \cdot \left[x > 0\right]"),
-        ("np.add.reduce(g)", "sum(g)", r"\operatorname{sum}\left(g\right)"),
-        ("g * x ** 2", "g * x**2", r"g \cdot {x}^{2}"),
-        ("a - (b - c)", "a - (b - c)", r"a - \left(b - c\right)"),
-        ("a - b - c", "a - b - c", "a - b - c"),
-    ],
-)
-def test_formulas(source, text, latex):
-    assert written(source, "text") == (text or source)
-    assert written(source, "latex") == latex
-
-
-def test_names_in_formulas_are_replaced_and_parenthesized():
-    names = {"g": "dL/dz", "y": "-1.5"}
-    assert written("g * y", "text", names) == "dL/dz * (-1.5)"
-    assert written("y ** 2", "text", names) == "(-1.5)**2"
-    assert written("x / g", "text", names) == "x / (dL/dz)"
-
-
-def test_mathml_is_well_formed_and_escaped():
-    from xml.etree import ElementTree as ET
-
-    tree = ET.fromstring(mathml("g * (x < y) / np.sqrt(x) + other[i] ** 2"))
-    assert tree.tag == "math"
-    assert {"mfrac", "msqrt", "msup", "msub"} <= {element.tag for element in tree.iter()}
-    assert "".join(tree.itertext()).replace("\u22c5", "*") == "g*[x<y]x+otheri2"

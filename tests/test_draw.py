@@ -360,8 +360,8 @@ def test_text_is_a_tree_with_the_result_first():
     assert text(neuron()).splitlines()[1:5] == [
         "loss = multiply               1.125  1",
         "├─ 0.5",
-        "└─ power                      2.25   0.5",
-        "   ├─ subtract                -1.5   -1.5",
+        "└─ z3 = power                 2.25   0.5",
+        "   ├─ z2 = subtract           -1.5   -1.5",
     ]
 
 

@@ -101,9 +101,9 @@ def test_mistakes_never_come_to_the_right_answer():
 def test_hints_are_the_rule_in_symbols_then_in_numbers():
     w = asked(neuron()[0])["dL/dw"]
     assert w.hints[0] == "dL/dw = dL/dz5 * 2 * w + dL/dz1 * x"
-    assert w.hints[1] == "dL/dw = 0.1 * 2 * 0.8 - 0.5022 * 1.5"
+    assert w.hints[1] == "dL/dw = 0.1 * 2 * 0.8 + (-0.50225 * 1.5)"
     b = asked(layer()[0])["dL/db[1]"]
-    assert b.hints == ("dL/db = sum(dL/dz)", "dL/db[1] = 5 + 12.5 + 10")
+    assert b.hints == ("dL/db = sum(dL/dz)", "dL/db[1] = 5.0 + 12.5 + 10.0")
 
 
 def test_a_weighted_sum_knows_the_other_operand():

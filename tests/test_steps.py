@@ -1,6 +1,5 @@
 """backward_steps, forward_steps and worked_solution: lines that are right and read well."""
 
-import itertools
 import json
 import math
 import re
@@ -15,8 +14,9 @@ from hypothesis import strategies as st
 from tinygrad_edu import Tensor, Value, losses, nn, relu, viz
 from tinygrad_edu.graph import behind
 from tinygrad_edu.tensor import unbroadcast
-from tinygrad_edu.viz.graph.labels import labels_of
 from tinygrad_edu.viz.graph.numbers import number
+from tinygrad_edu.viz.words.formula import expression
+from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.solution import worked_solution
 from tinygrad_edu.viz.words.steps import backward_steps, forward_steps, forward_steps_of, steps_of
 
@@ -32,6 +32,10 @@ def neuron():
     error = prediction - y
     error.name = "error"
     return 0.5 * error**2
+
+
+def labels_of(graph):
+    return [expression(name).text for name in names_of(graph)]
 
 
 def lines(steps):
@@ -89,12 +93,61 @@ def test_arrays_have_shapes_and_norms():
     assert steps[1].startswith("dL/dz4 += dL/dL / 8   (4, 2)")
 
 
-def test_a_formula_in_names_of_the_rule_is_not_quoted():
+def test_what_a_rule_computes_before_it_returns_is_in_its_formula():
     x, y = Tensor(3.0, requires_grad=True, name="x"), Tensor(4.0, requires_grad=True, name="y")
-    assert lines(backward_steps(np.hypot(x, y))) == [  # its rule changes g before it says g * x
+    assert lines(backward_steps(np.hypot(x, y))) == [
         "dL/dL = 1.0",
-        "dL/dx += dL/dL * dL/dx = 1.0 * 0.6 = 0.6",
-        "dL/dy += dL/dL * dL/dy = 1.0 * 0.8 = 0.8",
+        "dL/dx += dL/dL / L * x = 1.0 / 5.0 * 3.0 = 0.6",
+        "dL/dy += dL/dL / L * y = 1.0 / 5.0 * 4.0 = 0.8",
+    ]
+
+
+def test_a_formula_that_nobody_would_read_is_the_chain_rule():
+    x = Value(0.5, name="x")
+    assert lines(backward_steps(np.sinc(Tensor(0.5, requires_grad=True, name="x"))))[1] == (
+        "dL/dx += dL/dL * dL/dx = 1.0 * (-1.273) = -1.273"
+    )
+    assert lines(backward_steps(x.sigmoid()))[1].startswith("dL/dx += dL/dL * L * (1 - L) = ")
+
+
+def symbols(root, **options):
+    """The formula of each contribution."""
+    steps = backward_steps(root, **options)
+    return [each.symbols.text for step in steps for each in step.contributions]
+
+
+def leaf(name, *shape):
+    data = np.random.default_rng(len(name)).uniform(0.5, 2, shape)
+    return Tensor(data, requires_grad=True, name=name)
+
+
+def test_vectors_in_a_product_are_written_as_vectors():
+    u, v, a, b = leaf("u", 3), leaf("v", 3), leaf("A", 2, 3), leaf("B", 3, 2)
+    assert symbols(u @ v) == ["dL/dL * v", "u * dL/dL"]
+    assert symbols(a @ v, grad=np.ones(2)) == ["outer(dL/dL, v)", "A.T @ dL/dL"]
+    assert symbols(u @ b, grad=np.ones(2)) == ["dL/dL @ B.T", "outer(u, dL/dL)"]
+    assert symbols(a @ b, grad=np.ones((2, 2))) == ["dL/dL @ B.T", "A.T @ dL/dL"]
+
+
+def test_what_serves_shapes_and_guards_is_left_out():
+    x, y = leaf("x", 2, 3), Value(3.0, name="y")
+    assert symbols(x.mean()) == ["dL/dL / 6"]
+    assert symbols(x.sum(axis=1), grad=np.ones(2)) == ["(dL/dL)[:, None]"]
+    assert symbols(x.sum(axis=0), grad=np.ones(3)) == ["dL/dL"]
+    assert symbols(np.linalg.norm(x)) == ["dL/dL * (x / L)"]
+    assert symbols(y**2) == ["dL/dL * 2 * y"]
+    assert symbols(y ** Value(2.0, name="n")) == ["dL/dL * n * y**(n - 1)", "dL/dL * L * log(y)"]
+    # A condition that decides is told, even where it holds everywhere.
+    assert symbols(relu(x), grad=np.ones((2, 3))) == ["dL/dL * (x > 0)"]
+
+
+def test_numbers_have_the_digits_that_their_arithmetic_needs():
+    (line,) = lines(backward_steps(Value(9.0, name="x").tanh()))[1:]
+    assert line == (
+        "dL/dx += dL/dL * (1 - L * L) = 1.0 * (1 - 0.99999996954 * 0.99999996954) = 6.092e-08"
+    )
+    assert lines(forward_steps(Value(1000.3, name="x") - 1000.0)) == [
+        "L = x - 1000.0 = 1000.3 - 1000.0 = 0.3"
     ]
 
 
@@ -103,10 +156,10 @@ def test_labels_are_not_ambiguous():
     with viz.record(model) as made:
         loss = model(np.ones((1, 2))).sum() * Tensor(1.0, requires_grad=True, name="L")
     graph = viz.describe(loss, record=made)
-    labels = [label.text for label in labels_of(graph)]
+    labels = labels_of(graph)
     assert len(set(labels)) == len(labels)
     assert {"layers.0.weight", "layers.1.weight", "L", "L1"} <= set(labels)
-    assert len({label.text for label in labels_of(viz.describe(loss))}) == len(labels)
+    assert len(set(labels_of(viz.describe(loss)))) == len(labels)
 
 
 def test_steps_of_a_folded_graph():
@@ -130,6 +183,10 @@ def test_the_root_needs_a_gradient():
 def test_steps_are_plain_data():
     loss = relu(Tensor(np.ones((2, 2)), requires_grad=True)).sum() * 2.0
     json.dumps([asdict(step) for step in backward_steps(loss)], allow_nan=False)
+
+
+def expit(x):
+    return 1 / (1 + math.exp(-x))
 
 
 UNARY = [Value.tanh, Value.sigmoid, Value.sin, lambda x: -x, lambda x: x**2, lambda x: 1.5 * x]
@@ -164,38 +221,52 @@ def test_the_last_total_is_the_gradient(made):
     assert [totals[births[leaf.birth]] for leaf in leaves] == [leaf.grad for leaf in leaves]
 
 
-NUMERAL = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?")
+FUNCTIONS = {"cos": math.cos, "sin": math.sin, "tanh": math.tanh, "sigmoid": expit, "exp": math.exp}
 
 
-def half_a_unit(numeral):
-    """Half a unit in the fourth digit of a printed number: how far it may be from the exact one."""
-    x = float(numeral)
-    return 0.5 * 10.0 ** (math.floor(math.log10(x)) - 3) if x else 0.0
+def assert_true(line, whole):
+    """The sides of a printed equation come to its right side, to the digits that it shows."""
+    *sides, result = (eval(side, FUNCTIONS) for side in line.split(" = "))
+    unit = 10.0 ** (math.floor(math.log10(abs(result))) - 3) if result else 0.0
+    for side in sides:
+        assert abs(side - result) <= 0.5000001 * unit, whole
 
 
-def bounds(text):
-    """The least and the largest that a printed formula comes to with its numbers not yet rounded.
-
-    The formulas are monotonic in each number over so short a way.
-    """
-    at = [(m.start(), m.end(), half_a_unit(m[0])) for m in NUMERAL.finditer(text)]
-    results = []
-    for signs in itertools.product((-1, 1), repeat=len(at)):
-        moved = text
-        for (start, end, half), sign in reversed(list(zip(at, signs, strict=True))):
-            moved = f"{moved[:start]}({float(text[start:end]) + sign * half!r}){moved[end:]}"
-        results.append(eval(moved, {"cos": np.cos}))
-    return min(results), max(results)
+@settings(max_examples=300, deadline=None)
+@given(expressions())
+def test_the_printed_arithmetic_is_true(made):
+    root, _ = made
+    graph = viz.describe(root)
+    for step in forward_steps_of(graph):
+        assert_true(f"{step.numbers.text} = {str(step).rpartition(' = ')[2]}", step)
+    for step in steps_of(graph):
+        for each in step.contributions:
+            line, _, so_far = str(each).partition(", so far ")
+            assert_true(line.partition(f" += {each.symbols.text} = ")[2] or "0 = 0", each)
+            if so_far:
+                assert_true(so_far, each)
 
 
 @settings(max_examples=60, deadline=None)
 @given(expressions())
-def test_the_numbers_of_a_line_come_to_its_value(made):
-    for step in backward_steps(made[0]):
-        for each in step.contributions:
-            low, high = bounds(each.numbers.text)
-            slack = 1e-12 + 1e-6 * max(abs(low), abs(high))
-            assert low - slack <= each.value <= high + slack, each
+def test_the_arithmetic_of_a_worked_solution_is_true(made):
+    for block in re.findall(r"\$\$\n(.*?)\n\$\$", str(worked_solution(made[0])), re.DOTALL):
+        for line in block.split(r" \qquad "):
+            sides = line.replace("&", "").replace(r"\\", " ").split(" = ")
+            numbers = [in_python(x) for x in sides[1:] if not re.search(r"[a-zA-Z]", in_python(x))]
+            if numbers:
+                assert_true(" = ".join(numbers), line)
+
+
+def in_python(latex):
+    """The arithmetic of a formula of numbers as Python writes it."""
+    for _ in range(20):
+        latex = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"((\1)/(\2))", latex)
+        latex = re.sub(r"\{([^{}]*)\}\^\{([^{}]*)\}", r"((\1)**(\2))", latex)
+        latex = re.sub(r"10\^\{([^{}]*)\}", r"10.0**(\1)", latex)
+    for sign, ours in ((r"\cdot", "*"), (r"\left", ""), (r"\right", ""), (r"\aligned", "")):
+        latex = latex.replace(sign, ours)
+    return latex.replace(r"\end{aligned}", "").strip()
 
 
 REDUCTIONS = [lambda x: x.sum(axis=0), lambda x: x.mean(axis=0)]
@@ -220,7 +291,7 @@ def array_expressions(draw):
 @given(array_expressions())
 def test_the_symbols_of_a_line_come_to_its_array(root):
     graph = viz.describe(root)
-    labels = [label.text for label in labels_of(graph)]
+    labels = labels_of(graph)
     nodes = {node.birth: node for node in behind(root)}
     root.backward(inputs=nodes.values())
     names = {"cos": np.cos}
@@ -291,7 +362,7 @@ def test_labels_of_a_large_graph_are_made_at_once():
         x = x * 1.5
     graph = viz.describe(x)
     start = time.perf_counter()
-    labels = {label.text for label in labels_of(graph)}
+    labels = set(labels_of(graph))
     assert time.perf_counter() - start < 5
     assert {"z1", "z19999", "L", "x"} <= labels
 

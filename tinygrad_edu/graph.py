@@ -107,7 +107,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
         else:  # a list, a table of pandas: rules compute with arrays
             return apply(function, *as_operands(function, inputs), **options)
     if kind is None:
-        return function(*inputs, **options)
+        return on_arrays(function, inputs, options)
     rule = RULES.get(function) or no_rule(function)
     try:
         data = function(*arrays, **options)
@@ -140,6 +140,18 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     if callable(recording):
         recording(out)
     return out
+
+
+def on_arrays(function: Function, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """function(*inputs, **options), without a node.
+
+    An array may want to see a function of this package as one call, as NumPy's protocols let it see
+    those of NumPy: then it has a method `__primitive__(function, inputs, options)`.
+    """
+    for x in inputs:
+        if hasattr(x, "__primitive__"):
+            return x.__primitive__(function, inputs, options)
+    return function(*inputs, **options)
 
 
 class Node(Operand):

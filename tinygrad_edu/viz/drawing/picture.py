@@ -1,7 +1,6 @@
 """A picture of a graph and of its backward pass, in the DOT language of Graphviz."""
 
 import os
-import re
 import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,9 +14,12 @@ from tinygrad_edu.graph import Node
 from tinygrad_edu.notebook import printable
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.labels import shortened
 from tinygrad_edu.viz.graph.numbers import number
 from tinygrad_edu.viz.graph.recording import Record
+from tinygrad_edu.viz.words.chain import chain_rule, in_numbers
+from tinygrad_edu.viz.words.formula import Numeral, expression
+from tinygrad_edu.viz.words.names import names_of, shortened
+from tinygrad_edu.viz.words.styles import PRETTY
 
 Rankdir = Literal["LR", "TB", "RL", "BT"]
 DrawStyle = Literal["both", "forward", "backward"]
@@ -28,11 +30,9 @@ SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 DECADES = range(-8, 5, 2)  # the scale of gradients, from 1e-8 to 1e4
 LARGE = 150  # edges, from which on Graphviz is told to hurry
 LINES = 4  # of a formula, at most
+WIDTH = 30  # characters of a line of it
 POINTED = 300  # characters of each part of a tooltip: Graphviz reads no string beyond 16,384
-KEY = (
-    "dashed: the gradient that flows back, by its rule: g is the gradient of the result,",
-    "out the result; x, y and other names are the operands",
-)
+KEY = "dashed: the gradient that flows back, by the chain rule"
 
 # Each role has an outline of its own: a picture can be read without its colours.
 OUTLINES = {
@@ -145,8 +145,9 @@ def draw(
                fill each node by the root mean square of its gradient, norm / sqrt(size), which
                compares layers of different widths; the scale is logarithmic and always the same
 
-    A dashed edge shows what the rule returns for that operand and the number that it comes to, for
-    an array its norm. No `.grad` is changed.
+    A dashed edge shows what the rule says about that operand, in the names and in the numbers of
+    the graph, and what it comes to, for an array its norm; under the pointer, a browser shows the
+    rule itself. No `.grad` is changed.
     Raises ValueError for a larger graph, an unknown choice, style="backward" where no gradient
     flows, and what `root.backward(grad)` raises.
     """
@@ -226,6 +227,7 @@ class Picture:
         self.style = style
         self.theme = theme
         self.color_by_gradient = color_by_gradient
+        self.names = names_of(graph)
         self.boxes = boxes(graph)
 
     def source(self, rankdir: str) -> str:
@@ -278,8 +280,10 @@ class Picture:
             # A second edge in the same direction, pointed at its tail, gets a lane of its own.
             back = {"dir": "back", "weight": "2", "style": "dashed"}
             color = self.theme.back
-            label = flow_label(edge, is_norm=prod(self.graph.nodes[edge.source].shape) != 1)
-            dot.edge(*ends, label, color=color, fontcolor=color, **back)
+            rule = quoted(self.graph.nodes[edge.target].rule)
+            dot.edge(
+                *ends, self.flow(edge), color=color, fontcolor=color, labeltooltip=rule, **back
+            )
 
     def look(self, node: GraphNode) -> dict[str, str]:
         look = OUTLINES[node.role] | {"tooltip": tooltip(node)}
@@ -329,16 +333,32 @@ class Picture:
         return table(rows, padding=1)
 
     def heading(self, node: GraphNode, plain: bool) -> str:
-        name = bold(node.name)
+        name = bold(PRETTY.name(self.names[node.id].name))
         operation = escaped(shortened(node.operation))
         if node.options:
             wrapped = textwrap.wrap(shortened(node.options), 24) or [""]
             operation += f"({'<BR/>'.join(map(escaped, wrapped))})"
         if operation:
-            return f"{name} = {operation}" if name else operation
+            return f"{name} = {operation}"
         role = f'<FONT POINT-SIZE="10">{node.role}</FONT>'
-        role = role if plain else colored(role, self.theme.pale)
-        return f"{name} {role}" if name else role
+        return f"{name} {role if plain else colored(role, self.theme.pale)}"
+
+    # What stands at a dashed edge
+
+    def flow(self, edge: GraphEdge) -> str:
+        """What flows back: ∂L/∂z₁ · w = 6.6 · 2 = 13.2, of an array its norm."""
+        symbols, numbers = chain_rule(self.graph, edge, self.names)
+        size = edge.contribution or 0.0
+        sides = [expression(symbols).pretty]
+        if numbers is not None:
+            sides.append(expression(in_numbers(numbers, size)).pretty)
+        if prod(self.graph.nodes[edge.source].shape) == 1:
+            sides.append(expression(Numeral(size)).pretty)
+            sides = list(dict.fromkeys(sides))
+            lines = wrapped(" = ".join(sides)) if len(sides) < 3 else stacked(sides)
+        else:
+            lines = [*wrapped(sides[0]), f"norm {number(size)}"]
+        return table([f"<TD>{'<BR/>'.join(map(escaped, lines))}</TD>"], padding=3)
 
     # What stands below the picture
 
@@ -347,7 +367,7 @@ class Picture:
         if self.style != "forward" and any(
             edge.formula and edge.contribution is not None for edge in self.graph.edges
         ):
-            keys.append(f'<TD ALIGN="LEFT" BALIGN="LEFT">{"<BR/>".join(KEY)}</TD>')
+            keys.append(f'<TD ALIGN="LEFT" BALIGN="LEFT">{KEY}</TD>')
         if self.color_by_gradient:
             keys.append(f'<TD ALIGN="LEFT">{self.scale()}</TD>')
         return keys
@@ -428,17 +448,17 @@ def row(title: str, lines: list[str], color: str | None = None) -> str:
     )
 
 
-def flow_label(edge: GraphEdge, is_norm: bool) -> str:
-    size = number(edge.contribution or 0)
-    wrapped = textwrap.wrap(edge.formula or "", 26, break_long_words=False, break_on_hyphens=False)
-    lines = wrapped if len(wrapped) <= LINES else [*wrapped[: LINES - 1], "\u2026"]
-    if is_norm:
-        lines.append(f"norm {size}")
-    elif lines:
-        lines[-1] += f" = {size}"
-    else:
-        lines = [size]
-    return table([f"<TD>{'<BR/>'.join(map(escaped, lines))}</TD>"], padding=3)
+def stacked(sides: Sequence[str]) -> list[str]:
+    """a = b = c in one line if it is short, or else a line for each side."""
+    line = " = ".join(sides)
+    if len(line) <= WIDTH:
+        return [line]
+    return [line for i, side in enumerate(sides) for line in wrapped("= " * (i > 0) + side)]
+
+
+def wrapped(line: str) -> list[str]:
+    lines = textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return lines if len(lines) <= LINES else [*lines[: LINES - 1], "\u2026"]
 
 
 def swatch(fill: str, label: str) -> str:
@@ -458,11 +478,16 @@ def tooltip(node: GraphNode) -> str:
     """What a browser shows under the pointer: more of the name, and the line of the program."""
     parts = [node.name or node.operation or node.role, node.options, node.line or ""]
     text = "   ".join(shortened(part, POINTED) for part in parts if part)
+    return quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Text for an attribute that is no label."""
     # Twice over Graphviz replaces \\ by one \, and \N by an id: four stand for one.
-    return escape(text).replace("\\", "\\" * 4)
+    return escape(text).replace("\\", "\\" * 4).replace("\n", "\\n")
 
 
 def escaped(x: str) -> str:
     """HTML text that shows exactly x."""
     # Graphviz replaces \N by an id, \\ by one \, and more: keep each backslash apart.
-    return re.sub(r"\\(?=[GNETHL\\])", r"<FONT>\\</FONT>", escape(printable(x)))
+    return escape(printable(x)).replace("\\", "<FONT>\\</FONT>")

@@ -5,6 +5,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from tinygrad_edu.viz.graph.terms import Term
+
 Role = Literal["input", "parameter", "constant", "intermediate", "module", "root"]
 
 
@@ -37,6 +39,8 @@ class GraphNode:
     birth      its running number: a node is older than all that was made from it
     module     the path of the module that made or owns it; None if no record says so
     line       where it was made, if the record has lines
+    made       the operation as a formula, where operators can write it
+    rule       the source of its derivative rule
     values, gradients
                value and gradient of an array as small tables
     """
@@ -55,6 +59,8 @@ class GraphNode:
     birth: int | None = None
     module: str | None = None
     line: str | None = None
+    made: Term | None = None
+    rule: str = ""
     values: Cells | None = None
     gradients: Cells | None = None
 
@@ -70,9 +76,8 @@ class GraphEdge:
 
     source, target  the ids of the operand and of the result
     position        which operand it is, from 0
-    argument        its name in the formula, where g and out are the target's gradient and value
-    formula         what the rule returns for it; None if it has no derivative, or is folded up
-    mathml          the formula as a MathML element
+    formula         what the rule wrote down for it, a term of nodes and of their gradients; None if
+                    it has no derivative, is folded up, or wrote what is too long to read
     contribution    what flows to the source: the number, or the norm of an array of more than
                     one; None if nothing does
     local           d target / d source, where both are numbers
@@ -82,10 +87,8 @@ class GraphEdge:
     source: int
     target: int
     position: int
-    argument: str
-    formula: str | None
+    formula: Term | None
     contribution: float | None
-    mathml: str | None = None
     local: float | None = None
     contributions: Cells | None = None
 
@@ -127,4 +130,6 @@ def strict(x: Any) -> Any:
             return [strict(y) for y in x]
         case float() if not math.isfinite(x):
             return str(x)
-    return x
+        case str() | int() | float() | None:
+            return x
+    return getattr(x, "__name__", str(x))  # a function or an index in a formula

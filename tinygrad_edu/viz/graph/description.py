@@ -1,7 +1,7 @@
 """A graph as plain data: what every picture of a backward pass is drawn from.
 
-The numbers come from `backward` itself, through its `watch`, and the formulas from the source of
-the rules. So a picture cannot disagree with the code.
+The numbers come from `backward` itself, through its `watch`, and the formulas are what the rules
+wrote down when they ran. So a picture cannot disagree with the code.
 """
 
 from collections import Counter
@@ -23,11 +23,12 @@ from tinygrad_edu.viz.graph.numbers import (
     scalar,
     summary,
 )
-from tinygrad_edu.viz.graph.quote import Operand, arguments, options_text
+from tinygrad_edu.viz.graph.operands import Operand, operands_of, options_text, source_of
 from tinygrad_edu.viz.graph.recording import Record
-from tinygrad_edu.viz.words.formula import mathml
+from tinygrad_edu.viz.graph.terms import OWN, Term, forward_term, with_refs
 
 Fold = tuple[str, int]  # the path of a module, and which of its calls
+Use = tuple[Node, int]  # a node, and which of its operands
 
 
 def describe(
@@ -62,10 +63,12 @@ def describe(
     last = {fold: node for node, fold in folds.items() if fold is not None}  # the youngest in each
     shown_as = {node: node if fold is None else last[fold] for node, fold in folds.items()}
     shown = [node for node in nodes if shown_as[node] is node]
+    refuse_beyond(max_nodes, len(shown))
+    gradients, flows = backward_pass(root, grad)
     uses = [
         (node, operand)
         for node in nodes
-        for operand in arguments(node)
+        for operand in operands_of(node, None if folds[node] else gradients.get(node))
         if operand.is_drawn and crosses(node, operand.x, folds)
     ]
     # Plain arrays enter a fold as its input; one that is fed by nodes made its plain arrays itself.
@@ -74,14 +77,18 @@ def describe(
     constants = [operand.x for _, operand in uses if not isinstance(operand.x, Node)]
     refuse_beyond(max_nodes, len(shown) + len(constants))
 
-    gradients, flows = backward_pass(root, grad)
     seen = seen_data(root, nodes)
     ids = {node: i for i, node in enumerate(shown)}
     graph_nodes = [described(ids[x], x, root, seen[x], gradients.get(x), record) for x in shown]
     for fold, node in last.items():
         graph_nodes[ids[node]] = folded(graph_nodes[ids[node]], fold, folds, record)
     graph_nodes += [constant(i, x) for i, x in enumerate(constants, len(shown))]
-    graph_edges = edges(uses, shown_as, ids, len(shown), folds, flows, seen)
+    ends = ends_of(uses, ids, shown_as)
+    for node in shown:
+        if node.rule is not None and folds[node] is None:
+            made = placed(forward_term(node), node, ends)
+            graph_nodes[ids[node]] = replace(graph_nodes[ids[node]], made=made)
+    graph_edges = edges(uses, ends, folds, flows, seen)
     return Graph(
         nodes=tuple(graph_nodes),
         edges=tuple(graph_edges),
@@ -170,44 +177,58 @@ def groups_of(nodes: Iterable[GraphNode], record: Record) -> tuple[GraphGroup, .
     return tuple(paths.values())
 
 
+def ends_of(
+    uses: Iterable[tuple[Node, Operand]], ids: Mapping[Node, int], shown_as: Mapping[Node, Node]
+) -> dict[Use, int]:
+    """The id of the operand of each use, and under OWN that of the node that uses it."""
+    constant_ids = count(len(ids))
+    ends = {}
+    for node, operand in uses:
+        is_node = isinstance(operand.x, Node)
+        source = ids[shown_as[operand.x]] if is_node else next(constant_ids)
+        ends[node, operand.position], ends[node, OWN] = source, ids[shown_as[node]]
+    return ends
+
+
+def placed(term: Term | None, node: Node, ends: Mapping[Use, int]) -> Term | None:
+    """A term of the operands of a node as a term of the graph; None if one is not drawn."""
+    try:
+        return with_refs(term, lambda ref: replace(ref, node=ends[node, ref.node]))
+    except KeyError:
+        return None
+
+
 def edges(
     uses: Iterable[tuple[Node, Operand]],
-    shown_as: Mapping[Node, Node],
-    ids: Mapping[Node, int],
-    first_constant: int,
+    ends: Mapping[Use, int],
     folds: Mapping[Node, Fold | None],
-    flows: Mapping[tuple[Node, int], Any],
+    flows: Mapping[Use, Any],
     seen: Mapping[Node, Any],
 ) -> list[GraphEdge]:
     """An edge for each use; all uses of one node in a folded module are one, with their sum."""
-    constant_ids = count(first_constant)
-    into_folds: dict[tuple[Node, int], Any] = {}
+    into_folds: dict[tuple[Node, int, int], Any] = {}
     found = []
     for node, operand in uses:
-        flow, target = flows.get((node, operand.position)), ids[shown_as[node]]
-        is_node = isinstance(operand.x, Node)
-        if folds[node] is not None and is_node:
-            into_folds[operand.x, target] = plus(into_folds.get((operand.x, target)), flow)
+        source, target = ends[node, operand.position], ends[node, OWN]
+        flow = flows.get((node, operand.position))
+        if folds[node] is not None and isinstance(operand.x, Node):
+            key = operand.x, source, target
+            into_folds[key] = plus(into_folds.get(key), flow)
             continue
         found.append(
             GraphEdge(
-                source=ids[shown_as[operand.x]] if is_node else next(constant_ids),
+                source=source,
                 target=target,
                 position=operand.position,
-                argument=operand.argument,
-                formula=operand.formula,
+                formula=placed(operand.term, node, ends) if flow is not None else None,
                 contribution=magnitude(flow),
-                mathml=None if operand.formula is None else mathml(operand.formula),
                 local=local_derivative(node, operand, seen),
                 contributions=cells(flow),
             )
         )
-    for position, ((x, target), flow) in enumerate(into_folds.items()):
-        source = ids[shown_as[x]]
+    for position, ((_, source, target), flow) in enumerate(into_folds.items()):
         found.append(
-            GraphEdge(
-                source, target, position, "", None, magnitude(flow), contributions=cells(flow)
-            )
+            GraphEdge(source, target, position, None, magnitude(flow), contributions=cells(flow))
         )
     return sorted(found, key=lambda edge: (edge.target, edge.position))
 
@@ -284,6 +305,7 @@ def described(i: int, x: Node, root: Node, data: Any, gradient: Any, record: Rec
         birth=x.birth,
         module=record.module_of(x),
         line=record.lines.get(x.birth),
+        rule=source_of(x.rule) if x.rule else "",
         gradients=cells(gradient),
         **value_of(data),
     )

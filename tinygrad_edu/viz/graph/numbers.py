@@ -22,9 +22,9 @@ def scalar(x: Any) -> float:
     return float(x.item() if is_array(x) else x)
 
 
-def number(x: float) -> str:
-    """Four significant digits, and no -0."""
-    return f"{x + 0.0:.4g}"
+def number(x: float, digits: int = 4) -> str:
+    """So many significant digits, and no -0."""
+    return f"{x + 0.0:.{digits}g}"
 
 
 def magnitude(x: Any) -> float | None:
@@ -68,6 +68,8 @@ def parts_mean(x: Any) -> Any:
 def written(x: Any) -> str:
     """An option as its user wrote it, shortened: `1:`, `(0, 1)`, `float32`."""
     match x:
+        case None:
+            return "None"
         case slice(step=None):
             return ":".join("" if i is None else str(i) for i in (x.start, x.stop))
         case slice():

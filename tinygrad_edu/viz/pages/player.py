@@ -16,16 +16,16 @@ from tinygrad_edu.graph import Node
 from tinygrad_edu.viz.drawing.layout import Size, arranged
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode, strict
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.labels import labels_of
 from tinygrad_edu.viz.graph.numbers import number
 from tinygrad_edu.viz.graph.recording import Record
-from tinygrad_edu.viz.words.formula import numeral
+from tinygrad_edu.viz.words.chain import root_of
+from tinygrad_edu.viz.words.formula import Numeral, expression
+from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import (
     Contribution,
     ForwardStep,
     Step,
     forward_steps_of,
-    root_of,
     steps_of,
 )
 
@@ -159,7 +159,7 @@ def play_data(graph: Graph) -> dict[str, Any]:
 
 def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
     """The nodes, edges and modules, each with its place, and room for the numbers of all graphs."""
-    labels = [label.text for label in labels_of(graph)]
+    labels = [expression(name).text for name in names_of(graph)]
     same_nodes = zip(*(each.nodes for each in (graph, *others)))
     letters = [max(map(longest_line, nodes)) for nodes in same_nodes]
     sizes = [size(*each) for each in zip(graph.nodes, labels, letters)]
@@ -173,12 +173,16 @@ def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
         for edge, path, label in zip(graph.edges, places.paths, places.labels)
     ]
     return {
-        "title": f"How {labels[root_of(graph)]} is made, and its gradients",
+        "title": f"How {root_name(graph)} is made, and its gradients",
         "size": places.size,
         "nodes": nodes,
         "edges": edges,
         "groups": [{**asdict(x), "box": places.groups.get(x.path)} for x in graph.groups],
     }
+
+
+def root_name(graph: Graph) -> str:
+    return expression(names_of(graph)[root_of(graph)]).text
 
 
 def longest_line(node: GraphNode) -> int:
@@ -252,7 +256,7 @@ def forward_step(step: ForwardStep, graph: Graph) -> dict[str, Any]:
         "left": step.name.mathml,
         "symbols": step.symbols.mathml,
         "numbers": step.numbers and step.numbers.mathml,
-        "result": None if isinstance(step.value, str) else numeral(step.value).mathml,
+        "result": None if isinstance(step.value, str) else expression(Numeral(step.value)).mathml,
     }
 
 
@@ -288,14 +292,14 @@ def backward_step(step: Step, part: Contribution) -> dict[str, Any]:
 
 def result(x: float | str) -> str:
     """As MathML."""
-    return f"<mtext>{escape(x)}</mtext>" if isinstance(x, str) else numeral(x).mathml
+    return f"<mtext>{escape(x)}</mtext>" if isinstance(x, str) else expression(Numeral(x)).mathml
 
 
 # Films
 
 
 def film_data(graphs: Sequence[Graph]) -> dict[str, Any]:
-    title = f"{labels_of(graphs[0])[root_of(graphs[0])].text} while it learns"
+    title = f"{root_name(graphs[0])} while it learns"
     frames = [frame(graph) for graph in graphs]
     return {**picture(*graphs), "kind": "film", "title": title, "frames": frames}
 

@@ -2,9 +2,8 @@
 
 import math
 import os
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,12 @@ from tinygrad_edu.graph import Node
 from tinygrad_edu.tensor import unbroadcast
 from tinygrad_edu.viz.graph.data import Cells, Graph
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.labels import labels_of
-from tinygrad_edu.viz.graph.numbers import number
-from tinygrad_edu.viz.pages.player import Page, page_of, picture, steps
-from tinygrad_edu.viz.words.chain import UNKNOWN, Use, adapted, evaluated
-from tinygrad_edu.viz.words.steps import Contribution, Step, edges_into, root_of, steps_of
+from tinygrad_edu.viz.graph.terms import Call, Ref, evaluated, summed
+from tinygrad_edu.viz.pages.player import Page, page_of, picture, root_name, steps
+from tinygrad_edu.viz.words.chain import chain_rule, in_numbers, leaves, total
+from tinygrad_edu.viz.words.formula import Numeral, expression
+from tinygrad_edu.viz.words.names import names_of
+from tinygrad_edu.viz.words.steps import Contribution, Step, steps_of
 
 RELATIVE, ABSOLUTE = 1e-2, 1e-6  # an answer that lies closer is right
 
@@ -87,7 +87,7 @@ def quiz(
     data = {
         **shown,
         "kind": "quiz",
-        "title": f"Find the gradients of {labels_of(graph)[root_of(graph)].text}",
+        "title": f"Find the gradients of {root_name(graph)}",
         "steps": before + [question_step(each) for each in asked],
         "tolerance": [RELATIVE, ABSOLUTE],
     }
@@ -112,21 +112,20 @@ def questions_of(graph: Graph) -> tuple[Question, ...]:
     Of an array it asks for the element with the largest gradient. Arrays of more elements than
     `describe` writes down are left out, and so are gradients that are not finite.
     """
-    into = edges_into(graph)
     backward = {step.node: step for step in steps_of(graph)}
     lines = [line for step in backward.values() for line in step.contributions]
     asked = []
+    names = names_of(graph)
     for i in graph.order:
         node = graph.nodes[i]
         gradient = array(node.gradient, node.gradients, node.shape)
         if node.role == "root" or gradient is None or not np.isfinite(gradient).all():
             continue
-        uses = []
-        for line in lines:
-            if line.target == i:
-                edge = graph.edges[line.edge]
-                use = Use.of(graph, edge, into[edge.target])
-                uses.append(flow(use, line, backward[edge.target]))
+        uses = [
+            flow(graph, line, backward[graph.edges[line.edge].target], names)
+            for line in lines
+            if line.target == i
+        ]
         asked.append(question(i, gradient, uses))
     return tuple(asked)
 
@@ -140,18 +139,14 @@ def question(node: int, gradient: Any, uses: list["Flow"]) -> Question:
             wrong.setdefault(mistake.answer, mistake)
     symbol = uses[0].line.gradient.text
     text = symbol if gradient.size == 1 else f"{symbol}[{', '.join(map(str, index))}]"
-    hints = [f"{symbol} = {total(use.line.symbols.text for use in uses)}"]
-    summands = [part for use in uses for part in use.summands(index)]
-    numbers = [use.line.numbers.text for use in uses if use.line.numbers is not None]
+    hints = [f"{symbol} = {expression(total(use.symbols for use in uses)).text}"]
+    summands = [Numeral(part) for use in uses for part in use.summands(index)]
+    numbers = [use.numbers for use in uses if use.numbers is not None]
     if len(numbers) == len(uses):
-        hints.append(f"{text} = {total(numbers)}")
+        hints.append(f"{text} = {expression(in_numbers(total(numbers), answer)).text}")
     elif len(summands) > 1:
-        hints.append(f"{text} = {total(map(number, summands))}")
+        hints.append(f"{text} = {expression(in_numbers(total(summands), answer)).text}")
     return Question(node, text, answer, tuple(wrong.values()), tuple(hints))
-
-
-def total(summands: Iterable[str]) -> str:
-    return " + ".join(summands).replace("+ -", "- ")
 
 
 def mistakes(gradient: Any, uses: list["Flow"], index: tuple[int, ...]) -> Iterator[Mistake]:
@@ -197,7 +192,9 @@ def mistakes(gradient: Any, uses: list["Flow"], index: tuple[int, ...]) -> Itera
 class Flow:
     """What flows back from one use of a node, and what would flow if a mistake were made.
 
-    line          this use as a line of the backward pass
+    line          this use as a line of the backward pass, with the
+    symbols, numbers
+                  of its formula; None for arrays
     result        what the node is used for, and `incoming` the gradient of that
     contribution  what flows back
     partial       the same before broadcasting is undone; None if the formula does not say it
@@ -206,6 +203,8 @@ class Flow:
     """
 
     line: Contribution
+    symbols: Any
+    numbers: Any
     result: str
     incoming: str
     contribution: Any
@@ -222,28 +221,52 @@ class Flow:
         return self.partial[(..., *kept)].ravel().tolist()
 
 
-def flow(use: Use, line: Contribution, step: Step) -> Flow:
-    edge, shape = use.edge, use.source.shape
-    contribution = array(edge.contribution, edge.contributions, shape)
-    formula = adapted(use) or "None"
-    ones = replace(use, target=replace(use.target, gradient=1.0, gradients=None))
-    partial: Any = computed(formula, use)
-    local: Any = None if edge.local is None else np.full(shape, edge.local)
-    swapped = None
-    if partial is None or not np.allclose(unbroadcast(partial, shape), contribution):
-        partial = None
-    elif re.fullmatch(r"g \* (?!out)[\w\[\]]+", formula):
-        swapped = unbroadcast(computed(f"g * {edge.argument}", use), shape)
-    if local is None and partial is not None:
-        local = unbroadcast(computed(formula, ones), shape)
-    incoming = step.derivative.text
-    return Flow(line, step.name.text, incoming, contribution, partial, local, swapped)
+def flow(graph: Graph, line: Contribution, step: Step, names: Sequence[Any]) -> Flow:
+    edge = graph.edges[line.edge]
+    source, target = graph.nodes[edge.source], graph.nodes[edge.target]
+    term, shape = edge.formula, source.shape
+    match term:
+        case Call(function=function, operands=(inner,)) if function is summed:
+            term, shape = inner, target.shape  # before broadcasting is undone
+
+    def comes_to(term: Any, g: float | None = None) -> Any:
+        return computed(term, graph, shape, g)
+
+    local, swapped = comes_to(term, g=1.0), None
+    match term:
+        case Call(function=function, operands=(Ref(is_gradient=True) as g, Ref() as other)) if (
+            function is np.multiply and other.node != edge.target
+        ):
+            swapped = comes_to(Call(function, (g, Ref(edge.source))))
+    return Flow(
+        line,
+        *chain_rule(graph, edge, names),
+        step.name.text,
+        step.derivative.text,
+        array(edge.contribution, edge.contributions, source.shape),
+        partial=comes_to(term),
+        local=None if local is None else unbroadcast(local, source.shape),
+        swapped=None if swapped is None else unbroadcast(swapped, source.shape),
+    )
 
 
-def computed(formula: str, use: Use) -> Any:
-    """What a formula comes to as an array; None if that cannot be said."""
-    found = evaluated(formula, use)
-    return None if found is None or found is UNKNOWN else np.asarray(found, float)
+def computed(term: Any, graph: Graph, shape: tuple[int, ...], g: float | None = None) -> Any:
+    """What a term comes to in the numbers of the graph; None if they are not all there.
+
+    g  in the place of every element of the gradient that comes in
+    """
+
+    def value(ref: Ref) -> Any:
+        node = graph.nodes[ref.node]
+        if ref.is_gradient and g is not None:
+            return np.full(node.shape, g)
+        found = (node.gradient, node.gradients) if ref.is_gradient else (node.value, node.values)
+        return array(*found, node.shape)
+
+    if term is None or any(value(ref) is None for ref in leaves(term)):
+        return None
+    found = np.asarray(evaluated(term, value), float)
+    return found.reshape(shape) if found.size == math.prod(shape) else np.broadcast_to(found, shape)
 
 
 def array(scalar: float | str | None, cells: Cells | None, shape: tuple[int, ...]) -> Any:

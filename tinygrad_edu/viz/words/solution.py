@@ -1,6 +1,5 @@
 """The forward and the backward pass written out, as on the sheet that a teacher hands out."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from typing import Any
 from tinygrad_edu.graph import Node
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.labels import labels_of
 from tinygrad_edu.viz.graph.recording import Record
-from tinygrad_edu.viz.words.formula import Expression, numeral
+from tinygrad_edu.viz.words.chain import chain_rule, in_numbers, total
+from tinygrad_edu.viz.words.formula import Expression, Numeral, expression
+from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import Contribution, forward_steps_of, steps_of
 
 MATRIX = 4  # rows and columns of an array that is written out, at most
@@ -52,7 +52,7 @@ def worked_solution(
     if not root.requires_grad:
         root.seed(grad, create_graph=False)
     graph = describe(root, grad=grad, record=record, max_nodes=max_nodes)
-    labels = labels_of(graph)
+    labels = [expression(name) for name in names_of(graph)]
     parts = [("Given", given(graph, labels)), ("Forward", forward(graph))]
     parts += [("Backward", backward(graph)), ("Answer", answer(graph))]
     return Solution("\n".join(f"### {title}\n\n{body}" for title, body in parts if body))
@@ -76,7 +76,7 @@ def forward(graph: Graph) -> str:
 
 
 def backward(graph: Graph) -> str:
-    lines = []
+    lines, names = [], names_of(graph)
     received: dict[int, list[Contribution]] = defaultdict(list)
     for step in steps_of(graph):
         if step.is_root:
@@ -84,18 +84,21 @@ def backward(graph: Graph) -> str:
         for each in step.contributions:
             received[each.target].append(each)
             if each.use == each.uses:
-                lines.append(derivative_of(graph.nodes[each.target], received[each.target]))
+                lines.append(derivative_of(graph, received[each.target], names))
     return display(*lines)
 
 
-def derivative_of(node: GraphNode, contributions: Sequence[Contribution]) -> str:
+def derivative_of(graph: Graph, contributions: Sequence[Contribution], names: Sequence[Any]) -> str:
     """The derivative of a node: the sum of what its uses contribute."""
-    symbols = total(each.symbols.latex for each in contributions)
-    sides = [contributions[0].gradient.latex, symbols]
-    if all(each.numbers is not None for each in contributions):
-        sides.append(total(each.numbers.latex for each in contributions if each.numbers))
-    if len(contributions) > 1 and math.prod(node.shape) == 1:
-        sides.append(total(numeral(each.value).latex for each in contributions))
+    node = graph.nodes[contributions[0].target]
+    terms = [chain_rule(graph, graph.edges[each.edge], names) for each in contributions]
+    sides = [contributions[0].gradient.latex, expression(total(x for x, _ in terms)).latex]
+    if not isinstance(node.gradient, str):
+        result = node.gradient or 0.0
+        sums = [[numbers for _, numbers in terms], [Numeral(each.value) for each in contributions]]
+        sides += [
+            expression(in_numbers(total(parts), result)).latex for parts in sums if all(parts)
+        ]
     return equation(*sides, gradient(node))
 
 
@@ -110,20 +113,19 @@ def gradient(node: GraphNode) -> str:
     return shown(0.0 if node.gradient is None else node.gradient, node.gradients, node)
 
 
+def latex_of(x: float) -> str:
+    return expression(Numeral(x)).latex
+
+
 def shown(x: float | str, table: Cells | None, node: GraphNode) -> str:
     """A number, a small array as a matrix, of a large one its shape and its summary."""
     if not isinstance(x, str):
-        return numeral(x).latex
+        return latex_of(x)
     small = table is not None and table.exact and max(node.shape) <= MATRIX
     if table is None or not small or len(node.shape) > 2:
         return rf"\text{{{node.shape}: {x}}}"
-    rows = r" \\ ".join(" & ".join(numeral(cell).latex for cell in row) for row in table.rows)
+    rows = r" \\ ".join(" & ".join(latex_of(cell) for cell in row) for row in table.rows)
     return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
-
-
-def total(terms: Iterable[str]) -> str:
-    first, *others = terms
-    return " + ".join([first, *(rf"\left({x}\right)" if x[0] == "-" else x for x in others)])
 
 
 def equation(*sides: str) -> str:

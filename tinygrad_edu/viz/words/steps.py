@@ -11,11 +11,19 @@ import numpy as np
 from tinygrad_edu.graph import Node
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.labels import labels_of
 from tinygrad_edu.viz.graph.numbers import number
 from tinygrad_edu.viz.graph.recording import Record
-from tinygrad_edu.viz.words.chain import Use, chain_rule, numeral_of
-from tinygrad_edu.viz.words.formula import Expression, call, derivative, expression, numeral
+from tinygrad_edu.viz.graph.terms import Call, Ref, with_refs
+from tinygrad_edu.viz.words.chain import (
+    chain_rule,
+    gradient_name,
+    in_numbers,
+    leaves,
+    numeral,
+    total,
+)
+from tinygrad_edu.viz.words.formula import Expression, Numeral, Verbatim, expression
+from tinygrad_edu.viz.words.names import names_of
 
 
 @dataclass(frozen=True)
@@ -54,15 +62,17 @@ class Contribution:
             line += f"   {self.shape}, norm {number(self.value)}"
             known = self.uses > 1 and self.total is not None
             return f"{line}, so far norm {number(self.total or 0.0)}" if known else line
-        result = numeral(self.value).text
+        result = text_of(self.value)
         if self.numbers is not None and self.numbers.text != result:
             line += f" = {self.numbers.text}"
         line += f" = {result}"
         if self.uses == 1 or self.total is None:
             return line
-        so_far = "" if self.before is None else f"{numeral(self.before).text} + "
-        so_far += f"({result})" if so_far and result.startswith("-") else result if so_far else ""
-        return f"{line}, so far {so_far}{' = ' if so_far else ''}{numeral(self.total).text}"
+        so_far = text_of(self.total)
+        if self.before is not None:
+            parts = total([Numeral(self.before), Numeral(self.value)])
+            so_far = f"{expression(in_numbers(parts, self.total)).text} = {so_far}"
+        return f"{line}, so far {so_far}"
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ class Step:
     is_root: bool
 
     def __str__(self) -> str:
-        seed = self.gradient if isinstance(self.gradient, str) else numeral(self.gradient).text
+        seed = text_of(self.gradient)
         start = [f"{self.derivative.text} = {seed}"] if self.is_root else []
         return "\n".join(start + [str(each) for each in self.contributions])
 
@@ -110,9 +120,13 @@ class ForwardStep:
     value: float | str
 
     def __str__(self) -> str:
-        result = self.value if isinstance(self.value, str) else numeral(self.value).text
+        result = text_of(self.value)
         middle = [] if self.numbers is None else [self.numbers.text]
         return " = ".join([self.name.text, self.symbols.text, *middle, result])
+
+
+def text_of(x: float | str) -> str:
+    return x if isinstance(x, str) else expression(Numeral(x)).text
 
 
 def backward_steps(
@@ -139,8 +153,8 @@ def backward_steps(
 
 def steps_of(graph: Graph) -> list[Step]:
     """The steps of the backward pass; none if the root tracks no gradient."""
-    labels = labels_of(graph)
-    derivatives = [derivative(labels[root_of(graph)], label) for label in labels]
+    names = names_of(graph)
+    derivatives = [expression(gradient_name(graph, i, names)) for i in range(len(names))]
     into = edges_into(graph)
     uses = Counter(edge.source for edge in graph.edges if edge.contribution is not None)
     so_far = {i: Gradient(uses[i]) for i in uses}
@@ -157,15 +171,15 @@ def steps_of(graph: Graph) -> list[Step]:
             source, gradient = graph.nodes[edge.source], so_far[edge.source]
             before = gradient.total
             gradient.add(edge, source)
-            symbols, numbers = chain_rule(Use.of(graph, edge, into[i]), labels, derivatives)
+            symbols, numbers = chain_rule(graph, edge, names)
             contributions.append(
                 Contribution(
                     edge=e,
                     target=edge.source,
                     gradient=derivatives[edge.source],
                     shape=source.shape,
-                    symbols=symbols,
-                    numbers=numbers,
+                    symbols=expression(symbols),
+                    numbers=numbers and expression(in_numbers(numbers, edge.contribution)),
                     value=edge.contribution,
                     use=gradient.use,
                     uses=gradient.uses,
@@ -177,7 +191,7 @@ def steps_of(graph: Graph) -> list[Step]:
         steps.append(
             Step(
                 node=i,
-                name=labels[i],
+                name=expression(names[i]),
                 operation=node.operation,
                 gradient=0.0 if node.gradient is None else node.gradient,
                 derivative=derivatives[i],
@@ -217,10 +231,6 @@ class Gradient:
             self.total = None
 
 
-def root_of(graph: Graph) -> int:
-    return next(node.id for node in graph.nodes if node.role == "root")
-
-
 def edges_into(graph: Graph) -> list[list[int]]:
     """For each node, the places of the edges that end there."""
     into: list[list[int]] = [[] for _ in graph.nodes]
@@ -231,24 +241,6 @@ def edges_into(graph: Graph) -> list[list[int]]:
 
 # The forward pass
 
-NOTATION = {
-    "add": "x + y",
-    "subtract": "x - y",
-    "multiply": "x * y",
-    "divide": "x / y",
-    "remainder": "x % y",
-    "power": "x ** y",
-    "square": "x ** 2",
-    "reciprocal": "1 / x",
-    "negative": "-x",
-    "positive": "x",
-    "matmul": "x @ y",
-    "linear": "x @ weight + bias",
-    "sqrt": "np.sqrt(x)",
-    "absolute": "np.abs(x)",
-    "exp2": "2 ** x",
-}
-
 
 def forward_steps(
     root: Node, record: Record | None = None, max_nodes: int | None = 2000
@@ -258,31 +250,21 @@ def forward_steps(
 
 
 def forward_steps_of(graph: Graph) -> list[ForwardStep]:
-    labels, into = labels_of(graph), edges_into(graph)
+    names, into = names_of(graph), edges_into(graph)
     steps = []
     for node in graph.nodes:
         if not node.operation:
             continue
-        operands = [
-            (graph.edges[i].argument, graph.nodes[graph.edges[i].source]) for i in into[node.id]
-        ]
-        names = [(argument, labels[x.id]) for argument, x in operands]
-        symbols = forward(node, names)
+        made = node.made or called(node, [Ref(graph.edges[i].source) for i in into[node.id]])
+        symbols = expression(made, lambda ref: names[ref.node])
         numbers = None
-        if not node.shape and not any(x.shape for _, x in operands):
-            numbers = forward(node, [(a, numeral_of(x, labels)) for a, x in operands])
-        steps.append(ForwardStep(node.id, labels[node.id], symbols, numbers, node.value))
+        if isinstance(node.value, float) and all(numeral(ref, graph) for ref in leaves(made)):
+            in_full = with_refs(made, lambda ref: numeral(ref, graph))
+            numbers = expression(in_numbers(in_full, node.value) if node.made else in_full)
+        steps.append(ForwardStep(node.id, expression(names[node.id]), symbols, numbers, node.value))
     return steps
 
 
-def forward(node: GraphNode, operands: Sequence[tuple[str, Expression]]) -> Expression:
-    """The operation on these operands: as mathematics writes it, or else as a call."""
-    names = dict(operands)
-    notation = NOTATION.get(node.operation)
-    if node.operation == "weighted_sum":
-        n = len(names) // 2
-        products = [f"inputs[{i}] * inputs[{i + n}]" for i in range(n)]
-        notation = " + ".join([*products, f"inputs[{2 * n}]"])
-    if notation is None or node.options:
-        return call(node.operation, [x for _, x in operands], node.options)
-    return expression(notation, names)
+def called(node: GraphNode, operands: Sequence[Ref]) -> Call:
+    """The operation on its operands as a call, for all that operators cannot write."""
+    return Call(node.operation, (*operands, *([Verbatim(node.options)] if node.options else [])))

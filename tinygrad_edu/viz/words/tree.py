@@ -9,9 +9,9 @@ from unicodedata import combining, east_asian_width
 from tinygrad_edu.graph import Node
 from tinygrad_edu.viz.graph.data import Graph, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.labels import shortened
 from tinygrad_edu.viz.graph.numbers import number
 from tinygrad_edu.viz.graph.recording import Record
+from tinygrad_edu.viz.words.names import names_of, shortened
 
 HEADS = ("", "shape", "value", "gradient", "module")
 TO_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "…": "~"})
@@ -49,6 +49,7 @@ def text(
 
 def lines_of(graph: Graph) -> Iterator[tuple[str, ...]]:
     """The cells of each line, depth first; by an explicit stack, for graphs may be deep."""
+    names = names_of(graph)
     operands = defaultdict(list)
     for edge in graph.edges:
         operands[edge.target].append(edge.source)
@@ -60,27 +61,26 @@ def lines_of(graph: Graph) -> Iterator[tuple[str, ...]]:
         i, branch, below = stack.pop()
         node = graph.nodes[i]
         if i in marks:
-            yield (f"{branch}{title(node)}, see {marks[i]}",)
+            yield (f"{branch}{title(node, names[i])}, see {marks[i]}",)
             continue
         mark = ""
         if uses[i] > 1:
             marks[i] = f"[{len(marks) + 1}]"
             mark = f" {marks[i]}"
-        yield f"{branch}{title(node)}{mark}", *cells(node)
+        yield f"{branch}{title(node, names[i])}{mark}", *cells(node)
         ends = [("├─ ", "│  ")] * (len(operands[i]) - 1) + [("└─ ", "   ")]
         pairs = zip(operands[i], ends, strict=False)
         stack += reversed([(x, below + end, below + line) for x, (end, line) in pairs])
 
 
-def title(node: GraphNode) -> str:
-    """What a node is called, and what made it: `loss = mean`, `w (parameter)`, `2`."""
-    name = shortened(node.name)
-    if node.operation:
-        made = shortened(node.operation) + (f"({shortened(node.options)})" if node.options else "")
-        return f"{name} = {made}" if name else made
+def title(node: GraphNode, name: Any) -> str:
+    """What a node is called, and what made it: `z1 = mean`, `w (parameter)`, `2`."""
     if node.is_plain_number:
         return shown(node.value)
-    return f"{name} ({node.role})" if name else node.role
+    if not node.operation:
+        return f"{name.name} ({node.role})"
+    options = f"({shortened(node.options)})" if node.options else ""
+    return f"{name.name} = {shortened(node.operation)}{options}"
 
 
 def cells(node: GraphNode) -> tuple[str, ...]:

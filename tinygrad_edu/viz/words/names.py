@@ -1,42 +1,39 @@
-"""What each node of a graph is called in formulas: no two nodes the same."""
+"""What is each node of a graph called in formulas? No two nodes are called the same."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
+from typing import Any
 
 from tinygrad_edu.notebook import printable
 from tinygrad_edu.viz.graph.data import Graph, GraphNode
-from tinygrad_edu.viz.graph.numbers import number
-from tinygrad_edu.viz.words.formula import Expression, identifier, numeral
+from tinygrad_edu.viz.words.formula import Name, Numeral
 
 LENGTH = 32  # of a name in a formula, at most
 LETTERS = {"root": "L", "parameter": "w", "input": "x", "constant": "c"}
 
 
-def labels_of(graph: Graph) -> tuple[Expression, ...]:
-    """A label for each node, in the order of their ids.
+def names_of(graph: Graph) -> tuple[Any, ...]:
+    """A name for each node, in the order of their ids.
 
-    That is its name, with its module if another node has that name; a constant is its number. The
-    result without a name is L, and other nodes get a letter: z1, z2, ..., w1 for a parameter, x1
-    for an input, c1 for a constant array.
+    That is its own name, with its module if another node has that name; a constant is its number.
+    The result without a name is L, and other nodes get a letter: z1, z2, ..., w1 for a parameter,
+    x1 for an input, c1 for a constant array.
     """
-    names = [shortened(node.name) for node in graph.nodes]
-    shared = {name for name, n in Counter(names).items() if n > 1}
-    names = [full(node, name) if name in shared else name for node, name in zip(graph.nodes, names)]
-    taken = Counter(names)
+    given = [shortened(node.name) for node in graph.nodes]
+    shared = {name for name, n in Counter(given).items() if n > 1}
+    given = [full(node, name) if name in shared else name for node, name in zip(graph.nodes, given)]
+    taken = Counter(given)
     numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
 
     def free(start: str) -> str:
         """The next of start1, start2, ... that no node has."""
         return next(each for i in numbers[start] if (each := f"{start}{i}") not in taken)
 
-    labels = []
-    for node, name in zip(graph.nodes, names):
+    names: list[Any] = []
+    for node, name in zip(graph.nodes, given):
         if node.role == "constant" and not isinstance(node.value, str):
-            label = numeral(node.value)
-            is_int = node.dtype == "int"
-            labels.append(replace(label, text=number(node.value)) if is_int else label)
+            names.append(Numeral(node.value, is_int=node.dtype == "int"))
             continue
         if not name:
             letter = LETTERS.get(node.role, "z")
@@ -44,8 +41,8 @@ def labels_of(graph: Graph) -> tuple[Expression, ...]:
         elif taken[name] > 1:
             name = free(f"{name}_")
         taken[name] += 1
-        labels.append(identifier(name))
-    return tuple(labels)
+        names.append(Name(name))
+    return tuple(names)
 
 
 def full(node: GraphNode, name: str) -> str:

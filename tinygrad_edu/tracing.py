@@ -1,0 +1,188 @@
+"""What was computed? An array that holds real data, computes with it, and writes down each call.
+
+`Traced(data)` takes the place of an array: NumPy's functions, operators, methods and indexing work
+on it, and each result remembers the function, the operands and the options that made it. So running
+an ordinary function on traced arrays writes down its mathematics.
+"""
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+
+class Line:
+    """One call that was written down, or an array that was given.
+
+    data      the result
+    function  what made it; None for what was given
+    inputs    its operands: lines, and what was plain
+    options   its keyword arguments
+    name      what a given array is called, by whoever gave it
+    """
+
+    __slots__ = ("data", "function", "inputs", "name", "options")
+
+    def __init__(
+        self,
+        data: Any,
+        function: Any = None,
+        inputs: Any = (),
+        options: Any = None,
+        name: Any = None,
+    ) -> None:
+        self.data = data
+        self.function = function
+        self.inputs = inputs
+        self.options = options or {}
+        self.name = name
+
+
+class Traced(NDArrayOperatorsMixin):
+    """An array or a number, with the line that says how it was made.
+
+    A result that is no array and no number, such as a shape, is plain. A choice by a traced number
+    (`if x > 0`, `range(n)`) follows the data and is not written down.
+    Raises TypeError for `np.asarray(x)` and `float(x)`, which would leave the trace in silence.
+    """
+
+    __slots__ = ("line",)
+    __hash__ = object.__hash__
+
+    def __init__(self, data: Any, name: Any = None) -> None:
+        self.line = Line(data, name=name)
+
+    def __repr__(self) -> str:
+        return f"Traced({self.data!r})"
+
+    @property
+    def data(self) -> Any:
+        return self.line.data
+
+    def call(self, function: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        """function(*inputs, **options), computed on the data and written down."""
+        data = function(*untraced(inputs), **untraced(options))
+        return self.made(Line(data, function, lines(inputs), lines(options)))
+
+    def made(self, line: Line) -> Any:
+        """The result of a line; of several results each is an item of it."""
+        data = line.data
+        if isinstance(data, np.ndarray | np.generic | float):
+            out = object.__new__(type(self))
+            out.line = line
+            return out
+        if isinstance(data, tuple | list) and any(isinstance(x, np.ndarray) for x in data):
+            items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
+            return items if isinstance(data, list) else tuple(items)
+        return data
+
+    # NumPy's two protocols
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return self.call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        return self.call(function, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError("a traced array is no plain array: use a function of NumPy, or x.data")
+
+    # Indexing
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.call(item, (self, index), {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """From now on this is another array; what was made of it before stays as it was."""
+        self.line = self.call(with_item, (self, index, value), {}).line
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    # What is asked of the data is answered by the data
+
+    shape = property(lambda self: np.shape(self.data))
+    ndim = property(lambda self: np.ndim(self.data))
+    size = property(lambda self: np.size(self.data))
+    dtype = property(lambda self: np.result_type(self.data))
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        raise TypeError("float(x) of a traced array would leave the trace: use x, or x.data")
+
+    def __index__(self) -> int:
+        return operator.index(self.data)
+
+    # Methods are NumPy's functions
+
+    def reshape(self, *shape: Any) -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        return self.call(astype, (self, dtype), {})
+
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        return np.swapaxes(self, -1, -2)
+
+    def conj(self) -> Any:
+        return np.conjugate(self)
+
+    all, any, max, min, sum, prod, mean = np.all, np.any, np.max, np.min, np.sum, np.prod, np.mean
+    std, var, cumsum, cumprod, round = np.std, np.var, np.cumsum, np.cumprod, np.round
+    argmax, argmin, argsort, clip, dot = np.argmax, np.argmin, np.argsort, np.clip, np.dot
+    ravel, squeeze, swapaxes, repeat = np.ravel, np.squeeze, np.swapaxes, np.repeat
+    copy, diagonal, take, trace = np.copy, np.diagonal, np.take, np.trace
+
+
+def item(x: Any, index: Any) -> Any:
+    """x[index]."""
+    return x[index]
+
+
+def with_item(x: Any, index: Any, value: Any) -> Any:
+    """A copy of x with value at [index]."""
+    out = x.copy()
+    out[index] = value
+    return out
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype)
+
+
+def untraced(x: Any) -> Any:
+    """x with the data of each traced array in its place, within tuples, lists and dicts as well."""
+    return replaced(x, Traced, lambda traced: traced.data)
+
+
+def lines(x: Any) -> Any:
+    """x with the line of each traced array in its place."""
+    return replaced(x, Traced, lambda traced: traced.line)
+
+
+def replaced(x: Any, kind: type, by: Callable[[Any], Any]) -> Any:
+    if isinstance(x, kind):
+        return by(x)
+    match x:
+        case tuple() | list():
+            return type(x)(replaced(y, kind, by) for y in x)
+        case dict():
+            return {name: replaced(y, kind, by) for name, y in x.items()}
+    return x
