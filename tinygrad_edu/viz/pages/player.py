@@ -177,6 +177,7 @@ def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
         "size": places.size,
         "nodes": nodes,
         "edges": edges,
+        "rules": {node.operation: node.rule for node in graph.nodes if node.rule},
         "groups": [{**asdict(x), "box": places.groups.get(x.path)} for x in graph.groups],
     }
 
@@ -209,7 +210,8 @@ def size(node: GraphNode, label: str, longest: int) -> Size:
 
 def node_data(node: GraphNode) -> dict[str, Any]:
     tables = {"values": table(node.values), "gradients": table(node.gradients)}
-    return asdict(replace(node, birth=None)) | tables  # births differ from run to run
+    # Births differ from run to run; a formula is written in the steps, a rule once for all nodes.
+    return asdict(replace(node, birth=None, made=None, rule="")) | tables
 
 
 def edge_data(edge: GraphEdge) -> dict[str, Any]:

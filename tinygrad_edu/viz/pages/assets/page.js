@@ -361,6 +361,7 @@
     phase.append(`step ${current + 1} of ${stops.length}`);
     if (step.left) showEquation(step, now);
     html("p", "line", now, step.text);
+    if (step.phase === "backward") showRule(data.nodes[step.node], now);
     if (step.uses > 1) showUses(step, now);
     if (step.phase === "backward") {
       const top = peaks[step.to].gradients;
@@ -389,6 +390,15 @@
       html("span", "", grid, i === 0 ? sign : "=");
       math(line, line === step.result ? "result" : "", grid);
     });
+  }
+
+  // The rule that is being called, as its source says it.
+  function showRule(node, parent) {
+    const source = data.rules[node.operation];
+    if (!source) return;
+    const quote = html("pre", "rule", parent, source);
+    quote.tabIndex = 0; // a long line scrolls
+    quote.setAttribute("aria-label", `the rule of ${short(node.operation, 24)}`);
   }
 
   // All uses of a node that its gradient is the sum of, and the sum so far.
