@@ -36,7 +36,7 @@ OPTIONAL = {
 FLOORS = [
     {"cleanup", "operands", "tracing"},
     {"graph", "optim", "precision", "rng"},
-    {"anomaly", "kernels", "notebook", "slopes"},
+    {"anomaly", "kernels", "notation", "notebook", "slopes"},
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.kernels import sigmoid
+from tinygrad_edu.notation.formula import Derivative, Name, Numeral, Verbatim, expression
+from tinygrad_edu.notation.styles import LATEX, MATHML, PRETTY, tex
+from tinygrad_edu.notation.terms import Call
 from tinygrad_edu.tracing import item
-from tinygrad_edu.viz.graph.terms import Call
-from tinygrad_edu.viz.words.formula import Derivative, Name, Numeral, Verbatim, expression
-from tinygrad_edu.viz.words.styles import LATEX, MATHML, PRETTY, tex
 
 
 class Term:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor, Value, losses, nn, relu, viz
 from tinygrad_edu.graph import behind
+from tinygrad_edu.notation.formula import expression
+from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.tensor import unbroadcast
-from tinygrad_edu.viz.graph.numbers import number
-from tinygrad_edu.viz.words.formula import expression
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.solution import worked_solution
 from tinygrad_edu.viz.words.steps import backward_steps, forward_steps, forward_steps_of, steps_of

@@ -15,10 +15,10 @@ import pytest
 from tinygrad_edu import Tensor, Value, relu
 from tinygrad_edu.graph import RULES, apply
 from tinygrad_edu.kernels import astype, clip, concatenate, linear, log_softmax
+from tinygrad_edu.notation.formula import expression
 from tinygrad_edu.value import weighted_sum
 from tinygrad_edu.viz import describe, draw
 from tinygrad_edu.viz.words.chain import chain_rule
-from tinygrad_edu.viz.words.formula import expression
 from tinygrad_edu.viz.words.names import names_of
 
 

@@ -60,7 +60,9 @@ def test_a_backward_step_quotes_the_rule_that_is_called(open_page, neuron):
     page = open_page(viz.play(neuron))
     assert page.locator(".rule").count() == 0
     page.keyboard.press("End")
-    assert "def multiply_backward(g, out, x, y):\n    return g * y, g * x" in page.inner_text(".rule")
+    assert "def multiply_backward(g, out, x, y):\n    return g * y, g * x" in page.inner_text(
+        ".rule"
+    )
 
 
 def test_buttons(open_page, neuron):

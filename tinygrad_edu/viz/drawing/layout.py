@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.viz.drawing.picture import hurry, render
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
-from tinygrad_edu.viz.graph.numbers import number
 
 Point = tuple[float, float]
 Size = tuple[float, float]

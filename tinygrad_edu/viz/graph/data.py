@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from tinygrad_edu.viz.graph.terms import Term
+from tinygrad_edu.notation.terms import Term
 
 Role = Literal["input", "parameter", "constant", "intermediate", "module", "root"]
 

@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node, behind, operation
+from tinygrad_edu.notation.numbers import number
+from tinygrad_edu.notation.terms import Term, with_refs
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
+from tinygrad_edu.viz.graph.derivations import OWN, forward_term
 from tinygrad_edu.viz.graph.numbers import (
     cells,
     is_array,
     is_scalar,
     magnitude,
-    number,
     scalar,
     summary,
 )
 from tinygrad_edu.viz.graph.operands import Operand, operands_of, options_text, source_of
 from tinygrad_edu.viz.graph.recording import Record
-from tinygrad_edu.viz.graph.terms import OWN, Term, forward_term, with_refs
 
 Fold = tuple[str, int]  # the path of a module, and which of its calls
 Use = tuple[Node, int]  # a node, and which of its operands

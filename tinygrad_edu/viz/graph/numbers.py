@@ -1,10 +1,10 @@
 """Numbers and arrays, as short as a picture needs them."""
 
-import reprlib
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.notation.numbers import number, written
 from tinygrad_edu.viz.graph.data import Cells
 
 CELLS = 8  # rows and columns of the small table of an array, at most
@@ -20,11 +20,6 @@ def is_scalar(x: Any) -> bool:
 
 def scalar(x: Any) -> float:
     return float(x.item() if is_array(x) else x)
-
-
-def number(x: float, digits: int = 4) -> str:
-    """So many significant digits, and no -0."""
-    return f"{x + 0.0:.{digits}g}"
 
 
 def magnitude(x: Any) -> float | None:
@@ -63,19 +58,3 @@ def parts_mean(x: Any) -> Any:
     if len(x) <= CELLS:
         return x
     return np.stack([part.mean(axis=0) for part in np.array_split(x, CELLS)])
-
-
-def written(x: Any) -> str:
-    """An option as its user wrote it, shortened: `1:`, `(0, 1)`, `float32`."""
-    match x:
-        case None:
-            return "None"
-        case slice(step=None):
-            return ":".join("" if i is None else str(i) for i in (x.start, x.stop))
-        case slice():
-            return f"{written(slice(x.start, x.stop))}:{x.step}"
-        case tuple():
-            return f"({', '.join(map(written, x))})"
-        case type():
-            return x.__name__
-    return "..." if x is ... else reprlib.repr(x)

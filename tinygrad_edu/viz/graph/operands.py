@@ -5,8 +5,10 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 
 from tinygrad_edu.graph import Function, Node
-from tinygrad_edu.viz.graph.numbers import is_array, written
-from tinygrad_edu.viz.graph.terms import Term, backward_terms, has_partials, options_given
+from tinygrad_edu.notation.numbers import written
+from tinygrad_edu.notation.terms import Term
+from tinygrad_edu.viz.graph.derivations import backward_terms, has_partials, options_given
+from tinygrad_edu.viz.graph.numbers import is_array
 
 
 class Operand(NamedTuple):

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.notation.formula import Numeral, expression
+from tinygrad_edu.notation.terms import Call, Ref, evaluated, summed
 from tinygrad_edu.tensor import unbroadcast
 from tinygrad_edu.viz.graph.data import Cells, Graph
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.terms import Call, Ref, evaluated, summed
 from tinygrad_edu.viz.pages.player import Page, page_of, picture, root_name, steps
 from tinygrad_edu.viz.words.chain import chain_rule, in_numbers, leaves, total
-from tinygrad_edu.viz.words.formula import Numeral, expression
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import Contribution, Step, steps_of
 

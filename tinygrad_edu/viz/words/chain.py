@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.notation.formula import Derivative, Numeral
+from tinygrad_edu.notation.numbers import number
+from tinygrad_edu.notation.terms import Call, Ref, evaluated, with_refs
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge
-from tinygrad_edu.viz.graph.numbers import number
-from tinygrad_edu.viz.graph.terms import Call, Ref, evaluated, with_refs
-from tinygrad_edu.viz.words.formula import Derivative, Numeral
 
 DIGITS = range(4, 18)  # of a double, 17 say all
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+from tinygrad_edu.notation.formula import Name, Numeral
 from tinygrad_edu.notebook import printable
 from tinygrad_edu.viz.graph.data import Graph, GraphNode
-from tinygrad_edu.viz.words.formula import Name, Numeral
 
 LENGTH = 32  # of a name in a formula, at most
 LETTERS = {"root": "L", "parameter": "w", "input": "x", "constant": "c"}

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.notation.formula import Expression, Numeral, Verbatim, expression
+from tinygrad_edu.notation.numbers import number
+from tinygrad_edu.notation.terms import Call, Ref, with_refs
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.numbers import number
 from tinygrad_edu.viz.graph.recording import Record
-from tinygrad_edu.viz.graph.terms import Call, Ref, with_refs
 from tinygrad_edu.viz.words.chain import (
     chain_rule,
     gradient_name,
@@ -22,7 +23,6 @@ from tinygrad_edu.viz.words.chain import (
     numeral,
     total,
 )
-from tinygrad_edu.viz.words.formula import Expression, Numeral, Verbatim, expression
 from tinygrad_edu.viz.words.names import names_of
 
 
@@ -256,7 +256,7 @@ def forward_steps_of(graph: Graph) -> list[ForwardStep]:
         if not node.operation:
             continue
         made = node.made or called(node, [Ref(graph.edges[i].source) for i in into[node.id]])
-        symbols = expression(made, lambda ref: names[ref.node])
+        symbols = expression(with_refs(made, lambda ref: names[ref.node]))
         numbers = None
         if isinstance(node.value, float) and all(numeral(ref, graph) for ref in leaves(made)):
             in_full = with_refs(made, lambda ref: numeral(ref, graph))

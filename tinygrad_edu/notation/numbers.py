@@ -1,0 +1,23 @@
+"""How is a number, or an option of a call, written in few characters?"""
+
+import reprlib
+from typing import Any
+
+
+def number(x: float, digits: int = 4) -> str:
+    """So many significant digits, and no -0."""
+    return f"{x + 0.0:.{digits}g}"
+
+
+def written(x: Any) -> str:
+    """An option as its user wrote it, shortened: `1:`, `(0, 1)`, `float32`."""
+    match x:
+        case slice(step=None):
+            return ":".join("" if i is None else str(i) for i in (x.start, x.stop))
+        case slice():
+            return f"{written(slice(x.start, x.stop))}:{x.step}"
+        case tuple():
+            return f"({', '.join(map(written, x))})"
+        case type():
+            return x.__name__
+    return "..." if x is ... else reprlib.repr(x)

@@ -1,0 +1,125 @@
+"""A formula as data: calls of functions on quantities and numbers.
+
+What `tracing` wrote down becomes a term by `spelled`, line for line; simplification.py makes a term
+that one would rather read.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.tracing import Line, item
+
+FEW = 8  # elements of an array that is written out
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A quantity: the value of a node of a graph, or the gradient by it.
+
+    number  the value itself, if it is a number that never changes
+    """
+
+    node: int
+    is_gradient: bool = False
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """function(*operands, **options): operands are terms, or what is no data, such as an index."""
+
+    function: Any
+    operands: tuple[Any, ...]
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+Term = Ref | Call | float
+
+
+def summed(x: Any) -> Any:
+    """The sum over the axes along which an operand was broadcast."""
+    return x
+
+
+CANONICAL: dict[Any, Any] = {
+    operator.add: np.add,
+    operator.sub: np.subtract,
+    operator.mul: np.multiply,
+    operator.truediv: np.divide,
+    operator.mod: np.remainder,
+    operator.pow: np.power,
+    operator.matmul: np.matmul,
+    operator.neg: np.negative,
+    operator.pos: np.positive,
+    operator.abs: np.absolute,
+    np.float_power: np.power,
+    np.fabs: np.absolute,
+    np.add.reduce: np.sum,
+    np.maximum.reduce: np.max,
+    np.minimum.reduce: np.min,
+    np.multiply.reduce: np.prod,
+}
+
+
+def spelled(x: Any) -> Any:
+    """What was written down, as a term."""
+    if not isinstance(x, Line):
+        return x
+    if x.function is None:
+        return x.name
+    function = CANONICAL.get(x.function, x.function)
+    return Call(function, tuple(map(spelled, x.inputs)), tuple(x.options.items()))
+
+
+def with_refs(term: Any, by: Callable[[Ref], Any]) -> Any:
+    """A term with something else in the place of each node."""
+    match term:
+        case Ref():
+            return by(term)
+        case Call(function=function, operands=operands, options=options):
+            return Call(function, tuple(with_refs(x, by) for x in operands), options)
+        case tuple() | list():
+            return type(term)(with_refs(x, by) for x in term)
+    return term
+
+
+def evaluated(term: Any, values: Callable[[Ref], Any]) -> Any:
+    """What a term comes to, with `values` for its nodes."""
+    match term:
+        case Ref():
+            return values(term)
+        case Call(function=function, operands=operands, options=options):
+            with np.errstate(all="ignore"):
+                return function(*(evaluated(x, values) for x in operands), **dict(options))
+        case tuple() | list():
+            return type(term)(evaluated(x, values) for x in term)
+    return term
+
+
+def length(term: Any) -> float:
+    """How many calls a term has; infinite if it holds what cannot be written."""
+    match term:
+        case Call(operands=operands):
+            return 1 + sum(map(length, operands))
+        case tuple() | list():
+            return sum(map(length, term))
+    return math.inf if isinstance(term, np.ndarray) and term.size > FEW else 0
+
+
+def is_algebra(term: Any) -> bool:
+    """Whether operators alone write this term."""
+    match term:
+        case Call(function=function, operands=(x, _)) if function is item:
+            return is_algebra(x)
+        case Call(function=function, operands=operands, options=()):
+            return function in ALGEBRA and all(map(is_algebra, operands))
+    return isinstance(term, Ref | float | int)
+
+
+ALGEBRA = {np.add, np.subtract, np.multiply, np.divide, np.matmul, np.power, np.negative}
+ALGEBRA |= {np.positive, np.remainder, np.square, np.reciprocal, np.sqrt, np.absolute}
