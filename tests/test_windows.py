@@ -10,7 +10,7 @@ import pytest
 from references import check, stored
 
 from tinygrad_edu import kernels
-from tinygrad_edu.functional import convolution
+from tinygrad_edu.functional import windows as convolution
 
 
 def unfold(x, kernel_size, stride, dilation):

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from tinygrad_edu.notation.numbers import number
-from tinygrad_edu.viz.drawing.picture import hurry, render
-from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
+from tinygrad_edu.viz.drawing.picture import boxes, hurry, in_order_of_use, render
+from tinygrad_edu.viz.graph.data import Graph, GraphEdge
 
 Point = tuple[float, float]
 Size = tuple[float, float]
@@ -53,14 +53,13 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
         graph_attr={"rankdir": "LR", "nodesep": "0.25", "ranksep": "0.12", **hurry(graph)},
         node_attr={"shape": "box", "fixedsize": "true", "label": ""},
     )
-    inside = [group_around(node, graph) for node in graph.nodes]
+    inside = boxes(graph)
 
     def add(path: str | None, into: Any) -> None:
         """The nodes and the groups right inside the group at path."""
-        for i in first_uses(graph):
-            if inside[i] == path:
-                width, height = sizes[i]
-                into.node(f"n{i}", width=f"{width / 72}", height=f"{height / 72}")
+        for i in inside[path]:
+            width, height = sizes[i]
+            into.node(f"n{i}", width=f"{width / 72}", height=f"{height / 72}")
         for k, group in enumerate(graph.groups):
             if group.parent == path:
                 with into.subgraph(name=f"cluster_{k}") as inner:
@@ -81,20 +80,6 @@ def room_for(x: float) -> str:
         f'<<TABLE BORDER="0" FIXEDSIZE="TRUE" WIDTH="{width}" HEIGHT="{height}">'
         "<TR><TD></TD></TR></TABLE>>"
     )
-
-
-def group_around(node: GraphNode, graph: Graph) -> str | None:
-    """The innermost group that a node stands in; a folded module is no group itself."""
-    path = None if node.module is None else f"{node.module}."
-    around = [
-        x.path for x in graph.groups if path and (not x.path or path.startswith(f"{x.path}."))
-    ]
-    return max(around, key=len, default=None)
-
-
-def first_uses(graph: Graph) -> list[int]:
-    """In this order Graphviz tends to place the operands as they stand in the formula."""
-    return list(dict.fromkeys([x.source for x in graph.edges] + [x.id for x in graph.nodes]))
 
 
 def read(found: Any, graph: Graph) -> Layout:
@@ -150,7 +135,7 @@ def in_ranks(graph: Graph, sizes: Sequence[Size]) -> Layout:
     ]
     before: dict[Any, list[Any]] = defaultdict(list)
     columns: dict[int, list[Any]] = defaultdict(list)
-    for i in first_uses(graph):
+    for i in in_order_of_use(graph):
         columns[rank[i]].append(i)
     for chain in chains:
         for a, b in pairwise(chain):

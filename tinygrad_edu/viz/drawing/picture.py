@@ -396,15 +396,11 @@ def hurry(graph: Graph) -> dict[str, str]:
 
 
 def boxes(graph: Graph) -> dict[str | None, list[int]]:
-    """The nodes in the box of each module, and under None those in no box.
-
-    In this order Graphviz tends to place the operands as they stand in the formula.
-    """
+    """The nodes in the box of each module, and under None those in no box."""
     around = {group.path: group.path for group in graph.groups}
     target = {edge.source: graph.nodes[edge.target] for edge in graph.edges}
     found: dict[str | None, list[int]] = defaultdict(list)
-    order = [edge.source for edge in graph.edges] + [x.id for x in graph.nodes]
-    for i in dict.fromkeys(order):
+    for i in in_order_of_use(graph):
         node = graph.nodes[i]
         if node.is_plain_number:
             node = target[i]  # a number stands beside the operation that uses it
@@ -413,6 +409,11 @@ def boxes(graph: Graph) -> dict[str | None, list[int]]:
             path = path.rpartition(".")[0] if path else None
         found[path].append(i)
     return found
+
+
+def in_order_of_use(graph: Graph) -> list[int]:
+    """In this order Graphviz tends to place the operands as they stand in the formula."""
+    return list(dict.fromkeys([x.source for x in graph.edges] + [x.id for x in graph.nodes]))
 
 
 def rms(node: GraphNode) -> float:

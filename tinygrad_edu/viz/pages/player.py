@@ -32,6 +32,8 @@ from tinygrad_edu.viz.words.steps import (
 FILM_BYTES = 1_500_000  # of a page that still opens at once
 SHOWN = 16  # characters of a name or an operation in a box
 FEW = 16  # a table of no more cells is shown in numbers
+# The places in the box of a node, in pixels: the page draws by them what is measured by them here.
+BOX = {"side": 10, "title": 19, "line": 18, "end": 9, "table": 44, "below": 22, "cell": 16}
 
 
 def play(
@@ -175,6 +177,7 @@ def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
     return {
         "title": f"How {root_name(graph)} is made, and its gradients",
         "size": places.size,
+        "box": BOX,
         "nodes": nodes,
         "edges": edges,
         "rules": {node.operation: node.rule for node in graph.nodes if node.rule},
@@ -204,8 +207,10 @@ def size(node: GraphNode, label: str, longest: int) -> Size:
     title, kind = (min(len(x), SHOWN) for x in (label, node.operation or node.role))
     width = max(110.0, 32 + 8.6 * title + 7.0 * kind, 26 + 8.0 * longest)
     if node.values is None:
-        return width, 46 if node.gradient is None else 64
-    return max(width, 168.0), 66 + min(64, 16 * len(node.values.rows))
+        lines = 1 if node.gradient is None else 2
+        return width, BOX["title"] + lines * BOX["line"] + BOX["end"]
+    rows = min(4, len(node.values.rows))
+    return max(width, 168.0), BOX["table"] + rows * BOX["cell"] + BOX["below"]
 
 
 def node_data(node: GraphNode) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 // Plays the data of one graph. Text from the data goes through textContent, never through innerHTML.
 (() => {
   const data = JSON.parse(byId("data").textContent);
+  const box = data.box; // the places in the box of a node
   const isFilm = data.kind === "film";
   const stops = isFilm ? data.frames : data.steps;
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -215,24 +216,24 @@
     if (role === "root") {
       svg("rect", { class: "rim", x: left - 4, y: top - 4, width: w + 8, height: h + 8, rx: 13 }, g);
     }
-    svg("text", { class: "title", x: left + 10, y: top + 19 }, g, short(node.title, 16));
+    svg("text", { class: "title", x: left + box.side, y: top + box.title }, g, short(node.title, 16));
     const view = { g };
     const isNumber = role === "constant" && !node.values; // its title says it all
-    if (!isNumber) svg("text", { class: "kind", x: left + w - 10, y: top + 19 }, g, short(kindOf(node), 16));
+    if (!isNumber) svg("text", { class: "kind", x: left + w - box.side, y: top + box.title }, g, short(kindOf(node), 16));
     if (node.values) {
-      const size = [w / 2 - 14, h - 66];
-      svg("text", { class: "caption", x: left + 10, y: top + 37 }, g, "value");
-      view.values = drawHeat(node.values, left + 10, top + 44, size, g);
+      const size = [w / 2 - 14, h - box.table - box.below];
+      svg("text", { class: "caption", x: left + box.side, y: top + box.title + box.line }, g, "value");
+      view.values = drawHeat(node.values, left + box.side, top + box.table, size, g);
       if (node.gradient !== null) {
-        svg("text", { class: "caption gradient", x: x + 4, y: top + 37 }, g, "grad");
-        view.gradients = drawHeat(node.values, x + 4, top + 44, size, g);
-        view.gradient = svg("text", { class: "number gradient", x: left + w - 10, y: top + h - 7 }, g);
+        svg("text", { class: "caption gradient", x: x + 4, y: top + box.title + box.line }, g, "grad");
+        view.gradients = drawHeat(node.values, x + 4, top + box.table, size, g);
+        view.gradient = svg("text", { class: "number gradient", x: left + w - box.side, y: top + h - 7 }, g);
       }
-      svg("text", { class: "caption", x: left + 10, y: top + h - 7 }, g, node.shape.join("×"));
+      svg("text", { class: "caption", x: left + box.side, y: top + h - 7 }, g, node.shape.join("×"));
     } else if (!isNumber) {
-      view.value = drawRow("value", "", left, top + 37, w, g);
+      view.value = drawRow("value", "", left, top + box.title + box.line, w, g);
       if (node.gradient !== null) {
-        view.gradient = drawRow("grad", " gradient", left, top + 55, w, g);
+        view.gradient = drawRow("grad", " gradient", left, top + box.title + 2 * box.line, w, g);
       }
     }
     g.addEventListener("pointerenter", () => showDetails(node));
@@ -241,15 +242,15 @@
   }
 
   function drawRow(caption, className, left, y, width, parent) {
-    svg("text", { class: `caption${className}`, x: left + 10, y }, parent, caption);
-    return svg("text", { class: `number${className}`, x: left + width - 10, y }, parent);
+    svg("text", { class: `caption${className}`, x: left + box.side, y }, parent, caption);
+    return svg("text", { class: `number${className}`, x: left + width - box.side, y }, parent);
   }
 
   // A pixel for each cell over a neutral ground: the colour is the sign, the opacity the size. Six
   // hundred tables of elements of their own would make every step slow.
   function drawHeat(table, x, y, [width, height], parent) {
     const [rows, columns] = [table.rows.length, table.rows[0].length];
-    const place = { x, y, width: Math.min(width, 16 * columns), height: Math.min(height, 16 * rows) };
+    const place = { x, y, width: Math.min(width, box.cell * columns), height: Math.min(height, box.cell * rows) };
     svg("rect", { class: "ground", ...place }, parent);
     return svg("image", { ...place, class: "heat", preserveAspectRatio: "none", decoding: "sync" }, parent);
   }
