@@ -34,7 +34,7 @@ OPTIONAL = {
 
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
-    {"cleanup", "operands"},
+    {"cleanup", "operands", "progress"},
     {"graph", "optim", "precision", "rng"},
     {"anomaly", "kernels", "notebook", "slopes"},
     {"rules", "linalg_rules"},

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import reprlib
-import sys
 import threading
 import warnings
 import zlib
@@ -30,6 +29,7 @@ from tinygrad_edu.lab.curve import SHORTEST, curve_verdict
 from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_limit
 from tinygrad_edu.lab.program import fingerprint
 from tinygrad_edu.lab.workers import Workers
+from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import Package, manual_seed
 
 Settings = dict[str, Any]
@@ -373,24 +373,14 @@ def outcomes(
 
 
 def watched(runs: Iterable[Run], total: int, todo: int, show: bool) -> Iterator[Run]:
-    """The runs as they come; with a bar (tqdm, in a terminal), or a line for each, or nothing."""
-    bar: Any = None
-    if show and sys.stderr.isatty():
-        try:
-            from tqdm import tqdm
-
-            bar = tqdm(total=total, initial=total - todo, unit="run")
-        except ImportError:
-            pass
-    elif show and todo < total:
-        print(f"{total - todo} of {total} runs were done before", flush=True)
-    with nullcontext() if bar is None else bar:
+    """The runs as they come, each shown: with a bar, or a line for each, or not."""
+    with Progress(show, total, done=total - todo, unit="run") as shown:
+        if todo < total:
+            count = f"{total - todo} of {total}"
+            shown.tell(f"{count} runs were done before", "")
         for one in runs:
-            if bar is not None:
-                bar.update()
-                bar.set_postfix_str(f"{written(one.settings)}: {one.verdict}")
-            elif show:
-                print(one, flush=True)
+            shown.step()
+            shown.tell(str(one), f"{written(one.settings)}: {one.verdict}")
             yield one
 
 

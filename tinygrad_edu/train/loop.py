@@ -1,11 +1,10 @@
 """The training loop, and what may be hung into it."""
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from tinygrad_edu.anomaly import finite, first_anomaly
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
 from tinygrad_edu.nn import Module
+from tinygrad_edu.progress import Progress
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.history import History, check_mode
 
@@ -76,7 +76,7 @@ def fit(
     if checkpoint:
         checkpoint.resume(**saved)
     model.train()
-    with Progress(progress, pairs(train_data), epochs, history) as shown:
+    with batches_shown(progress, pairs(train_data), epochs, history) as shown:
         while len(history) < epochs and not history.stopped:
             for x, y in pairs(train_data):
                 value = backward(model, loss, optimizer, x, y, history)
@@ -88,7 +88,7 @@ def fit(
                 if scheduler and scheduler_per_batch:
                     scheduler.step()
                 history.add_batch(value, len(x))
-                shown.batch()
+                shown.step()
                 if checkpoint and checkpoint.every and history.batches % checkpoint.every == 0:
                     checkpoint.save(**saved)
             scores = {} if validation is None else evaluate(model, loss, validation, metrics)
@@ -97,7 +97,7 @@ def fit(
                 step_scheduler(scheduler, history)
             answers = [callback(history) for callback in callbacks]
             history.stopped = any(answers)
-            shown.epoch(history)
+            shown.tell(str(history))
             if checkpoint:
                 checkpoint.save(**saved)
     return history
@@ -271,37 +271,11 @@ class BestWeights:
         self.best = deepcopy(dict(state))
 
 
-class Progress:
-    """A bar in a terminal that has tqdm, else a line for each epoch, or nothing."""
-
-    def __init__(self, show: bool, data: Any, epochs: int, history: History) -> None:
-        self.show = show
-        self.bar: Any = None
-        if show and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return
-            batches = len(data) if hasattr(data, "__len__") else None
-            done = len(history) * (batches or 0) + history.batches
-            self.bar = tqdm(total=batches and batches * epochs, initial=done, unit="batch")
-
-    def batch(self) -> None:
-        if self.bar is not None:
-            self.bar.update()
-
-    def epoch(self, history: History) -> None:
-        if self.bar is not None:
-            self.bar.set_description_str(str(history))
-        elif self.show:
-            print(history, flush=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
+def batches_shown(show: bool, data: Any, epochs: int, history: History) -> Progress:
+    """A bar whose steps are batches, those of epochs before included; or a line for each epoch."""
+    batches = len(data) if hasattr(data, "__len__") else None
+    done = len(history) * (batches or 0) + history.batches
+    return Progress(show, batches and batches * epochs, done=done, unit="batch")
 
 
 def pairs(data: Any) -> Any:
