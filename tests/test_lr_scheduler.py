@@ -302,10 +302,10 @@ S = lr_scheduler
 BAD = [
     (lambda o: S.StepLR(o, 0), "step_size must be a whole number of at least 1, and it is 0"),
     (lambda o: S.StepLR(o, 2.5), r"step_size must be a whole number .* 2\.5"),
-    (lambda o: S.StepLR(o, 3, -0.1), r"gamma must be a number finite and at least 0.* -0\.1"),
+    (lambda o: S.StepLR(o, 3, -0.1), r"gamma must be finite and at least 0.* -0\.1"),
     (lambda o: S.ExponentialLR(o, math.nan), "gamma .*nan"),
     (lambda o: S.ExponentialLR(o, "0.9"), r"gamma .*'0\.9'"),
-    (lambda o: S.ConstantLR(o, 1.5), r"factor must be a number in \[0, 1\], and it is 1\.5"),
+    (lambda o: S.ConstantLR(o, 1.5), r"factor must be in \[0, 1\], and it is 1\.5"),
     (lambda o: S.ConstantLR(o, total_iters=0), "total_iters .* at least 1.* 0"),
     (lambda o: S.LinearLR(o, -0.1), r"start_factor .* -0\.1"),
     (lambda o: S.LinearLR(o, end_factor=2.0), r"end_factor .* 2\.0"),

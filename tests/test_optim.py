@@ -9,7 +9,7 @@ import pytest
 from references import group, stored
 
 from tinygrad_edu import Tensor, Value, nn, optim
-from tinygrad_edu.optim.optimizer import BLOCK
+from tinygrad_edu.optim.blocks import BLOCK
 
 OPTIMIZERS = {
     "SGD": lambda params: optim.SGD(params, lr=0.1),
@@ -90,7 +90,7 @@ SETTINGS = [
     ("Muon", "momentum", -1, "finite and at least 0"),
     ("Muon", "ns_coefficients", (1.0, 2.0), "three numbers"),
     ("Muon", "ns_steps", 2.5, "a whole number"),
-    ("Muon", "adjust_lr_fn", "best", "'original' or 'match_rms_adamw'"),
+    ("Muon", "adjust_lr_fn", "best", "one of original, match_rms_adamw"),
 ]
 
 
