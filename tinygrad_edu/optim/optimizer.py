@@ -116,7 +116,7 @@ class Optimizer:
         """Move every parameter that has a gradient one step."""
         update = self.update
         for group, states, large in zip(self.param_groups, self.state, self.large):
-            in_blocks = large and self.gains_from_blocks(group)
+            plain, lr = self.is_plain(group), group["lr"]
             for i, p in enumerate(group["params"]):
                 g = p.grad
                 if g is None:
@@ -124,16 +124,18 @@ class Optimizer:
                 if g.__class__ is p.__class__:  # recorded by backward(create_graph=True)
                     g = g.data
                 data = p.data
-                if in_blocks and is_large(data):
+                if large and is_large(data):
                     states[i] = update_in_blocks(update, g, data, states[i], group)
+                elif plain:
+                    data -= lr * g
                 else:
                     step, states[i] = update(g, data, states[i], group)
                     data -= step
                 p.data = data
 
-    def gains_from_blocks(self, group: Any) -> bool:
-        """Whether an update with these settings is faster in blocks, where it can be made so."""
-        return self.elementwise
+    def is_plain(self, group: Any) -> bool:
+        """Whether the step is lr g with these settings: too little to call `update` for it."""
+        return False
 
     def zero_grad(self) -> None:
         """Forget all gradients, so that the next `backward` starts from nothing."""

@@ -45,9 +45,8 @@ class SGD(Optimizer):
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
             raise ValueError("nesterov needs a momentum above 0, and a dampening of 0")
 
-    def gains_from_blocks(self, group: Any) -> bool:
-        # lr g is the only intermediate result of the plain step: it takes longer in blocks.
-        return bool(group["momentum"] or group["weight_decay"])
+    def is_plain(self, group: Any) -> bool:
+        return not (group["momentum"] or group["weight_decay"])
 
     def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
         lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
