@@ -157,33 +157,19 @@ class LRScheduler:
 
     def curve(self, steps: int) -> list[list[float]]:
         """The rates of each group at the steps 0, 1, ..., steps - 1."""
-        return [self.lrs(t) for t in range(steps)]
+        return [self.lrs(t) for t in range(whole("steps", steps))]
 
     def plot(self, steps: int | None = None, path: Any = None) -> Any:
-        """Draw the learning rate of each group against the step; neither optimizer nor t changes.
+        """Draw the rates with `viz.plots.plot_schedule`.
 
         steps  how many; the default shows the shape of the schedule
         path   a file to save the picture in, such as "schedule.png"
 
-        Returns matplotlib's Axes.
+        Neither the optimizer nor t changes. Returns matplotlib's figure.
         """
-        from matplotlib import pyplot
+        from tinygrad_edu.viz.plots import plot_schedule
 
-        rates = self.curve(whole("steps", self.span if steps is None else steps))
-        figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
-        for i, group in enumerate(zip(*rates)):
-            axes.plot(group, drawstyle="steps-post", linewidth=2, label=f"group {i}")
-        axes.set_title(type(self).__name__, fontsize=15)
-        axes.set_xlabel("step", fontsize=13)
-        axes.set_ylabel("learning rate", fontsize=13)
-        axes.tick_params(labelsize=12)
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        if len(self.base_lrs) > 1:
-            axes.legend(fontsize=12)
-        if path is not None:
-            figure.savefig(path, dpi=100)
-        return axes
+        return plot_schedule(self, steps, path=path)
 
 
 class LambdaLR(LRScheduler):
@@ -631,7 +617,7 @@ class ReduceLROnPlateau(LRScheduler):
         future.optimizer = copy.copy(self.optimizer)
         future.optimizer.param_groups = [dict(group) for group in self.optimizer.param_groups]
         rates = []
-        for _ in range(steps):
+        for _ in range(whole("steps", steps)):
             rates.append(future.get_last_lr())
             future.step(self.worst)
         return rates
