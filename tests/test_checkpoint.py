@@ -244,8 +244,8 @@ def test_ctrl_c_in_load_leaves_all_or_none(tmp_path, monkeypatch, fits):
     if not fits:
         other["average"].averages.append(1.0)  # what does not fit is loaded after what does
     train.save(path, **other)
-    content = checkpoint.read(path)
-    monkeypatch.setattr(checkpoint, "read", lambda path: content)
+    content = checkpoint.read_checkpoint(path)
+    monkeypatch.setattr(checkpoint, "read_checkpoint", lambda path: content)
 
     def look():
         return {name: checkpoint.state_of(x) for name, x in mine.items()}
@@ -506,7 +506,7 @@ def test_sizes_are_checked_before_memory_is_taken(tmp_path, kind):
     else:
         path = tmp_path / "run.npz"
         raw = bombs()[kind].getvalue()
-        path.write_bytes(raw.replace(checkpoint.PLACE.encode(), checkpoint.digest(raw)))
+        path.write_bytes(raw.replace(checkpoint.PLACE.encode(), checkpoint.sha256(raw)))
     assert path.stat().st_size < 300_000
     tracemalloc.start()
     try:

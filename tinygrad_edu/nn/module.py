@@ -37,7 +37,7 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
         """Each parameter with its dotted path, such as `layers.0.weight`."""
-        for path, x in parts(self):
+        for path, x in named_parts(self):
             if is_parameter(x):
                 yield path, x
 
@@ -48,7 +48,7 @@ class Module:
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
         """This module, under "", and every module inside it with its dotted path."""
         yield "", self
-        for path, x in parts(self):
+        for path, x in named_parts(self):
             if isinstance(x, Module):
                 yield path, x
 
@@ -58,7 +58,7 @@ class Module:
 
     def named_buffers(self) -> Iterator[tuple[str, Any]]:
         """Each plain array with its dotted path."""
-        for path, x in parts(self):
+        for path, x in named_parts(self):
             if is_buffer(x):
                 yield path, x
 
@@ -207,14 +207,14 @@ def is_parameter(x: Any) -> bool:
 
 def is_buffer(x: Any) -> bool:
     """Whether x is an array, and no part of a graph."""
-    return is_array(x) and not isinstance(x, Node)
+    return speaks_numpy(x) and not isinstance(x, Node)
 
 
-def is_array(x: Any) -> bool:
+def speaks_numpy(x: Any) -> bool:
     return hasattr(type(x), "__array_function__")
 
 
-def parts(module: Module) -> Iterator[tuple[str, Any]]:
+def named_parts(module: Module) -> Iterator[tuple[str, Any]]:
     """Every node, module and array below `module` once, with its dotted path."""
     paths = set()
     for path, x in walk(module, {id(module)}):
@@ -244,7 +244,7 @@ def children(container: Any) -> Iterator[tuple[str, Any]]:
     for key, x in items:
         if isinstance(x, CONTAINERS):
             yield from ((f"{key}.{path}", y) for path, y in children(x))
-        elif isinstance(x, Node) or is_array(x) or isinstance(x, Module):
+        elif isinstance(x, Node) or speaks_numpy(x) or isinstance(x, Module):
             yield str(key), x
 
 

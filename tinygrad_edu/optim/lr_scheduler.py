@@ -64,7 +64,7 @@ class LRScheduler:
     def __init__(
         self, optimizer: Any, span: int = 100, base_lrs: Sequence[float] | None = None
     ) -> None:
-        groups = groups_of(optimizer)
+        groups = param_groups_of(optimizer)
         if base_lrs is None:
             base_lrs = [group.get("initial_lr", group["lr"]) for group in groups]
         for group, base_lr in zip(groups, base_lrs):
@@ -381,7 +381,7 @@ class MomentumCycle(LRScheduler):
         self.cycle_momentum = cycle_momentum
         self.base_momentums = numbers_of_groups("base_momentum", base_momentum, optimizer, high=1)
         self.max_momentums = numbers_of_groups("max_momentum", max_momentum, optimizer, high=1)
-        for group in groups_of(optimizer):
+        for group in param_groups_of(optimizer):
             if cycle_momentum and "betas" not in group and "momentum" not in group:
                 raise ValueError(
                     f"cycle_momentum=True needs an optimizer with momentum or betas, and "
@@ -579,7 +579,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.best = self.worst = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
-        self.current_lrs = [float(group["lr"]) for group in groups_of(optimizer)]
+        self.current_lrs = [float(group["lr"]) for group in param_groups_of(optimizer)]
         super().__init__(optimizer, span=5 * (self.patience + self.cooldown + 1))
 
     def lrs(self, t: float) -> list[float]:
@@ -706,7 +706,7 @@ def cosine(start: float, end: float, done: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 
 
-def groups_of(optimizer: Any) -> list[dict[str, Any]]:
+def param_groups_of(optimizer: Any) -> list[dict[str, Any]]:
     groups = getattr(optimizer, "param_groups", None)
     if groups is None:
         raise TypeError(
@@ -718,7 +718,7 @@ def groups_of(optimizer: Any) -> list[dict[str, Any]]:
 
 def one_per_group(name: str, x: Any, optimizer: Any) -> list[Any]:
     """A list with one x for each group, all the same or as listed in x."""
-    n = len(groups_of(optimizer))
+    n = len(param_groups_of(optimizer))
     if not isinstance(x, list | tuple):
         return [x] * n
     if len(x) != n:

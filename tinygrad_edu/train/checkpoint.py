@@ -92,7 +92,7 @@ def load(path: str | Path, **objects: Any) -> dict[str, Any]:
                 "like are in what load returns"
             )
     path = Path(path)
-    content = read(path)
+    content = read_checkpoint(path)
     saved = content["objects"]
     missing = [name for name in objects if name not in saved]
     if missing:
@@ -215,7 +215,7 @@ def pack(x: Any, path: str, arrays: dict[str, Any]) -> Any:
     if isinstance(x, Mapping):
         return {"dict": [[pack(k, "", {}), pack(y, join(path, k), arrays)] for k, y in x.items()]}
     if type(x) in (np.ndarray, np.memmap) and not x.dtype.hasobject:
-        name = label(path, arrays)
+        name = free_name(path, arrays)
         arrays[name] = x
         return {"array": name}
     raise TypeError(
@@ -240,7 +240,7 @@ def join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def label(path: str, taken: Mapping[str, Any]) -> str:
+def free_name(path: str, taken: Mapping[str, Any]) -> str:
     """A name for the array at this path that no other array has: the path itself, if possible.
 
     A name in a zip file ends at a NUL, and NumPy takes `w` and `w.npy` for the same name.
@@ -332,7 +332,7 @@ def metadata(raw: bytes) -> Any:
     return json.loads(raw[8 : 8 + length])["__metadata__"]
 
 
-def digest(raw: bytes) -> bytes:
+def sha256(raw: bytes) -> bytes:
     return hashlib.sha256(raw).hexdigest().encode()
 
 
@@ -340,16 +340,16 @@ def sealed(raw: bytes) -> bytes:
     """The bytes of a file with their SHA-256 in its place."""
     if raw.count(PLACE.encode()) != 1:
         raise ValueError(f"a checkpoint may not hold these words: {PLACE!r}")
-    return raw.replace(PLACE.encode(), digest(raw))
+    return raw.replace(PLACE.encode(), sha256(raw))
 
 
-def read(path: Path) -> Any:
+def read_checkpoint(path: Path) -> Any:
     """What a checkpoint holds, once every byte of it is checked."""
     safetensors = is_safetensors(path)
     raw = path.read_bytes()
     try:
         seal = metadata(raw)["sha256"].encode() if safetensors else raw[-len(PLACE) :]
-        if len(seal) != len(PLACE) or seal != digest(raw.replace(seal, PLACE.encode())):
+        if len(seal) != len(PLACE) or seal != sha256(raw.replace(seal, PLACE.encode())):
             raise CheckpointError("its SHA-256 is another")
         return content_of(*(from_safetensors if safetensors else from_npz)(raw))
     except ImportError:

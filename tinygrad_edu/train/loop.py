@@ -79,7 +79,7 @@ def fit(
     with batches_shown(progress, pairs(train_data), epochs, history) as shown:
         while len(history) < epochs and not history.stopped:
             for x, y in pairs(train_data):
-                value = backward(model, loss, optimizer, x, y, history)
+                value = differentiate(model, loss, optimizer, x, y, history)
                 if before_step:
                     before_step()
                 optimizer.step()
@@ -138,7 +138,9 @@ def check_metrics(metrics: Metrics) -> None:
             raise ValueError(f"a metric cannot be called {name!r}: choose another name")
 
 
-def backward(model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history: History) -> float:
+def differentiate(
+    model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history: History
+) -> float:
     """Put the gradient of loss(model(x), y) into the parameters; return the loss.
 
     A function of its own, so that the graph of a batch is gone before the next one is made.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.viz.plots.style import axes_of, figure, line, save, tidy
+from tinygrad_edu.viz.plots.style import axes_of, figure, line, saved, tidy
 
 
 def plot_history(history: Any, path: str | Path | None = None) -> Any:
@@ -36,7 +36,7 @@ def plot_history(history: Any, path: str | Path | None = None) -> Any:
         axes[0].set_yscale("log")
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    return save(axes[0], path)
+    return saved(axes[0], path)
 
 
 def plot_schedule(
@@ -60,4 +60,4 @@ def plot_schedule(
     ax.set_ylim(bottom=0)
     if len(groups) > 1:
         ax.legend(fontsize=11)
-    return save(tidy(ax), path)
+    return saved(tidy(ax), path)
