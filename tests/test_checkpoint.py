@@ -632,7 +632,7 @@ def test_the_ending_says_the_format(tmp_path, monkeypatch):
     for call in (train.save, train.load):
         with pytest.raises(ImportError, match="pip install safetensors"):
             call(tmp_path / "run.safetensors")
-    with pytest.raises(ValueError, match="every must be at least 1 batch, not 0"):
+    with pytest.raises(ValueError, match="every must be a whole number of at least 1, and it is 0"):
         train.Checkpoint("run.npz", every=0)
 
 
@@ -668,7 +668,7 @@ def test_every_name_that_fit_saves_is_refused_in_a_checkpoint(tmp_path):
         (lambda p: train.Checkpoint(p / "a.npz", loss=losses.mse_loss), TypeError, "loss is a fun"),
         (lambda p: train.Checkpoint(p / "a.pt"), ValueError, r"and this is 'a\.pt'"),
         (lambda p: train.Checkpoint(p / "no" / "a.npz"), FileNotFoundError, "no folder .*no"),
-        (lambda p: train.Checkpoint(p / "a.npz", every=2.5), ValueError, "every .* not 2.5"),
+        (lambda p: train.Checkpoint(p / "a.npz", every=2.5), ValueError, "every .* is 2.5"),
         (lambda p: train.Checkpoint(p / "a.npz", every="2"), TypeError, "every .* not '2'"),
     ],
 )

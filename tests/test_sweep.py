@@ -107,7 +107,7 @@ def test_the_best_setting_has_all_its_seeds():
     assert found.runs[1].reason == "FloatingPointError: overflow"
     with pytest.raises(ValueError, match="one of loss, accuracy, not 'acc'"):
         found.best("acc")
-    with pytest.raises(ValueError, match='"min" or "max", not \'least\''):
+    with pytest.raises(ValueError, match="mode must be one of min, max, and it is 'least'"):
         found.best("loss", "least")
     with pytest.raises(ValueError, match="no setting has a finite accuracy for every seed"):
         quiet(run, lr=[9.0]).best("accuracy", "max")

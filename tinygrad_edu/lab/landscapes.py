@@ -12,6 +12,7 @@ from tinygrad_edu.graph import Node, described, no_grad, plain
 from tinygrad_edu.lab.descent import Array
 from tinygrad_edu.lab.surfaces import Surface
 from tinygrad_edu.lab.weights import Weights, arrays_like, in_a_row, path_rows
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
@@ -139,8 +140,7 @@ def landscape(
     Raises ValueError or TypeError for directions that do not fit the parameters, and for a loss
     that returns no number.
     """
-    if points < 2 or points != int(points):
-        raise ValueError(f"points must be a whole number of at least 2, and it is {points}")
+    points = whole("points", points, low=2)
     if not 0 < span < np.inf:
         raise ValueError(f"span must be finite and greater than 0, and it is {span}")
     tensors = is_list_of_tensors(parameters)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tinygrad_edu.lab.descent import Array
 from tinygrad_edu.lab.races import Entry, NetworkCourse, Racer, check_racer, run_racer
 from tinygrad_edu.lab.weights import gradient_row, in_a_row, set_weights
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 
 Make = Callable[[], tuple[Any, Any]]
@@ -95,8 +96,7 @@ def compare_batches(
     Each entry has its loss on all data by step, and `rows_seen`, what the steps have cost so far.
     Raises ValueError for a bad batch size, rate, or number of epochs.
     """
-    if epochs < 1 or epochs != int(epochs):
-        raise ValueError(f"epochs must be a whole number of at least 1, and it is {epochs}")
+    epochs = whole("epochs", epochs)
     course, rng = NetworkCourse(make, data), default_rng(rng)
     racers = [batch_racer(size, course.rows, lr) for size in batch_sizes]
     for racer in racers:

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.lab.descent import Array, is_finite, make_optimizer, scalar_loss
+from tinygrad_edu.lab.descent import Array, in_a_line, is_finite, make_optimizer, scalar_loss
 from tinygrad_edu.lab.landscapes import Landscape, Plane, landscape, principal_plane
 from tinygrad_edu.lab.weights import gradient_row, in_a_row, set_weights
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.train.data import array_of
@@ -99,10 +100,7 @@ class Entry:
         return int(below[0]) if len(below) else None
 
     def __str__(self) -> str:
-        return (
-            f"{self.racer.name}, learning rate {self.racer.lr:g}: {len(self.gradient)} steps, "
-            f"loss {self.loss[0]:.6g} -> {self.loss[-1]:.6g}"
-        )
+        return in_a_line(self.racer.name, self.racer.lr, self.loss)
 
 
 @dataclass(frozen=True)
@@ -154,8 +152,7 @@ def race(
         raise ValueError(f"racers must have different names, and they are {', '.join(names)}")
     if (start is None) == (data is None):
         raise ValueError("a race is on a function, with start=, or on a network, with data=")
-    if steps < 1 or steps != int(steps):
-        raise ValueError(f"steps must be a whole number of at least 1, and it is {steps}")
+    steps = whole("steps", steps)
     course: Course = PointCourse(problem, start) if data is None else NetworkCourse(problem, data)
     rng = default_rng(rng)
     for racer in racers:

@@ -29,6 +29,7 @@ from tinygrad_edu.lab.curve import SHORTEST, curve_verdict
 from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_limit
 from tinygrad_edu.lab.program import code_fingerprint
 from tinygrad_edu.lab.workers import Workers
+from tinygrad_edu.optim.settings import one_of
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import Package, manual_seed
 
@@ -126,8 +127,7 @@ class Sweep:
         metric = loss_name(self.metrics) if metric is None else metric
         if metric not in self.metrics:
             raise ValueError(f"metric is one of {', '.join(self.metrics)}, not {metric!r}")
-        if mode not in ("min", "max"):
-            raise ValueError(f'mode must be "min" or "max", not {mode!r}')
+        one_of("mode", mode, "min", "max")
         rows = [row for row in self.rows if row.finished(metric)]
         if not rows:
             raise ValueError(f"no setting has a finite {metric} for every seed")

@@ -15,6 +15,7 @@ from tinygrad_edu.functional.windows import (
     output_margins,
     per_axis,
 )
+from tinygrad_edu.nn.init import uniform_parameter
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
@@ -169,12 +170,10 @@ def drawn(
     """A weight and a bias, uniform in ±1/sqrt(what is in weight[0])."""
     rng = default_rng(rng)
     bound = 1 / math.sqrt(math.prod(shape[1:]))
-    weight = rng.uniform(-bound, bound, shape).astype(dtype)
-    kernel = Tensor(weight, requires_grad=True, name="weight")
+    weight = uniform_parameter("weight", shape, bound, rng, dtype)
     if biases is None:
-        return kernel, None
-    uniform = rng.uniform(-bound, bound, biases).astype(dtype)
-    return kernel, Tensor(uniform, requires_grad=True, name="bias")
+        return weight, None
+    return weight, uniform_parameter("bias", biases, bound, rng, dtype)
 
 
 def layer_text(layer: Any, in_channels: int, out_channels: int) -> str:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tinygrad_edu import kernels
 from tinygrad_edu.graph import plain
 from tinygrad_edu.nn.dropout import Dropout
+from tinygrad_edu.nn.init import uniform_parameter
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.operands import as_array
 from tinygrad_edu.rng import default_rng
@@ -48,8 +49,7 @@ class Cell(Module):
         bound = 1 / math.sqrt(hidden_size)
 
         def uniform(name: str, *shape: int) -> Tensor:
-            array = rng.uniform(-bound, bound, shape).astype(dtype)
-            return Tensor(array, requires_grad=True, name=name)
+            return uniform_parameter(name, shape, bound, rng, dtype)
 
         columns = self.gates * hidden_size
         self.weight_ih = uniform("weight_ih", input_size, columns)

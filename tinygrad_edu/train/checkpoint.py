@@ -20,6 +20,7 @@ import numpy as np
 
 from tinygrad_edu.cleanup import done_or_undone
 from tinygrad_edu.nn import Module
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 
 # A file holds its own SHA-256, taken while these 64 bytes stood in the place of it.
@@ -86,7 +87,7 @@ def load(path: str | Path, **objects: Any) -> dict[str, Any]:
     shape).
     """
     for name, x in objects.items():
-        if not hasattr(x, "load_state_dict") and not isinstance(x, np.random.Generator):
+        if not can_be_set(x):
             raise TypeError(
                 f"{name} is a {type(x).__name__}, which has no load_state_dict(); numbers and the "
                 "like are in what load returns"
@@ -131,15 +132,13 @@ class Checkpoint:
     def __init__(self, path: str | Path, every: int | None = None, **objects: Any) -> None:
         if every is not None and not isinstance(every, int | float | np.integer):
             raise TypeError(f"every must be a number of batches, not {every!r}")
-        if every is not None and (not every >= 1 or every % 1):
-            raise ValueError(f"every must be at least 1 batch, not {every}: a whole number")
         for name, x in objects.items():
             if name in OF_FIT or name.startswith("callback "):
                 raise TypeError(
                     f"fit saves {name} itself: give a Checkpoint only other objects, such as "
                     "ema=ema; without fit, use train.save(path, model=model)"
                 )
-            if not hasattr(x, "load_state_dict") and not isinstance(x, np.random.Generator):
+            if not can_be_set(x):
                 raise TypeError(
                     f"{name} is a {type(x).__name__}, which has no load_state_dict(): a training "
                     "could not go on with it"
@@ -148,7 +147,7 @@ class Checkpoint:
         is_safetensors(self.path)
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {self.path.parent} to save {path} in")
-        self.every = every
+        self.every = None if every is None else whole("every", every)
         self.objects = objects
 
     def save(self, **objects: Any) -> None:
@@ -159,6 +158,11 @@ class Checkpoint:
         """Load these objects and those of this checkpoint, if it has been saved before."""
         if self.path.exists():
             load(self.path, **objects, **self.objects)
+
+
+def can_be_set(x: Any) -> bool:
+    """Whether x can be given the state that it had in a file."""
+    return hasattr(x, "load_state_dict") or isinstance(x, np.random.Generator)
 
 
 def state_of(x: Any) -> Any:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from tinygrad_edu.optim.settings import one_of
+
 
 class History:
     """What `fit` saw, in plain lists with one number for each finished epoch.
@@ -46,7 +48,7 @@ class History:
 
         nan is worse than any number, in both modes.
         """
-        check_mode(mode)
+        one_of("mode", mode, "min", "max")
         values, sign = self[monitor], 1 if mode == "min" else -1
         return min(range(len(values)), key=lambda i: (math.isnan(values[i]), sign * values[i]))
 
@@ -99,8 +101,3 @@ class History:
         if set(state) != set(vars(self)):
             raise ValueError(f"a history has {', '.join(vars(self))}, not {', '.join(state)}")
         vars(self).update(deepcopy(dict(state)))
-
-
-def check_mode(mode: str) -> None:
-    if mode not in ("min", "max"):
-        raise ValueError(f'mode must be "min" or "max", not {mode!r}')

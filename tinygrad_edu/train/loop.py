@@ -12,9 +12,10 @@ from tinygrad_edu.anomaly import finite, first_anomaly
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
 from tinygrad_edu.nn import Module
+from tinygrad_edu.optim.settings import one_of, whole
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.train.checkpoint import Checkpoint
-from tinygrad_edu.train.history import History, check_mode
+from tinygrad_edu.train.history import History
 
 Loss = Callable[[Any, Any], Any]
 Metrics = Mapping[str, Callable[[Any, Any], float]]
@@ -58,8 +59,7 @@ def fit(
     Raises FloatingPointError at the first loss that is not finite, and says where it came from;
     ValueError and TypeError, before anything is trained, for settings that make no sense.
     """
-    if epochs < 0 or epochs != int(epochs):
-        raise ValueError(f"epochs must be a whole number, 0 or more, and it is {epochs}")
+    epochs = whole("epochs", epochs, low=0)
     if metrics and validation is None:
         raise ValueError("metrics are taken on the validation data: give validation=")
     callbacks = list(callbacks)
@@ -229,12 +229,9 @@ class EarlyStopping:
     """
 
     def __init__(self, patience: int, monitor: str = "validation_loss", mode: str = "min") -> None:
-        if not patience >= 1 or patience % 1:
-            raise ValueError(f"patience must be at least 1 epoch, not {patience}: a whole number")
-        check_mode(mode)
-        self.patience = patience
+        self.patience = whole("patience", patience)
         self.monitor = monitor
-        self.mode = mode
+        self.mode = one_of("mode", mode, "min", "max")
 
     def __call__(self, history: History) -> bool:
         waited = len(history) - 1 - history.best_epoch(self.monitor, self.mode)
@@ -248,12 +245,11 @@ class BestWeights:
     """
 
     def __init__(self, model: Module, monitor: str = "validation_loss", mode: str = "min") -> None:
-        check_mode(mode)
         if not isinstance(model, Module):
             raise TypeError(f"model must be a Module, and it is a {type(model).__name__}")
         self.model = model
         self.monitor = monitor
-        self.mode = mode
+        self.mode = one_of("mode", mode, "min", "max")
         self.best: dict[str, Any] = {}
 
     def __call__(self, history: History) -> None:
