@@ -172,7 +172,7 @@ def test_split_deals_the_rows():
         (lambda: batches(X[:0], Y[:0], 2), "and at least one"),
         (lambda: batches(1.0, 2.0, 2), "as many rows each"),
         (lambda: batches(X, Y, 0), "batch_size must be a whole number of at least 1, and it is 0"),
-        (lambda: batches(X, Y, 2.5), "not 2.5"),
+        (lambda: batches(X, Y, 2.5), "is 2.5"),
         (lambda: batches(X, Y, 11, drop_last=True), "10 rows are fewer than batch_size"),
         (lambda: split(X, Y[:9]), r"y \(9,\)"),
         (lambda: split(X, Y, 1.0), "validation=1.0 of 10 rows leaves 0 to train on"),
