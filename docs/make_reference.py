@@ -33,7 +33,7 @@ SECTIONS = {
     "Training: `tinygrad_edu.train`": train,
     "Pictures: `tinygrad_edu.viz`": viz,
     "Experiments: `tinygrad_edu.lab`": lab,
-    "Plots of experiments and losses: `tinygrad_edu.viz.plots`": plots,
+    "Plots of experiments, losses and trainings: `tinygrad_edu.viz.plots`": plots,
     "Everything else: `tinygrad_edu`": tinygrad_edu,
 }
 

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from tinygrad_edu import Tensor, optim
 from tinygrad_edu.optim import lr_scheduler as schedules
+from tinygrad_edu.viz.plots import plot_schedule
+from tinygrad_edu.viz.plots.style import figure
 
 STEPS = 101
 
@@ -39,41 +41,34 @@ SCHEDULES: list[Callable[[optim.SGD], schedules.LRScheduler]] = [
 ]
 
 
-def curves() -> dict[str, list[float]]:
-    """The learning rate of the one group at each step, by the name of the schedule."""
+def schedules_of_one_rate() -> list[schedules.LRScheduler]:
     weight = Tensor(0.0, requires_grad=True)
-    made = [make(optim.SGD([weight], lr=0.1, momentum=0.9)) for make in SCHEDULES]
-    return {
-        type(schedule).__name__: [rate for (rate,) in schedule.curve(STEPS)] for schedule in made
-    }
+    return [make(optim.SGD([weight], lr=0.1, momentum=0.9)) for make in SCHEDULES]
 
 
-def picture(rates: dict[str, list[float]]) -> Figure:
-    fig = Figure(figsize=(8, 9.5), dpi=100, layout="constrained")
+def picture(made: list[schedules.LRScheduler]) -> Figure:
+    fig = figure(8, 9.5)
     grid = fig.subplots(5, 3, sharex=True, sharey=True)
-    for ax, (name, rate) in zip(grid.flat, rates.items(), strict=False):
-        ax.plot(rate, drawstyle="steps-post", linewidth=2, color="#0072B2")
-        ax.set_title(name.replace("WarmRestarts", "\nWarmRestarts"), fontsize=12)
-        ax.set_ylim(0, 0.11)
-        ax.grid(alpha=0.3)
-        ax.spines[["top", "right"]].set_visible(False)
+    for ax, schedule in zip(grid.flat, made, strict=False):
+        plot_schedule(schedule, STEPS, ax)
+        name = type(schedule).__name__.replace("WarmRestarts", "\nWarmRestarts")
+        ax.set_title(name, fontsize=12)
+        ax.label_outer()
     grid.flat[-1].set_axis_off()
     grid[3, 2].xaxis.set_tick_params(labelbottom=True)
-    for ax in grid[:, 0]:
-        ax.set_ylabel("learning rate", fontsize=11)
-    for ax in (*grid[-1, :2], grid[3, 2]):
-        ax.set_xlabel("step", fontsize=11)
+    grid[3, 2].set_xlabel("step")
     return fig
 
 
 def main(out: Path = Path("out/schedules")) -> dict[str, list[float]]:
-    rates = curves()
+    made = schedules_of_one_rate()
+    rates = {type(each).__name__: [rate for (rate,) in each.curve(STEPS)] for each in made}
     for name, rate in rates.items():
         print(f"{name:28} from {rate[0]:.4f} to {rate[-1]:.4f}, in the mean {fmean(rate):.4f}")
 
     path = out / "schedules.png"
     out.mkdir(parents=True, exist_ok=True)
-    picture(rates).savefig(path)
+    picture(made).savefig(path)
     print(f"the schedules: {path}")
     return rates
 

@@ -244,8 +244,8 @@ def test_ctrl_c_in_load_leaves_all_or_none(tmp_path, monkeypatch, fits):
     if not fits:
         other["average"].averages.append(1.0)  # what does not fit is loaded after what does
     train.save(path, **other)
-    content = checkpoint.read(path)
-    monkeypatch.setattr(checkpoint, "read", lambda path: content)
+    content = checkpoint.read_checkpoint(path)
+    monkeypatch.setattr(checkpoint, "read_checkpoint", lambda path: content)
 
     def look():
         return {name: checkpoint.state_of(x) for name, x in mine.items()}
@@ -506,7 +506,7 @@ def test_sizes_are_checked_before_memory_is_taken(tmp_path, kind):
     else:
         path = tmp_path / "run.npz"
         raw = bombs()[kind].getvalue()
-        path.write_bytes(raw.replace(checkpoint.PLACE.encode(), checkpoint.digest(raw)))
+        path.write_bytes(raw.replace(checkpoint.PLACE.encode(), checkpoint.sha256(raw)))
     assert path.stat().st_size < 300_000
     tracemalloc.start()
     try:
@@ -632,7 +632,7 @@ def test_the_ending_says_the_format(tmp_path, monkeypatch):
     for call in (train.save, train.load):
         with pytest.raises(ImportError, match="pip install safetensors"):
             call(tmp_path / "run.safetensors")
-    with pytest.raises(ValueError, match="every must be at least 1 batch, not 0"):
+    with pytest.raises(ValueError, match="every must be a whole number of at least 1, and it is 0"):
         train.Checkpoint("run.npz", every=0)
 
 
@@ -668,7 +668,7 @@ def test_every_name_that_fit_saves_is_refused_in_a_checkpoint(tmp_path):
         (lambda p: train.Checkpoint(p / "a.npz", loss=losses.mse_loss), TypeError, "loss is a fun"),
         (lambda p: train.Checkpoint(p / "a.pt"), ValueError, r"and this is 'a\.pt'"),
         (lambda p: train.Checkpoint(p / "no" / "a.npz"), FileNotFoundError, "no folder .*no"),
-        (lambda p: train.Checkpoint(p / "a.npz", every=2.5), ValueError, "every .* not 2.5"),
+        (lambda p: train.Checkpoint(p / "a.npz", every=2.5), ValueError, "every .* is 2.5"),
         (lambda p: train.Checkpoint(p / "a.npz", every="2"), TypeError, "every .* not '2'"),
     ],
 )

@@ -12,7 +12,6 @@ from tinygrad_edu.lab import landscape, lr_range_test, sweep
 from tinygrad_edu.lab.curvature import hessian_product
 from tinygrad_edu.lab.landscapes import Plane
 from tinygrad_edu.lab.sweeps import runs_in
-from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.rng import Package
 
 X, Y = np.array([[1.0], [2.0]]), np.array([[0.5], [0.0]])
@@ -164,7 +163,7 @@ def calls():
     model = model_of(nn.Tanh())
 
     def action():
-        with calls_noted(model):
+        with model.watched():
             model(X)
 
     def check():

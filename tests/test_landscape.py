@@ -9,14 +9,14 @@ from tinygrad_edu import Tensor, Value, losses, nn
 from tinygrad_edu.lab.landscapes import (
     Landscape,
     Plane,
-    in_a_row,
     landscape,
     line_between,
     principal_plane,
     random_plane,
 )
 from tinygrad_edu.lab.surfaces import SURFACES
-from tinygrad_edu.viz.plots.landscape import contour, curve, height, steps, surface
+from tinygrad_edu.lab.weights import in_a_row
+from tinygrad_edu.viz.plots.landscape import contour, contour_levels, curve, height, surface
 
 RNG = np.random.default_rng(0)
 A = RNG.standard_normal((7, 7))
@@ -127,12 +127,18 @@ def test_several_processes_find_the_same():
 
 @pytest.mark.parametrize("progress", [True, False])
 def test_a_bar_is_shown_in_a_terminal(monkeypatch, progress):
-    shown = []
+    tqdm, shown = pytest.importorskip("tqdm").tqdm, set()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr("tqdm.tqdm", lambda lines, total, **options: shown.append(total) or lines)
+
+    class Bar(tqdm):
+        def close(self):
+            shown.add((self.n, self.total))
+            super().close()
+
+    monkeypatch.setattr("tqdm.tqdm", Bar)
     parameters, loss = quadratic()
     landscape(loss, parameters, points=3, progress=progress)
-    assert shown == [3] * progress
+    assert shown == ({(3, 3)} if progress else set())
 
 
 def test_float32_stays_float32():
@@ -352,11 +358,11 @@ def test_bad_input_is_refused(call, error, message):
 
 
 def test_levels_grow_evenly_or_by_a_factor():
-    np.testing.assert_allclose(steps(np.array([1.0, 5.0]), 4, False), [1, 2, 3, 4, 5])
-    np.testing.assert_allclose(steps(np.array([1.0, 16.0]), 4, True), [1, 2, 4, 8, 16])
-    above = steps(np.array([-1.0, 9.0]), 4, True) + 1
+    np.testing.assert_allclose(contour_levels(np.array([1.0, 5.0]), 4, False), [1, 2, 3, 4, 5])
+    np.testing.assert_allclose(contour_levels(np.array([1.0, 16.0]), 4, True), [1, 2, 4, 8, 16])
+    above = contour_levels(np.array([-1.0, 9.0]), 4, True) + 1
     np.testing.assert_allclose(above[2:] / above[1:-1], (above[2] / above[1]))
-    assert (np.diff(steps(np.ones(3), 4, False)) > 0).all()
+    assert (np.diff(contour_levels(np.ones(3), 4, False)) > 0).all()
 
 
 def test_heights_are_between_those_of_the_grid():

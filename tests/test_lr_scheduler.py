@@ -4,15 +4,12 @@ import copy
 import json
 import math
 
-import matplotlib
 import numpy as np
 import pytest
 import references
 
 from tinygrad_edu import Tensor, optim
 from tinygrad_edu.optim import lr_scheduler
-
-matplotlib.use("Agg")
 
 BASE_LRS = [0.1, 0.03]  # of make_schedules_reference.py
 ROWS = references.stored("schedules")
@@ -164,28 +161,26 @@ def test_a_state_brings_its_settings():
 
 @every_row
 def test_plot_changes_nothing(case):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pytest.importorskip("matplotlib")
     optimizer, scheduler = optimizer_and_schedule(case)
     groups, state = copy.deepcopy(optimizer.param_groups), scheduler.state_dict()
-    axes = scheduler.plot()
+    (axes,) = scheduler.plot().axes
     assert len(axes.lines) == len(BASE_LRS)
     assert len(axes.lines[0].get_ydata()) == scheduler.span
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "learning rate")
     for before, after in zip(groups, optimizer.param_groups):
         assert {**before, "params": None} == {**after, "params": None}
     assert scheduler.state_dict() == state
-    pyplot.close("all")
 
 
 def test_plot_draws_the_rates_and_saves_the_picture(tmp_path):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
+    image = pytest.importorskip("matplotlib.image")
     case = 'CosineAnnealingLR {"T_max": 200}'
-    axes = optimizer_and_schedule(case)[1].plot(steps=150, path=tmp_path / "cosine.png")
+    (axes,) = optimizer_and_schedule(case)[1].plot(steps=150, path=tmp_path / "cosine.png").axes
     for i, line in enumerate(axes.lines):
         np.testing.assert_allclose(line.get_ydata(), ROWS[case]["lr"][:150, i], rtol=1e-12)
-    height, width, _ = pyplot.imread(tmp_path / "cosine.png").shape
+    height, width, _ = image.imread(tmp_path / "cosine.png").shape
     assert (height, width) == (400, 800)
-    pyplot.close("all")
 
 
 @pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
@@ -204,12 +199,11 @@ def test_nan_is_a_worse_metric_than_any_number(mode, better, threshold_mode):
 
 
 def test_plot_of_a_plateau_shows_a_metric_that_never_improves():
-    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pytest.importorskip("matplotlib")
     scheduler = lr_scheduler.ReduceLROnPlateau(sgd(), patience=2, cooldown=1)
-    axes = scheduler.plot(steps=8)
+    (axes,) = scheduler.plot(steps=8).axes
     rates = [0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.001]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), rates)
-    pyplot.close("all")
 
 
 def test_a_schedule_of_ones_own_is_one_method():
@@ -302,10 +296,10 @@ S = lr_scheduler
 BAD = [
     (lambda o: S.StepLR(o, 0), "step_size must be a whole number of at least 1, and it is 0"),
     (lambda o: S.StepLR(o, 2.5), r"step_size must be a whole number .* 2\.5"),
-    (lambda o: S.StepLR(o, 3, -0.1), r"gamma must be a number finite and at least 0.* -0\.1"),
+    (lambda o: S.StepLR(o, 3, -0.1), r"gamma must be finite and at least 0.* -0\.1"),
     (lambda o: S.ExponentialLR(o, math.nan), "gamma .*nan"),
     (lambda o: S.ExponentialLR(o, "0.9"), r"gamma .*'0\.9'"),
-    (lambda o: S.ConstantLR(o, 1.5), r"factor must be a number in \[0, 1\], and it is 1\.5"),
+    (lambda o: S.ConstantLR(o, 1.5), r"factor must be in \[0, 1\], and it is 1\.5"),
     (lambda o: S.ConstantLR(o, total_iters=0), "total_iters .* at least 1.* 0"),
     (lambda o: S.LinearLR(o, -0.1), r"start_factor .* -0\.1"),
     (lambda o: S.LinearLR(o, end_factor=2.0), r"end_factor .* 2\.0"),

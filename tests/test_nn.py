@@ -66,6 +66,26 @@ def test_what_a_module_computed_is_no_parameter():
     assert list(layer.state_dict()) == ["weight", "bias"]
 
 
+def test_calls_are_watched_in_a_block_only():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Residual(nn.Tanh()))
+    ended = []
+    with model.watched(lambda path, y: ended.append((path, y.shape, list(calls)))) as calls:
+        model(np.ones((4, 2)))
+        with pytest.raises(ValueError, match="takes x of shape"):
+            model(np.ones((4, 5)))
+        assert calls == []
+        assert isinstance(model[0], nn.Linear)
+    model(np.ones((4, 2)))
+    assert ended == [
+        ("layers.0", (4, 3), [""]),
+        ("layers.1.layer", (4, 3), ["", "layers.1"]),
+        ("layers.1", (4, 3), [""]),
+        ("", (4, 3), []),
+    ]
+    kinds = [nn.Sequential, nn.Linear, nn.Residual, nn.Tanh]
+    assert [type(module) for module in model.modules()] == kinds
+
+
 def test_without_call_a_module_says_what_is_missing():
     with pytest.raises(NotImplementedError, match="Block has no __call__"):
         Block()(1.0)

@@ -9,7 +9,7 @@ import pytest
 from references import group, stored
 
 from tinygrad_edu import Tensor, Value, nn, optim
-from tinygrad_edu.optim.optimizer import BLOCK
+from tinygrad_edu.optim.blocks import BLOCK, LARGE
 
 OPTIMIZERS = {
     "SGD": lambda params: optim.SGD(params, lr=0.1),
@@ -90,7 +90,7 @@ SETTINGS = [
     ("Muon", "momentum", -1, "finite and at least 0"),
     ("Muon", "ns_coefficients", (1.0, 2.0), "three numbers"),
     ("Muon", "ns_steps", 2.5, "a whole number"),
-    ("Muon", "adjust_lr_fn", "best", "'original' or 'match_rms_adamw'"),
+    ("Muon", "adjust_lr_fn", "best", "one of original, match_rms_adamw"),
 ]
 
 
@@ -267,7 +267,7 @@ def test_a_graph_from_before_the_step_is_stale(make):
 
 
 @pytest.mark.parametrize("kind", optim.Optimizer.__subclasses__() + optim.Adam.__subclasses__())
-@pytest.mark.parametrize("rows", [2, BLOCK // 16 + 1])  # and so large that it is updated in blocks
+@pytest.mark.parametrize("rows", [2, LARGE // 16 + 1])  # and so large that it is updated in blocks
 @pytest.mark.parametrize(
     "seen",
     [lambda w: w, lambda w: w.detach(), lambda w: w.detach().T, lambda w: w[0], lambda w: w.T],

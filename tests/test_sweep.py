@@ -21,7 +21,7 @@ import pytest
 from tinygrad_edu import Tensor, manual_seed, nn
 from tinygrad_edu.lab.curve import curve_verdict
 from tinygrad_edu.lab.descent import descend
-from tinygrad_edu.lab.program import fingerprint
+from tinygrad_edu.lab.program import code_fingerprint
 from tinygrad_edu.lab.sweeps import runs_in, sweep
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.viz.plots.sweep import plot_sweep
@@ -107,7 +107,7 @@ def test_the_best_setting_has_all_its_seeds():
     assert found.runs[1].reason == "FloatingPointError: overflow"
     with pytest.raises(ValueError, match="one of loss, accuracy, not 'acc'"):
         found.best("acc")
-    with pytest.raises(ValueError, match='"min" or "max", not \'least\''):
+    with pytest.raises(ValueError, match="mode must be one of min, max, and it is 'least'"):
         found.best("loss", "least")
     with pytest.raises(ValueError, match="no setting has a finite accuracy for every seed"):
         quiet(run, lr=[9.0]).best("accuracy", "max")
@@ -488,7 +488,7 @@ def program_of(folder, text=TEXT, helpers=HELPERS):
         modules[name] = importlib.util.module_from_spec(spec)
         with mock.patch.dict(sys.modules, modules):
             exec(compile(content, str(path), "exec"), vars(modules[name]))
-            found = fingerprint(modules[name].run) if name == "users_own" else None
+            found = code_fingerprint(modules[name].run) if name == "users_own" else None
     return found
 
 
@@ -551,15 +551,16 @@ def test_objects_and_methods_are_their_classes(tmp_path):
         return Model
 
     for take in (lambda c: c, lambda c: c(), lambda c: c().run, lambda c: partial(c().run, size=3)):
-        assert fingerprint(take(of(1))) == fingerprint(take(of(1))) != fingerprint(take(of(2)))
+        one, again, other = (code_fingerprint(take(of(n))) for n in (1, 1, 2))
+        assert one == again != other
     first, second = partial(of(1)().run, size=3), partial(of(1)().run, size=4)
-    assert fingerprint(first) != fingerprint(second)
+    assert code_fingerprint(first) != code_fingerprint(second)
 
 
 def test_a_fingerprint_is_the_same_in_another_process(tmp_path):
     here = program_of(tmp_path)
     program = "import sys; sys.path[:0] = sys.argv[1:]; import users_own, tinygrad_edu.lab.program"
-    program += "; print(tinygrad_edu.lab.program.fingerprint(users_own.run))"
+    program += "; print(tinygrad_edu.lab.program.code_fingerprint(users_own.run))"
     for seed in ("1", "2"):
         there = subprocess.run(
             [sys.executable, "-c", program, str(tmp_path)],

@@ -345,7 +345,7 @@ def gaussian_nll_loss(
     check_interval("var", var, high=math.inf)
     if var.ndim == prediction.ndim - 1 and var.shape == prediction.shape[:-1]:
         var = var[..., None]
-    if var.ndim not in (0, prediction.ndim) or not fits(var.shape, prediction.shape):
+    if var.ndim not in (0, prediction.ndim) or not broadcasts_to(var.shape, prediction.shape):
         raise ValueError(
             f"var has shape {var.shape}, and prediction {prediction.shape}: it must have that "
             "shape, or 1 in place of its last axis"
@@ -437,7 +437,7 @@ def weighed(losses: Any, weight: Any, name: str = "weight") -> Any:
     if weight is None:
         return losses
     weight = floats(weight, losses.dtype)
-    if not fits(weight.shape, losses.shape):
+    if not broadcasts_to(weight.shape, losses.shape):
         raise ValueError(
             f"{name} has shape {weight.shape}, and must broadcast to the losses, {losses.shape}"
         )
@@ -454,7 +454,7 @@ def class_weight(weight: Any, classes: int, dtype: Any) -> Any:
 
 
 @functools.cache
-def numbers_of(classes: int) -> Any:
+def class_numbers(classes: int) -> Any:
     """0, 1, ..., classes - 1."""
     return np.arange(classes)
 
@@ -465,7 +465,7 @@ def true_class(target: Any, classes: int, ignore_index: int) -> Any:
     A target that is ignore_index has no class and is not counted.
     """
     target = integers(target, "target")
-    true = np.equal(target[..., None], numbers_of(classes))
+    true = np.equal(target[..., None], class_numbers(classes))
     if np.count_nonzero(true) == target.size and not 0 <= ignore_index < classes:
         return true, target.size
     counted = target != ignore_index
@@ -547,7 +547,7 @@ def class_target(
     return target
 
 
-def fits(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+def broadcasts_to(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
     """Whether an array of this shape broadcasts to the whole, and not beyond it."""
     ends = zip(reversed(shape), reversed(whole))
     return len(shape) <= len(whole) and all(n in (1, m) for n, m in ends)

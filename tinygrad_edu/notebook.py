@@ -11,24 +11,24 @@ NUMBERS = 36  # of an array, that are shown in full
 LETTERS = 60  # of a name
 
 
-def table(node: Node) -> str:
+def html_table(node: Node) -> str:
     """Name, shape, value and gradient of a node, as a small table in HTML.
 
     It has no colours of its own, and so suits light and dark notebooks.
     """
     data = node.data
-    rows = {"name": "" if node.name is None else name(node.name)}
+    rows = {"name": "" if node.name is None else short_name(node.name)}
     if hasattr(data, "shape"):
         rows["shape"] = f"{data.shape} {data.dtype}"
     rows["value"] = numbers(data)
     if node.requires_grad:
         rows["grad"] = numbers(plain(node.grad))
-    body = "".join(row(title, text) for title, text in rows.items() if text)
+    body = "".join(html_row(title, text) for title, text in rows.items() if text)
     kind = f'<tr><th colspan="2" style="text-align: left">{type(node).__name__}</th></tr>'
     return f"<table><thead>{kind}</thead><tbody>{body}</tbody></table>"
 
 
-def row(title: str, text: str) -> str:
+def html_row(title: str, text: str) -> str:
     style = "text-align: left; white-space: pre; font-family: monospace"
     return (
         f'<tr><th scope="row" style="text-align: left">{title}</th>'
@@ -36,7 +36,7 @@ def row(title: str, text: str) -> str:
     )
 
 
-def name(text: str) -> str:
+def short_name(text: str) -> str:
     """A name on one line: what has no picture, such as a newline, as its escape."""
     short = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
     return printable(short)

@@ -24,7 +24,7 @@ from tinygrad_edu.graph import (
     operation,
     plain,
 )
-from tinygrad_edu.notebook import table
+from tinygrad_edu.notebook import html_table
 from tinygrad_edu.operands import as_array, check_real
 from tinygrad_edu.precision import wide
 
@@ -450,7 +450,7 @@ class Tensor(Node):
         return prefix + ", ".join([text, *filter(None, extras)]) + ")"
 
     def _repr_html_(self) -> str:
-        return table(self)
+        return html_table(self)
 
 
 def not_in_place(method: str, instead: str) -> TypeError:

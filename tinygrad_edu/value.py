@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu import kernels
 from tinygrad_edu import rules as rules  # fills the table
 from tinygrad_edu.graph import Node, apply, backward_of, plain, primitive
-from tinygrad_edu.notebook import table
+from tinygrad_edu.notebook import html_table
 from tinygrad_edu.operands import is_complex
 
 
@@ -107,7 +107,7 @@ class Value(Node):
         return f"Value({self._array}{name})"
 
     def _repr_html_(self) -> str:
-        return table(self)
+        return html_table(self)
 
 
 # The kernels on floats, with the rules that they have on arrays

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.kernels import vdot
 from tinygrad_edu.lab.descent import Array, scalar_loss
+from tinygrad_edu.lab.weights import arrays_like, gradient_row
 from tinygrad_edu.tensor import Tensor
 
 Loss = Callable[[], Any]
@@ -84,17 +85,12 @@ def hessian_product(loss: Loss, parameters: Sequence[Tensor]) -> Callable[[Array
         gradients = [p.grad for p in parameters]
 
     def product(v: Array) -> Array:
-        parts = np.split(v, np.cumsum([p.size for p in parameters])[:-1])
-        slope = sum(
-            vdot(g, part.reshape(p.shape).astype(p.dtype))
-            for g, part, p in zip(gradients, parts, parameters, strict=True)
-            if g is not None
-        )
+        parts = arrays_like(parameters, v)
+        slope = sum(vdot(g, x) for g, x in zip(gradients, parts, strict=True) if g is not None)
         with grads_put_back(parameters):
             if isinstance(slope, Tensor) and slope.requires_grad:
                 slope.backward(inputs=parameters)
-            found = [np.zeros(p.shape) if p.grad is None else p.grad for p in parameters]
-        return np.concatenate([g.ravel() for g in found]).astype(float)
+            return gradient_row(parameters)
 
     return product
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu import optim
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.tensor import Tensor
 
 Array = npt.NDArray[np.float64]
@@ -40,10 +41,7 @@ class Trajectory:
         return len(self.step)
 
     def __str__(self) -> str:
-        return (
-            f"{self.optimizer}, learning rate {self.lr:g}: {len(self)} steps, "
-            f"loss {self.loss[0]:.6g} -> {self.loss[-1]:.6g}"
-        )
+        return in_a_line(self.optimizer, self.lr, self.loss)
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,7 @@ def descend(
     x = Tensor(np.asarray(x0, float), requires_grad=True, name="x")
     if not np.all(np.isfinite(x.data)):
         raise ValueError(f"x0 must be finite, and it is {x.data}")
-    if steps < 1 or steps != int(steps):
-        raise ValueError(f"steps must be a whole number of at least 1, and it is {steps}")
+    steps = whole("steps", steps)
     walker = make_optimizer(optimizer, [x], lr, settings)
     points, losses, gradients = [], [], []
     with np.errstate(all="ignore"):
@@ -97,6 +94,13 @@ def descend(
     path = np.array(points)
     return Trajectory(
         path, np.array(losses), np.array(gradients), np.diff(path, axis=0), lr, optimizer
+    )
+
+
+def in_a_line(name: str, lr: float, loss: Array) -> str:
+    """Who descended, how fast, and from where to where."""
+    return (
+        f"{name}, learning rate {lr:g}: {len(loss) - 1} steps, loss {loss[0]:.6g} -> {loss[-1]:.6g}"
     )
 
 

@@ -1,6 +1,5 @@
 """Slices of a loss: its values on a line or a plane through the space of all weights."""
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,13 @@ from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, described, no_grad, plain
 from tinygrad_edu.lab.descent import Array
 from tinygrad_edu.lab.surfaces import Surface
+from tinygrad_edu.lab.weights import Weights, arrays_like, in_a_row, path_rows
+from tinygrad_edu.optim.settings import whole
+from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
 
 Bounds = Sequence[tuple[float, float]]
-Weights = Any  # an array, or a list or dict (a state_dict) of arrays: one for each parameter
 
 MARGIN = 0.2  # of the longer side of a path: the free border around it
 
@@ -59,7 +60,7 @@ class Plane:
 
     def project(self, path: Iterable[Weights]) -> Array:
         """The coordinates, (steps, k), of the points of the plane that are nearest to a path."""
-        states = rows(path)
+        states = path_rows(path)
         if states.shape[1] != self.origin.size:
             raise ValueError(
                 f"the slice is of {self.origin.size} weights, and the path has {states.shape[1]}"
@@ -139,20 +140,19 @@ def landscape(
     Raises ValueError or TypeError for directions that do not fit the parameters, and for a loss
     that returns no number.
     """
-    if points < 2 or points != int(points):
-        raise ValueError(f"points must be a whole number of at least 2, and it is {points}")
+    points = whole("points", points, low=2)
     if not 0 < span < np.inf:
         raise ValueError(f"span must be finite and greater than 0, and it is {span}")
     tensors = is_list_of_tensors(parameters)
     if parameters is None:
-        plane = whole(loss, directions)
+        plane = whole_plane(loss, directions)
     else:
         plane = plane_of(parameters if tensors else coordinates_of(parameters), directions, rng)
-    axes = axes_of(plane, bounds, span, points)
+    axes = grid_axes(plane, bounds, span, points)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     if tensors:
         lines = np.split(grid.reshape(-1, len(axes)), points)
-        values = np.concatenate(shared(loss, parameters, plane, lines, jobs, progress))
+        values = np.concatenate(losses_on_lines(loss, parameters, plane, lines, jobs, progress))
         return Landscape(axes, values.reshape(grid.shape[:-1]), plane)
     with no_grad(), np.errstate(all="ignore"):
         values = plain(loss(plane.at(grid)))
@@ -164,7 +164,7 @@ def landscape(
     return Landscape(axes, np.array(values, float), plane)
 
 
-def along(
+def losses_at(
     loss: Callable[[], Any], parameters: list[Tensor], plane: Plane, coordinates: Array
 ) -> Array:
     """The loss with the parameters at each of the coordinates (m, k); then they are put back."""
@@ -178,13 +178,13 @@ def along(
     values = []
     with afterwards(restore), no_grad(), np.errstate(all="ignore"):
         for a in coordinates:
-            for p, data in zip(parameters, like(plane.at(a), parameters), strict=True):
+            for p, data in zip(parameters, arrays_like(parameters, plane.at(a)), strict=True):
                 p.data = data
-            values.append(number(loss()))
+            values.append(one_number(loss()))
     return np.array(values)
 
 
-def shared(
+def losses_on_lines(
     loss: Callable[[], Any],
     parameters: list[Tensor],
     plane: Plane,
@@ -194,12 +194,19 @@ def shared(
 ) -> list[Array]:
     """The loss along each line of coordinates, one after the other or in several processes."""
     work = [(loss, parameters, plane, line) for line in lines]
+    results: Iterable[Array]
     if jobs == 1:
-        return list(bar((along(*task) for task in work), len(work), progress))
-    from joblib import Parallel, delayed
+        results = (losses_at(*task) for task in work)
+    else:
+        from joblib import Parallel, delayed
 
-    results = Parallel(jobs, return_as="generator")(delayed(along)(*task) for task in work)
-    return list(bar(results, len(work), progress))
+        results = Parallel(jobs, return_as="generator")(delayed(losses_at)(*task) for task in work)
+    found = []
+    with Progress(progress, len(work), unit="line", delay=1) as shown:
+        for each in results:
+            found.append(each)
+            shown.step()
+    return found
 
 
 # Planes
@@ -254,7 +261,7 @@ def principal_plane(path: Iterable[Weights], dimensions: int = 2) -> Plane:
     on random directions: in many dimensions they are orthogonal to it, nearly.
     Raises ValueError for a shorter path, and one of weights that do not change or are not finite.
     """
-    states = rows(path)
+    states = path_rows(path)
     if len(states) < 3:
         raise ValueError(
             f"principal components need a path of at least 3 points, and this has {len(states)}"
@@ -319,7 +326,7 @@ def weight_plane(parameters: Sequence[Any], indices: Sequence[Any]) -> Plane:
     )
 
 
-def whole(surface: Any, directions: Any) -> Plane:
+def whole_plane(surface: Any, directions: Any) -> Plane:
     """All of a surface, within its bounds."""
     if not isinstance(surface, Surface) or directions is not None:
         raise ValueError(
@@ -381,7 +388,7 @@ def vector(direction: Weights, parameters: Sequence[Tensor]) -> Array:
     return in_a_row(direction)
 
 
-def axes_of(plane: Plane, bounds: Bounds | None, span: float, points: int) -> tuple[Array, ...]:
+def grid_axes(plane: Plane, bounds: Bounds | None, span: float, points: int) -> tuple[Array, ...]:
     """The coordinates of the grid along each direction of the plane."""
     bounds = plane.bounds if bounds is None else bounds
     if len(bounds) != len(plane.directions):
@@ -399,31 +406,6 @@ def axes_of(plane: Plane, bounds: Bounds | None, span: float, points: int) -> tu
 # Small parts
 
 
-def in_a_row(weights: Weights) -> Array:
-    """All weights as one array (n,): of one array, or of a list or dict of arrays."""
-    if isinstance(weights, Mapping):
-        weights = list(weights.values())
-    if not isinstance(weights, list | tuple):
-        weights = [weights]
-    return np.concatenate([np.ravel(plain(x)) for x in weights]).astype(float)
-
-
-def like(row: Array, parameters: Sequence[Tensor]) -> list[Any]:
-    """The numbers of a row as arrays of the shapes and dtypes of the parameters."""
-    ends = np.cumsum([p.size for p in parameters])[:-1]
-    parts = zip(np.split(row, ends), parameters, strict=True)
-    return [part.reshape(p.shape).astype(p.dtype) for part, p in parts]
-
-
-def rows(path: Iterable[Weights]) -> Array:
-    """Each set of weights of a path as a row: (steps, n)."""
-    states = [in_a_row(state) for state in path]
-    sizes = sorted({state.size for state in states})
-    if len(sizes) != 1:
-        raise ValueError(f"a path is a list of equally many weights, and these have {sizes}")
-    return np.array(states)
-
-
 def coordinates_of(point: npt.ArrayLike) -> list[Tensor]:
     """The numbers of a point, each a parameter of its own."""
     if isinstance(point, list | tuple) and any(isinstance(x, Node) for x in point):
@@ -437,7 +419,7 @@ def is_list_of_tensors(parameters: Any) -> bool:
     return isinstance(parameters, list | tuple) and all(isinstance(p, Tensor) for p in parameters)
 
 
-def number(out: Any) -> float:
+def one_number(out: Any) -> float:
     """The one number that a loss returned."""
     data = plain(out)
     if isinstance(data, float | int):
@@ -445,14 +427,3 @@ def number(out: Any) -> float:
     if getattr(data, "size", 0) != 1:
         raise ValueError(f"the loss must return one number, and not {described(out)}")
     return float(data.item())
-
-
-def bar(items: Iterable[Any], total: int, show: bool) -> Iterable[Any]:
-    """The items, with a bar in a terminal that has tqdm once they take longer than a second."""
-    if not (show and sys.stderr.isatty()):
-        return items
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return items
-    return tqdm(items, desc="landscape", total=total, unit="line", delay=1)

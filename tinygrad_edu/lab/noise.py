@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu.lab.descent import Array
-from tinygrad_edu.lab.races import Entry, NetworkCourse, Racer, check_racer, flat, place, run
+from tinygrad_edu.lab.races import Entry, NetworkCourse, Racer, check_racer, run_racer
+from tinygrad_edu.lab.weights import gradient_row, in_a_row, set_weights
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 
 Make = Callable[[], tuple[Any, Any]]
@@ -66,11 +68,11 @@ def gradient_noise(
     racers = [batch_racer(int(size), n) for size in sizes]
     for racer in racers:
         check_racer(racer, course)
-    g = gradient(course, course.loss())
+    g = gradient_of(course, course.loss())
     by_row = [course.criterion(course.model(course.x[[i]]), course.y[[i]]) for i in range(n)]
-    row_variance = mean_square([gradient(course, loss) - g for loss in by_row])
+    row_variance = mean_square([gradient_of(course, loss) - g for loss in by_row])
     variance = [
-        mean_square([gradient(course, course.seen(racer, rng)) - g for _ in range(samples)])
+        mean_square([gradient_of(course, course.seen(racer, rng)) - g for _ in range(samples)])
         for racer in racers
     ]
     theory = row_variance / sizes * (n - sizes) / max(n - 1, 1)
@@ -94,17 +96,16 @@ def compare_batches(
     Each entry has its loss on all data by step, and `rows_seen`, what the steps have cost so far.
     Raises ValueError for a bad batch size, rate, or number of epochs.
     """
-    if epochs < 1 or epochs != int(epochs):
-        raise ValueError(f"epochs must be a whole number of at least 1, and it is {epochs}")
+    epochs = whole("epochs", epochs)
     course, rng = NetworkCourse(make, data), default_rng(rng)
     racers = [batch_racer(size, course.rows, lr) for size in batch_sizes]
     for racer in racers:
         check_racer(racer, course)
-    start = flat(p.data for p in course.parameters)
+    start = in_a_row(course.parameters)
     entries = []
     for racer, size in zip(racers, batch_sizes, strict=True):
-        place(course.parameters, start)
-        entries.append(run(racer, course, max(1, epochs * course.rows // size), rng))
+        set_weights(course.parameters, start)
+        entries.append(run_racer(racer, course, max(1, epochs * course.rows // size), rng))
     return tuple(entries)
 
 
@@ -114,11 +115,11 @@ def batch_racer(size: int, rows: int, lr: float = 0.0) -> Racer:
     return Racer(names.get(size, f"mini-batches of {size}"), "SGD", lr, batch_size=size)
 
 
-def gradient(course: NetworkCourse, loss: Any) -> Array:
+def gradient_of(course: NetworkCourse, loss: Any) -> Array:
     for p in course.parameters:
         p.grad = None
     loss.backward()
-    return flat(p.grad for p in course.parameters)
+    return gradient_row(course.parameters)
 
 
 def mean_square(vectors: list[Array]) -> float:

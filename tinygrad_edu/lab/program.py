@@ -23,7 +23,7 @@ OF_A_NAME = {  # the instructions that look up what is not a function's own
 }
 
 
-def fingerprint(*functions: Any) -> str:
+def code_fingerprint(*functions: Any) -> str:
     """A text that stays the same as long as these functions, or classes, do the same.
 
     It is made of their code, their defaults, the numbers and strings that they name, and lists and
@@ -48,11 +48,11 @@ def words(x: Any, seen: set[int]) -> Iterator[str]:
     elif id(x) not in seen:
         if isinstance(x, FunctionType | type | list | dict):
             seen.add(id(x))
-        for part in parts(x):
+        for part in deciding_parts(x):
             yield from words(part, seen)
 
 
-def parts(x: Any) -> Iterator[Any]:
+def deciding_parts(x: Any) -> Iterator[Any]:
     """The parts of x that decide what it does."""
     if isinstance(x, tuple | list):
         yield from x

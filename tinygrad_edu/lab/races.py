@@ -7,8 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu.lab.descent import Array, is_finite, make_optimizer, scalar_loss
+from tinygrad_edu.lab.descent import Array, in_a_line, is_finite, make_optimizer, scalar_loss
 from tinygrad_edu.lab.landscapes import Landscape, Plane, landscape, principal_plane
+from tinygrad_edu.lab.weights import gradient_row, in_a_row, set_weights
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.train.data import array_of
@@ -98,10 +100,7 @@ class Entry:
         return int(below[0]) if len(below) else None
 
     def __str__(self) -> str:
-        return (
-            f"{self.racer.name}, learning rate {self.racer.lr:g}: {len(self.gradient)} steps, "
-            f"loss {self.loss[0]:.6g} -> {self.loss[-1]:.6g}"
-        )
+        return in_a_line(self.racer.name, self.racer.lr, self.loss)
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,7 @@ def race(
         raise ValueError(f"racers must have different names, and they are {', '.join(names)}")
     if (start is None) == (data is None):
         raise ValueError("a race is on a function, with start=, or on a network, with data=")
-    if steps < 1 or steps != int(steps):
-        raise ValueError(f"steps must be a whole number of at least 1, and it is {steps}")
+    steps = whole("steps", steps)
     course: Course = PointCourse(problem, start) if data is None else NetworkCourse(problem, data)
     rng = default_rng(rng)
     for racer in racers:
@@ -163,12 +161,12 @@ def race(
         loss = scalar_loss(course.loss()).item()
     if not is_finite(loss):
         raise ValueError(f"the loss at the start must be finite, and it is {loss}")
-    first = flat(p.data for p in course.parameters)
+    first = in_a_row(course.parameters)
     entries = []
     for racer in racers:
-        place(course.parameters, first)
-        entries.append(run(racer, course, steps, rng))
-    plane = plane_of(entries, getattr(problem, "bounds", None))
+        set_weights(course.parameters, first)
+        entries.append(run_racer(racer, course, steps, rng))
+    plane = plane_of_paths(entries, getattr(problem, "bounds", None))
     shown = landscape(course.loss, course.parameters, plane, points=POINTS, progress=False)
     return Race(tuple(entries), shown)
 
@@ -250,7 +248,7 @@ def check_racer(racer: Racer, course: Course) -> None:
         )
 
 
-def run(racer: Racer, course: Course, steps: int, rng: np.random.Generator) -> Entry:
+def run_racer(racer: Racer, course: Course, steps: int, rng: np.random.Generator) -> Entry:
     """Step down from where the parameters are now."""
     parameters = course.parameters
     optimizer = make_optimizer(racer.optimizer, parameters, racer.lr, racer.settings)
@@ -258,23 +256,21 @@ def run(racer: Racer, course: Course, steps: int, rng: np.random.Generator) -> E
     with np.errstate(all="ignore"):
         for t in range(steps + 1):
             loss = scalar_loss(course.loss())
-            points.append(flat(p.data for p in parameters))
+            points.append(in_a_row(parameters))
             losses.append(loss.item())
             if t == steps or not is_finite(points[-1]) or not is_finite(losses[-1]):
                 break
             seen = course.seen(racer, rng)
             optimizer.zero_grad()
             (loss if seen is None else seen).backward()
-            gradients.append(
-                flat(np.zeros_like(p.data) if p.grad is None else p.grad for p in parameters)
-            )
+            gradients.append(gradient_row(parameters))
             optimizer.step()
     x = np.array(points)
     rows = (racer.batch_size or course.rows) if course.rows else 0
     return Entry(racer, x, np.array(losses), np.reshape(gradients, (-1, x.shape[1])), rows)
 
 
-def plane_of(entries: Sequence[Entry], bounds: Any = None) -> Plane:
+def plane_of_paths(entries: Sequence[Entry], bounds: Any = None) -> Plane:
     """Where all points lie that are no worse than the start, and if there are `bounds`, those."""
     paths = [e.x[e.loss <= e.loss[0]] for e in sorted(entries, key=last_loss, reverse=True)]
     points = np.concatenate(paths)
@@ -294,15 +290,3 @@ def plane_of(entries: Sequence[Entry], bounds: Any = None) -> Plane:
 
 def last_loss(entry: Entry) -> float:
     return float(np.nan_to_num(entry.loss[-1], nan=np.inf))
-
-
-def flat(arrays: Any) -> Array:
-    """All numbers in one row."""
-    return np.concatenate([x.ravel() for x in arrays]).astype(float)
-
-
-def place(parameters: list[Any], x: Array) -> None:
-    """Set the parameters to the numbers in one row."""
-    parts = np.split(x, np.cumsum([p.size for p in parameters])[:-1])
-    for p, part in zip(parameters, parts, strict=True):
-        p.data = part.reshape(p.shape).astype(p.dtype)

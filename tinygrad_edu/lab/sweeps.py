@@ -8,7 +8,6 @@ import json
 import math
 import os
 import reprlib
-import sys
 import threading
 import warnings
 import zlib
@@ -28,8 +27,10 @@ from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import plain
 from tinygrad_edu.lab.curve import SHORTEST, curve_verdict
 from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_limit
-from tinygrad_edu.lab.program import fingerprint
+from tinygrad_edu.lab.program import code_fingerprint
 from tinygrad_edu.lab.workers import Workers
+from tinygrad_edu.optim.settings import one_of
+from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import Package, manual_seed
 
 Settings = dict[str, Any]
@@ -56,7 +57,8 @@ class Run:
 
     def __str__(self) -> str:
         numbers = "".join(f", {name} {x:.4g}" for name, x in self.numbers.items())
-        return f"{written(self.settings)}, seed={self.seed}{numbers}: {self.verdict}, {self.reason}"
+        called = f"{settings_text(self.settings)}, seed={self.seed}"
+        return f"{called}{numbers}: {self.verdict}, {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,7 @@ class Sweep:
         metric = loss_name(self.metrics) if metric is None else metric
         if metric not in self.metrics:
             raise ValueError(f"metric is one of {', '.join(self.metrics)}, not {metric!r}")
-        if mode not in ("min", "max"):
-            raise ValueError(f'mode must be "min" or "max", not {mode!r}')
+        one_of("mode", mode, "min", "max")
         rows = [row for row in self.rows if row.finished(metric)]
         if not rows:
             raise ValueError(f"no setting has a finite {metric} for every seed")
@@ -147,7 +148,7 @@ class Sweep:
                 for x in self.metrics
             ]
             settings = [str(label(x)) for x in row.settings.values()]
-            lines.append([*settings, *numbers, counted(row.verdicts)])
+            lines.append([*settings, *numbers, verdict_counts(row.verdicts)])
         if style == "markdown":
             rule = ["---"] * len(lines[0])
             return "\n".join(
@@ -164,7 +165,9 @@ class Sweep:
         if metric is None or not any(row.finished(metric) for row in self.rows):
             return self.table()
         best = self.best()
-        return f"{self.table()}\nbest {metric} {best.mean[metric]:.4g}: {written(best.settings)}"
+        return (
+            f"{self.table()}\nbest {metric} {best.mean[metric]:.4g}: {settings_text(best.settings)}"
+        )
 
 
 def sweep(
@@ -210,9 +213,9 @@ def sweep(
     check_time_limit(time_limit, workers)
     done: dict[str, Run] = {}
     if path is not None:
-        program = fingerprint(run)
-        programs = {key(*task): fingerprint(program, *task[0].values()) for task in tasks}
-        done = kept(Path(path), programs)
+        program = code_fingerprint(run)
+        programs = {key(*task): code_fingerprint(program, *task[0].values()) for task in tasks}
+        done = runs_made_by(Path(path), programs)
         end_last_line(Path(path))
     todo = [task for task in tasks if key(*task) not in done]
     runs = outcomes(run, todo, workers, time_limit)
@@ -308,9 +311,9 @@ def attempt(run: Callable[..., Any], limit: float | None, home: int, task: Task)
         with ALONE, seeded(seed), time_limit(limit, kill=kill), np.errstate(all="ignore"):
             returned = run(**settings, seed=seed)
     except (FloatingPointError, OverflowError) as error:
-        return Run(settings, seed, {}, {}, "diverged", named(error))
+        return Run(settings, seed, {}, {}, "diverged", error_text(error))
     except (Exception, SystemExit, TimeLimitError) as error:
-        return Run(settings, seed, {}, {}, "error", named(error))
+        return Run(settings, seed, {}, {}, "error", error_text(error))
     values = numbers_in(returned, settings, seed)
     curves = {name: x.tolist() for name, x in values.items() if x.ndim}
     numbers = {name: float(x if x.ndim == 0 else x[-1]) for name, x in values.items()}
@@ -332,7 +335,7 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def named(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -347,7 +350,7 @@ def numbers_in(returned: Any, settings: Settings, seed: int) -> dict[str, npt.ND
         return values
     raise TypeError(
         "run must return a number, a list of numbers (of a Tensor, its .item()), or a dict of "
-        f"such, and run({written(settings)}, seed={seed}) returned {reprlib.repr(returned)}"
+        f"such, and run({settings_text(settings)}, seed={seed}) returned {reprlib.repr(returned)}"
     )
 
 
@@ -373,24 +376,14 @@ def outcomes(
 
 
 def watched(runs: Iterable[Run], total: int, todo: int, show: bool) -> Iterator[Run]:
-    """The runs as they come; with a bar (tqdm, in a terminal), or a line for each, or nothing."""
-    bar: Any = None
-    if show and sys.stderr.isatty():
-        try:
-            from tqdm import tqdm
-
-            bar = tqdm(total=total, initial=total - todo, unit="run")
-        except ImportError:
-            pass
-    elif show and todo < total:
-        print(f"{total - todo} of {total} runs were done before", flush=True)
-    with nullcontext() if bar is None else bar:
+    """The runs as they come, each shown: with a bar, or a line for each, or not."""
+    with Progress(show, total, done=total - todo, unit="run") as shown:
+        if todo < total:
+            count = f"{total - todo} of {total}"
+            shown.tell(f"{count} runs were done before", "")
         for one in runs:
-            if bar is not None:
-                bar.update()
-                bar.set_postfix_str(f"{written(one.settings)}: {one.verdict}")
-            elif show:
-                print(one, flush=True)
+            shown.step()
+            shown.tell(str(one), f"{settings_text(one.settings)}: {one.verdict}")
             yield one
 
 
@@ -448,7 +441,7 @@ def runs_in(path: Path) -> dict[tuple[str, str], Run]:
     return {name: one for name, one in found.items() if one.verdict != "error"}
 
 
-def kept(path: Path, programs: Mapping[str, str]) -> dict[str, Run]:
+def runs_made_by(path: Path, programs: Mapping[str, str]) -> dict[str, Run]:
     """The runs in a file that were made by these programs, by their keys."""
     runs = runs_in(path) if path.exists() else {}
     made = {name: program for name, program in programs.items() if (name, program) in runs}
@@ -490,11 +483,11 @@ def loss_name(names: Iterable[str]) -> str | None:
     return "loss" if "loss" in found else next(iter(found), None)
 
 
-def written(settings: Settings) -> str:
+def settings_text(settings: Settings) -> str:
     return ", ".join(f"{name}={x}" for name, x in labels(settings).items())
 
 
-def counted(verdicts: Mapping[str, int]) -> str:
+def verdict_counts(verdicts: Mapping[str, int]) -> str:
     """The verdict, with numbers only where the runs disagree."""
     if len(verdicts) == 1:
         return next(iter(verdicts))
@@ -509,5 +502,5 @@ def comma_separated(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     for row in rows:
         mean, spread = row.mean, row.spread
         numbers = [table.get(metric, "") for metric in metrics for table in (mean, spread)]
-        writer.writerow([*labels(row.settings).values(), *numbers, counted(row.verdicts)])
+        writer.writerow([*labels(row.settings).values(), *numbers, verdict_counts(row.verdicts)])
     return text.getvalue()

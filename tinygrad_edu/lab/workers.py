@@ -9,7 +9,7 @@ from typing import Any
 Numbered = tuple[int, Any]
 
 
-def number(call: Callable[[Any], Any], i: int, x: Any) -> Numbered:
+def numbered_call(call: Callable[[Any], Any], i: int, x: Any) -> Numbered:
     return i, call(x)
 
 
@@ -52,7 +52,7 @@ class Workers:
                         break
 
     def together(self, call: Callable[[Any], Any], left: dict[int, Any]) -> Iterator[Numbered]:
-        job = self.joblib.delayed(number)
+        job = self.joblib.delayed(numbered_call)
         with self.config():
             backend, _ = self.joblib.parallel.get_active_backend()
             tasks, form, chunk = list(left.items()), "generator_unordered", len(left)

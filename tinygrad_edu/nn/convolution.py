@@ -15,6 +15,7 @@ from tinygrad_edu.functional.windows import (
     output_margins,
     per_axis,
 )
+from tinygrad_edu.nn.init import uniform_parameter
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
@@ -40,7 +41,7 @@ class Convolution(Module):
         dtype: npt.DTypeLike = float,
     ) -> None:
         name = type(self).__name__
-        check_channels(name, in_channels, out_channels, groups)
+        check_channel_counts(name, in_channels, out_channels, groups)
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.axes, least=1)
         self.stride = per_axis(name, "stride", stride, self.axes, least=1)
         self.dilation = per_axis(name, "dilation", dilation, self.axes, least=1)
@@ -68,7 +69,7 @@ class Convolution(Module):
 
     def extra_repr(self) -> str:
         out_channels, in_channels = self.weight.shape[:2]
-        return described(self, in_channels * self.groups, out_channels)
+        return layer_text(self, in_channels * self.groups, out_channels)
 
 
 class Conv1d(Convolution):
@@ -124,7 +125,7 @@ class ConvTranspose2d(Module):
         dtype: npt.DTypeLike = float,
     ) -> None:
         name = type(self).__name__
-        check_channels(name, in_channels, out_channels, groups)
+        check_channel_counts(name, in_channels, out_channels, groups)
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, 2, least=1)
         self.stride = per_axis(name, "stride", stride, 2, least=1)
         self.padding = per_axis(name, "padding", padding, 2, least=0)
@@ -148,10 +149,10 @@ class ConvTranspose2d(Module):
 
     def extra_repr(self) -> str:
         in_channels, out_channels = self.weight.shape[:2]
-        return described(self, in_channels, out_channels * self.groups)
+        return layer_text(self, in_channels, out_channels * self.groups)
 
 
-def check_channels(name: str, in_channels: int, out_channels: int, groups: int) -> None:
+def check_channel_counts(name: str, in_channels: int, out_channels: int, groups: int) -> None:
     if in_channels < 1 or out_channels < 1:
         raise ValueError(
             f"{name} needs at least one channel on each side, not {in_channels} in and "
@@ -169,15 +170,13 @@ def drawn(
     """A weight and a bias, uniform in ±1/sqrt(what is in weight[0])."""
     rng = default_rng(rng)
     bound = 1 / math.sqrt(math.prod(shape[1:]))
-    weight = rng.uniform(-bound, bound, shape).astype(dtype)
-    kernel = Tensor(weight, requires_grad=True, name="weight")
+    weight = uniform_parameter("weight", shape, bound, rng, dtype)
     if biases is None:
-        return kernel, None
-    uniform = rng.uniform(-bound, bound, biases).astype(dtype)
-    return kernel, Tensor(uniform, requires_grad=True, name="bias")
+        return weight, None
+    return weight, uniform_parameter("bias", biases, bound, rng, dtype)
 
 
-def described(layer: Any, in_channels: int, out_channels: int) -> str:
+def layer_text(layer: Any, in_channels: int, out_channels: int) -> str:
     """The channels and settings; of those with a usual value, the others."""
     n = len(layer.kernel_size)
     usual = {

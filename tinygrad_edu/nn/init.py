@@ -13,6 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
@@ -257,6 +258,17 @@ def fans(tensor: Tensor) -> tuple[int, int]:
         return tensor.shape[0], tensor.shape[1]
     fan_out, fan_in, *kernel = tensor.shape
     return fan_in * math.prod(kernel), fan_out * math.prod(kernel)
+
+
+def uniform_parameter(
+    name: str,
+    shape: int | tuple[int, ...],
+    bound: float,
+    rng: np.random.Generator,
+    dtype: npt.DTypeLike,
+) -> Tensor:
+    """A new parameter, uniform in ±bound."""
+    return Tensor(rng.uniform(-bound, bound, shape).astype(dtype), requires_grad=True, name=name)
 
 
 def fill(tensor: Tensor, values: Any) -> Tensor:

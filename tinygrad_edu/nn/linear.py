@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from tinygrad_edu import kernels
 from tinygrad_edu.graph import plain
+from tinygrad_edu.nn.init import uniform_parameter
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
@@ -37,12 +38,9 @@ class Linear(Module):
             )
         rng = default_rng(rng)
         bound = 1 / math.sqrt(in_features)
-        weight = rng.uniform(-bound, bound, (in_features, out_features)).astype(dtype)
-        self.weight = Tensor(weight, requires_grad=True, name="weight")
-        self.bias = None
-        if bias:
-            uniform = rng.uniform(-bound, bound, out_features).astype(dtype)
-            self.bias = Tensor(uniform, requires_grad=True, name="bias")
+        shape = in_features, out_features
+        self.weight = uniform_parameter("weight", shape, bound, rng, dtype)
+        self.bias = uniform_parameter("bias", out_features, bound, rng, dtype) if bias else None
 
     def __call__(self, x: Any) -> Tensor:
         try:

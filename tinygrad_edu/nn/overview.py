@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import RECORDING, Node, behind, plain, setting
-from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
 
 
 @dataclass
-class Row:
+class ModuleRow:
     """One module, without the modules inside it: so every column adds up to its total."""
 
     path: str
@@ -31,7 +30,7 @@ class Row:
 class Summary:
     """What `summary` returns: `rows`, which print as a table."""
 
-    rows: list[Row]
+    rows: list[ModuleRow]
 
     @property
     def parameters(self) -> int:
@@ -48,7 +47,7 @@ class Summary:
     def __repr__(self) -> str:
         head = ("layer", "output shape", "parameters", "kept for backward")
         total = ("total", "", f"{self.parameters:,}", f"{self.kept:,} B")
-        table = [head, *map(cells, self.rows), total]
+        table = [head, *map(row_texts, self.rows), total]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [
             "  ".join(
@@ -63,7 +62,7 @@ class Summary:
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *note])
 
 
-def cells(row: Row) -> tuple[str, str, str, str]:
+def row_texts(row: ModuleRow) -> tuple[str, str, str, str]:
     name = f"{row.path}: {row.kind}" if row.path else row.kind
     shape = "not called" if row.output_shape is None else str(row.output_shape)
     return name, shape, f"{row.parameters:,}", f"{row.kept:,} B"
@@ -83,14 +82,14 @@ def summary(
     in the mode it is in, training or not; neither it nor any generator is changed.
     """
     twin = deepcopy(model)
-    rows = {path: Row(path, type(x).__name__) for path, x in twin.named_modules()}
+    rows = {path: ModuleRow(path, type(x).__name__) for path, x in twin.named_modules()}
     x = example(input_shape, dtype, twin)
     count_parameters(twin, rows)
-    count_kept(twin, *run(twin, x, rows))
+    count_kept(twin, *run_noted(twin, x, rows))
     return Summary(list(rows.values()))
 
 
-def count_parameters(model: Module, rows: dict[str, Row]) -> None:
+def count_parameters(model: Module, rows: dict[str, ModuleRow]) -> None:
     """Give every parameter to the innermost module that holds it."""
     for path, p in model.named_parameters():
         owner = max((name for name in rows if path.startswith(name and f"{name}.")), key=len)
@@ -98,9 +97,11 @@ def count_parameters(model: Module, rows: dict[str, Row]) -> None:
         rows[owner].trainable += np.size(p.data) * p.requires_grad
 
 
-def run(model: Module, x: Any, rows: dict[str, Row]) -> tuple[Any, dict[Node, Row]]:
+def run_noted(
+    model: Module, x: Any, rows: dict[str, ModuleRow]
+) -> tuple[Any, dict[Node, ModuleRow]]:
     """model(x), and for each node that it made the innermost module that was being called."""
-    maker: dict[Node, Row] = {}
+    maker: dict[Node, ModuleRow] = {}
 
     def note_shape(path: str, out: Any) -> None:
         rows[path].output_shape = shape(out)
@@ -115,18 +116,18 @@ def run(model: Module, x: Any, rows: dict[str, Row]) -> tuple[Any, dict[Node, Ro
 
     with (
         afterwards(restore),
-        calls_noted(model, note_shape) as calls,
+        model.watched(note_shape) as calls,
         setting(RECORDING, note_maker),
     ):
         return model(x), maker
 
 
-def count_kept(model: Module, out: Any, maker: dict[Node, Row]) -> None:
+def count_kept(model: Module, out: Any, maker: dict[Node, ModuleRow]) -> None:
     """Give every array that the graph of `out` remembers to the module that first used it."""
-    counted = {id(memory(p.data)) for p in model.parameters()}
+    counted = {id(base_of(p.data)) for p in model.parameters()}
     graph = {node for root in nodes_in(out) for node in behind(root) if node in maker}
     for node in sorted(graph, key=lambda node: node.birth):
-        for array in map(memory, node.seen):
+        for array in map(base_of, node.seen):
             if id(array) not in counted:
                 counted.add(id(array))
                 maker[node].kept += getattr(array, "nbytes", 0)
@@ -159,7 +160,7 @@ def nodes_in(out: Any) -> Iterator[Node]:
             yield from nodes_in(x)
 
 
-def memory(array: Any) -> Any:
+def base_of(array: Any) -> Any:
     """The array whose memory a view is of."""
     while getattr(array, "base", None) is not None:
         array = array.base

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tinygrad_edu import kernels
 from tinygrad_edu.graph import plain
 from tinygrad_edu.nn.dropout import Dropout
+from tinygrad_edu.nn.init import uniform_parameter
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.operands import as_array
 from tinygrad_edu.rng import default_rng
@@ -48,8 +49,7 @@ class Cell(Module):
         bound = 1 / math.sqrt(hidden_size)
 
         def uniform(name: str, *shape: int) -> Tensor:
-            array = rng.uniform(-bound, bound, shape).astype(dtype)
-            return Tensor(array, requires_grad=True, name=name)
+            return uniform_parameter(name, shape, bound, rng, dtype)
 
         columns = self.gates * hidden_size
         self.weight_ih = uniform("weight_ih", input_size, columns)
@@ -244,7 +244,7 @@ class Recurrent(Module):
                 outputs.append([h for h, *_ in states][::stride])
             steps = [side_by_side(hs) for hs in zip(*outputs, strict=True)]
         h_n = [np.stack(states) for states in zip(*finals, strict=True)]
-        return np.stack(steps, axis=time), alone(h_n)
+        return np.stack(steps, axis=time), bare(h_n)
 
     def expect_sequence(self, shape: tuple[int, ...]) -> None:
         n = self.cells[0][0].input_size
@@ -278,13 +278,13 @@ def scan(cell: Cell, steps: list[Any], state: tuple[Any, ...]) -> list[tuple[Any
     """The state, (h,) or (h, c), after each step."""
     states = []
     for x in steps:
-        out = cell(x, alone(state))
+        out = cell(x, bare(state))
         state = out if isinstance(out, tuple) else (out,)
         states.append(state)
     return states
 
 
-def alone(state: Any) -> Any:
+def bare(state: Any) -> Any:
     """h where there is nothing else, or else the pair."""
     return state[0] if len(state) == 1 else tuple(state)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.optim.optimizer import check, listed
+from tinygrad_edu.optim.optimizer import listed
+from tinygrad_edu.optim.settings import nonnegative
 
 
 def clip_grad_norm_(
@@ -26,8 +27,8 @@ def clip_grad_norm_(
     if not max_norm >= 0:
         raise ValueError(f"max_norm must be at least 0, and it is {max_norm}")
     params = with_gradients(parameters)
-    norms = [norm(p.grad, norm_type) for p in params]
-    total = norm(norms, norm_type)
+    norms = [vector_norm(p.grad, norm_type) for p in params]
+    total = vector_norm(norms, norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         bad = [
             getattr(p, "name", None) or f"number {i}"
@@ -43,18 +44,18 @@ def clip_grad_norm_(
             scaled = p.grad * scale
             if getattr(p.grad, "dtype", None) == np.float16:  # holds few digits of a small scale
                 scaled = (p.grad * np.float32(scale)).astype(np.float16)
-            p.grad = kept(scaled, p.grad)  # a new array: a graph may hold the old one
+            p.grad = of_kind(scaled, p.grad)  # a new array: a graph may hold the old one
     return total
 
 
 def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     """g = min(max(g, -clip_value), clip_value), for every number of every gradient."""
-    check(clip_value=clip_value)
+    nonnegative("clip_value", clip_value)
     for p in with_gradients(parameters):
-        p.grad = kept(np.clip(p.grad, -clip_value, clip_value), p.grad)
+        p.grad = of_kind(np.clip(p.grad, -clip_value, clip_value), p.grad)
 
 
-def kept(new: Any, old: Any) -> Any:
+def of_kind(new: Any, old: Any) -> Any:
     """`new`, computed from `old`, as the same kind: NumPy turns 0-d arrays into numbers."""
     if not isinstance(new, np.generic):
         return new
@@ -67,7 +68,7 @@ def with_gradients(parameters: Any) -> list[Any]:
     return [p for p in params if p.grad is not None]
 
 
-def norm(x: Any, norm_type: float) -> float:
+def vector_norm(x: Any, norm_type: float) -> float:
     """(Σ |x|^norm_type)^(1 / norm_type) over all numbers in x."""
     numbers = np.ravel(getattr(x, "data", x) if hasattr(x, "requires_grad") else x)
     if numbers.dtype == np.float16:  # a square above 65,504 would be inf

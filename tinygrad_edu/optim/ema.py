@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.optim.optimizer import check, copied, is_real, listed, restored
+from tinygrad_edu.optim.cleanup import afterwards
+from tinygrad_edu.optim.optimizer import copied, is_real, listed, restored
+from tinygrad_edu.optim.settings import nonnegative
 
 
 class EMA:
@@ -27,7 +29,7 @@ class EMA:
     """
 
     def __init__(self, params: Iterable[Any], decay: float = 0.999) -> None:
-        check(below=1, decay=decay)
+        nonnegative("decay", decay, below=1)
         self.params = listed(params)
         self.decay = decay
         self.averages = [copied(p.data) for p in self.params]
@@ -43,15 +45,10 @@ class EMA:
     def swapped(self) -> Iterator[None]:
         """Inside, the parameters have copies of the averages as their data."""
         before = [p.data for p in self.params]
-        try:
-            try:
-                for p, average in zip(self.params, self.averages):
-                    p.data = copied(average)
-                yield
-            finally:
-                put_back(self.params, before)
-        finally:  # once more, in case Ctrl-C came in the middle of it
-            put_back(self.params, before)
+        with afterwards(lambda: put_back(self.params, before)):
+            for p, average in zip(self.params, self.averages):
+                p.data = copied(average)
+            yield
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of the averages, and the decay."""
@@ -72,7 +69,7 @@ class EMA:
             )
         if not all(map(is_real, averages)):
             raise ValueError("the averages hold no real numbers: nothing was loaded")
-        check(below=1, decay=decay)
+        nonnegative("decay", decay, below=1)
         averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
         vars(self).update(decay=decay, averages=averages)  # one step: Ctrl-C finds both or neither
 

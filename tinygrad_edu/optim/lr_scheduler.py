@@ -20,11 +20,11 @@ import copy
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
 from numbers import Real
 from typing import Any
 
-from tinygrad_edu.optim.optimizer import all_or_none
+from tinygrad_edu.optim.cleanup import all_or_none
+from tinygrad_edu.optim.settings import increasing, nonnegative, one_of, positive, whole
 
 __all__ = [
     "ConstantLR",
@@ -64,7 +64,7 @@ class LRScheduler:
     def __init__(
         self, optimizer: Any, span: int = 100, base_lrs: Sequence[float] | None = None
     ) -> None:
-        groups = groups_of(optimizer)
+        groups = param_groups_of(optimizer)
         if base_lrs is None:
             base_lrs = [group.get("initial_lr", group["lr"]) for group in groups]
         for group, base_lr in zip(groups, base_lrs):
@@ -144,7 +144,7 @@ class LRScheduler:
         problems += [
             f"{name}: {state[name]!r:.60}, expected something like {x!r:.60}"
             for name, x in mine.items()
-            if name in state and not alike(state[name], x)
+            if name in state and not replaces(state[name], x)
         ]
         if not problems and len(state["base_lrs"]) != len(self.base_lrs):
             n = len(state["base_lrs"])
@@ -157,33 +157,19 @@ class LRScheduler:
 
     def curve(self, steps: int) -> list[list[float]]:
         """The rates of each group at the steps 0, 1, ..., steps - 1."""
-        return [self.lrs(t) for t in range(steps)]
+        return [self.lrs(t) for t in range(whole("steps", steps))]
 
     def plot(self, steps: int | None = None, path: Any = None) -> Any:
-        """Draw the learning rate of each group against the step; neither optimizer nor t changes.
+        """Draw the rates with `viz.plots.plot_schedule`.
 
         steps  how many; the default shows the shape of the schedule
         path   a file to save the picture in, such as "schedule.png"
 
-        Returns matplotlib's Axes.
+        Neither the optimizer nor t changes. Returns matplotlib's figure.
         """
-        from matplotlib import pyplot
+        from tinygrad_edu.viz.plots import plot_schedule
 
-        rates = self.curve(whole("steps", self.span if steps is None else steps))
-        figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
-        for i, group in enumerate(zip(*rates)):
-            axes.plot(group, drawstyle="steps-post", linewidth=2, label=f"group {i}")
-        axes.set_title(type(self).__name__, fontsize=15)
-        axes.set_xlabel("step", fontsize=13)
-        axes.set_ylabel("learning rate", fontsize=13)
-        axes.tick_params(labelsize=12)
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        if len(self.base_lrs) > 1:
-            axes.legend(fontsize=12)
-        if path is not None:
-            figure.savefig(path, dpi=100)
-        return axes
+        return plot_schedule(self, steps, path=path)
 
 
 class LambdaLR(LRScheduler):
@@ -213,7 +199,7 @@ class ConstantLR(LRScheduler):
     """lr = factor base_lr for t < total_iters, then base_lr."""
 
     def __init__(self, optimizer: Any, factor: float = 1 / 3, total_iters: int = 5) -> None:
-        self.start_factor = number("factor", factor, high=1)
+        self.start_factor = nonnegative("factor", factor, high=1)
         self.total_iters = whole("total_iters", total_iters)
         super().__init__(optimizer, span=2 * self.total_iters)
 
@@ -234,8 +220,8 @@ class LinearLR(LRScheduler):
         end_factor: float = 1.0,
         total_iters: int = 5,
     ) -> None:
-        self.start_factor = number("start_factor", start_factor, high=1)
-        self.end_factor = number("end_factor", end_factor, high=1)
+        self.start_factor = nonnegative("start_factor", start_factor, high=1)
+        self.end_factor = nonnegative("end_factor", end_factor, high=1)
         self.total_iters = whole("total_iters", total_iters)
         super().__init__(optimizer, span=2 * self.total_iters)
 
@@ -249,7 +235,7 @@ class StepLR(LRScheduler):
 
     def __init__(self, optimizer: Any, step_size: int, gamma: float = 0.1) -> None:
         self.step_size = whole("step_size", step_size)
-        self.gamma = number("gamma", gamma)
+        self.gamma = nonnegative("gamma", gamma)
         super().__init__(optimizer, span=4 * self.step_size)
 
     def factor(self, t: float) -> float:
@@ -264,7 +250,7 @@ class MultiStepLR(LRScheduler):
 
     def __init__(self, optimizer: Any, milestones: Iterable[int], gamma: float = 0.1) -> None:
         self.milestones = increasing("milestones", milestones)
-        self.gamma = number("gamma", gamma)
+        self.gamma = nonnegative("gamma", gamma)
         super().__init__(optimizer, span=max(self.milestones, default=80) * 5 // 4)
 
     def factor(self, t: float) -> float:
@@ -275,7 +261,7 @@ class ExponentialLR(LRScheduler):
     """lr = base_lr gamma^t."""
 
     def __init__(self, optimizer: Any, gamma: float) -> None:
-        self.gamma = number("gamma", gamma)
+        self.gamma = nonnegative("gamma", gamma)
         super().__init__(optimizer)
 
     def factor(self, t: float) -> float:
@@ -287,7 +273,7 @@ class PolynomialLR(LRScheduler):
 
     def __init__(self, optimizer: Any, total_iters: int = 5, power: float = 1.0) -> None:
         self.total_iters = whole("total_iters", total_iters)
-        self.power = number("power", power)
+        self.power = nonnegative("power", power)
         super().__init__(optimizer, span=self.total_iters + 1)
 
     def factor(self, t: float) -> float:
@@ -303,7 +289,7 @@ class CosineAnnealingLR(LRScheduler):
 
     def __init__(self, optimizer: Any, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803
         self.T_max = whole("T_max", T_max)
-        self.eta_min = number("eta_min", eta_min)
+        self.eta_min = nonnegative("eta_min", eta_min)
         super().__init__(optimizer, span=self.T_max + 1)
 
     def lr(self, t: float, base_lr: float) -> float:
@@ -327,12 +313,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     ) -> None:
         self.T_0 = whole("T_0", T_0)
         self.T_mult = whole("T_mult", T_mult)
-        self.eta_min = number("eta_min", eta_min)
+        self.eta_min = nonnegative("eta_min", eta_min)
         super().__init__(optimizer, span=self.T_0 * (1 + self.T_mult + self.T_mult**2))
 
     def step(self, epoch: float | None = None) -> None:
         """t = t + 1, or any t >= 0, also between two epochs: step(epoch + batch / batches)."""
-        self.move_to(self.last_epoch + 1 if epoch is None else number("epoch", epoch))
+        self.move_to(self.last_epoch + 1 if epoch is None else nonnegative("epoch", epoch))
 
     def since_restart(self, t: float) -> tuple[float, int]:
         """(T_cur, T_i): the steps since the last restart, and how many there are to the next."""
@@ -363,7 +349,7 @@ class WarmupCosineLR(LRScheduler):
     ) -> None:
         self.warmup_steps = whole("warmup_steps", warmup_steps, low=0)
         self.total_steps = whole("total_steps", total_steps, low=self.warmup_steps + 1)
-        self.min_lr = number("min_lr", min_lr)
+        self.min_lr = nonnegative("min_lr", min_lr)
         super().__init__(optimizer, span=self.total_steps + 1)
 
     def lr(self, t: float, base_lr: float) -> float:
@@ -393,9 +379,9 @@ class MomentumCycle(LRScheduler):
     ) -> None:
         """The settings of the momentum; ValueError if it is to cycle and a group has none."""
         self.cycle_momentum = cycle_momentum
-        self.base_momentums = numbers("base_momentum", base_momentum, optimizer, high=1)
-        self.max_momentums = numbers("max_momentum", max_momentum, optimizer, high=1)
-        for group in groups_of(optimizer):
+        self.base_momentums = numbers_of_groups("base_momentum", base_momentum, optimizer, high=1)
+        self.max_momentums = numbers_of_groups("max_momentum", max_momentum, optimizer, high=1)
+        for group in param_groups_of(optimizer):
             if cycle_momentum and "betas" not in group and "momentum" not in group:
                 raise ValueError(
                     f"cycle_momentum=True needs an optimizer with momentum or betas, and "
@@ -435,13 +421,15 @@ class CyclicLR(MomentumCycle):
         self.step_size_up = whole("step_size_up", step_size_up)
         self.step_size_down = whole("step_size_down", down)
         self.mode = one_of("mode", mode, "triangular", "triangular2", "exp_range")
-        self.gamma = number("gamma", gamma)
+        self.gamma = nonnegative("gamma", gamma)
         self.scale_fn = scale_fn
         self.scale_mode = one_of("scale_mode", scale_mode, "cycle", "iterations")
-        self.max_lrs = numbers("max_lr", max_lr, optimizer)
+        self.max_lrs = numbers_of_groups("max_lr", max_lr, optimizer)
         self.keep_momentum(optimizer, cycle_momentum, base_momentum, max_momentum)
         period = self.step_size_up + self.step_size_down
-        super().__init__(optimizer, 3 * period + 1, numbers("base_lr", base_lr, optimizer))
+        super().__init__(
+            optimizer, 3 * period + 1, numbers_of_groups("base_lr", base_lr, optimizer)
+        )
 
     def triangle(self, t: float) -> float:
         """From 0 up to 1 and back to 0."""
@@ -514,11 +502,11 @@ class OneCycleLR(MomentumCycle):
             total_steps = whole("epochs", epochs) * whole("steps_per_epoch", steps_per_epoch)
         self.total_steps = whole("total_steps", total_steps)
         # two rises of this length have to fit in
-        self.pct_start = number("pct_start", pct_start, high=0.5 if three_phase else 1)
+        self.pct_start = nonnegative("pct_start", pct_start, high=0.5 if three_phase else 1)
         self.anneal_strategy = one_of("anneal_strategy", anneal_strategy, "cos", "linear")
         self.three_phase = three_phase
         self.final_div_factor = positive("final_div_factor", final_div_factor)
-        self.max_lrs = numbers("max_lr", max_lr, optimizer)
+        self.max_lrs = numbers_of_groups("max_lr", max_lr, optimizer)
         self.keep_momentum(optimizer, cycle_momentum, base_momentum, max_momentum)
         initial_lrs = [lr / positive("div_factor", div_factor) for lr in self.max_lrs]
         super().__init__(optimizer, self.total_steps, initial_lrs)
@@ -535,7 +523,7 @@ class OneCycleLR(MomentumCycle):
         i = min(bisect_left(knots, t, lo=1), len(knots) - 1)
         phase = knots[i] - knots[i - 1]
         done = (t - knots[i - 1]) / phase if phase else 1.0
-        way = cosine if self.anneal_strategy == "cos" else linear
+        way = cosine if self.anneal_strategy == "cos" else straight
         return way(values[i - 1], values[i], done)
 
     def lrs(self, t: float) -> list[float]:
@@ -579,19 +567,19 @@ class ReduceLROnPlateau(LRScheduler):
         eps: float = 1e-8,
     ) -> None:
         self.mode = one_of("mode", mode, "min", "max")
-        self.reduction = number("factor", factor, high=1)
+        self.reduction = nonnegative("factor", factor, high=1)
         if self.reduction == 1:
             raise ValueError(f"factor must be below 1 to reduce anything, and it is {factor}")
         self.patience = whole("patience", patience, low=0)
-        self.threshold = number("threshold", threshold)
+        self.threshold = nonnegative("threshold", threshold)
         self.threshold_mode = one_of("threshold_mode", threshold_mode, "rel", "abs")
         self.cooldown = whole("cooldown", cooldown, low=0)
-        self.min_lrs = numbers("min_lr", min_lr, optimizer)
-        self.eps = number("eps", eps)
+        self.min_lrs = numbers_of_groups("min_lr", min_lr, optimizer)
+        self.eps = nonnegative("eps", eps)
         self.best = self.worst = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
-        self.current_lrs = [float(group["lr"]) for group in groups_of(optimizer)]
+        self.current_lrs = [float(group["lr"]) for group in param_groups_of(optimizer)]
         super().__init__(optimizer, span=5 * (self.patience + self.cooldown + 1))
 
     def lrs(self, t: float) -> list[float]:
@@ -629,7 +617,7 @@ class ReduceLROnPlateau(LRScheduler):
         future.optimizer = copy.copy(self.optimizer)
         future.optimizer.param_groups = [dict(group) for group in self.optimizer.param_groups]
         rates = []
-        for _ in range(steps):
+        for _ in range(whole("steps", steps)):
             rates.append(future.get_last_lr())
             future.step(self.worst)
         return rates
@@ -699,16 +687,16 @@ class SequentialLR(LRScheduler):
             scheduler.check_state(its_state)
 
 
-def alike(x: Any, y: Any) -> bool:
+def replaces(x: Any, y: Any) -> bool:
     """Whether x may replace y: numbers, lists of alike, or one type; None means not set yet."""
     if isinstance(x, list | tuple) and isinstance(y, list | tuple):
-        return all(alike(each, other) for each in x for other in y[:1])
+        return all(replaces(each, other) for each in x for other in y[:1])
     if isinstance(x, Real) and isinstance(y, Real):
         return True
     return x is None or y is None or type(x) is type(y)
 
 
-def linear(start: float, end: float, done: float) -> float:
+def straight(start: float, end: float, done: float) -> float:
     """start + (end - start) done, with done from 0 to 1."""
     return start + (end - start) * done
 
@@ -718,7 +706,7 @@ def cosine(start: float, end: float, done: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 
 
-def groups_of(optimizer: Any) -> list[dict[str, Any]]:
+def param_groups_of(optimizer: Any) -> list[dict[str, Any]]:
     groups = getattr(optimizer, "param_groups", None)
     if groups is None:
         raise TypeError(
@@ -730,7 +718,7 @@ def groups_of(optimizer: Any) -> list[dict[str, Any]]:
 
 def one_per_group(name: str, x: Any, optimizer: Any) -> list[Any]:
     """A list with one x for each group, all the same or as listed in x."""
-    n = len(groups_of(optimizer))
+    n = len(param_groups_of(optimizer))
     if not isinstance(x, list | tuple):
         return [x] * n
     if len(x) != n:
@@ -738,40 +726,5 @@ def one_per_group(name: str, x: Any, optimizer: Any) -> list[Any]:
     return list(x)
 
 
-def numbers(name: str, x: Any, optimizer: Any, high: float = math.inf) -> list[float]:
-    return [number(name, value, high) for value in one_per_group(name, x, optimizer)]
-
-
-def number(name: str, x: Any, high: float = math.inf) -> float:
-    value = float(x) if isinstance(x, Real) else math.nan
-    if not (0 <= value <= high and value < math.inf):
-        bounds = "finite and at least 0" if high == math.inf else f"in [0, {high}]"
-        raise ValueError(f"{name} must be a number {bounds}, and it is {x!r}")
-    return value
-
-
-def positive(name: str, x: Any) -> float:
-    value = number(name, x)
-    if value == 0:
-        raise ValueError(f"{name} must be above 0: rates are divided by it")
-    return value
-
-
-def whole(name: str, x: Any, low: int = 1) -> int:
-    value = float(x) if isinstance(x, Real) else math.nan
-    if not (value >= low and value.is_integer()):
-        raise ValueError(f"{name} must be a whole number of at least {low}, and it is {x!r}")
-    return int(value)
-
-
-def increasing(name: str, steps: Iterable[int]) -> list[int]:
-    steps = [whole(name, step) for step in steps]
-    if any(x >= y for x, y in pairwise(steps)):
-        raise ValueError(f"{name} must increase from one to the next, and they are {steps}")
-    return steps
-
-
-def one_of(name: str, x: str, *choices: str) -> str:
-    if x not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, and it is {x!r}")
-    return x
+def numbers_of_groups(name: str, x: Any, optimizer: Any, high: float = math.inf) -> list[float]:
+    return [nonnegative(name, value, high) for value in one_per_group(name, x, optimizer)]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.optim.optimizer import Optimizer, running_mean
+from tinygrad_edu.optim.settings import one_of, whole
 
 
 class Muon(Optimizer):
@@ -67,12 +68,8 @@ class Muon(Optimizer):
         coefficients, adjust = settings.pop("ns_coefficients"), settings.pop("adjust_lr_fn")
         if np.shape(coefficients) != (3,) or not np.isfinite(coefficients).all():
             raise ValueError(f"ns_coefficients must be three numbers, and it is {coefficients!r}")
-        if adjust not in ("original", "match_rms_adamw"):
-            raise ValueError(
-                f"adjust_lr_fn must be 'original' or 'match_rms_adamw', and it is {adjust!r}"
-            )
-        if not isinstance(settings["ns_steps"], int):
-            raise ValueError(f"ns_steps must be a whole number, and it is {settings['ns_steps']!r}")
+        one_of("adjust_lr_fn", adjust, "original", "match_rms_adamw")
+        whole("ns_steps", settings["ns_steps"], low=0)
         super().check(**settings)
 
     def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
@@ -97,7 +94,7 @@ def orthogonalized(x: Any, coefficients: tuple[float, float, float], steps: int,
         return orthogonalized(x.T, coefficients, steps, eps).T
     a, b, c = coefficients
     x = x / max(float((x * x).sum()) ** 0.5, eps)
-    for _ in range(steps):
+    for _ in range(int(steps)):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
     return x

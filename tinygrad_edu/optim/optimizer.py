@@ -1,16 +1,16 @@
 """What all optimizers share: groups of parameters, their state, and the step."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from numbers import Real
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-SHARES = "betas", "rho", "alpha"  # of the past in a running mean
+from tinygrad_edu.optim.blocks import is_large, update_in_blocks
+from tinygrad_edu.optim.cleanup import all_or_none
+from tinygrad_edu.optim.settings import as_python, nonnegative
 
-# An update of about this many bytes of a parameter finds all its intermediate results in the cache.
-BLOCK = 2**18
+SHARES = "rho", "alpha"  # of the past in a running mean
 
 
 class Optimizer:
@@ -66,7 +66,7 @@ class Optimizer:
                     f"{type(self).__name__} has no setting {name!r}: "
                     f"its settings are {', '.join(self.defaults)}"
                 )
-        settings = {name: setting(x) for name, x in {**self.defaults, **own}.items()}
+        settings = {name: as_python(x) for name, x in {**self.defaults, **own}.items()}
         self.check(**settings)
         self.param_groups.append({"params": params, **settings})
         self.state.append([(0.0,) * len(self.remembers) for _ in params])
@@ -84,12 +84,13 @@ class Optimizer:
 
     def check(self, **settings: Any) -> None:
         """Raise ValueError for a setting that makes no sense."""
-        betas = settings.get("betas", (0, 0))
+        betas = settings.pop("betas", (0, 0))
         if not isinstance(betas, tuple) or np.shape(betas) != (2,):
             raise ValueError(f"betas must be two numbers in a tuple or a list, not {betas!r}")
-        shares = {name: settings.pop(name) for name in SHARES if name in settings}
-        check(below=1, **shares)
-        check(**settings)
+        for beta in betas:
+            nonnegative("betas", beta, below=1, part_of=betas)
+        for name, x in settings.items():
+            nonnegative(name, x, below=1 if name in SHARES else math.inf)
 
     def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
         """(step, new state)."""
@@ -107,51 +108,34 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        check(lr=lr)
+        nonnegative("lr", lr)
         for group in self.param_groups:
-            group["lr"] = number(lr)
+            group["lr"] = as_python(lr)
 
     def step(self) -> None:
         """Move every parameter that has a gradient one step."""
-        for group, states, large in zip(self.param_groups, self.state, self.large):
-            self.step_group(group, states, large)
-
-    def step_group(self, group: Any, states: list[Any], large: bool) -> None:
-        """Move the parameters of one group; `large`: some may be arrays of more than one block."""
         update = self.update
-        for i, p in enumerate(group["params"]):
-            g = p.grad
-            if g is None:
-                continue
-            if g.__class__ is p.__class__:  # recorded by backward(create_graph=True)
-                g = g.data
-            data = p.data
-            if large and is_large(data):
-                states[i] = self.update_in_blocks(g, data, states[i], group)
-            else:
-                step, states[i] = update(g, data, states[i], group)
-                data -= step
-            p.data = data
+        for group, states, large in zip(self.param_groups, self.state, self.large):
+            plain = self.is_plain(group)
+            for i, p in enumerate(group["params"]):
+                g = p.grad
+                if g is None:
+                    continue
+                if g.__class__ is p.__class__:  # recorded by backward(create_graph=True)
+                    g = g.data
+                data = p.data
+                if large and is_large(data):
+                    states[i] = update_in_blocks(update, g, data, states[i], group)
+                elif plain:
+                    data -= group["lr"] * g
+                else:
+                    step, states[i] = update(g, data, states[i], group)
+                    data -= step
+                p.data = data
 
-    def update_in_blocks(self, g: Any, p: Any, state: Any, group: Any) -> Any:
-        """p -= step, some rows at a time, so that intermediate results never leave the cache.
-
-        Returns the new state, whose arrays are those of the old one, changed in place.
-        """
-        after = list(state)
-        for rows in blocks(p):
-            old = [x[rows] if np.ndim(x) else x for x in state]
-            part = p[rows]
-            step, new = self.update(g[rows], part, old, group)
-            for i, x in enumerate(new):
-                if np.ndim(x) == 0:
-                    after[i] = x
-                elif x is not old[i]:
-                    if np.ndim(after[i]) == 0:
-                        after[i] = np.empty_like(p)
-                    after[i][rows] = x
-            part -= step  # p[rows] -= step would write all of it twice
-        return tuple(after)
+    def is_plain(self, group: Any) -> bool:
+        """Whether the step is lr g with these settings: too little to call `update` for it."""
+        return False
 
     def zero_grad(self) -> None:
         """Forget all gradients, so that the next `backward` starts from nothing."""
@@ -192,7 +176,7 @@ class Optimizer:
                 f"this state does not fit {type(self).__name__}, and nothing was loaded:\n  "
                 + "\n  ".join(problems)
             )
-        groups = [{name: setting(x) for name, x in settings.items()} for settings, _ in saved]
+        groups = [{name: as_python(x) for name, x in settings.items()} for settings, _ in saved]
         for group in groups:
             self.check(**{name: group[name] for name in self.defaults})
         state = [
@@ -251,18 +235,6 @@ def listed(params: Any) -> list[Any]:
     return list(params)
 
 
-def is_large(data: Any) -> bool:
-    """Whether this is an array of more than one block."""
-    return getattr(data, "nbytes", 0) > BLOCK
-
-
-def blocks(p: Any) -> Iterator[slice]:
-    """Slices of as many rows as make a block, at least one."""
-    rows = max(1, BLOCK * len(p) // p.nbytes)
-    for start in range(0, len(p), rows):
-        yield slice(start, start + rows)
-
-
 def running_mean(mean: Any, x: Any, beta: float) -> Any:
     """beta mean + (1 - beta) x, in the memory of `mean` if it is an array already."""
     mean *= beta
@@ -270,43 +242,9 @@ def running_mean(mean: Any, x: Any, beta: float) -> Any:
     return mean
 
 
-def number(x: Any) -> Any:
-    """A NumPy number as Python's: a float32 array times it stays float32."""
-    return x.item() if isinstance(x, np.generic) else x
-
-
-def setting(x: Any) -> Any:
-    """A setting as it is kept: lists as tuples, numbers as Python's."""
-    return tuple(map(number, x)) if isinstance(x, tuple | list) else number(x)
-
-
 def is_real(x: Any) -> bool:
     """Whether x is a real number or an array of them."""
     return np.asarray(x).dtype.kind in "biuf"
-
-
-def all_or_none(dicts: list[dict[str, Any]], change: Callable[[], None]) -> None:
-    """Call `change`, which sets entries of these dicts. If it does not reach its end, undo it.
-
-    It may be Ctrl-C that ends it, and another time that it is undone, so that is done twice.
-    """
-    before = [dict(each) for each in dicts]
-
-    def undo() -> None:
-        for each, old in zip(dicts, before):
-            for name in each.keys() - old.keys():
-                del each[name]
-            each.update(old)
-
-    try:
-        try:
-            change()
-        except BaseException:
-            undo()
-            raise
-    except BaseException:
-        undo()
-        raise
 
 
 def copied(x: Any) -> Any:
@@ -319,12 +257,3 @@ def restored(x: Any, data: Any) -> Any:
     if hasattr(x, "dtype") and hasattr(data, "dtype"):
         return np.array(x, data.dtype)[()]
     return x.item() if hasattr(x, "dtype") else x
-
-
-def check(below: float = math.inf, **settings: Any) -> None:
-    """Raise ValueError for a setting that is negative, not a number, or not below its limit."""
-    for name, value in settings.items():
-        values = value if name == "betas" else [value]
-        if not all(isinstance(x, Real) and 0 <= float(x) < below for x in values):
-            bounds = "finite and at least 0" if below == math.inf else f"in [0, {below})"
-            raise ValueError(f"{name} must be {bounds}, and it is {value!r}")

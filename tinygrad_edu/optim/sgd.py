@@ -45,17 +45,8 @@ class SGD(Optimizer):
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
             raise ValueError("nesterov needs a momentum above 0, and a dampening of 0")
 
-    def step_group(self, group: Any, states: list[Any], large: bool) -> None:
-        # Plain gradient descent has no state and little to keep in the cache: in a small network
-        # a call of `update` for each parameter, in a large one the blocks, would cost 2 to 4 %.
-        if group["momentum"] or group["weight_decay"]:
-            super().step_group(group, states, large)
-            return
-        lr = group["lr"]
-        for p in group["params"]:
-            g = p.grad
-            if g is not None:
-                p.data -= lr * (g.data if g.__class__ is p.__class__ else g)
+    def is_plain(self, group: Any) -> bool:
+        return not (group["momentum"] or group["weight_decay"])
 
     def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
         lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]

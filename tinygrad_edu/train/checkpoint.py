@@ -20,6 +20,7 @@ import numpy as np
 
 from tinygrad_edu.cleanup import done_or_undone
 from tinygrad_edu.nn import Module
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 
 # A file holds its own SHA-256, taken while these 64 bytes stood in the place of it.
@@ -86,13 +87,13 @@ def load(path: str | Path, **objects: Any) -> dict[str, Any]:
     shape).
     """
     for name, x in objects.items():
-        if not hasattr(x, "load_state_dict") and not isinstance(x, np.random.Generator):
+        if not can_be_set(x):
             raise TypeError(
                 f"{name} is a {type(x).__name__}, which has no load_state_dict(); numbers and the "
                 "like are in what load returns"
             )
     path = Path(path)
-    content = read(path)
+    content = read_checkpoint(path)
     saved = content["objects"]
     missing = [name for name in objects if name not in saved]
     if missing:
@@ -131,15 +132,13 @@ class Checkpoint:
     def __init__(self, path: str | Path, every: int | None = None, **objects: Any) -> None:
         if every is not None and not isinstance(every, int | float | np.integer):
             raise TypeError(f"every must be a number of batches, not {every!r}")
-        if every is not None and (not every >= 1 or every % 1):
-            raise ValueError(f"every must be at least 1 batch, not {every}: a whole number")
         for name, x in objects.items():
             if name in OF_FIT or name.startswith("callback "):
                 raise TypeError(
                     f"fit saves {name} itself: give a Checkpoint only other objects, such as "
                     "ema=ema; without fit, use train.save(path, model=model)"
                 )
-            if not hasattr(x, "load_state_dict") and not isinstance(x, np.random.Generator):
+            if not can_be_set(x):
                 raise TypeError(
                     f"{name} is a {type(x).__name__}, which has no load_state_dict(): a training "
                     "could not go on with it"
@@ -148,7 +147,7 @@ class Checkpoint:
         is_safetensors(self.path)
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {self.path.parent} to save {path} in")
-        self.every = every
+        self.every = None if every is None else whole("every", every)
         self.objects = objects
 
     def save(self, **objects: Any) -> None:
@@ -159,6 +158,11 @@ class Checkpoint:
         """Load these objects and those of this checkpoint, if it has been saved before."""
         if self.path.exists():
             load(self.path, **objects, **self.objects)
+
+
+def can_be_set(x: Any) -> bool:
+    """Whether x can be given the state that it had in a file."""
+    return hasattr(x, "load_state_dict") or isinstance(x, np.random.Generator)
 
 
 def state_of(x: Any) -> Any:
@@ -215,7 +219,7 @@ def pack(x: Any, path: str, arrays: dict[str, Any]) -> Any:
     if isinstance(x, Mapping):
         return {"dict": [[pack(k, "", {}), pack(y, join(path, k), arrays)] for k, y in x.items()]}
     if type(x) in (np.ndarray, np.memmap) and not x.dtype.hasobject:
-        name = label(path, arrays)
+        name = free_name(path, arrays)
         arrays[name] = x
         return {"array": name}
     raise TypeError(
@@ -240,7 +244,7 @@ def join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def label(path: str, taken: Mapping[str, Any]) -> str:
+def free_name(path: str, taken: Mapping[str, Any]) -> str:
     """A name for the array at this path that no other array has: the path itself, if possible.
 
     A name in a zip file ends at a NUL, and NumPy takes `w` and `w.npy` for the same name.
@@ -332,7 +336,7 @@ def metadata(raw: bytes) -> Any:
     return json.loads(raw[8 : 8 + length])["__metadata__"]
 
 
-def digest(raw: bytes) -> bytes:
+def sha256(raw: bytes) -> bytes:
     return hashlib.sha256(raw).hexdigest().encode()
 
 
@@ -340,16 +344,16 @@ def sealed(raw: bytes) -> bytes:
     """The bytes of a file with their SHA-256 in its place."""
     if raw.count(PLACE.encode()) != 1:
         raise ValueError(f"a checkpoint may not hold these words: {PLACE!r}")
-    return raw.replace(PLACE.encode(), digest(raw))
+    return raw.replace(PLACE.encode(), sha256(raw))
 
 
-def read(path: Path) -> Any:
+def read_checkpoint(path: Path) -> Any:
     """What a checkpoint holds, once every byte of it is checked."""
     safetensors = is_safetensors(path)
     raw = path.read_bytes()
     try:
         seal = metadata(raw)["sha256"].encode() if safetensors else raw[-len(PLACE) :]
-        if len(seal) != len(PLACE) or seal != digest(raw.replace(seal, PLACE.encode())):
+        if len(seal) != len(PLACE) or seal != sha256(raw.replace(seal, PLACE.encode())):
             raise CheckpointError("its SHA-256 is another")
         return content_of(*(from_safetensors if safetensors else from_npz)(raw))
     except ImportError:

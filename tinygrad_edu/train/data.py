@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tinygrad_edu.cleanup import done_or_undone
 from tinygrad_edu.graph import plain
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 
 
@@ -60,9 +61,7 @@ class Batches:
         rng: np.random.Generator | None,
     ) -> None:
         self.x, self.y = rows_of(x, y)
-        if batch_size < 1 or batch_size != int(batch_size):
-            raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size}")
-        self.batch_size = batch_size
+        self.batch_size = whole("batch_size", batch_size)
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.rng = default_rng(rng)

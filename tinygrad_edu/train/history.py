@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from tinygrad_edu.optim.settings import one_of
+
 
 class History:
     """What `fit` saw, in plain lists with one number for each finished epoch.
@@ -46,7 +48,7 @@ class History:
 
         nan is worse than any number, in both modes.
         """
-        check_mode(mode)
+        one_of("mode", mode, "min", "max")
         values, sign = self[monitor], 1 if mode == "min" else -1
         return min(range(len(values)), key=lambda i: (math.isnan(values[i]), sign * values[i]))
 
@@ -80,42 +82,15 @@ class History:
         return "  ".join([f"epoch {len(self)}", *last])
 
     def plot(self, path: Any = None) -> Any:
-        """Draw the losses, the metrics, and the learning rate if it changed, over the epochs.
+        """Draw the losses, the metrics and the learning rate with `viz.plots.plot_history`.
 
         path  a file to save the picture in, such as "history.png"
 
-        Returns matplotlib's Axes, one for each panel.
+        Returns matplotlib's figure.
         """
-        from matplotlib import pyplot
-        from matplotlib.ticker import MaxNLocator
+        from tinygrad_edu.viz.plots import plot_history
 
-        losses = {"training": self.train_loss}
-        if self.validation_loss:
-            losses["validation"] = self.validation_loss
-        panels = {"loss": losses}
-        if self.metrics:
-            panels["metric"] = self.metrics
-        if len(set(self.lr)) > 1:
-            panels["learning rate"] = {"lr": self.lr}
-
-        figure, axes = pyplot.subplots(
-            len(panels), sharex=True, squeeze=False,
-            figsize=(8, 1 + 2 * len(panels)), layout="constrained",
-        )  # fmt: skip
-        for axis, (label, lists) in zip(axes[:, 0], panels.items(), strict=True):
-            for name, values in lists.items():
-                axis.plot(range(1, len(values) + 1), values, ".-", label=name)
-            axis.set_ylabel(label, fontsize=13)
-            axis.tick_params(labelsize=12)
-            axis.grid(alpha=0.3)
-            axis.legend(fontsize=12)
-        if min([*self.train_loss, *self.validation_loss], default=0) > 0:
-            axes[0, 0].set_yscale("log")
-        axes[-1, 0].set_xlabel("epoch", fontsize=13)
-        axes[-1, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
-        if path is not None:
-            figure.savefig(path, dpi=100)
-        return axes[:, 0]
+        return plot_history(self, path)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything, for a checkpoint."""
@@ -126,8 +101,3 @@ class History:
         if set(state) != set(vars(self)):
             raise ValueError(f"a history has {', '.join(vars(self))}, not {', '.join(state)}")
         vars(self).update(deepcopy(dict(state)))
-
-
-def check_mode(mode: str) -> None:
-    if mode not in ("min", "max"):
-        raise ValueError(f'mode must be "min" or "max", not {mode!r}')

@@ -1,11 +1,10 @@
 """The training loop, and what may be hung into it."""
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,10 @@ from tinygrad_edu.anomaly import finite, first_anomaly
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
 from tinygrad_edu.nn import Module
+from tinygrad_edu.optim.settings import one_of, whole
+from tinygrad_edu.progress import Progress
 from tinygrad_edu.train.checkpoint import Checkpoint
-from tinygrad_edu.train.history import History, check_mode
+from tinygrad_edu.train.history import History
 
 Loss = Callable[[Any, Any], Any]
 Metrics = Mapping[str, Callable[[Any, Any], float]]
@@ -58,8 +59,7 @@ def fit(
     Raises FloatingPointError at the first loss that is not finite, and says where it came from;
     ValueError and TypeError, before anything is trained, for settings that make no sense.
     """
-    if epochs < 0 or epochs != int(epochs):
-        raise ValueError(f"epochs must be a whole number, 0 or more, and it is {epochs}")
+    epochs = whole("epochs", epochs, low=0)
     if metrics and validation is None:
         raise ValueError("metrics are taken on the validation data: give validation=")
     callbacks = list(callbacks)
@@ -76,10 +76,10 @@ def fit(
     if checkpoint:
         checkpoint.resume(**saved)
     model.train()
-    with Progress(progress, pairs(train_data), epochs, history) as shown:
+    with batches_shown(progress, pairs(train_data), epochs, history) as shown:
         while len(history) < epochs and not history.stopped:
             for x, y in pairs(train_data):
-                value = backward(model, loss, optimizer, x, y, history)
+                value = differentiate(model, loss, optimizer, x, y, history)
                 if before_step:
                     before_step()
                 optimizer.step()
@@ -88,7 +88,7 @@ def fit(
                 if scheduler and scheduler_per_batch:
                     scheduler.step()
                 history.add_batch(value, len(x))
-                shown.batch()
+                shown.step()
                 if checkpoint and checkpoint.every and history.batches % checkpoint.every == 0:
                     checkpoint.save(**saved)
             scores = {} if validation is None else evaluate(model, loss, validation, metrics)
@@ -97,7 +97,7 @@ def fit(
                 step_scheduler(scheduler, history)
             answers = [callback(history) for callback in callbacks]
             history.stopped = any(answers)
-            shown.epoch(history)
+            shown.tell(str(history))
             if checkpoint:
                 checkpoint.save(**saved)
     return history
@@ -138,7 +138,9 @@ def check_metrics(metrics: Metrics) -> None:
             raise ValueError(f"a metric cannot be called {name!r}: choose another name")
 
 
-def backward(model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history: History) -> float:
+def differentiate(
+    model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history: History
+) -> float:
     """Put the gradient of loss(model(x), y) into the parameters; return the loss.
 
     A function of its own, so that the graph of a batch is gone before the next one is made.
@@ -227,12 +229,9 @@ class EarlyStopping:
     """
 
     def __init__(self, patience: int, monitor: str = "validation_loss", mode: str = "min") -> None:
-        if not patience >= 1 or patience % 1:
-            raise ValueError(f"patience must be at least 1 epoch, not {patience}: a whole number")
-        check_mode(mode)
-        self.patience = patience
+        self.patience = whole("patience", patience)
         self.monitor = monitor
-        self.mode = mode
+        self.mode = one_of("mode", mode, "min", "max")
 
     def __call__(self, history: History) -> bool:
         waited = len(history) - 1 - history.best_epoch(self.monitor, self.mode)
@@ -246,12 +245,11 @@ class BestWeights:
     """
 
     def __init__(self, model: Module, monitor: str = "validation_loss", mode: str = "min") -> None:
-        check_mode(mode)
         if not isinstance(model, Module):
             raise TypeError(f"model must be a Module, and it is a {type(model).__name__}")
         self.model = model
         self.monitor = monitor
-        self.mode = mode
+        self.mode = one_of("mode", mode, "min", "max")
         self.best: dict[str, Any] = {}
 
     def __call__(self, history: History) -> None:
@@ -271,37 +269,11 @@ class BestWeights:
         self.best = deepcopy(dict(state))
 
 
-class Progress:
-    """A bar in a terminal that has tqdm, else a line for each epoch, or nothing."""
-
-    def __init__(self, show: bool, data: Any, epochs: int, history: History) -> None:
-        self.show = show
-        self.bar: Any = None
-        if show and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return
-            batches = len(data) if hasattr(data, "__len__") else None
-            done = len(history) * (batches or 0) + history.batches
-            self.bar = tqdm(total=batches and batches * epochs, initial=done, unit="batch")
-
-    def batch(self) -> None:
-        if self.bar is not None:
-            self.bar.update()
-
-    def epoch(self, history: History) -> None:
-        if self.bar is not None:
-            self.bar.set_description_str(str(history))
-        elif self.show:
-            print(history, flush=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
+def batches_shown(show: bool, data: Any, epochs: int, history: History) -> Progress:
+    """A bar whose steps are batches, those of epochs before included; or a line for each epoch."""
+    batches = len(data) if hasattr(data, "__len__") else None
+    done = len(history) * (batches or 0) + history.batches
+    return Progress(show, batches and batches * epochs, done=done, unit="batch")
 
 
 def pairs(data: Any) -> Any:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from tinygrad_edu.graph import RECORDING, Node, setting, user_line
-from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.nn.module import Module
 
 
@@ -57,7 +56,7 @@ def record(model: Module | None = None, lines: bool = False) -> Iterator[Record]
     """
     made, previous = Record(model), RECORDING.get()
     with ExitStack() as stack:
-        calls = [] if model is None else stack.enter_context(calls_noted(model))
+        calls = [] if model is None else stack.enter_context(model.watched())
 
         def note(node: Node) -> None:
             if calls:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.plots.style import COLORS, SERIES, axes_of, line, save
+from tinygrad_edu.viz.plots.style import COLORS, SERIES, axes_of, line, saved
 
 
 def path_on_curve(
@@ -33,7 +33,7 @@ def path_on_curve(
     ax.plot(xs[:last], trajectory.loss[:last], "o", color=COLORS["vermillion"], markersize=4)
     ax.plot(xs[0], trajectory.loss[0], "s", color=COLORS["blue"], markersize=9, label="start")
     ax.set(xlabel="x", ylabel="f(x)", title=title, xlim=(low, high))
-    return save(ax, path)
+    return saved(ax, path)
 
 
 def loss_curves(
@@ -56,7 +56,7 @@ def loss_curves(
         ax.semilogy(np.maximum(above, 1e-16), label=label, **line(k))
     ax.set(xlabel="step", ylabel="loss above its minimum", title=title)
     ax.legend(frameon=False, fontsize=11, loc="upper left", ncols=2)
-    return save(ax, path)
+    return saved(ax, path)
 
 
 def basin_map(
@@ -76,7 +76,7 @@ def basin_map(
         ax.plot(*minimum, "*", color=color, markeredgecolor="black", markersize=16)
     ax.grid(visible=False)
     ax.set(xlabel="x", ylabel="y", title=title, xlim=x[[0, -1]], ylim=y[[0, -1]])
-    return save(ax, path)
+    return saved(ax, path)
 
 
 def around(xs: Any) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.plots.style import COLORS, LINESTYLES, MARKERS, SERIES, axes_of, figure, save
+from tinygrad_edu.viz.plots.style import COLORS, LINESTYLES, MARKERS, SERIES, axes_of, figure, saved
 
 Paths = Mapping[str, Any]
 CLOSEST = 1e-4  # of the range of the loss: the first of the levels that grow by a factor
@@ -40,7 +40,7 @@ def contour(
     need(landscape, 2, "contour", "curve")
     ax = axes_of(ax, 8, 6)
     loss = np.ma.masked_invalid(landscape.loss).T
-    edges = steps(loss.compressed(), levels, log)
+    edges = contour_levels(loss.compressed(), levels, log)
     shades = ax.contourf(
         *landscape.axes, loss, edges, cmap="viridis", norm=BoundaryNorm(edges, 256), alpha=0.8
     )
@@ -55,7 +55,7 @@ def contour(
     ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], title=title)
     ax.set(xlim=landscape.axes[0][[0, -1]], ylim=landscape.axes[1][[0, -1]])
     legend(ax)
-    return save(ax, path)
+    return saved(ax, path)
 
 
 def surface(
@@ -89,7 +89,7 @@ def surface(
     ax.view_init(elevation, turn)
     ax.zaxis.labelpad = 10
     legend(ax, loc="upper left")
-    return save(ax, path)
+    return saved(ax, path)
 
 
 def curve(
@@ -115,10 +115,10 @@ def curve(
     if log:
         ax.set_yscale("log")
     legend(ax)
-    return save(ax, path)
+    return saved(ax, path)
 
 
-def steps(loss: Any, levels: int, log: bool) -> Any:
+def contour_levels(loss: Any, levels: int, log: bool) -> Any:
     """The levels of a map: equally spaced; or, log, each the same factor above the last.
 
     Where the loss comes near 0, or goes below, it is its height above the lowest that grows so.

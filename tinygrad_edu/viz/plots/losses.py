@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu import kernels, losses
 from tinygrad_edu.transforms import value_and_grad
-from tinygrad_edu.viz.plots.style import figure, line, save, tidy
+from tinygrad_edu.viz.plots.style import figure, line, saved, tidy
 
 Losses = Mapping[str, Callable[[Any], Any]]
 
@@ -65,5 +65,5 @@ def plot_losses(
     value.set(xlabel=xlabel, ylabel="loss", title="How wrong: the loss")
     slope.set(xlabel=xlabel, ylabel="slope of the loss", title="How hard it pulls: the slope")
     value.legend()
-    save(value, path)
+    saved(value, path)
     return fig

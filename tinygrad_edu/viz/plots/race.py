@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.plots.style import COLORS, MARKERS, SERIES, axes_of, figure, line, save, tidy
+from tinygrad_edu.viz.plots.style import COLORS, MARKERS, SERIES, axes_of, figure, line, saved, tidy
 
 FRAMES = 40  # of an animation
 MILLISECONDS, END = 125, 2000  # that each of them stays, and the last
@@ -271,7 +271,7 @@ def plot_batches(entries: Any, noise: Any, path: str | Path | None = None) -> An
     middle.set_xlim(0)
     draw_losses(entries, right, rows=True).set(title="Loss by cost")
     right.get_legend().remove()
-    return save(left, path)
+    return saved(left, path)
 
 
 def draw_noise(noise: Any, ax: Any = None) -> Any:

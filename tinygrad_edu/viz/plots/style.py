@@ -56,7 +56,7 @@ def points(k: int) -> dict[str, Any]:
     return {"color": COLORS[SERIES[k]], "marker": MARKERS[k], "linestyle": "none"}
 
 
-def save(ax: Any, path: str | Path | None) -> Any:
+def saved(ax: Any, path: str | Path | None) -> Any:
     """The figure that `ax` is in, saved to `path` if there is one."""
     fig = ax.figure.get_figure(root=True)
     if path is not None:

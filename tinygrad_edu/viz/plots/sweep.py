@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.plots.style import axes_of, line, save
+from tinygrad_edu.viz.plots.style import axes_of, line, saved
 
 MARKERS = {
     "converged": "o",
@@ -74,7 +74,7 @@ def plot_sweep(
         ax.plot([], [], MARKERS[verdict], color="0.4", markersize=7, label=verdict)
     ax.set(xlabel="learning rate" if x == "lr" else x, ylabel=metric)
     ax.legend(fontsize=11, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    return save(ax, path)
+    return saved(ax, path)
 
 
 def show(value: Any) -> str:

@@ -1,0 +1,46 @@
+"""How is a parameter updated that is larger than the cache?
+
+An update makes several intermediate results as large as the parameter. Made some rows at a time,
+they stay in the cache: Adam then takes 0.8 of the time for 4 MB, and 0.4 for 30 MB.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+BLOCK = 2**20  # bytes of a parameter that are updated at once; of 2^18 to 2^21 the fastest
+LARGE = 2**21  # bytes from which that saves time: the rows of a smaller one are not worth the calls
+
+
+def is_large(data: Any) -> bool:
+    """Whether this is an array that is worth being updated in blocks."""
+    return getattr(data, "nbytes", 0) > LARGE
+
+
+def update_in_blocks(update: Callable[..., Any], g: Any, p: Any, state: Any, group: Any) -> Any:
+    """p -= step, some rows at a time.
+
+    Returns the new state, whose arrays are those of the old one, changed in place.
+    """
+    after = list(state)
+    for rows in row_blocks(p):
+        old = [x[rows] if np.ndim(x) else x for x in state]
+        part = p[rows]
+        step, new = update(g[rows], part, old, group)
+        for i, x in enumerate(new):
+            if np.ndim(x) == 0:
+                after[i] = x
+            elif x is not old[i]:
+                if np.ndim(after[i]) == 0:
+                    after[i] = np.empty_like(p)
+                after[i][rows] = x
+        part -= step  # p[rows] -= step would write all of it twice
+    return tuple(after)
+
+
+def row_blocks(p: Any) -> Iterator[slice]:
+    """Slices of as many rows as make a block, at least one."""
+    rows = max(1, BLOCK * len(p) // p.nbytes)
+    for start in range(0, len(p), rows):
+        yield slice(start, start + rows)
