@@ -40,7 +40,7 @@ FLOORS = [
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},
-    {"functional", "transforms"},
+    {"functional", "scalars", "transforms"},
     {"losses"},
     {"nn"},
     {"train"},

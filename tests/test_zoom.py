@@ -5,7 +5,7 @@ import pytest
 
 from tinygrad_edu import Tensor, Value, logsumexp, losses, nn, relu, sigmoid, viz
 from tinygrad_edu.functional import softmax
-from tinygrad_edu.viz.drawing.scalars import zoom
+from tinygrad_edu.scalars import zoom
 
 X = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
 CLASSES = np.array([0, 1])

@@ -1,7 +1,7 @@
 """Pictures of a graph: `describe` turns it into plain data, and the others draw that."""
 
+from tinygrad_edu.scalars import Zoomed, zoom
 from tinygrad_edu.viz.drawing.picture import Drawing, draw
-from tinygrad_edu.viz.drawing.scalars import Zoomed, zoom
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphGroup, GraphNode
 from tinygrad_edu.viz.graph.description import describe
 from tinygrad_edu.viz.graph.recording import Record, record

@@ -63,23 +63,26 @@ def traced(node: Node, kind: type) -> list[Any]:
     return [x if ref is None else kind(x, ref) for x, ref in pairs]
 
 
-def backward_terms(node: Node, g: Any) -> list[Term | None]:
-    """What the rule of a node makes of its gradient g, for each operand.
+def backward_terms(node: Node, g: Any) -> list[tuple[bool, Term | None]]:
+    """For each operand, whether the rule of a node returns anything for it, and what that says.
 
-    None where that is nothing, where it is too long to read, and where the rule looks at more than
-    arrays that can be traced.
+    g  the gradient of the node
+    There is no term for an operand that gets no gradient, for what is too long to read, and for
+    what a rule computes with more than arrays that can be traced.
     """
     rule = cast(Function, node.rule)
     gradient, out = Written(g, Ref(OWN, is_gradient=True)), Written(node.seen[0], Ref(OWN))
     with np.errstate(all="ignore"):
         try:
-            partials = in_a_row(rule(gradient, out, *traced(node, Written), **node.options), node)
-            return [
-                None if x is None else readable(broadcast_undone(x, np.shape(data)))
-                for x, data in zip(partials, node.seen[1:])
+            partials = rule(gradient, out, *traced(node, Written), **node.options)
+            partials = partials if isinstance(partials, tuple) else (partials,)
+            terms = [
+                (partial is not None, readable(partial, x))
+                for partial, x in zip(partials, node.inputs)
             ]
         except Exception:  # a rule of somebody's own may do anything
-            return [None] * len(node.inputs)
+            return [(True, None)] * len(node.inputs)
+    return terms + [(False, None)] * (len(node.inputs) - len(terms))
 
 
 def broadcast_undone(partial: Any, shape: tuple[int, ...]) -> Any:
@@ -91,28 +94,13 @@ def broadcast_undone(partial: Any, shape: tuple[int, ...]) -> Any:
     return partial.call(summed, (partial,), {})
 
 
-def readable(partial: Any) -> Term | None:
-    """The simplified term of a partial, unless it is too long or holds an array of its own."""
-    term, _ = simplified(lines(partial))
-    return term if 0 <= length(term) <= LONGEST else None
-
-
-def has_partials(node: Node) -> list[bool]:
-    """For each operand, whether the rule returns anything for it."""
-    one = np.ones_like(node.seen[0]) if hasattr(node.seen[0], "shape") else 1.0
-    with np.errstate(all="ignore"):
-        try:
-            partials = cast(Function, node.rule)(one, *node.seen, **node.options)
-        except Exception:  # a rule of somebody's own may do anything
-            return [True] * len(node.inputs)
-    return [x is not None for x in in_a_row(partials, node, call=False)]
-
-
-def in_a_row(partials: Any, node: Node, call: bool = True) -> list[Any]:
-    """What a rule returned, one for each operand, with thunks called."""
-    partials = list(partials) if isinstance(partials, tuple) else [partials]
-    partials += [None] * (len(node.inputs) - len(partials))
-    return [x() if call and callable(x) else x for x in partials]
+def readable(partial: Any, x: Any) -> Term | None:
+    """The simplified term of the partial of an operand that gets a gradient."""
+    if partial is None or not (isinstance(x, Node) and x.requires_grad):
+        return None
+    partial = partial() if callable(partial) else partial
+    term, _ = simplified(lines(broadcast_undone(partial, np.shape(x.data))))
+    return term if length(term) <= LONGEST else None
 
 
 def forward_term(node: Node) -> Term:

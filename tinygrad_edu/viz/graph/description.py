@@ -66,10 +66,11 @@ def describe(
     shown = [node for node in nodes if shown_as[node] is node]
     refuse_beyond(max_nodes, len(shown))
     gradients, flows = backward_pass(root, grad)
+    operands = {node: operands_of(node, gradients.get(node, node.data)) for node in nodes}
     uses = [
         (node, operand)
         for node in nodes
-        for operand in operands_of(node, None if folds[node] else gradients.get(node))
+        for operand in operands[node]
         if operand.is_drawn and crosses(node, operand.x, folds)
     ]
     # Plain arrays enter a fold as its input; one that is fed by nodes made its plain arrays itself.
@@ -87,8 +88,12 @@ def describe(
     ends = ends_of(uses, ids, shown_as)
     for node in shown:
         if node.rule is not None and folds[node] is None:
-            made = placed(forward_term(node), node, ends)
-            graph_nodes[ids[node]] = replace(graph_nodes[ids[node]], made=made)
+            graph_nodes[ids[node]] = replace(
+                graph_nodes[ids[node]],
+                options=options_text(node, operands[node]),
+                made=placed(forward_term(node), node, ends),
+                rule=source_of(node.rule),
+            )
     graph_edges = edges(uses, ends, folds, flows, seen)
     return Graph(
         nodes=tuple(graph_nodes),
@@ -299,14 +304,13 @@ def described(i: int, x: Node, root: Node, data: Any, gradient: Any, record: Rec
         id=i,
         name=x.name or "",
         operation=operation(x.rule) if x.rule else "",
-        options=options_text(x) if x.rule else "",
+        options="",
         role=role(x, root),
         gradient=gradient_text(gradient),
         norm=None if gradient is None else abs(magnitude(gradient) or 0.0),
         birth=x.birth,
         module=record.module_of(x),
         line=record.lines.get(x.birth),
-        rule=source_of(x.rule) if x.rule else "",
         gradients=cells(gradient),
         **value_of(data),
     )

@@ -1,13 +1,14 @@
 """What did the call that made a node get? Operands that are nodes of a picture, and options."""
 
 import inspect
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple, cast
 
 from tinygrad_edu.graph import Function, Node
 from tinygrad_edu.notation.numbers import written
 from tinygrad_edu.notation.terms import Term
-from tinygrad_edu.viz.graph.derivations import backward_terms, has_partials, options_given
+from tinygrad_edu.viz.graph.derivations import backward_terms, options_given
 from tinygrad_edu.viz.graph.numbers import is_array
 
 
@@ -23,28 +24,18 @@ class Operand(NamedTuple):
     x: Any
     position: int
     is_drawn: bool
-    term: Term | None = None
+    term: Term | None
 
 
-def operands_of(node: Node, g: Any = None) -> list[Operand]:
-    """The arguments of a node; with terms, if g is the gradient of the node."""
+def operands_of(node: Node, g: Any) -> list[Operand]:
+    """The arguments of a node, of which g is the gradient."""
     if node.rule is None:
         return []
-    terms = [None] * len(node.inputs) if g is None else backward_terms(node, g)
-    drawn = [is_data(x) for x in node.inputs]
-    if any(isinstance(x, int | float) for x in node.inputs):
-        drawn = [
-            is_drawn or (has_partial and x is not None)
-            for x, is_drawn, has_partial in zip(node.inputs, drawn, has_partials(node))
-        ]
+    terms = backward_terms(node, g)
     return [
-        Operand(x, i, is_drawn, term)
-        for i, (x, is_drawn, term) in enumerate(zip(node.inputs, drawn, terms, strict=True))
+        Operand(x, i, isinstance(x, Node) or is_array(x) or (has_partial and x is not None), term)
+        for i, (x, (has_partial, term)) in enumerate(zip(node.inputs, terms, strict=True))
     ]
-
-
-def is_data(x: Any) -> bool:
-    return isinstance(x, Node) or is_array(x)
 
 
 @cache
@@ -56,11 +47,11 @@ def argument_names(rule: Function, n: int) -> tuple[str, ...]:
     return tuple(names[2:])  # without g and out
 
 
-def options_text(node: Node) -> str:
+def options_text(node: Node, operands: Sequence[Operand]) -> str:
     """What the operation was given besides its operands, except defaults."""
     names = argument_names(cast(Function, node.rule), len(node.inputs))
-    plain = {name: each.x for name, each in zip(names, operands_of(node)) if not each.is_drawn}
-    plain = {name: x for name, x in plain.items() if x is not None}
+    pairs = zip(names, operands)
+    plain = {name: each.x for name, each in pairs if not each.is_drawn and each.x is not None}
     return ", ".join(f"{name}={written(x)}" for name, x in (plain | options_given(node)).items())
 
 
