@@ -90,7 +90,7 @@ def numbers_of(leaf: Node) -> Any:
 
 def again(node: Node, opened: dict[Node, Any]) -> Any:
     """The operation of a node, on the Values of its inputs."""
-    function: Any = ON_VALUES.get(node.function, node.function)
+    function: Any = ON_VALUES.get(node.function) or on_each(node.function)
     inputs = [
         opened[x] if isinstance(x, Node) else data
         for x, data in zip(node.inputs, node.seen[1:], strict=True)
@@ -110,18 +110,18 @@ def again(node: Node, opened: dict[Node, Any]) -> Any:
     return values
 
 
-def each(method: Callable[[Value], Value]) -> Callable[[Any], Any]:
-    return np.frompyfunc(method, 1, 1)
+def on_each(function: Any) -> Any:
+    """NumPy finds exp(x) of an object in its method `exp`: so here for functions of this package."""
+    method = getattr(Value, function.__name__, None)
+    return function if method is None else np.frompyfunc(method, 1, 1)
 
 
 def logsumexp(x: Any, axis: Any = -1, keepdims: bool = False) -> Any:
     return np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
 
 
-# Kernels that find their way on arrays by comparing, and so by ways that have other derivatives
+# Kernels that avoid overflow by comparing, and so by ways that single numbers do not have
 ON_VALUES: dict[Any, Callable[..., Any]] = {
-    forward_of(kernels.relu): each(Value.relu),
-    forward_of(kernels.sigmoid): each(Value.sigmoid),
     forward_of(kernels.softplus): lambda x: np.log(1.0 + np.exp(x)),
     forward_of(kernels.logsumexp): logsumexp,
     forward_of(kernels.log_softmax): lambda x, axis=-1: x - logsumexp(x, axis, keepdims=True),
