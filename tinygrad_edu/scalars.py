@@ -111,7 +111,7 @@ def again(node: Node, opened: dict[Node, Any]) -> Any:
 
 
 def on_each(function: Any) -> Any:
-    """NumPy finds exp(x) of an object in its method `exp`: so here for functions of this package."""
+    """NumPy finds exp(x) of an object in its method `exp`: so are others found here."""
     method = getattr(Value, function.__name__, None)
     return function if method is None else np.frompyfunc(method, 1, 1)
 

@@ -1,10 +1,10 @@
 """Pictures of a graph: `describe` turns it into plain data, and the others draw that."""
 
+from tinygrad_edu.nn.recording import Record, record
 from tinygrad_edu.scalars import Zoomed, zoom
 from tinygrad_edu.viz.drawing.picture import Drawing, draw
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphGroup, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.recording import Record, record
 from tinygrad_edu.viz.pages.player import Page, film, play
 from tinygrad_edu.viz.pages.questions import quiz
 from tinygrad_edu.viz.words.solution import Solution, worked_solution

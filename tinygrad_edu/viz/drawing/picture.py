@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.formula import Numeral, expression
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.styles import PRETTY
 from tinygrad_edu.notebook import printable
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.recording import Record
 from tinygrad_edu.viz.words.chain import chain_rule, in_numbers
 from tinygrad_edu.viz.words.names import names_of, shortened
 

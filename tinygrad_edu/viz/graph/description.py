@@ -13,10 +13,18 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node, behind, operation
+from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.terms import Term, with_refs
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
-from tinygrad_edu.viz.graph.derivations import OWN, forward_term
+from tinygrad_edu.viz.graph.derivations import (
+    OWN,
+    Operand,
+    forward_term,
+    operands_of,
+    options_text,
+    source_of,
+)
 from tinygrad_edu.viz.graph.numbers import (
     cells,
     is_array,
@@ -25,8 +33,6 @@ from tinygrad_edu.viz.graph.numbers import (
     scalar,
     summary,
 )
-from tinygrad_edu.viz.graph.operands import Operand, operands_of, options_text, source_of
-from tinygrad_edu.viz.graph.recording import Record
 
 Fold = tuple[str, int]  # the path of a module, and which of its calls
 Use = tuple[Node, int]  # a node, and which of its operands

@@ -13,12 +13,12 @@ from string import Template
 from typing import Any
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.formula import Numeral, expression
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.viz.drawing.layout import Size, arranged
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode, strict
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.recording import Record
 from tinygrad_edu.viz.words.chain import root_of
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import (

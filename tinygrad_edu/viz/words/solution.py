@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.formula import Expression, Numeral, expression
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.recording import Record
 from tinygrad_edu.viz.words.chain import chain_rule, in_numbers, total
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import Contribution, forward_steps_of, steps_of

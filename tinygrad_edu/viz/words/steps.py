@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.formula import Expression, Numeral, Verbatim, expression
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.terms import Call, Ref, with_refs
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.recording import Record
 from tinygrad_edu.viz.words.chain import (
     chain_rule,
     gradient_name,

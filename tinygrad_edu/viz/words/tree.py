@@ -7,10 +7,10 @@ from typing import Any
 from unicodedata import combining, east_asian_width
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.viz.graph.data import Graph, GraphNode
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.graph.recording import Record
 from tinygrad_edu.viz.words.names import names_of, shortened
 
 HEADS = ("", "shape", "value", "gradient", "module")
