@@ -9,7 +9,8 @@ import pytest
 
 from tinygrad_edu import Tensor, Value, backward_of, functional, no_grad, primitive
 from tinygrad_edu.anomaly import Record, detect_anomaly, explain
-from tinygrad_edu.graph import RECORDING, RULES, WATCH, forward_of
+from tinygrad_edu.graph import RULES, forward_of
+from tinygrad_edu.modes import RECORDING, WATCH
 
 
 def parameter(data, name):

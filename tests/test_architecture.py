@@ -35,6 +35,9 @@ OPTIONAL = {
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
     {"cleanup", "operands"},
+    {"modes"},
+    {"messages"},
+    {"memory"},
     {"graph", "optim", "precision", "rng"},
     {"anomaly", "kernels", "notebook", "slopes"},
     {"rules", "linalg_rules"},

@@ -8,7 +8,8 @@ import pytest
 
 from tinygrad_edu import Tensor, Value, gradcheck, kernels
 from tinygrad_edu.gradient_check import GradcheckError
-from tinygrad_edu.graph import RULES, forward_of, operation, plain
+from tinygrad_edu.graph import RULES, forward_of, plain
+from tinygrad_edu.messages import operation
 from tinygrad_edu.testing import check_rule
 
 RNG = np.random.default_rng(0)

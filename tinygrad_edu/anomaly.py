@@ -8,17 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.graph import (
-    RECORDING,
-    WATCH,
-    Node,
-    behind,
-    described,
-    operation,
-    plain,
-    setting,
-    user_line,
-)
+from tinygrad_edu.graph import Node, behind, plain
+from tinygrad_edu.messages import described, operation, user_line
+from tinygrad_edu.modes import RECORDING, WATCH, temporarily
 
 
 class Record(NamedTuple):
@@ -84,8 +76,8 @@ def detect_anomaly() -> Iterator[None]:
 
     try:
         with (
-            setting(RECORDING, check_forward),
-            setting(WATCH, check_backward),
+            temporarily(RECORDING, check_forward),
+            temporarily(WATCH, check_backward),
             np.errstate(all="ignore"),
         ):
             yield

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import RECORDING, Node, apply, operation, plain, setting, user_line
+from tinygrad_edu.graph import Node, apply, plain
+from tinygrad_edu.messages import operation, user_line
+from tinygrad_edu.modes import RECORDING, temporarily
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import Package
 from tinygrad_edu.slopes import Function, GradcheckError, Report, Slopes
@@ -93,7 +95,7 @@ def recorded(f: Function) -> dict[Node, str]:
         if out.function is not None:
             lines[out] = user_line()
 
-    with setting(RECORDING, record):
+    with temporarily(RECORDING, record):
         f()
     return lines
 

@@ -16,17 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import (
-    RECORDING,
-    RULES,
-    Node,
-    apply,
-    described,
-    next_birth,
-    plain,
-    setting,
-)
+from tinygrad_edu.graph import RULES, Node, apply, plain
 from tinygrad_edu.kernels import stack, vdot
+from tinygrad_edu.memory import next_birth
+from tinygrad_edu.messages import described
+from tinygrad_edu.modes import RECORDING, temporarily
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
 
@@ -239,7 +233,7 @@ def outside(outs: list[Any], start: int) -> list[Any]:
 @contextmanager
 def recording() -> Iterator[bool]:
     """Inside, operations are remembered even under `no_grad`; gives whether they were before."""
-    with setting(RECORDING, RECORDING.get() or True) as previous:
+    with temporarily(RECORDING, RECORDING.get() or True) as previous:
         yield bool(previous)
 
 

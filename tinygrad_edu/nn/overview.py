@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.graph import RECORDING, Node, behind, plain, setting
+from tinygrad_edu.graph import Node, behind, plain
+from tinygrad_edu.modes import RECORDING, temporarily
 from tinygrad_edu.nn.calls import calls_noted
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
@@ -116,7 +117,7 @@ def run(model: Module, x: Any, rows: dict[str, Row]) -> tuple[Any, dict[Node, Ro
     with (
         afterwards(restore),
         calls_noted(model, note_shape) as calls,
-        setting(RECORDING, note_maker),
+        temporarily(RECORDING, note_maker),
     ):
         return model(x), maker
 

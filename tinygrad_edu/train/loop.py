@@ -11,7 +11,9 @@ import numpy as np
 
 from tinygrad_edu.anomaly import finite, first_anomaly
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
+from tinygrad_edu.graph import Node, behind, plain
+from tinygrad_edu.messages import described, operation
+from tinygrad_edu.modes import no_grad
 from tinygrad_edu.nn import Module
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.history import History, check_mode

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, behind, operation
+from tinygrad_edu.graph import Node, behind
+from tinygrad_edu.messages import operation
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
 from tinygrad_edu.viz.graph.numbers import (
     cells,
