@@ -16,8 +16,8 @@ from tinygrad_edu.modes import RECORDING, temporarily
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import Package
 from tinygrad_edu.slopes import Function, GradcheckError, Report, Slopes
+from tinygrad_edu.structures import leaves as structure_leaves
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.transforms import leaves as structure_leaves
 from tinygrad_edu.value import Value
 
 

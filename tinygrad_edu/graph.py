@@ -210,7 +210,7 @@ class Node(Operand):
             if watch is not None:
                 partials = node.contributions(partials)
                 watch(node, g, partials)
-            if node.birth < last_change:
+            if node.birth < last_change:  # which may have been of one of its inputs
                 expect_unchanged(node)
             for x, partial in zip(node.inputs, partials):
                 if partial is None or not isinstance(x, Node):
@@ -462,5 +462,5 @@ def unshare(gradients: dict[Node, Any], seed: Any) -> None:
     """
     first: dict[int, Any] = {id(seed): None}
     for x, g in gradients.items():
-        if first.setdefault(id(g), x) is not x or getattr(g, "base", g) is not None:
+        if first.setdefault(id(g), x) is not x or getattr(g, "base", None) is not None:
             gradients[x] = +g
