@@ -113,7 +113,7 @@ def broken_rules(
         for node, line in lines.items():
             if found and (g_moves or node.rule in found):
                 continue
-            f, operands = alone(node, g_moves)
+            f, operands = operation_alone(node, g_moves)
             try:
                 Slopes(operands, rtol, atol).check(f, order, np.random.default_rng(0))
                 expect_unchanged_arguments([node])
@@ -123,7 +123,7 @@ def broken_rules(
     return list(found.values())
 
 
-def alone(node: Node, g_moves: bool) -> tuple[Function, dict[str, Node]]:
+def operation_alone(node: Node, g_moves: bool) -> tuple[Function, dict[str, Node]]:
     """The operation of one node: its tracked operands free, all else as the node saw it."""
     function: Any = node.function
     kind: Any = type(node)

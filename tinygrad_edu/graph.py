@@ -9,7 +9,7 @@ import functools
 import operator
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
-from threading import RLock
+from threading import Lock
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -451,7 +451,7 @@ def behind(root: Node) -> set[Node]:
 
 
 # Two threads that add to one `.grad` take turns.
-adding = RLock()
+adding = Lock()
 
 
 def unshare(gradients: dict[Node, Any], seed: Any) -> None:

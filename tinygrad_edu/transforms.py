@@ -197,9 +197,7 @@ def pullback(
         elif pairs:
             root: Any = sum(vdot(u, out) for out, u in pairs)
             root.backward(None, create_graph, inputs=nodes, into=gradients)
-    return [
-        Tensor.adopt(gradients[x]) if x in gradients else zeros(x, create_graph) for x in nodes
-    ]
+    return [Tensor.adopt(gradients[x]) if x in gradients else zeros(x, create_graph) for x in nodes]
 
 
 def fresh(x: Any, f: Function) -> Any:
