@@ -138,9 +138,9 @@ def explain(leaf: Node, root: Node) -> str:
     """
     name = f"d {root.name or 'root'} / d {leaf.name or 'leaf'}"
     if not leaf.requires_grad:
-        return f"{name} is None: {identified(leaf)} has requires_grad=False{kind_note(leaf)}."
+        return f"{name} is None: {known_as(leaf)} has requires_grad=False{kind_note(leaf)}."
     if not root.requires_grad:
-        return f"{name} is None: nothing that went into {identified(root)} requires a gradient."
+        return f"{name} is None: nothing that went into {known_as(root)} requires a gradient."
     if leaf not in behind(root):
         return f"{name} is None: {no_path(leaf, root)}"
 
@@ -217,7 +217,7 @@ def is_mask(x: Any) -> bool:
 def origin_of_nonfinite(steps: list[tuple[Node, Any, tuple[Any, ...]]]) -> str:
     first = first_anomaly(node for node, _, _ in steps)
     if first is not None and first.rule is None:
-        return f"{identified(first)} holds {first_bad(first.data)}"
+        return f"{known_as(first)} holds {first_bad(first.data)}"
     if first is not None:
         return f"{operation(first.rule)} gave {first_bad(first.data)} in the forward pass"
     for node, g, flows in steps:
@@ -250,13 +250,13 @@ def no_path(leaf: Node, root: Node) -> str:
     for x in behind(root):
         if x is not leaf and x.function is None and shares_data(x, leaf):
             return (
-                f"{identified(root)} was made from the numbers of {identified(leaf)} but not from "
+                f"{known_as(root)} was made from the numbers of {known_as(leaf)} but not from "
                 "the node: it went through .detach(), .data or a copy that left the graph."
             )
     return (
-        f"no path leads from {identified(leaf)} to {identified(root)}. Either it was not used, or what was "
-        "made from it left the graph: by .detach(), .data, no_grad() or a function that has no "
-        "derivative."
+        f"no path leads from {known_as(leaf)} to {known_as(root)}. Either it was not used, or "
+        "what was made from it left the graph: by .detach(), .data, no_grad() or a function that "
+        "has no derivative."
     )
 
 
@@ -269,7 +269,7 @@ def kind_note(leaf: Node) -> str:
     return "" if np.dtype(kind).kind == "f" else f", and {kind} data can have no gradient"
 
 
-def identified(x: Node) -> str:
+def known_as(x: Node) -> str:
     return repr(x.name) if x.name else f"the node of {described(x)}"
 
 

@@ -15,7 +15,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from tinygrad_edu.memory import ANYWHERE, Memory, expect_unchanged, memory_of, next_birth, viewed
-from tinygrad_edu.messages import described, explained, leaving, mixed, no_rule, operation, stale
+from tinygrad_edu.messages import (
+    described,
+    explained,
+    leaving,
+    mixed_kinds,
+    no_rule,
+    operation,
+    stale,
+)
 from tinygrad_edu.modes import RECORDING, WATCH
 from tinygrad_edu.operands import Operand, as_operands, complex_data, enters, only_arrays
 
@@ -74,7 +82,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
                 if kind is None:
                     kind = x.__class__
                 elif kind.native is not x.native:
-                    raise mixed(function, kind, x.__class__)
+                    raise mixed_kinds(function, kind, x.__class__)
             if x._requires_grad:
                 tracked = True
             arrays.append(x._array)

@@ -58,7 +58,7 @@ def user_line() -> str:
 # Errors of the engine, to be raised
 
 
-def mixed(function: Function, kind: type, other: type) -> TypeError:
+def mixed_kinds(function: Function, kind: type, other: type) -> TypeError:
     return TypeError(
         f"{function.__name__}: a {kind.__name__} and a {other.__name__} do not mix; "
         "a Value is one float, a Tensor an array: use one of the two, or .data of one of them"
