@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, apply, plain
+from tinygrad_edu.graph import RULES, Node, apply, plain
 from tinygrad_edu.messages import operation, user_line
 from tinygrad_edu.modes import RECORDING, temporarily
 from tinygrad_edu.nn.module import Module
@@ -106,9 +106,11 @@ def broken_rules(
     """Each rule that is wrong on its own: where, and the line that made the first such node.
 
     A rule that forgets how its gradient g depends on other things is right as long as g is a
-    constant: if all are right, g becomes an operand as well.
+    constant: if all are right, g becomes an operand as well. The rule of `checkpoint` runs others,
+    whose nodes are here too.
     """
     found: dict[Any, str] = {}
+    lines = {node: line for node, line in lines.items() if node.function in RULES}
     for g_moves in (False, True):
         for node, line in lines.items():
             if found and (g_moves or node.rule in found):

@@ -33,7 +33,7 @@ RULES: dict[Function, Function] = {}
 NO_OPTIONS: dict[str, Any] = {}  # shared by every call without options
 
 new = object.__new__
-mode = RECORDING.get  # of an imported name, Python makes the method anew in each call
+mode = RECORDING.get  # once: `name.get()` of a name that is imported makes a method in each call
 
 
 def backward_of(*functions: Function) -> Callable[[Function], Function]:
