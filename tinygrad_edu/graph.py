@@ -9,7 +9,7 @@ import functools
 import operator
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
-from threading import Lock
+from threading import RLock
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -458,8 +458,9 @@ def behind(root: Node) -> set[Node]:
     return found
 
 
-# Two threads that add to one `.grad` take turns.
-adding = Lock()
+# Two threads that add to one `.grad` take turns. Ctrl-C may leave the lock taken, at the very end of
+# its block: a thread does not wait for itself.
+adding = RLock()
 
 
 def unshare(gradients: dict[Node, Any], seed: Any) -> None:
