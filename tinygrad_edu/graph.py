@@ -458,8 +458,8 @@ def behind(root: Node) -> set[Node]:
     return found
 
 
-# Two threads that add to one `.grad` take turns. Ctrl-C may leave the lock taken, at the very end of
-# its block: a thread does not wait for itself.
+# Two threads that add to one `.grad` take turns. Ctrl-C at the very end of the block may leave the
+# lock taken: a thread does not wait for itself.
 adding = RLock()
 
 
