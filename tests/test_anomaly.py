@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, backward_of, functional, no_grad, primitive
-from tinygrad_edu.anomaly import Record, detect_anomaly, explain
-from tinygrad_edu.graph import RECORDING, RULES, WATCH, forward_of
+from tinygrad_edu.anomaly import Origin, detect_anomaly, explain
+from tinygrad_edu.graph import RULES, forward_of
+from tinygrad_edu.modes import RECORDING, WATCH
 
 
 def parameter(data, name):
@@ -198,6 +199,9 @@ def test_explain_lists_the_ways_by_which_a_gradient_came():
     ]
     t = parameter([-1.0, 1.0, 2.0, 3.0], "t")
     assert "relu passed nothing on for 25% of its inputs" in explain(t, t.relu().sum())
+    mask = np.array([1.0, 0.0, 0.0, 1.0])
+    assert "multiply passed nothing on for 50% of its inputs" in explain(t, (t * mask).sum())
+    assert "nothing" not in explain(t, np.where(mask > 0, t, 2 * t).sum())  # one way or the other
     assert x.grad is None
     assert t.grad is None
 
@@ -385,7 +389,7 @@ def test_the_records_of_a_graph_go_with_it():
     w = parameter(W, "w")
     with detect_anomaly():
         loss = np.sum(np.exp(w) * w)
-        assert sum(isinstance(x, Record) for x in gc.get_objects()) == 3
+        assert sum(isinstance(x, Origin) for x in gc.get_objects()) == 3
         loss.backward()
         del loss
-        assert not any(isinstance(x, Record) for x in gc.get_objects())
+        assert not any(isinstance(x, Origin) for x in gc.get_objects())

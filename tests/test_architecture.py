@@ -35,13 +35,16 @@ OPTIONAL = {
 # Each may import those on the lines above it, and neighbours where its line says so.
 FLOORS = [
     {"cleanup", "operands", "progress", "tracing"},
+    {"modes"},
+    {"messages"},
+    {"memory"},
     {"graph", "optim", "precision", "rng"},
-    {"anomaly", "kernels", "notation", "notebook", "slopes"},
+    {"anomaly", "kernels", "notation", "notebook", "slopes", "structures"},
     {"rules", "linalg_rules"},
     {"compositions"},
     {"value", "tensor"},
     {"functional", "scalars", "transforms"},
-    {"losses"},
+    {"losses", "recomputation"},
     {"nn"},
     {"train"},
     {"gradient_check", "lab", "viz"},

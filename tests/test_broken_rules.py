@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, Value, gradcheck, kernels
+from tinygrad_edu import Tensor, Value, checkpoint, gradcheck, kernels
 from tinygrad_edu.gradient_check import GradcheckError
-from tinygrad_edu.graph import RULES, forward_of, operation, plain
+from tinygrad_edu.graph import RULES, forward_of, plain
+from tinygrad_edu.messages import operation
 from tinygrad_edu.testing import check_rule
 
 RNG = np.random.default_rng(0)
@@ -332,3 +333,14 @@ def test_a_wrong_partial_among_many_is_named_after_few_values(wrong, dtype, brok
     named = [line.split(":")[0] for line in str(caught.value).splitlines() if "analytic" in line]
     assert named == [f"  order 1, {what} 0[{i}]" for what in ("input", "operand") for i in wrong]
     assert len(calls) < 300
+
+
+def test_a_wrong_rule_inside_of_a_checkpoint_is_named(monkeypatch):
+    def doubled(g, out, x):
+        return 2 * g * np.cos(x)
+
+    monkeypatch.setitem(RULES, np.sin, doubled)
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(lambda x: checkpoint(lambda y: np.sin(y) * y, x * 2), X)
+    assert "The rule of doubled is wrong" in str(caught.value)
+    assert "The rule of checkpoint" not in str(caught.value)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, gradcheck, losses, nn, viz
-from tinygrad_edu.graph import RECORDING
+from tinygrad_edu.modes import RECORDING
 from tinygrad_edu.viz import describe
 from tinygrad_edu.viz.words.steps import steps_of
 

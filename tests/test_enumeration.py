@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor
-from tinygrad_edu.graph import LeavesGraphWarning
+from tinygrad_edu.messages import LeavesGraphWarning
 
 MODULES = {"np": np, "np.linalg": np.linalg, "np.ma": np.ma, "np.fft": np.fft}
 

@@ -7,7 +7,9 @@ from test_rules import TABLE, at, name
 
 from tinygrad_edu import Tensor, Value, gradcheck, kernels, nn, relu
 from tinygrad_edu.gradient_check import GradcheckError
-from tinygrad_edu.graph import RULES, memory_of, no_grad
+from tinygrad_edu.graph import RULES
+from tinygrad_edu.memory import memory_of
+from tinygrad_edu.modes import no_grad
 from tinygrad_edu.rng import Package
 
 X = np.array([[0.5, -1.5, 2.0], [1.0, 0.25, -0.75]])

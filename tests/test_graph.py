@@ -237,6 +237,43 @@ def test_inputs_limits_whose_gradient_is_added_to():
     assert x.grad is None
 
 
+def test_into_takes_the_gradients_and_leaves_every_grad_as_it_is():
+    x, y, gradients = parameter([1.0, 2.0]), parameter([3.0, 4.0]), {}
+    product = x * y
+    (product + x).backward(np.ones(2), into=gradients)
+    assert list(gradients) == [x, y]
+    np.testing.assert_array_equal(gradients[x], [4.0, 5.0])
+    np.testing.assert_array_equal(gradients[y], [1.0, 2.0])
+    product.backward(np.ones(2), inputs=[product, y], into=gradients)
+    np.testing.assert_array_equal(gradients[product], [1.0, 1.0])
+    np.testing.assert_array_equal(gradients[x], [4.0, 5.0])  # of the pass before
+    assert x.grad is y.grad is product.grad is None
+
+
+def test_a_gradient_that_one_leaf_alone_has_is_not_copied(monkeypatch):
+    made = np.ones(3)
+    monkeypatch.setitem(RULES, np.positive, lambda g, out, x: made)
+    x, y = parameter(np.ones(3)), parameter(np.ones(3))
+    np.positive(x).backward(np.ones(3))
+    assert x.grad is made
+    x.zero_grad()
+    (np.positive(x) + np.positive(y)).backward(np.ones(3))
+    assert not np.shares_memory(x.grad, y.grad)
+
+
+def test_a_function_may_carry_a_rule_that_is_not_in_the_table():
+    def twice(x):
+        return 2 * x
+
+    twice.rule = lambda g, out, x: 2 * g
+    x = parameter([1.0, 2.0])
+    apply(twice, x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])
+    assert twice not in RULES
+    with pytest.raises(NotImplementedError, match="has no backward rule; add one"):
+        apply(lambda x: x, x)
+
+
 def test_a_backward_pass_that_fails_changes_no_gradient(monkeypatch):
     x, y = parameter(2.0), parameter(3.0)
     out = y * x.tanh()

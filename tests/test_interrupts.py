@@ -7,11 +7,11 @@ import pytest
 from interrupts import interrupted_at_every_line
 
 from tinygrad_edu import Tensor, Value, losses, nn, no_grad, optim, train
-from tinygrad_edu.graph import RECORDING, WATCH
 from tinygrad_edu.lab import landscape, lr_range_test, sweep
 from tinygrad_edu.lab.curvature import hessian_product
 from tinygrad_edu.lab.landscapes import Plane
 from tinygrad_edu.lab.sweeps import runs_in
+from tinygrad_edu.modes import RECORDING, WATCH
 from tinygrad_edu.rng import Package
 
 X, Y = np.array([[1.0], [2.0]]), np.array([[0.5], [0.0]])

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, Value, gradcheck, no_grad
+from tinygrad_edu import Tensor, Value, checkpoint, gradcheck, no_grad
 from tinygrad_edu.graph import Node
 from tinygrad_edu.transforms import (
-    checkpoint,
     elementwise_grad,
     grad,
     hessian,

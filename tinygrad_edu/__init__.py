@@ -3,13 +3,15 @@
 from tinygrad_edu import functional, lab, losses, nn, optim, train, viz
 from tinygrad_edu.anomaly import detect_anomaly, explain
 from tinygrad_edu.gradient_check import gradcheck
-from tinygrad_edu.graph import LeavesGraphWarning, Node, backward_of, no_grad, primitive
+from tinygrad_edu.graph import Node, backward_of, primitive
 from tinygrad_edu.kernels import index_update, log_softmax, logsumexp, relu, sigmoid, softplus
+from tinygrad_edu.messages import LeavesGraphWarning
+from tinygrad_edu.modes import no_grad
+from tinygrad_edu.recomputation import checkpoint
 from tinygrad_edu.rng import manual_seed
 from tinygrad_edu.slopes import GradcheckError
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import (
-    checkpoint,
     elementwise_grad,
     grad,
     hessian,

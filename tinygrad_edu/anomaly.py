@@ -8,20 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.graph import (
-    RECORDING,
-    WATCH,
-    Node,
-    behind,
-    described,
-    operation,
-    plain,
-    setting,
-    user_line,
-)
+from tinygrad_edu.graph import Node, behind, plain
+from tinygrad_edu.messages import described, operation, user_line
+from tinygrad_edu.modes import RECORDING, WATCH, temporarily
 
 
-class Record(NamedTuple):
+class Origin(NamedTuple):
     """What `detect_anomaly` knows about one node.
 
     line    the line of the user's code where it was made
@@ -49,18 +41,18 @@ def detect_anomaly() -> Iterator[None]:
     Only inside are lines and checksums of arrays recorded, which takes time. A backward pass with
     a `watch` of its own is not checked.
     """
-    records: dict[int, Record] = {}  # by birth
+    records: dict[int, Origin] = {}  # by birth
     masked: set[int] = set()
 
     def check_forward(out: Node) -> None:
         if out.function is None:
             return
         line, key = user_line(), out.birth
-        prints = [fingerprint(x) for x in memory(out)]
-        records[key] = Record(line, prints, weakref.ref(out, lambda _: records.pop(key)))
+        prints = [checksum(x) for x in computed_with(out)]
+        records[key] = Origin(line, prints, weakref.ref(out, lambda _: records.pop(key)))
         bad, given = anomaly_of(out, masked)
         if bad is not None:
-            blame = next((i for i, x in enumerate(given) if not finite(x)), None)
+            blame = next((i for i, x in enumerate(given) if not is_finite(x)), None)
             what = (
                 "made it from finite numbers" if blame is None else f"got one from operand {blame}"
             )
@@ -75,7 +67,7 @@ def detect_anomaly() -> Iterator[None]:
             raise changed_in_place(node, records)
         line = record.line if record else "a line before detect_anomaly()"
         for position, flow in enumerate(contributions):
-            if not finite(flow):
+            if not is_finite(flow):
                 raise FloatingPointError(
                     f"the rule of {operation(node.rule)} sends {first_bad(flow)} to its operand "
                     f"{position}. Its gradient was {extent(g)}, operands: {operands(node)}. "
@@ -84,8 +76,8 @@ def detect_anomaly() -> Iterator[None]:
 
     try:
         with (
-            setting(RECORDING, check_forward),
-            setting(WATCH, check_backward),
+            temporarily(RECORDING, check_forward),
+            temporarily(WATCH, check_backward),
             np.errstate(all="ignore"),
         ):
             yield
@@ -98,23 +90,23 @@ def detect_anomaly() -> Iterator[None]:
         raise
 
 
-def memory(node: Node) -> tuple[Any, ...]:
+def computed_with(node: Node) -> tuple[Any, ...]:
     """All that the rule of a node computes with."""
     return (*node.seen[1:], *node.options.values(), node.seen[0])
 
 
-def fingerprint(x: Any) -> Any:
+def checksum(x: Any) -> Any:
     """A checksum of the bytes of x; None for what cannot be changed in place."""
     if isinstance(x, np.ndarray):
         return zlib.crc32(x.tobytes() if x.dtype.hasobject else x.ravel(order="K").data)
     if isinstance(x, tuple | list):  # an index of arrays, a list of the user's own
-        return [fingerprint(part) for part in x]
+        return [checksum(part) for part in x]
     return int(x) if isinstance(x, int | np.integer) else None
 
 
-def changed(node: Node, record: Record | None) -> str:
+def changed(node: Node, record: Origin | None) -> str:
     """In words, what the node has seen that was changed in place since; "" if nothing was."""
-    now = [fingerprint(x) for x in memory(node)] if record else []
+    now = [checksum(x) for x in computed_with(node)] if record else []
     if record is None or now == record.prints:
         return ""
     name = operation(node.rule)
@@ -126,7 +118,7 @@ def changed(node: Node, record: Record | None) -> str:
     return next(what for what, x, y in zip(names, now, record.prints, strict=True) if x != y)
 
 
-def changed_in_place(node: Node, records: Mapping[int, Record]) -> RuntimeError:
+def changed_in_place(node: Node, records: Mapping[int, Origin]) -> RuntimeError:
     """The error for a graph with a change in it; it names the oldest node that saw the old data."""
     old = (
         x for x in sorted(behind(node), key=lambda x: x.birth) if changed(x, records.get(x.birth))
@@ -146,9 +138,9 @@ def explain(leaf: Node, root: Node) -> str:
     """
     name = f"d {root.name or 'root'} / d {leaf.name or 'leaf'}"
     if not leaf.requires_grad:
-        return f"{name} is None: {named(leaf)} has requires_grad=False{kind_note(leaf)}."
+        return f"{name} is None: {known_as(leaf)} has requires_grad=False{kind_note(leaf)}."
     if not root.requires_grad:
-        return f"{name} is None: nothing that went into {named(root)} requires a gradient."
+        return f"{name} is None: nothing that went into {known_as(root)} requires a gradient."
     if leaf not in behind(root):
         return f"{name} is None: {no_path(leaf, root)}"
 
@@ -159,10 +151,10 @@ def explain(leaf: Node, root: Node) -> str:
     gradient = next((g for node, g, _ in steps if node is leaf), None)
     if gradient is None:
         return f"{name} is None: every rule on the way returned None for this operand."
-    if not finite(gradient):
+    if not is_finite(gradient):
         return f"{name} is not finite: {origin_of_nonfinite(steps)}."
     if not np.any(gradient):
-        return f"{name} is zero: {'; '.join(blocks(steps)) or 'the contributions cancel'}."
+        return f"{name} is zero: {'; '.join(dead_ends(steps)) or 'the contributions cancel'}."
     ways = [
         f"{extent(flow)} as operand {i} of {operation(node.rule)}"
         for node, _, flows in steps
@@ -170,7 +162,7 @@ def explain(leaf: Node, root: Node) -> str:
         if x is leaf and flow is not None
     ]
     return "\n  ".join(
-        [f"{name} is {extent(gradient)}, the sum of", *ways, *blocks(steps, partly=True)]
+        [f"{name} is {extent(gradient)}, the sum of", *ways, *dead_ends(steps, partly=True)]
     )
 
 
@@ -192,7 +184,7 @@ def anomaly_of(node: Node, masked: set[int]) -> tuple[Any, Any]:
     masked  births of older nodes whose infinities are meant; that of node joins them
     """
     data, given = node.data, node.seen[1:]
-    if finite(data):
+    if is_finite(data):
         return None, given
     if np.any(np.isnan(data)):
         return np.where(np.isnan(data), data, 0), given
@@ -201,7 +193,7 @@ def anomaly_of(node: Node, masked: set[int]) -> tuple[Any, Any]:
     again: Any = node.function
     with np.errstate(all="ignore"):
         data = tamed(node, data, masked) if again is None else again(*given, **options)
-    if not finite(data):
+    if not is_finite(data):
         return data, given
     masked.add(node.birth)
     return None, given
@@ -225,12 +217,12 @@ def is_mask(x: Any) -> bool:
 def origin_of_nonfinite(steps: list[tuple[Node, Any, tuple[Any, ...]]]) -> str:
     first = first_anomaly(node for node, _, _ in steps)
     if first is not None and first.rule is None:
-        return f"{named(first)} holds {first_bad(first.data)}"
+        return f"{known_as(first)} holds {first_bad(first.data)}"
     if first is not None:
         return f"{operation(first.rule)} gave {first_bad(first.data)} in the forward pass"
     for node, g, flows in steps:
-        if finite(g) and not all(map(finite, flows)):
-            bad = next(flow for flow in flows if not finite(flow))
+        if is_finite(g) and not all(map(is_finite, flows)):
+            bad = next(flow for flow in flows if not is_finite(flow))
             return (
                 f"the rule of {operation(node.rule)} made {first_bad(bad)} of a finite gradient "
                 f"({extent(g)}); its operands are {operands(node)}"
@@ -238,15 +230,17 @@ def origin_of_nonfinite(steps: list[tuple[Node, Any, tuple[Any, ...]]]) -> str:
     return "the gradients were finite, and their sum is not"
 
 
-def blocks(steps: list[tuple[Node, Any, tuple[Any, ...]]], partly: bool = False) -> list[str]:
-    """Where a gradient that is not zero goes in and zeros come out: in all or some elements."""
+def dead_ends(steps: list[tuple[Node, Any, tuple[Any, ...]]], partly: bool = False) -> list[str]:
+    """Where a gradient that is not zero goes in and zeros come out: at all or at some elements."""
     found = []
     for node, g, flows in steps:
         arrays = [np.asarray(flow, float) for flow in flows if flow is not None]
         if not arrays or not np.any(g):
             continue
-        share = np.mean([np.mean(flow == 0) for flow in arrays])
-        if share == 1 or (partly and operation(node.rule) in ("relu", "clip", "where") and share):
+        share = float(not any(map(np.any, arrays)))
+        if partly and all(array.shape == np.shape(g) for array in arrays):  # element by element
+            share = float(np.mean((np.asarray(g) != 0) & np.all(np.equal(arrays, 0), axis=0)))
+        if share:
             found.append(f"{operation(node.rule)} passed nothing on for {share:.0%} of its inputs")
     return found
 
@@ -256,13 +250,13 @@ def no_path(leaf: Node, root: Node) -> str:
     for x in behind(root):
         if x is not leaf and x.function is None and shares_data(x, leaf):
             return (
-                f"{named(root)} was made from the numbers of {named(leaf)} but not from the node: "
-                "it went through .detach(), .data or a copy that left the graph."
+                f"{known_as(root)} was made from the numbers of {known_as(leaf)} but not from "
+                "the node: it went through .detach(), .data or a copy that left the graph."
             )
     return (
-        f"no path leads from {named(leaf)} to {named(root)}. Either it was not used, or what was "
-        "made from it left the graph: by .detach(), .data, no_grad() or a function that has no "
-        "derivative."
+        f"no path leads from {known_as(leaf)} to {known_as(root)}. Either it was not used, or "
+        "what was made from it left the graph: by .detach(), .data, no_grad() or a function that "
+        "has no derivative."
     )
 
 
@@ -275,11 +269,11 @@ def kind_note(leaf: Node) -> str:
     return "" if np.dtype(kind).kind == "f" else f", and {kind} data can have no gradient"
 
 
-def named(x: Node) -> str:
+def known_as(x: Node) -> str:
     return repr(x.name) if x.name else f"the node of {described(x)}"
 
 
-def finite(x: Any) -> bool:
+def is_finite(x: Any) -> bool:
     x = plain(x)
     is_number = isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f"
     return not is_number or bool(np.all(np.isfinite(x)))

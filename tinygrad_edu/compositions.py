@@ -14,7 +14,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import kernels, linalg_rules
-from tinygrad_edu.graph import Node, apply, described, plain
+from tinygrad_edu.graph import Node, apply, plain
+from tinygrad_edu.messages import described
 from tinygrad_edu.operands import as_array
 from tinygrad_edu.precision import floating, in_single
 

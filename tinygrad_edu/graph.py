@@ -6,22 +6,25 @@ function in rules.py or kernels.py. Nothing else in the package knows how a grad
 """
 
 import functools
-import itertools
 import operator
-import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
-from pathlib import Path
 from threading import RLock
-from types import FrameType
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinygrad_edu.cleanup import afterwards
+from tinygrad_edu.memory import ANYWHERE, Memory, expect_unchanged, memory_of, next_birth, viewed
+from tinygrad_edu.messages import (
+    described,
+    explained,
+    leaving,
+    mixed_kinds,
+    no_rule,
+    operation,
+    stale,
+)
+from tinygrad_edu.modes import RECORDING, WATCH
 from tinygrad_edu.operands import Operand, as_operands, complex_data, enters, only_arrays
 
 Function = Callable[..., Any]
@@ -29,34 +32,8 @@ Function = Callable[..., Any]
 RULES: dict[Function, Function] = {}
 NO_OPTIONS: dict[str, Any] = {}  # shared by every call without options
 
-PACKAGE = str(Path(__file__).parent)
-
-next_birth = itertools.count().__next__
-
-
-# Each thread, and each task of asyncio, has its own value of these two.
-# Whether operations are remembered. A function here is called with each result as well.
-RECORDING: ContextVar[bool | Callable[["Node"], None]] = ContextVar("recording", default=True)
-# What watches a backward pass that was not given a `watch` of its own.
-WATCH: ContextVar[Callable[["Node", Any, tuple[Any, ...]], None] | None] = ContextVar(
-    "watch", default=None
-)
-
-
-@contextmanager
-def setting(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
-    """Inside, the variable has this value; gives the value that it had before."""
-    previous = variable.get()
-    with afterwards(lambda: variable.set(previous)):
-        variable.set(value)
-        yield previous
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Inside, operations compute but are not remembered. Also a decorator, `@no_grad()`."""
-    with setting(RECORDING, False):
-        yield
+new = object.__new__
+mode = RECORDING.get  # once: `name.get()` of a name that is imported makes a method in each call
 
 
 def backward_of(*functions: Function) -> Callable[[Function], Function]:
@@ -86,6 +63,14 @@ def primitive(forward: Function) -> Function:
     return functools.update_wrapper(functools.partial(apply, forward), forward)
 
 
+def rule_of(function: Function) -> Function:
+    """The rule that a function carries itself, as `function.rule`: it needs no row in the table."""
+    rule = getattr(function, "rule", None)
+    if rule is None:
+        raise no_rule(function)
+    return rule
+
+
 def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     """out = function(*inputs, **options), computed on the data and remembered as one node."""
     kind: Any = None
@@ -94,7 +79,10 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     for x in inputs:
         if isinstance(x, Node):
             if x.__class__ is not kind:
-                kind = x.__class__ if kind is None else common_kind(function, kind, x.__class__)
+                if kind is None:
+                    kind = x.__class__
+                elif kind.native is not x.native:
+                    raise mixed_kinds(function, kind, x.__class__)
             if x._requires_grad:
                 tracked = True
             arrays.append(x._array)
@@ -108,7 +96,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
             return apply(function, *as_operands(function, inputs), **options)
     if kind is None:
         return on_arrays(function, inputs, options)
-    rule = RULES.get(function) or no_rule(function)
+    rule = RULES.get(function) or rule_of(function)
     try:
         data = function(*arrays, **options)
     except Exception as error:
@@ -124,7 +112,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     out.birth = next_birth()
     if kind.broadcasts and (getattr(data, "base", None) is not None or data is arrays[0]):
         out.memory = viewed(data, inputs)
-    recording = RECORDING.get()
+    recording = mode()
     if tracked and recording:
         out._requires_grad = True
         out.function = function
@@ -137,7 +125,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
         out.function = out.rule = None
         out.inputs = out.seen = ()
         out.options = NO_OPTIONS
-    if callable(recording):
+    if recording is not True and callable(recording):
         recording(out)
     return out
 
@@ -209,27 +197,29 @@ class Node(Operand):
         create_graph: bool = False,
         *,
         inputs: Iterable["Node"] | None = None,
+        into: dict["Node", Any] | None = None,
         watch: Callable[["Node", Any, tuple[Any, ...]], None] | None = None,
     ) -> None:
         """Add d self / d leaf to the `.grad` of every leaf behind self: the chain rule in reverse.
 
         grad          where to start: d root / d self, of the shape of self; 1 for a scalar
         create_graph  record this pass as well, so that the gradients can be differentiated
-        inputs        add to the `.grad` of these nodes only, which need not be leaves
+        inputs        the gradients of these nodes only, which need not be leaves
+        into          a dictionary that takes the gradients, node by node, instead of `.grad`
         watch         called at every node with (node, its gradient, a contribution for each input)
         """
         watch = watch or WATCH.get()
         wanted = frozenset(() if inputs is None else inputs)
         oldest = min(x.birth for x in wanted) if wanted else -1
-        broadcasts = self.broadcasts
-        grads = {self: self.seed(grad, create_graph)}
+        last_change, broadcasts = ANYWHERE.changed, self.broadcasts
+        seed = self.seed(grad, create_graph)
+        grads = {self: seed}
         queue: list[tuple[int, Any]] = [] if self.rule is None else [(-self.birth, self)]
 
         # A node is older than all that was made from it. So the youngest in the queue has received
         # every contribution to its gradient, and its turn has come.
         while queue:
             node = heappop(queue)[1]
-            birth = node.birth
             g = grads[node] if wanted and node in wanted else grads.pop(node)
             arguments = node.differentiable() if create_graph else node.seen
 
@@ -240,39 +230,37 @@ class Node(Operand):
             if watch is not None:
                 partials = node.contributions(partials)
                 watch(node, g, partials)
+            if node.birth < last_change:  # which may have been of one of its inputs
+                expect_unchanged(node)
             for x, partial in zip(node.inputs, partials):
-                if not isinstance(x, Node):
+                if partial is None or not isinstance(x, Node):
                     continue
-                memory = x.memory
-                if memory is not None and memory.changed > birth:
-                    raise stale(node, x)
-                if partial is None or not x._requires_grad or x.birth < oldest:
+                if not x._requires_grad or x.birth < oldest:
                     continue
-                thunk = callable(partial)
-                if thunk:
+                if callable(partial):
                     partial = partial()
                 data = x._array
                 if broadcasts and (partial.shape != data.shape or partial.dtype is not data.dtype):
                     partial = x.fit(partial, node)
                 if x in grads:  # never added in place: a rule may return g itself, and twice
                     grads[x] = grads[x] + partial
-                elif x.rule is not None:
+                else:
                     grads[x] = partial
-                    heappush(queue, (-x.birth, x))
-                else:  # a leaf owns its gradient: what a thunk made, unless a view, or a copy
-                    own = thunk and partial is not g and getattr(partial, "base", None) is None
-                    grads[x] = partial if own else +partial
+                    if x.rule is not None:
+                        heappush(queue, (-x.birth, x))
 
         if watch is not None:
             for x, g in grads.items():
                 if x.rule is None:
                     watch(x, g, ())
-        with adding:
-            for x, g in grads.items():
-                if inputs is None:
-                    x.accumulate(+g if x is self else g)  # the seed is the caller's
-                elif x in wanted:
-                    x.accumulate(+g)
+        gradients = grads if inputs is None else {x: g for x, g in grads.items() if x in wanted}
+        unshare(gradients, seed)
+        if into is None:
+            with adding:
+                for x, g in gradients.items():
+                    x.accumulate(g)
+        else:
+            into.update(gradients)
 
     def seed(self, grad: Any, create_graph: bool) -> Any:
         """The gradient that `backward` starts from, checked."""
@@ -290,7 +278,7 @@ class Node(Operand):
         """What `seen` holds, as nodes: a rule that computes with nodes records its own graph."""
         for x, array in zip((self, *self.inputs), self.seen, strict=True):
             if isinstance(x, Node) and x._array is not array:
-                raise stale(self, x)
+                raise stale(self.rule, x)
         return (self, *self.inputs)
 
     def contributions(self, partials: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -316,7 +304,7 @@ class Node(Operand):
         if wanted and not self._requires_grad:
             self._array, self.memory = self.own(self._array), Memory()
             # A graph made before has nodes for some uses of this one only, or none: it is stale.
-            self.memory.changed = next_birth()
+            self.memory.note_change()
             self.is_parameter = self.rule is None
         self._requires_grad = bool(wanted)
 
@@ -330,7 +318,7 @@ class Node(Operand):
         if data is self._array and self.broadcasts:
             # `node.data -= step` comes here with the array that it has just changed, and with it
             # every node that shares the memory: what was made of them before is now stale.
-            (self.memory or memory_of(self)).changed = next_birth()
+            (self.memory or memory_of(self)).note_change()
         else:
             data = plain(data)
             adopted = data if data.__class__ is self.native else self.adopt(data)
@@ -466,69 +454,9 @@ class Node(Operand):
         return type(self), (self._array, self._requires_grad, self.name), state
 
 
-new = object.__new__
-
-# Two threads that add to one `.grad` take turns.
-adding = RLock()
-
-
 def plain(x: Any) -> Any:
     """The data of a node; anything else as it is."""
     return x._array if isinstance(x, Node) else x
-
-
-class Memory:
-    """Memory in which the data of one or more nodes lies: an array, and the views of it."""
-
-    __slots__ = ("changed",)
-
-    def __init__(self) -> None:
-        self.changed = -1  # the running number of the last change in place
-
-
-def memory_of(x: Node) -> Memory:
-    """What x and its views have in common. It holds no node: a view keeps no graph alive."""
-    if x.memory is None:
-        with adding:  # or two threads, each with a view, would each make one
-            x.memory = x.memory or Memory()
-    return x.memory
-
-
-def viewed(data: Any, inputs: tuple[Any, ...]) -> Memory | None:
-    """The memory of the first of the inputs that `data` is a view of."""
-    for x in inputs:
-        if isinstance(x, Node) and (
-            data is x._array  # np.squeeze, where there is nothing to squeeze
-            or data.base is x._array
-            or (data.base is not None and data.base is x._array.base)
-            or np.may_share_memory(data, x._array)
-        ):
-            return memory_of(x)
-    return None
-
-
-def operation(rule: Any) -> str:
-    """The name of an operation: that of its rule, without `_backward`."""
-    return rule.__name__.removesuffix("_backward")
-
-
-def name_of(function: Function) -> str:
-    """The name of a function as a program writes it: np.exp, np.linalg.eig, np.add.reduce."""
-    name = getattr(function, "__name__", repr(function))
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, np.ufunc):
-        return f"{name_of(owner)}.{name}"
-    module = (getattr(function, "__module__", "") or "numpy").replace("numpy", "np")
-    return f"{module}.{name}"
-
-
-def described(x: Any) -> str:
-    """An operand in an error message: its name, if it has one, and its shape."""
-    data = plain(x)
-    name = repr(x.name) if isinstance(x, Node) and x.name else None
-    if hasattr(data, "shape"):
-        return f"{name or 'an array'} of shape {data.shape}"
-    return f"{name} = {data!r}" if name else repr(data)
 
 
 def behind(root: Node) -> set[Node]:
@@ -542,73 +470,18 @@ def behind(root: Node) -> set[Node]:
     return found
 
 
-def user_frame() -> FrameType:
-    """The innermost frame outside of this package."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
-    return frame
+# Two threads that add to one `.grad` take turns. Ctrl-C at the very end of the block may leave the
+# lock taken: a thread does not wait for itself.
+adding = RLock()
 
 
-def user_line() -> str:
-    """The line outside of this package that is being run."""
-    frame = user_frame()
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+def unshare(gradients: dict[Node, Any], seed: Any) -> None:
+    """Put each gradient into memory of its own.
 
-
-class LeavesGraphWarning(UserWarning):
-    """A tracked node became a plain number, through which no gradient flows."""
-
-
-def leaving(node: Node, number: Any, how: str) -> Any:
-    """`number`, made by `how(node)`; warns, once for each line of the user's code, if tracked."""
-    if node._requires_grad and RECORDING.get():
-        frame = user_frame()
-        warnings.warn_explicit(
-            f"{how}() of {described(node)}, which requires a gradient: this number leaves the "
-            "graph, and no gradient flows through it. np.exp(t), t.exp() and the like stay in the "
-            "graph; t.item() leaves it on purpose, without a warning",
-            LeavesGraphWarning,
-            frame.f_code.co_filename,
-            frame.f_lineno,
-            registry=frame.f_globals.setdefault("__warningregistry__", {}),
-        )
-    return number
-
-
-# Errors: what happened, to which operands, and what to do.
-
-
-def common_kind(function: Function, kind: type[Node], other: type[Node]) -> type[Node]:
-    if kind.native is other.native:
-        return kind
-    raise TypeError(
-        f"{function.__name__}: a {kind.__name__} and a {other.__name__} do not mix; "
-        "a Value is one float, a Tensor an array: use one of the two, or .data of one of them"
-    )
-
-
-def no_rule(function: Function) -> Function:
-    name = name_of(function)
-    raise NotImplementedError(
-        f"{name} has no backward rule; add one, here or in rules.py: a function "
-        f"(g, out, *inputs) under @backward_of({name}), as in docs/operations.md. "
-        "To leave the graph on purpose, call it with t.data"
-    )
-
-
-def explained(error: Exception, rule: Function, inputs: tuple[Any, ...]) -> Exception:
-    """The error of a forward call, with the names and shapes of its operands."""
-    operands = " and ".join(described(x) for x in inputs)
-    message = f"{operation(rule)} of {operands}: {error}"
-    if type(error) in (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError):
-        return type(error)(message)
-    error.add_note(message)
-    return error
-
-
-def stale(node: Node, x: Node) -> RuntimeError:
-    return RuntimeError(
-        f"{described(x)} was changed after this graph was made, so the derivative of "
-        f"{operation(node.rule)} would be wrong; compute the loss again, then call backward()"
-    )
+    A rule or an addition made it in this pass. But a rule may send one array to two nodes, or a
+    view of it, or the very array that the pass started from, which is the caller's.
+    """
+    first: dict[int, Any] = {id(seed): None}
+    for x, g in gradients.items():
+        if first.setdefault(id(g), x) is not x or getattr(g, "base", None) is not None:
+            gradients[x] = +g

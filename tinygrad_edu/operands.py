@@ -22,6 +22,10 @@ class Operand:
 
     __slots__ = ()
 
+    _array: Any
+    memory: Any
+    name: str | None
+
 
 @functools.cache
 def enters(kind: type) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import kernels
-from tinygrad_edu.graph import Node, behind, forward_of, operation
+from tinygrad_edu.graph import Node, behind, forward_of
+from tinygrad_edu.messages import operation
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
 

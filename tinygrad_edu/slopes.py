@@ -103,7 +103,7 @@ class Projection:
     steps: list[float]
 
     def value(self) -> float:
-        return weighted_sum(self.f(), self.ws)
+        return projected(self.f(), self.ws)
 
 
 class Slopes:
@@ -148,7 +148,7 @@ class Slopes:
         eps = max([FINE, *(epsilon(np.asarray(out.data)) for out in outs if out.requires_grad)])
         # A shorter step is for a point close to a kink or a pole; in float32 it drowns in noise.
         steps = [STEP, STEP / 1000] if eps == FINE else [STEP]
-        here = weighted_sum(outs, ws)
+        here = projected(outs, ws)
         self.move_home()
         sizes: list[float] = []
 
@@ -300,7 +300,7 @@ class Slopes:
         atol: float,
     ) -> Comparison:
         """A kink, if f has a slope on either side, they differ, and `analytic` is between them."""
-        numerical, error = slope(f, step, rows)
+        numerical, error = two_sided_slope(f, step, rows)
         left, error_left = one_sided_slope(f, -step, rows)
         right, error_right = one_sided_slope(f, step, rows)
         size = max(abs(left), abs(right))
@@ -357,7 +357,7 @@ class Slopes:
         return nodes
 
 
-def weighted_sum(outs: list[Any], ws: list[Array]) -> float:
+def projected(outs: list[Any], ws: list[Array]) -> float:
     return float(sum(np.vdot(w, out.data) for w, out in zip(ws, outs, strict=True)))
 
 
@@ -374,7 +374,7 @@ def weights(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
 # Numerical derivatives
 
 
-def slope(f: Callable[[float], float], step: float, rows: int) -> tuple[float, float]:
+def two_sided_slope(f: Callable[[float], float], step: float, rows: int) -> tuple[float, float]:
     """f'(0) and an estimate of its error: central differences have an error in h², h⁴, ..."""
     return extrapolated(lambda h: (f(h) - f(-h)) / (2 * h), step, 4, rows)
 

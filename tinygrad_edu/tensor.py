@@ -12,18 +12,9 @@ import numpy.typing as npt
 
 from tinygrad_edu import compositions, kernels, rules
 from tinygrad_edu.compositions import COMPOSITIONS
-from tinygrad_edu.graph import (
-    RULES,
-    Function,
-    Node,
-    apply,
-    described,
-    memory_of,
-    name_of,
-    no_rule,
-    operation,
-    plain,
-)
+from tinygrad_edu.graph import RULES, Function, Node, apply, plain
+from tinygrad_edu.memory import memory_of
+from tinygrad_edu.messages import described, name_of, no_rule, operation
 from tinygrad_edu.notebook import html_table
 from tinygrad_edu.operands import as_array, check_real
 from tinygrad_edu.precision import wide
@@ -497,7 +488,7 @@ def parameters(function: Function) -> tuple[list[str], int, Set[str]]:
 def apply_checked(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """`apply` of a call in any form that NumPy takes: by position, by name, with defaults."""
     if function not in RULES:
-        no_rule(function)
+        raise no_rule(function)
     names, count, known = parameters(function)
     named = dict(zip(names, args, strict=False)) | dict(kwargs)
     try:

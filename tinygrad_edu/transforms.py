@@ -16,17 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import (
-    RECORDING,
-    RULES,
-    Node,
-    apply,
-    described,
-    next_birth,
-    plain,
-    setting,
-)
+from tinygrad_edu.graph import Node, plain
 from tinygrad_edu.kernels import stack, vdot
+from tinygrad_edu.memory import next_birth
+from tinygrad_edu.modes import RECORDING, temporarily
+from tinygrad_edu.structures import check_match, is_structure, leaves, rebuilt, shapes_in
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
 
@@ -56,7 +50,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         out, back = linearized(f, argnums, args, options)
         if is_structure(out) or np.size(plain(out)) != 1:
             raise ValueError(
-                f"grad wants one number from {called(f)}, and got {layout(out)}: "
+                f"grad wants one number from {called(f)}, and got {shapes_in(out)}: "
                 "sum it, or use jacobian, elementwise_grad or vjp"
             )
         return out, back(np.ones(np.shape(plain(out))))
@@ -96,11 +90,11 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     def matrix(*args: Any, **options: Any) -> Any:
         out, back = linearized(f, argnums, args, options)
         if is_structure(out):
-            raise TypeError(f"jacobian wants one array from {called(f)}, and got {layout(out)}")
+            raise TypeError(f"jacobian wants one array from {called(f)}, and got {shapes_in(out)}")
         shape, size = np.shape(plain(out)), np.size(plain(out))
         rows = [back(u) for u in np.eye(size).reshape(size, *shape)]
         if not rows:
-            raise ValueError(f"{called(f)} returned an empty array, {layout(out)}: no rows")
+            raise ValueError(f"{called(f)} returned an empty array, {shapes_in(out)}: no rows")
         columns = zip(*map(leaves, rows), strict=True)
         blocks = (stack(*x).reshape(shape + np.shape(plain(x[0]))) for x in columns)
         return rebuilt(rows[0], blocks)
@@ -178,7 +172,7 @@ def linearized(
 
     def back(u: Any) -> Any:
         check_match("cotangent", u, f"result of {called(f)}", out)
-        create_graph = bool(RECORDING.get()) and (outer or any(map(tracked, leaves(u))))
+        create_graph = bool(RECORDING.get()) and (outer or any(map(is_tracked, leaves(u))))
         gradients = pullback(outs, leaves(u), nodes, create_graph)
         result = rebuilt(chosen, (shown(g, create_graph) for g in gradients))
         return result if isinstance(argnums, tuple) else result[0]
@@ -193,25 +187,24 @@ def pullback(
     pairs = [
         (out, u if isinstance(u, Node) else Tensor.adopt(u).astype(out.dtype))
         for out, u in zip(outs, cotangents, strict=True)
-        if tracked(out)
+        if is_tracked(out)
     ]
+    gradients: dict[Node, Any] = {}
     with recording():
         if len(pairs) == 1:
             out, u = pairs[0]
-            out.backward(u, create_graph, inputs=nodes)
+            out.backward(u, create_graph, inputs=nodes, into=gradients)
         elif pairs:
-            sum(vdot(u, out) for out, u in pairs).backward(None, create_graph, inputs=nodes)
-    gradients = [zeros(x, create_graph) if x.grad is None else x.grad for x in nodes]
-    for x in nodes:
-        x.grad = None
-    return gradients
+            root: Any = sum(vdot(u, out) for out, u in pairs)
+            root.backward(None, create_graph, inputs=nodes, into=gradients)
+    return [Tensor.adopt(gradients[x]) if x in gradients else zeros(x, create_graph) for x in nodes]
 
 
 def fresh(x: Any, f: Function) -> Any:
     """A node of our own in the place of x: `backward` can pick exactly this one."""
     if isinstance(x, Value):
         raise TypeError(f"{called(f)} got a Value; pass a float, or use backward() on Values")
-    if tracked(x):
+    if is_tracked(x):
         with recording():
             return +x  # what flows to it can flow on to x, in an outer differentiation
     try:
@@ -222,7 +215,7 @@ def fresh(x: Any, f: Function) -> Any:
 
 def outside(outs: list[Any], start: int) -> list[Any]:
     """The tracked nodes older than `start` that `outs` were made from, directly."""
-    found, stack = [], [x for x in outs if tracked(x)]
+    found, stack = [], [x for x in outs if is_tracked(x)]
     visited = set(stack)
     while stack:
         node = stack.pop()
@@ -230,7 +223,7 @@ def outside(outs: list[Any], start: int) -> list[Any]:
             found.append(node)
             continue
         for x in node.inputs:
-            if tracked(x) and x not in visited:
+            if is_tracked(x) and x not in visited:
                 visited.add(x)
                 stack.append(x)
     return found
@@ -239,11 +232,11 @@ def outside(outs: list[Any], start: int) -> list[Any]:
 @contextmanager
 def recording() -> Iterator[bool]:
     """Inside, operations are remembered even under `no_grad`; gives whether they were before."""
-    with setting(RECORDING, RECORDING.get() or True) as previous:
+    with temporarily(RECORDING, RECORDING.get() or True) as previous:
         yield bool(previous)
 
 
-def tracked(x: Any) -> bool:
+def is_tracked(x: Any) -> bool:
     return isinstance(x, Node) and x.requires_grad
 
 
@@ -253,136 +246,7 @@ def zeros(x: Any, as_tensor: bool) -> Any:
     return Tensor(array) if as_tensor else array
 
 
-# Memory for time
-
-
-def checkpoint(f: Function, *args: Any) -> Any:
-    """f(*args) without keeping what f computes on the way: `backward` runs f again.
-
-    One node stands for all of f. Gradients reach the Tensors among args, in nested lists, tuples
-    and dicts too, and those that f closes over, such as the parameters of a layer.
-    f must return one Tensor, the same one each time: `backward` raises RuntimeError if it differs
-    (f draws random numbers, or a parameter was changed in between).
-    Chen et al. 2016, "Training deep nets with sublinear memory cost".
-    """
-    if not RECORDING.get():
-        return f(*args)
-    inputs = [x for x in leaves(args) if isinstance(x, Node)]
-
-    def run(*tensors: Any) -> Any:
-        parts = iter(tensors)
-        whole = [next(parts) if isinstance(x, Node) else x for x in leaves(args)]
-        return f(*rebuilt(args, iter(whole)))
-
-    aliases = [+x for x in inputs]
-    start = next_birth()
-    out = run(*aliases)
-    if not isinstance(out, Tensor):
-        raise TypeError(f"checkpoint wants one Tensor from {called(f)}, and got {layout(out)}")
-    closed = [x for x in outside([out], start) if x not in set(aliases)]
-    data, count, made = out.data, len(inputs), next_birth()
-
-    def forgotten(*arrays: Any) -> Any:
-        return data
-
-    def checkpoint_backward(g: Any, out: Any, *inputs: Any) -> Any:
-        for x, seen in zip(closed, inputs[count:], strict=True):
-            if not np.array_equal(plain(x), plain(seen), equal_nan=True):
-                raise changed(f, described(x))
-        return flows_of_another_run(run, f, inputs[:count], closed, g, out, made)
-
-    RULES[forgotten] = checkpoint_backward  # the rule of this one call, which the node remembers
-    try:
-        return apply(forgotten, *inputs, *closed)
-    finally:
-        del RULES[forgotten]
-
-
-def flows_of_another_run(
-    run: Function,
-    f: Function,
-    inputs: tuple[Any, ...],
-    closed: list[Node],
-    g: Any,
-    out: Any,
-    made: int,
-) -> tuple[Any, ...]:
-    """Run f again, recorded, and collect what flows back to its inputs and what it closes over.
-
-    `backward` stops at the age of the run: what else connects these Tensors is not its business.
-    made  the running number at the end of the first run: what changed since makes this another one
-    """
-    flows: dict[Any, Any] = {}
-
-    def collect(node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
-        for x, flow in zip(node.inputs, contributions):
-            if isinstance(x, Node) and x.memory is not None and made < x.memory.changed < start:
-                raise changed(f, described(x))
-            if flow is not None and x.birth < start:
-                flows[x] = flows[x] + flow if x in flows else flow
-
-    with recording():
-        aliases = [+x if tracked(x) else Tensor(x, floating(x)) for x in inputs]
-        start = next_birth()
-        marker = Tensor(0.0)
-        again = +run(*aliases)
-        if not np.allclose(again.data, plain(out), rtol=1e-5, atol=0, equal_nan=True):
-            raise changed(f, "its result")
-        if again.requires_grad:
-            create_graph = isinstance(out, Node)
-            again.backward(g, create_graph, inputs=[marker], watch=collect)
-    return tuple(flows.get(x) for x in [*aliases, *closed])
-
-
-def floating(x: Any) -> bool:
-    return plain(x).dtype.kind == "f"
-
-
-def changed(f: Function, what: str) -> RuntimeError:
-    return RuntimeError(
-        f"checkpoint ran {called(f)} again, and {what} was not what it had been: call backward() "
-        "before parameters are changed, and draw random numbers outside, passing them in"
-    )
-
-
-# Structures: nested lists, tuples and dicts
-
-
-def is_structure(x: Any) -> bool:
-    return isinstance(x, list | tuple | dict)
-
-
-def leaves(x: Any) -> list[Any]:
-    """The arrays in a structure, those of a dict in the order of its keys."""
-    if not is_structure(x):
-        return [x]
-    parts = [x[k] for k in sorted(x, key=str)] if isinstance(x, dict) else x
-    return [leaf for part in parts for leaf in leaves(part)]
-
-
-def rebuilt(x: Any, parts: Iterator[Any]) -> Any:
-    """The structure of x with `parts` as its leaves."""
-    if isinstance(x, dict):
-        new = {k: rebuilt(x[k], parts) for k in sorted(x, key=str)}
-        return {k: new[k] for k in x}
-    if not is_structure(x):
-        return next(parts)
-    items = [rebuilt(part, parts) for part in x]
-    return x._make(items) if hasattr(x, "_make") else type(x)(items)
-
-
-def layout(x: Any) -> str:
-    """The structure of x and the shapes in it, to compare and for an error message."""
-    if isinstance(x, dict):
-        return "{" + ", ".join(f"{k!r}: {layout(x[k])}" for k in sorted(x, key=str)) + "}"
-    if is_structure(x):
-        return f"{type(x).__name__}({', '.join(map(layout, x))})"
-    return f"shape {np.shape(plain(x))}"
-
-
-def check_match(what: str, x: Any, other: str, y: Any) -> None:
-    if layout(x) != layout(y):
-        raise ValueError(f"the {what}: {layout(x)}; the {other}: {layout(y)}; they must be equal")
+# What is given to them
 
 
 def check_argnums(f: Function, argnums: Argnums, args: tuple[Any, ...]) -> None:

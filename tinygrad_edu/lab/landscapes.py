@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.graph import Node, described, no_grad, plain
+from tinygrad_edu.graph import Node, plain
 from tinygrad_edu.lab.descent import Array
 from tinygrad_edu.lab.surfaces import Surface
 from tinygrad_edu.lab.weights import Weights, arrays_like, in_a_row, path_rows
+from tinygrad_edu.messages import described
+from tinygrad_edu.modes import no_grad
 from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import default_rng

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from tinygrad_edu.graph import PACKAGE
+from tinygrad_edu.messages import PACKAGE
 
 LIBRARIES = PACKAGE, *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.graph import RECORDING, Node, behind, plain, setting
+from tinygrad_edu.graph import Node, behind, plain
+from tinygrad_edu.modes import RECORDING, temporarily
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.rng import default_rng
 
@@ -117,7 +118,7 @@ def run_noted(
     with (
         afterwards(restore),
         model.watched(note_shape) as calls,
-        setting(RECORDING, note_maker),
+        temporarily(RECORDING, note_maker),
     ):
         return model(x), maker
 

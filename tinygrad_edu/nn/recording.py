@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tinygrad_edu.graph import RECORDING, Node, setting, user_line
+from tinygrad_edu.graph import Node
+from tinygrad_edu.messages import user_line
+from tinygrad_edu.modes import RECORDING, temporarily
 from tinygrad_edu.nn.module import Module
 
 
@@ -66,5 +68,5 @@ def record(model: Module | None = None, lines: bool = False) -> Iterator[Record]
             if callable(previous):
                 previous(node)
 
-        stack.enter_context(setting(RECORDING, previous and note))
+        stack.enter_context(temporarily(RECORDING, previous and note))
         yield made

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.anomaly import finite, first_anomaly
+from tinygrad_edu.anomaly import first_anomaly, is_finite
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.graph import Node, behind, described, no_grad, operation, plain
+from tinygrad_edu.graph import Node, behind, plain
+from tinygrad_edu.messages import described, operation
+from tinygrad_edu.modes import no_grad
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim.settings import one_of, whole
 from tinygrad_edu.progress import Progress
@@ -152,7 +154,7 @@ def differentiate(
             f"loss must return a Tensor or a Value with its graph, and this is a "
             f"{type(out).__name__}: did it return anything, or leave the graph by .data?"
         )
-    if not finite(out.data):
+    if not is_finite(out.data):
         raise FloatingPointError(
             f"the loss is {float(out.data)} in epoch {len(history) + 1}, batch "
             f"{history.batches + 1}, at learning rate {optimizer.lr:g}. {origin(out, model)}"
@@ -167,7 +169,7 @@ def origin(root: Node, model: Module) -> str:
 
     def named(x: Any, data: Any) -> str:
         name = f"{paths[id(x)]} of shape {np.shape(data)}" if id(x) in paths else described(x)
-        return name if finite(data) else f"{name} (not finite)"
+        return name if is_finite(data) else f"{name} (not finite)"
 
     first = first_anomaly(behind(root))
     if first is None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, behind, operation
+from tinygrad_edu.graph import Node, behind
+from tinygrad_edu.messages import operation
 from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.terms import Term, with_refs
