@@ -10,8 +10,8 @@ derivative, or it is left out for a reason that is given.
 from pathlib import Path
 
 import numpy as np
-
 from tinygrad_edu.compositions import COMPOSITIONS
+
 from tinygrad_edu.graph import RULES
 from tinygrad_edu.rules import NON_DIFFERENTIABLE
 

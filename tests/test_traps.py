@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from tinygrad_edu.compositions import COMPOSITIONS
 
 from tinygrad_edu import Tensor, Value, gradcheck, index_update, optim
-from tinygrad_edu.compositions import COMPOSITIONS
 from tinygrad_edu.graph import RULES
 from tinygrad_edu.transforms import grad, hessian
 

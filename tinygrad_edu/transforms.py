@@ -26,7 +26,8 @@ from tinygrad_edu.graph import (
     plain,
     setting,
 )
-from tinygrad_edu.kernels import stack, vdot
+from tinygrad_edu.numpy_api.joining import stack_arrays
+from tinygrad_edu.numpy_api.products import inner_product
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
 
@@ -102,7 +103,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
         if not rows:
             raise ValueError(f"{called(f)} returned an empty array, {layout(out)}: no rows")
         columns = zip(*map(leaves, rows), strict=True)
-        blocks = (stack(*x).reshape(shape + np.shape(plain(x[0]))) for x in columns)
+        blocks = (stack_arrays(*x).reshape(shape + np.shape(plain(x[0]))) for x in columns)
         return rebuilt(rows[0], blocks)
 
     return matrix
@@ -200,7 +201,9 @@ def pullback(
             out, u = pairs[0]
             out.backward(u, create_graph, inputs=nodes)
         elif pairs:
-            sum(vdot(u, out) for out, u in pairs).backward(None, create_graph, inputs=nodes)
+            sum(inner_product(u, out) for out, u in pairs).backward(
+                None, create_graph, inputs=nodes
+            )
     gradients = [zeros(x, create_graph) if x.grad is None else x.grad for x in nodes]
     for x in nodes:
         x.grad = None

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.kernels import vdot
 from tinygrad_edu.lab.descent import Array, scalar_loss
+from tinygrad_edu.numpy_api.products import inner_product
 from tinygrad_edu.tensor import Tensor
 
 Loss = Callable[[], Any]
@@ -86,7 +86,7 @@ def hessian_product(loss: Loss, parameters: Sequence[Tensor]) -> Callable[[Array
     def product(v: Array) -> Array:
         parts = np.split(v, np.cumsum([p.size for p in parameters])[:-1])
         slope = sum(
-            vdot(g, part.reshape(p.shape).astype(p.dtype))
+            inner_product(g, part.reshape(p.shape).astype(p.dtype))
             for g, part, p in zip(gradients, parts, parameters, strict=True)
             if g is not None
         )
