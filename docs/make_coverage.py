@@ -10,10 +10,9 @@ derivative, or it is left out for a reason that is given.
 from pathlib import Path
 
 import numpy as np
-from tinygrad_edu.compositions import COMPOSITIONS
 
 from tinygrad_edu.graph import RULES
-from tinygrad_edu.rules import NON_DIFFERENTIABLE
+from tinygrad_edu.numpy_api.dispatch import COMPOSITIONS, NON_DIFFERENTIABLE
 
 PAGE = Path(__file__).parent / "coverage.md"
 

@@ -14,7 +14,9 @@ import pytest
 
 from tinygrad_edu import Tensor, Value, relu
 from tinygrad_edu.graph import RULES, apply
-from tinygrad_edu.kernels import astype, clip, concatenate, linear, log_softmax
+from tinygrad_edu.kernels import linear, log_softmax
+from tinygrad_edu.numpy_api.elementwise import convert
+from tinygrad_edu.numpy_api.joining import concatenate_arrays
 from tinygrad_edu.rules import matmul_backward, min_backward, power_backward, where_backward
 from tinygrad_edu.value import weighted_sum
 from tinygrad_edu.viz import describe, draw
@@ -199,8 +201,8 @@ X = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
         (X.reshape(3, 2), "shape=(3, 2)"),
         (X.T, ""),
         (np.moveaxis(X, 0, 1), "source=0, destination=1"),
-        (clip(X, None, 3.0), "low=None"),
-        (astype(X, np.float32), "dtype=float32"),
+        (np.clip(X, None, 3.0), "low=None"),
+        (convert(X, np.float32), "dtype=float32"),
         (log_softmax(X, axis=0), "axis=0"),
     ],
 )
@@ -250,7 +252,7 @@ def test_a_rule_that_delegates_quotes_the_call():
 
 def test_a_whole_tuple_is_quoted_for_every_operand():
     x, y = Tensor([1.0], True, "x"), Tensor([2.0, 3.0], True, "y")
-    edges = flows(concatenate(x, y), grad=np.array([1.0, 3.0, 4.0]))
+    edges = flows(concatenate_arrays(x, y), grad=np.array([1.0, 3.0, 4.0]))
     whole = "tuple(np.split(g, np.cumsum([x.shape[axis] for x in arrays])[:-1], axis))"
     assert edges == [("x", "concatenate", whole, 1.0), ("y", "concatenate", whole, 5.0)]
 

@@ -113,7 +113,7 @@ SHAPES = rows(
     np.roll(a, {k}, {axis}); np.roll(a, ({k}, 1), (0, -1)); np.tril(a); np.triu(a, {k})
     np.pad(a, 1); np.pad(a, ({bit}, {n})); np.pad(a, 1, constant_values={x}); np.pad(a, 1, 'edge')
     np.pad(a, 1, 'wrap'); np.pad(a, ({bit}, 1), 'reflect'); np.pad(a, 2, 'symmetric'); np.copy(a)
-    np.real(a); a.astype(np.float32); a.astype(np.float64); K.astype(a, np.float32)
+    np.real(a); a.astype(np.float32); a.astype(np.float64)
     """
 )
 
@@ -147,7 +147,6 @@ JOINING = rows(
     np.append(a, {x}); np.append(a, b, {axis}); np.block([[a, b], [b, a]]); np.block([a, b])
     np.split(a, [1], {axis})[{bit}]; np.array_split(a, 2)[{bit}]; np.hsplit(a, [1])[0]
     np.vsplit(a, [1])[{bit}]; np.dsplit(a, [1])[0]; np.split(a, len(a))[-1]; sum(list(a))
-    K.stack(a, b, axis=-1); K.concatenate(a, b)
     """
 )
 
