@@ -34,8 +34,8 @@ def linear(x, weight, bias):
 @backward_of(linear)
 def linear_backward(g, out, x, weight, bias):
     return (
-        lambda: g @ weight.swapaxes(-1, -2),
-        lambda: rows(x).swapaxes(-1, -2) @ rows(g),
+        lambda: g @ weight.T,
+        lambda: rows(x).T @ rows(g),
         lambda: wide(rows(g)).sum(axis=0),
     )
 

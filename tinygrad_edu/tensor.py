@@ -303,16 +303,16 @@ class Tensor(Node):
     # Reductions
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return reductions.array_sum(self, axis=axis, keepdims=keepdims)
+        return apply(reductions.array_sum, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return apply(np.mean, self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return reductions.array_max(self, axis=axis, keepdims=keepdims)
+        return apply(reductions.array_max, self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return reductions.array_min(self, axis=axis, keepdims=keepdims)
+        return apply(reductions.array_min, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
         return reductions.var(self, axis, ddof=ddof, keepdims=keepdims)

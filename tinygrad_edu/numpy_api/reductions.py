@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.graph import Node, apply, backward_of, plain, primitive
+from tinygrad_edu.graph import Node, apply, backward_of, plain
 from tinygrad_edu.kernels import unindex
 from tinygrad_edu.numpy_api.arguments import in_one_dtype
 from tinygrad_edu.numpy_api.dispatch import composes
@@ -18,17 +18,14 @@ from tinygrad_edu.rules import count, counted, kept, max_backward, min_backward,
 # The methods of an array: quicker than NumPy's functions, and every array library has them
 
 
-@primitive
 def array_sum(x, axis=None, keepdims=False):
     return x.sum(axis=axis, keepdims=keepdims)
 
 
-@primitive
 def array_max(x, axis=None, keepdims=False):
     return x.max(axis=axis, keepdims=keepdims)
 
 
-@primitive
 def array_min(x, axis=None, keepdims=False):
     return x.min(axis=axis, keepdims=keepdims)
 
