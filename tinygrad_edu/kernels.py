@@ -97,7 +97,7 @@ def logsumexp(x, axis=-1, keepdims=False):
     """log(sum(exp(x))) along axis (int, tuple or None for all), without overflow."""
     x = floating(x)
     peak = x.max(axis=axis, keepdims=True)
-    total = wide(np.exp(x - finite(peak))).sum(axis=axis, keepdims=True)
+    total = wide(np.exp(x - finite_or_0(peak))).sum(axis=axis, keepdims=True)
     out = np.log(total + (total == 0)) + peak  # where all are -inf, log(1) - inf
     return (out if keepdims else np.squeeze(out, axis=axis)).astype(x.dtype, copy=False)
 
@@ -110,11 +110,11 @@ def logsumexp_backward(g, out, x, axis=-1, keepdims=False):
     if np.any(infinite):  # beside inf nothing else counts; several share equally
         ties = infinite.sum(axis=axis, keepdims=True)
         x = np.where(infinite, -np.log(np.maximum(ties, 1)), np.where(ties > 0, -np.inf, x))
-    return g * np.exp(x - finite(out))
+    return g * np.exp(x - finite_or_0(out))
 
 
-def finite(x):
-    """x with 0 where it is infinite: exp(x - finite(x)) is then 0 or inf, and never nan."""
+def finite_or_0(x):
+    """x with 0 where it is infinite: exp(x - finite_or_0(x)) is then 0 or inf, and never nan."""
     return np.where(np.isfinite(x), x, 0)
 
 

@@ -150,8 +150,13 @@ def cbrt_backward(g, out, x):
 @backward_of(np.hypot)
 def hypot_backward(g, out, x, y):
     # At the tip of the cone, as for every norm, all derivatives are taken as 0.
-    g = g * (out != 0) / (out + (out == 0))
+    g = ratio_or_0(g, out)
     return g * x, g * y
+
+
+def ratio_or_0(x, y):
+    """x / y, and 0 where y is 0."""
+    return (y != 0) * x / (y + (y == 0))
 
 
 # Angles and waves

@@ -20,6 +20,7 @@ import numpy as np
 from tinygrad_edu.graph import apply, backward_of, plain, primitive
 from tinygrad_edu.numpy_api.dispatch import composes
 from tinygrad_edu.numpy_api.shapes import mT
+from tinygrad_edu.rules import ratio_or_0
 
 EighResult = type(np.linalg.eigh(np.eye(1)))
 SVDResult = type(np.linalg.svd(np.eye(1)))
@@ -135,9 +136,9 @@ def svd_backward(g, out, x):
     inner = inner + np.eye(s.shape[-1], dtype=x.dtype) * gs[..., None]
     gx = u @ inner @ vt
     if m > n:  # what is outside of the columns of U; there is nothing outside of a whole basis
-        return gx + (gu - u @ left) * reciprocal(row) @ vt
+        return gx + ratio_or_0(gu - u @ left, row) @ vt
     if m < n:
-        return gx + u @ (reciprocal(column) * (gvt - mT(right) @ vt))
+        return gx + u @ ratio_or_0(gvt - mT(right) @ vt, column)
     return gx
 
 
@@ -296,8 +297,3 @@ def refuse_ties(what, where):
             "as in x + 1e-6 * np.diag(np.arange(n)). If no vectors are needed, np.linalg.eigvalsh "
             "and svdvals have a gradient even there"
         )
-
-
-def reciprocal(x):
-    """1 / x, and 0 at 0."""
-    return (x != 0) / (x + (x == 0))

@@ -9,7 +9,7 @@ from tinygrad_edu.numpy_api.dispatch import composes
 from tinygrad_edu.numpy_api.factorizations import besides_itself, equal, refuse_ties, vanishing
 from tinygrad_edu.numpy_api.shapes import mT
 from tinygrad_edu.precision import in_single
-from tinygrad_edu.rules import kept, max_backward
+from tinygrad_edu.rules import kept, max_backward, ratio_or_0
 
 
 @composes(np.linalg.norm)
@@ -41,11 +41,11 @@ def norm(x, ord=None, axis=None, keepdims=False):
 def norm_backward(g, out, x, ord=None, axis=None, keepdims=False):
     g, out = kept(g, axis, keepdims), kept(out, axis, keepdims)
     if ord in (None, 2, "fro"):
-        return g * (out != 0) * (x / (out + (out == 0)))
+        return g * ratio_or_0(x, out)
     if ord in (np.inf, -np.inf):
         return max_backward(g, out, np.abs(x), axis, True) * np.sign(x)
     # Where x is 0 the sign is 0, and 0 is not raised to a power that may be negative.
-    ratio = np.abs(x) / (out + (out == 0)) + (x == 0)
+    ratio = ratio_or_0(np.abs(x), out) + (x == 0)
     return g * np.sign(x) * (ratio ** (ord - 1) if ord else 0)  # ord 0 counts
 
 

@@ -13,7 +13,15 @@ from tinygrad_edu.kernels import unindex
 from tinygrad_edu.numpy_api.arguments import in_one_dtype
 from tinygrad_edu.numpy_api.dispatch import composes
 from tinygrad_edu.precision import floating, in_single, wide
-from tinygrad_edu.rules import count, counted, kept, max_backward, min_backward, sum_backward
+from tinygrad_edu.rules import (
+    count,
+    counted,
+    kept,
+    max_backward,
+    min_backward,
+    ratio_or_0,
+    sum_backward,
+)
 
 # The methods of an array: quicker than NumPy's functions, and every array library has them
 
@@ -147,8 +155,7 @@ def std(a, axis=None, *, ddof=0, keepdims=False):
 @backward_of(np.std)
 def std_backward(g, out, x, axis=None, ddof=0, keepdims=False):
     # d sqrt(v) = dv / (2 sqrt(v)). Where v is 0 so is dv, and the slope is taken as 0.
-    g = g * (out != 0) / (2 * (out + (out == 0)))
-    return var_backward(g, out, x, axis, ddof, keepdims)
+    return var_backward(ratio_or_0(g, 2 * out), out, x, axis, ddof, keepdims)
 
 
 # Products
