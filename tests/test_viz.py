@@ -236,8 +236,8 @@ def test_only_a_node_is_described():
 
 def test_a_thunk_shows_its_body_and_a_condition_stays():
     assert formulas(matmul_backward, 2) == (
-        "g @ y.mT",
-        "(x.mT @ g)[..., 0] if column else x.mT @ g",
+        "g @ y.swapaxes(-1, -2)",
+        "(x.swapaxes(-1, -2) @ g)[..., 0] if column else x.swapaxes(-1, -2) @ g",
     )
     assert formulas(power_backward, 2)[0] == "g * y * x ** y_minus_1"
 

@@ -150,6 +150,8 @@ class Writer:
                 for comparison, right in zip(operators, rights, strict=True):
                     parts += [self.sign(comparison), self.write(right, SUM)]
                 return self.bracketed(self.row(*parts))
+            case ast.Call(ast.Attribute(value, "swapaxes"), _):
+                return self.raised(self.write(value, ATOM), self.transposed())
             case ast.Call(function, args, keywords):
                 return self.call(function, args, keywords)
             case ast.Attribute(value, "T" | "mT"):
