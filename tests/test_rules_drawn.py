@@ -703,10 +703,11 @@ for row in TABLE:
         DRAWN.setdefault(row.function, elementwise(row))
 
 # Of any other function with rows, methods of Tensor apart, one of these is drawn.
-ROWS = [row for row in TABLE + LINALG_TABLE + SHAPES_TABLE if row.function not in DRAWN]
-for f in {row.function for row in ROWS} - {*vars(Tensor).values()}:
-    rows = [row for row in ROWS if row.function is f]
-    DRAWN[f] = lambda draw, rows=rows: draw(st.sampled_from(rows))
+APART = {*DRAWN, *vars(Tensor).values()}
+REST = [row for row in TABLE + LINALG_TABLE + SHAPES_TABLE if row.function not in APART]
+for row in REST:
+    same_function = [other for other in REST if other.function is row.function]
+    DRAWN[row.function] = lambda draw, rows=same_function: draw(st.sampled_from(rows))
 
 
 def name(function):
