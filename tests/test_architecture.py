@@ -2,9 +2,11 @@
 
 import ast
 import importlib
+import io
 import platform
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,26 @@ def test_no_module_has_the_name_of_a_function_beside_it(path):
     module = ".".join(parts[:-1] if path.stem == "__init__" else parts)
     room, _, name = importlib.import_module(module).__name__.rpartition(".")
     assert getattr(sys.modules[room], name) is sys.modules[module]
+
+
+def lines_of_code(path):
+    """How many lines a file has without docstrings, comments and blank lines."""
+    text = path.read_text()
+    nothing = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in nothing:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            lines -= {*range(node.body[0].lineno, node.body[0].end_lineno + 1)}
+    return len(lines - {text.count("\n") + 1})
+
+
+def test_what_a_learner_reads_is_short():
+    assert sum(lines_of_code(PACKAGE / f"{name}.py") for name in ("graph", "value", "rules")) <= 700
 
 
 def test_importing_is_light():
