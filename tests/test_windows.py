@@ -10,7 +10,7 @@ import pytest
 from references import check, stored
 
 from tinygrad_edu import kernels
-from tinygrad_edu.functional import convolution
+from tinygrad_edu.functional import windows
 
 
 def unfold(x, kernel_size, stride, dilation):
@@ -33,7 +33,7 @@ def fold(windows, output_size, kernel_size, stride, dilation):
     return np.moveaxis(out, -1, 0)
 
 
-FUNCTIONS = {**vars(convolution), "unfold": unfold, "fold": fold}
+FUNCTIONS = {**vars(windows), "unfold": unfold, "fold": fold}
 
 
 def tuples(options):
