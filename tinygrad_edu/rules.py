@@ -297,7 +297,8 @@ def reshape_backward(g, out, x, shape):
 
 @backward_of(np.transpose)
 def transpose_backward(g, out, x, axes=None):
-    return np.transpose(g, None if axes is None else np.argsort(np.atleast_1d(axes) % x.ndim))
+    back = None if axes is None else tuple(np.argsort(np.atleast_1d(axes) % x.ndim))
+    return np.transpose(g, back)
 
 
 @backward_of(np.swapaxes)

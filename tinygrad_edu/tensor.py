@@ -255,7 +255,8 @@ class Tensor(Node):
         return self.swapaxes(-1, -2)
 
     def reshape(self, *shape: Any) -> Self:
-        return apply(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+        sides = shape if len(shape) != 1 or isinstance(shape[0], int) else shape[0]
+        return apply(np.reshape, self, sides)
 
     def transpose(self, *axes: Any) -> Self:
         order = axes[0] if len(axes) == 1 else axes or None

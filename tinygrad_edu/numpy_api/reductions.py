@@ -99,7 +99,7 @@ def spread(weights, ndim, axis):
             f"np.average along axis {axis} needs weights with {len(axes)} axes, "
             f"and these have shape {np.shape(weights)}"
         )
-    weights = np.transpose(weights, np.argsort(axes))
+    weights = np.transpose(weights, tuple(np.argsort(axes)))
     return np.expand_dims(weights, tuple(i for i in range(ndim) if i not in axes))
 
 

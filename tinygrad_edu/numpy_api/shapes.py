@@ -8,6 +8,11 @@ from tinygrad_edu.numpy_api.dispatch import composes
 from tinygrad_edu.operands import as_array
 
 
+@composes(np.reshape)
+def reshape(a, shape):
+    return a.reshape(shape)
+
+
 @composes(np.ravel)
 def ravel(a, order="C"):
     if order not in ("C", "F"):
