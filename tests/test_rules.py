@@ -411,6 +411,15 @@ def test_a_rule_of_the_users_own_needs_one_def():
         del RULES[forward_of(cube)]
 
 
+@pytest.mark.parametrize("function", [np.sign, np.round], ids=lambda f: f.__name__)
+def test_a_rule_of_the_users_own_counts_where_there_was_no_derivative(function, monkeypatch):
+    """Such as the straight-through estimator of a rounded number."""
+    monkeypatch.setitem(RULES, function, lambda g, out, a: g)
+    x = Tensor([0.4, -1.7], requires_grad=True)
+    function(x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [1.0, 1.0])
+
+
 def test_functions_without_a_rule_are_refused_in_the_forward_pass():
     with pytest.raises(NotImplementedError, match=r"np\.i0 has no backward rule; add one"):
         np.i0(Tensor(1.0, requires_grad=True))
