@@ -13,6 +13,8 @@ from tinygrad_edu.numpy_api.dispatch import composes
 from tinygrad_edu.numpy_api.factorizations import vanishing
 from tinygrad_edu.numpy_api.shapes import mT
 
+SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
+
 
 @backward_of(np.linalg.inv)
 def inv_backward(g, out, x):
@@ -141,9 +143,6 @@ def minors(x):
 @composes(np.linalg.slogdet)
 def slogdet(a):
     return SlogdetResult(*packed_slogdet(a))
-
-
-SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
 
 
 @primitive
