@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygrad_edu.compositions import COMPOSITIONS
 from tinygrad_edu.graph import RULES
-from tinygrad_edu.rules import NON_DIFFERENTIABLE
+from tinygrad_edu.numpy_api.dispatch import COMPOSITIONS, NON_DIFFERENTIABLE
+from tinygrad_edu.numpy_api.indexing import change_in_place
 
 PAGE = Path(__file__).parent / "coverage.md"
 
 LEFT_OUT = {
     "They are of whole numbers, bits, dates or text": (
-        "busday_count busday_offset bitwise_left_shift bitwise_right_shift datetime_as_string "
-        "is_busday isnat packbits unpackbits ldexp frexp"
+        "busday_count busday_offset datetime_as_string is_busday isnat packbits unpackbits ldexp "
+        "frexp"
     ),
     "They change an array in place": "copyto fill_diagonal place put put_along_axis putmask",
     "They call a function of Python on parts of an array": (
@@ -59,10 +59,11 @@ def lists() -> dict[str, list[str]]:
     headings = ["They have a rule", "They are put together from functions that have one"]
     headings += ["Their answers have no derivative, and are plain arrays", *LEFT_OUT, ""]
     page: dict[str, list[str]] = {heading: [] for heading in headings}
+    composed = {f for f, composition in COMPOSITIONS.items() if composition is not change_in_place}
     for name, function in functions().items():
-        tables = zip(headings, (RULES, COMPOSITIONS, NON_DIFFERENTIABLE), strict=False)
-        heading = next((heading for heading, table in tables if function in table), "")
-        page[reasons.get(name, heading)].append(name)
+        tables = zip(headings, (RULES, composed, NON_DIFFERENTIABLE), strict=False)
+        found = (heading for heading, table in tables if function in table)
+        page[next(found, reasons.get(name, ""))].append(name)
     return {heading: names for heading, names in page.items() if names}
 
 

@@ -10,6 +10,7 @@ from tinygrad_edu import Tensor, Value, checkpoint, gradcheck, kernels
 from tinygrad_edu.gradient_check import GradcheckError
 from tinygrad_edu.graph import RULES, forward_of, plain
 from tinygrad_edu.messages import operation
+from tinygrad_edu.numpy_api import reductions
 from tinygrad_edu.testing import check_rule
 
 RNG = np.random.default_rng(0)
@@ -140,14 +141,14 @@ MISTAKES = [
     ),
     Mistake(
         "keepdims forgotten, and the wrong axis broadcasts",
-        np.add.reduce,
+        reductions.array_sum,
         lambda g, out, x, axis=None, keepdims=False: np.broadcast_to(g, x.shape),
         lambda x: x.sum(axis=1),
         (SQUARE,),
     ),
     Mistake(
         "keepdims forgotten, and nothing broadcasts",
-        np.add.reduce,
+        reductions.array_sum,
         lambda g, out, x, axis=None, keepdims=False: np.broadcast_to(g, x.shape),
         lambda x: x.sum(axis=1),
         (X,),

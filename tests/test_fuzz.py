@@ -17,8 +17,8 @@ from fuzz.operations import SCALARS, TABLE
 from fuzz.programs import MATH, NUMPY, VALUES, Input, Operation, Program, leaf, printed, run, total
 
 from tinygrad_edu import Tensor, kernels, tensor
-from tinygrad_edu.compositions import COMPOSITIONS
 from tinygrad_edu.graph import RULES, behind, plain
+from tinygrad_edu.numpy_api.dispatch import COMPOSITIONS
 
 COUNT = int(os.environ.get("FUZZ_PROGRAMS", "300"))
 FIRST = int(os.environ.get("FUZZ_SEED", "0"))

@@ -16,12 +16,13 @@ from test_rules_linalg import TABLE as LINALG_TABLE
 from test_rules_shapes import TABLE as SHAPES_TABLE
 from test_rules_shapes import name, parts
 
-from tinygrad_edu import Tensor, index_update, kernels, nn, optim
+from tinygrad_edu import Tensor, index_update, nn, optim
 from tinygrad_edu.graph import apply, behind, plain
+from tinygrad_edu.numpy_api import elementwise
 
 ROWS = TABLE + LINALG_TABLE + SHAPES_TABLE
 # These make float64 of float32.
-WIDENED = {kernels.astype, np.bincount, np.float_power, getattr(np, "astype", None)}
+WIDENED = {elementwise.convert, np.bincount, np.float_power, getattr(np, "astype", None)}
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=name)
 

@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from references import REFERENCE, check, stored
 from test_rules import Row, at, name
 
-from tinygrad_edu import Tensor, grad, gradcheck, hvp, linalg_rules
+from tinygrad_edu import Tensor, grad, gradcheck, hvp
+from tinygrad_edu.numpy_api.contractions import contract
+from tinygrad_edu.numpy_api.factorizations import (
+    packed_eigh,
+    packed_qr,
+    packed_svd,
+    with_eigenvalues,
+    with_singular_values,
+)
+from tinygrad_edu.numpy_api.linalg import packed_slogdet
+from tinygrad_edu.numpy_api.norms import leading, spectral_norm
+from tinygrad_edu.numpy_api.products import chain_dot
 
 
 def symmetric(x):
@@ -26,7 +37,7 @@ def definite(x):
 
 
 def einsum(subscripts, *shapes, **options):
-    return Row(linalg_rules.einsum, shapes, lambda *xs: np.einsum(subscripts, *xs, **options) ** 2)
+    return Row(contract, shapes, lambda *xs: np.einsum(subscripts, *xs, **options) ** 2)
 
 
 HALF = np.float32([0.5, -0.5])
@@ -65,10 +76,10 @@ TABLE = [
     Row(np.vecdot, [(2, 3), (4, 1, 3)]),
     Row(np.linalg.vecdot, [(3, 2), (3, 2)], lambda x, y: np.linalg.vecdot(x, y, axis=0)),
     Row(np.linalg.matmul, [(2, 3), (3, 2)]),
-    Row(linalg_rules.multi_dot, [(2, 3), (3, 4)], lambda *xs: np.linalg.multi_dot(xs)),
-    Row(linalg_rules.multi_dot, [(2, 3), (3, 4), (4, 2)], lambda *xs: np.linalg.multi_dot(xs)),
-    Row(linalg_rules.multi_dot, [(2,), (2, 3), (3,)], lambda *xs: np.linalg.multi_dot(xs)),
-    Row(linalg_rules.multi_dot, [(2,), (2, 3), (3, 1), (1, 4)], lambda *x: np.linalg.multi_dot(x)),
+    Row(chain_dot, [(2, 3), (3, 4)], lambda *xs: np.linalg.multi_dot(xs)),
+    Row(chain_dot, [(2, 3), (3, 4), (4, 2)], lambda *xs: np.linalg.multi_dot(xs)),
+    Row(chain_dot, [(2,), (2, 3), (3,)], lambda *xs: np.linalg.multi_dot(xs)),
+    Row(chain_dot, [(2,), (2, 3), (3, 1), (1, 4)], lambda *x: np.linalg.multi_dot(x)),
     Row(np.linalg.matrix_power, [(3, 3)], lambda x: np.linalg.matrix_power(x, 5)),
     Row(np.linalg.matrix_power, [(2, 2, 2)], lambda x: np.linalg.matrix_power(definite(x), -2)),
     Row(np.linalg.matrix_power, [(2, 2)], lambda x: np.linalg.matrix_power(x, 0) * x),
@@ -100,8 +111,8 @@ TABLE = [
     einsum("i,i->i", (1,), (3,)),
     einsum("i,i->", (3,), (1,)),
     einsum(",i->i", (), (3,)),
-    Row(linalg_rules.einsum, [(2, 3), (3, 4)], lambda x, y: np.einsum(x, [0, 1], y, [1, 2])),
-    Row(linalg_rules.einsum, [(2, 3, 3)], lambda x: np.einsum(x, [..., 1, 1], [1, ...])),
+    Row(contract, [(2, 3), (3, 4)], lambda x, y: np.einsum(x, [0, 1], y, [1, 2])),
+    Row(contract, [(2, 3, 3)], lambda x: np.einsum(x, [..., 1, 1], [1, ...])),
     # inverses and determinants
     Row(np.linalg.tensorinv, [(4, 2, 2)], lambda x: np.linalg.tensorinv(x, ind=1)),
     Row(np.linalg.tensorsolve, [(2, 2, 4), (2, 2)]),
@@ -114,8 +125,8 @@ TABLE = [
     Row(np.linalg.det, [(5, 5)]),
     Row(np.linalg.det, [(5, 1)], lambda x: np.linalg.det(x * np.arange(5.0).astype(x.dtype))),
     Row(np.linalg.det, [(3, 1)], lambda x: np.linalg.det(x * np.arange(3.0).astype(x.dtype))),
-    Row(linalg_rules.slogdet, [(3, 3)], lambda x: np.linalg.slogdet(x)[1]),
-    Row(linalg_rules.slogdet, [(2, 2, 2)], lambda x: np.linalg.slogdet(x).logabsdet),
+    Row(packed_slogdet, [(3, 3)], lambda x: np.linalg.slogdet(x)[1]),
+    Row(packed_slogdet, [(2, 2, 2)], lambda x: np.linalg.slogdet(x).logabsdet),
     Row(np.linalg.solve, [(3, 3), (3,)], lambda x, y: np.linalg.solve(definite(x), y)),
     Row(np.linalg.solve, [(3, 3), (3, 2)], lambda x, y: np.linalg.solve(definite(x), y)),
     Row(np.linalg.solve, [(2, 3, 3), (3,)], lambda x, y: np.linalg.solve(definite(x), y)),
@@ -127,38 +138,42 @@ TABLE = [
     # factorizations
     Row(np.linalg.cholesky, [(3, 3)], lambda x: np.linalg.cholesky(definite(x))),
     Row(np.linalg.cholesky, [(2, 2, 2)], lambda x: np.linalg.cholesky(definite(x), upper=True)),
-    Row(linalg_rules.eigh, [(3, 3)], lambda x: np.linalg.eigh(symmetric(x))[0]),
-    Row(linalg_rules.eigh, [(3, 3)], lambda x: np.linalg.eigh(symmetric(x))[1]),
-    Row(linalg_rules.eigh, [(2, 2, 2)], lambda x: np.linalg.eigh(symmetric(x), "U").eigenvectors),
+    Row(packed_eigh, [(3, 3)], lambda x: np.linalg.eigh(symmetric(x))[0]),
+    Row(packed_eigh, [(3, 3)], lambda x: np.linalg.eigh(symmetric(x))[1]),
+    Row(
+        packed_eigh,
+        [(2, 2, 2)],
+        lambda x: np.linalg.eigh(symmetric(x), "U").eigenvectors,
+    ),
     Row(np.linalg.eigvalsh, [(3, 3)], lambda x: np.linalg.eigvalsh(symmetric(x))),
     Row(np.linalg.eigvalsh, [(2, 2, 2)], lambda x: np.linalg.eigvalsh(symmetric(x), "U")),
     Row(
-        linalg_rules.with_eigenvalues,
+        with_eigenvalues,
         [(2, 3, 3), (3,)],
-        lambda x, w: linalg_rules.with_eigenvalues(symmetric(x), w + np.zeros_like(x[..., 0])),
+        lambda x, w: with_eigenvalues(symmetric(x), w + np.zeros_like(x[..., 0])),
     ),
-    Row(linalg_rules.svd, [(3, 3)], lambda x: np.linalg.svd(x)[0]),
+    Row(packed_svd, [(3, 3)], lambda x: np.linalg.svd(x)[0]),
     *(
-        Row(linalg_rules.svd, [shape], lambda x, i=i: np.linalg.svd(x, full_matrices=False)[i])
+        Row(
+            packed_svd,
+            [shape],
+            lambda x, i=i: np.linalg.svd(x, full_matrices=False)[i],
+        )
         for shape in [(3, 2), (2, 4), (2, 2, 2)]
         for i in range(3)
     ),
     Row(np.linalg.svdvals, [(4, 3)], lambda x: np.linalg.svd(x, compute_uv=False)),
     Row(np.linalg.svdvals, [(2, 3)]),
+    *(Row(f, [shape]) for f in (spectral_norm, leading) for shape in [(3, 3), (4, 2), (2, 2, 3)]),
+    Row(with_singular_values, [(3, 2), (2,)]),
+    Row(with_singular_values, [(2, 3, 4), (2, 3)]),
+    Row(with_singular_values, [(3, 3), (3,)]),
     *(
-        Row(f, [shape])
-        for f in (linalg_rules.spectral_norm, linalg_rules.leading)
-        for shape in [(3, 3), (4, 2), (2, 2, 3)]
-    ),
-    Row(linalg_rules.with_singular_values, [(3, 2), (2,)]),
-    Row(linalg_rules.with_singular_values, [(2, 3, 4), (2, 3)]),
-    Row(linalg_rules.with_singular_values, [(3, 3), (3,)]),
-    *(
-        Row(linalg_rules.qr, [shape], lambda x, i=i: np.linalg.qr(x)[i])
+        Row(packed_qr, [shape], lambda x, i=i: np.linalg.qr(x)[i])
         for shape in [(3, 3), (4, 2), (2, 4), (2, 3, 2)]
         for i in range(2)
     ),
-    Row(linalg_rules.qr, [(3, 2)], lambda x: np.linalg.qr(x, mode="r")),
+    Row(packed_qr, [(3, 2)], lambda x: np.linalg.qr(x, mode="r")),
 ]
 if hasattr(np, "matvec"):
     TABLE += [

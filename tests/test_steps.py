@@ -127,6 +127,8 @@ def test_vectors_in_a_product_are_written_as_vectors():
     assert symbols(a @ v, grad=np.ones(2)) == ["outer(dL/dL, v)", "A.T @ dL/dL"]
     assert symbols(u @ b, grad=np.ones(2)) == ["dL/dL @ B.T", "outer(u, dL/dL)"]
     assert symbols(a @ b, grad=np.ones((2, 2))) == ["dL/dL @ B.T", "A.T @ dL/dL"]
+    column = leaf("C", 3, 1)
+    assert symbols(a @ column, grad=np.ones((2, 1))) == ["dL/dL @ C.T", "A.T @ dL/dL"]
 
 
 def test_what_serves_shapes_and_guards_is_left_out():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, gradcheck, index_update, optim
-from tinygrad_edu.compositions import COMPOSITIONS
 from tinygrad_edu.graph import RULES
+from tinygrad_edu.numpy_api.dispatch import COMPOSITIONS
 from tinygrad_edu.transforms import grad, hessian
 
 

@@ -1,6 +1,7 @@
 """Backpropagation to read, watch and step through: an autograd framework on NumPy."""
 
 from tinygrad_edu import functional, lab, losses, nn, optim, train, viz
+from tinygrad_edu.allocation import keep_freed_memory
 from tinygrad_edu.anomaly import detect_anomaly, explain
 from tinygrad_edu.gradient_check import gradcheck
 from tinygrad_edu.graph import Node, backward_of, primitive
@@ -25,6 +26,8 @@ from tinygrad_edu.value import Value
 from tinygrad_edu.viz import draw
 
 __version__ = "0.1.0"
+
+keep_freed_memory()
 
 __all__ = [
     "GradcheckError",

@@ -34,9 +34,9 @@ def linear(x, weight, bias):
 @backward_of(linear)
 def linear_backward(g, out, x, weight, bias):
     return (
-        lambda: g @ weight.mT,
-        lambda: rows(x).mT @ rows(g),
-        lambda: np.add.reduce(wide(rows(g)), axis=0),
+        lambda: g @ weight.T,
+        lambda: rows(x).T @ rows(g),
+        lambda: wide(rows(g)).sum(axis=0),
     )
 
 
@@ -96,8 +96,8 @@ def erf_backward(g, out, x):
 def logsumexp(x, axis=-1, keepdims=False):
     """log(sum(exp(x))) along axis (int, tuple or None for all), without overflow."""
     x = floating(x)
-    peak = np.maximum.reduce(x, axis=axis, keepdims=True)
-    total = np.add.reduce(wide(np.exp(x - finite(peak))), axis=axis, keepdims=True)
+    peak = x.max(axis=axis, keepdims=True)
+    total = wide(np.exp(x - finite_or_0(peak))).sum(axis=axis, keepdims=True)
     out = np.log(total + (total == 0)) + peak  # where all are -inf, log(1) - inf
     return (out if keepdims else np.squeeze(out, axis=axis)).astype(x.dtype, copy=False)
 
@@ -108,13 +108,13 @@ def logsumexp_backward(g, out, x, axis=-1, keepdims=False):
         g, out = np.expand_dims(g, axis), np.expand_dims(out, axis)
     infinite = x == np.inf
     if np.any(infinite):  # beside inf nothing else counts; several share equally
-        ties = np.add.reduce(infinite, axis=axis, keepdims=True)
+        ties = infinite.sum(axis=axis, keepdims=True)
         x = np.where(infinite, -np.log(np.maximum(ties, 1)), np.where(ties > 0, -np.inf, x))
-    return g * np.exp(x - finite(out))
+    return g * np.exp(x - finite_or_0(out))
 
 
-def finite(x):
-    """x with 0 where it is infinite: exp(x - finite(x)) is then 0 or inf, and never nan."""
+def finite_or_0(x):
+    """x with 0 where it is infinite: exp(x - finite_or_0(x)) is then 0 or inf, and never nan."""
     return np.where(np.isfinite(x), x, 0)
 
 
@@ -130,21 +130,21 @@ def log_softmax(x, axis=-1):
 
 def normalized_log(x, axis):
     """x - log(sum(exp(x))), without overflow: the largest x is subtracted first."""
-    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
-    total = np.add.reduce(wide(np.exp(shifted)), axis=axis, keepdims=True)
+    shifted = x - x.max(axis=axis, keepdims=True)
+    total = wide(np.exp(shifted)).sum(axis=axis, keepdims=True)
     out = shifted - np.log(total)
     return out if out.dtype is x.dtype else out.astype(x.dtype)
 
 
 @backward_of(log_softmax)
 def log_softmax_backward(g, out, x, axis=-1):
-    return g - np.exp(out) * np.add.reduce(wide(g), axis=axis, keepdims=True)
+    return g - np.exp(out) * wide(g).sum(axis=axis, keepdims=True)
 
 
 @primitive
 def nll(log_p, one_hot):
     """-sum(log p of the true class) / rows; one_hot says which that is, others may be -inf."""
-    return np.add.reduce(log_p[one_hot]) / -math.prod(one_hot.shape[:-1])
+    return expected(log_p, one_hot) / -math.prod(one_hot.shape[:-1])
 
 
 @backward_of(nll)
@@ -154,11 +154,8 @@ def nll_backward(g, out, log_p, one_hot):
 
 @primitive
 def soft_nll(log_p, q):
-    """-sum(q log p) over all elements; a class with q = 0 adds nothing, even where p = 0."""
-    total = np.vdot(q, log_p)
-    if np.isnan(total):  # 0 times -inf, or a nan in the data
-        total = np.vdot(q, np.where(q == 0, 0, log_p))
-    return -total
+    """-sum(q log p) over all elements."""
+    return -expected(log_p, q)
 
 
 @backward_of(soft_nll)
@@ -166,28 +163,12 @@ def soft_nll_backward(g, out, log_p, q):
     return lambda: -g * q, lambda: -g * np.where(q == 0, 0, log_p)
 
 
-@primitive
-def vdot(x, y):
-    """sum(x y) over all elements, in one pass."""
-    return np.vdot(x, y)
-
-
-@backward_of(vdot, np.vdot)
-def vdot_backward(g, out, x, y):
-    return lambda: g * y, lambda: g * x
-
-
-@primitive
-def clip(x, low, high):
-    """min(max(x, low), high), None for no bound; x passes where it equals a bound."""
-    return np.clip(x, low, high)
-
-
-@backward_of(clip)
-def clip_backward(g, out, x, low, high):
-    passes = out == x
-    under = ~passes & (out == low)
-    return g * passes, g * under, g * ~(passes | under)
+def expected(log_p, q):
+    """sum(q log p) over all elements; a class with q = 0 adds nothing, even where p = 0."""
+    total = np.vdot(q, log_p)
+    if total != total:  # nan: 0 times -inf, or a nan in the data
+        total = np.vdot(q, np.where(q == 0, 0, log_p))
+    return total
 
 
 @primitive
@@ -246,39 +227,6 @@ def stays(index, shape):
     numbers = np.arange(last[index].size).reshape(last[index].shape)
     last[index] = numbers
     return last[index] == numbers
-
-
-@primitive
-def concatenate(*arrays, axis=0):
-    """np.concatenate(arrays, axis), with each array an input of its own."""
-    return np.concatenate(arrays, axis)
-
-
-@backward_of(concatenate)
-def concatenate_backward(g, out, *arrays, axis=0):
-    return tuple(np.split(g, np.cumsum([x.shape[axis] for x in arrays])[:-1], axis))
-
-
-@primitive
-def stack(*arrays, axis=0):
-    """np.stack(arrays, axis), with each array an input of its own."""
-    return np.stack(arrays, axis)
-
-
-@backward_of(stack)
-def stack_backward(g, out, *arrays, axis=0):
-    return tuple(np.moveaxis(g, axis, 0))
-
-
-@primitive
-def astype(x, dtype):
-    """x.astype(dtype): the gradient comes back in the dtype of x."""
-    return x.astype(dtype)
-
-
-@backward_of(astype)
-def astype_backward(g, out, x, dtype):
-    return g, None
 
 
 @primitive

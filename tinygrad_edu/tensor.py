@@ -1,30 +1,24 @@
-"""Tensor: an array in the graph, and the way from NumPy's functions to the derivative table."""
+"""Tensor: an array in the graph, with the methods of an ndarray."""
 
-import inspect
 import operator
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Set
-from functools import cache
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu import compositions, kernels, rules
-from tinygrad_edu.compositions import COMPOSITIONS
+from tinygrad_edu import kernels
 from tinygrad_edu.graph import RULES, Function, Node, apply, plain
 from tinygrad_edu.memory import memory_of
-from tinygrad_edu.messages import described, name_of, no_rule, operation
+from tinygrad_edu.messages import described, operation
 from tinygrad_edu.notebook import html_table
-from tinygrad_edu.operands import as_array, check_real
+from tinygrad_edu.numpy_api import elementwise, indexing, linalg, products, reductions, shapes
+from tinygrad_edu.numpy_api.arguments import array
+from tinygrad_edu.numpy_api.dispatch import answer, method_of
+from tinygrad_edu.operands import check_real
 from tinygrad_edu.precision import wide
 
 Axis = int | tuple[int, ...] | None
-
-# The C library of Linux gives the memory of a large array back to the system when it is freed, and
-# every page of the next one costs a fault. Once an array of almost 32 MiB (the most that counts)
-# was freed it keeps what is smaller, to use it again: a convolutional network trains twice as fast.
-np.empty(2**25 - 2**16, np.uint8)
 
 
 class Tensor(Node):
@@ -46,18 +40,16 @@ class Tensor(Node):
     def __init__(
         self, data: npt.ArrayLike | Node, requires_grad: bool = False, name: str | None = None
     ) -> None:
-        array = self.adopt(plain(data))
-        super().__init__(self.own(array) if requires_grad else array, requires_grad, name)
+        adopted = self.adopt(plain(data))
+        super().__init__(self.own(adopted) if requires_grad else adopted, requires_grad, name)
         if isinstance(data, Tensor) and not requires_grad:
             self.memory = memory_of(data)
 
     @classmethod
     def adopt(cls, data: Any) -> Any:
-        array = as_array(data)
-        if not hasattr(array, "__array_function__"):
-            array = np.asarray(array)
-        check_real(array, data)
-        return array
+        adopted = array(data)
+        check_real(adopted, data)
+        return adopted
 
     def own(self, data: Any) -> Any:
         if data.dtype.kind not in "fO":
@@ -149,17 +141,10 @@ class Tensor(Node):
     # NumPy's two protocols: np.f(t) arrives here
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        if method == "reduce" and ufunc.reduce in RULES:
-            return apply_checked(ufunc.reduce, inputs, {"axis": 0, **options})
-        if method != "__call__":
-            raise TypeError(f"np.{ufunc.__name__}.{method} does not take a Tensor; use t.data")
-        if ufunc in rules.NON_DIFFERENTIABLE:
-            return without_derivative(ufunc, inputs, options)
-        if options:
-            refuse(ufunc, options)
-        if ufunc in COMPOSITIONS:
-            return COMPOSITIONS[ufunc](*inputs)
-        return apply(ufunc, *inputs)
+        if ufunc in RULES and not options and method == "__call__":  # the usual way, and fast
+            return apply(ufunc, *inputs)
+        function = ufunc if method == "__call__" else method_of(ufunc, method)
+        return answer(function, inputs, options)
 
     def __array_function__(
         self,
@@ -168,11 +153,7 @@ class Tensor(Node):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        if function in rules.NON_DIFFERENTIABLE:
-            return without_derivative(function, args, kwargs)
-        if function in COMPOSITIONS:
-            return COMPOSITIONS[function](*args, **known_options(function, kwargs))
-        return apply_checked(function, args, kwargs)
+        return answer(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if self._requires_grad:
@@ -267,7 +248,8 @@ class Tensor(Node):
         return self.swapaxes(-1, -2)
 
     def reshape(self, *shape: Any) -> Self:
-        return apply(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+        sides = shape if len(shape) != 1 or isinstance(shape[0], int) else shape[0]
+        return apply(np.reshape, self, sides)
 
     def transpose(self, *axes: Any) -> Self:
         order = axes[0] if len(axes) == 1 else axes or None
@@ -280,25 +262,25 @@ class Tensor(Node):
         return apply(np.squeeze, self, axis=axis)
 
     def ravel(self, order: str = "C") -> Self:
-        return compositions.ravel(self, order)
+        return shapes.ravel(self, order)
 
     def flatten(self, order: str = "C") -> Self:
-        return compositions.ravel(self, order)
+        return shapes.ravel(self, order)
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Self:
-        return compositions.repeat(self, repeats, axis)
+        return indexing.repeat(self, repeats, axis)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
-        return compositions.diagonal(self, offset, axis1, axis2)
+        return indexing.diagonal(self, offset, axis1, axis2)
 
     def take(self, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Self:
-        return compositions.take(self, indices, axis, mode=mode)
+        return indexing.take(self, indices, axis, mode=mode)
 
     def choose(self, choices: Any, *, mode: str = "raise") -> Self:
-        return compositions.choose(self, choices, mode=mode)
+        return indexing.choose(self, choices, mode=mode)
 
     def compress(self, condition: Any, axis: int | None = None) -> Self:
-        return compositions.compress(condition, self, axis)
+        return indexing.compress(condition, self, axis)
 
     def astype(self, dtype: npt.DTypeLike, copy: bool = True) -> Any:
         """In another precision; whole numbers and bools leave the graph, as `np.floor` does."""
@@ -307,7 +289,7 @@ class Tensor(Node):
             return self._array.astype(dtype)
         if kind != "f":
             raise TypeError(f"a Tensor holds real numbers, and {np.dtype(dtype)} is something else")
-        return kernels.astype(self, dtype)
+        return elementwise.convert(self, dtype)
 
     def copy(self) -> Self:
         return +self
@@ -315,22 +297,22 @@ class Tensor(Node):
     # Reductions
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return apply(np.add.reduce, self, axis=axis, keepdims=keepdims)
+        return apply(reductions.array_sum, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return apply(np.mean, self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return apply(np.maximum.reduce, self, axis=axis, keepdims=keepdims)
+        return apply(reductions.array_max, self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return apply(np.minimum.reduce, self, axis=axis, keepdims=keepdims)
+        return apply(reductions.array_min, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
-        return compositions.var(self, axis, ddof=ddof, keepdims=keepdims)
+        return reductions.var(self, axis, ddof=ddof, keepdims=keepdims)
 
     def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self:
-        return compositions.std(self, axis, ddof=ddof, keepdims=keepdims)
+        return reductions.std(self, axis, ddof=ddof, keepdims=keepdims)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return apply(np.prod, self, axis=axis, keepdims=keepdims)
@@ -342,10 +324,10 @@ class Tensor(Node):
         return apply(np.cumprod, self, axis=axis)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
-        return compositions.trace(self, offset, axis1, axis2)
+        return linalg.trace(self, offset, axis1, axis2)
 
     def dot(self, other: Any) -> Self:
-        return compositions.dot(self, other)
+        return products.dot(self, other)
 
     # Functions
 
@@ -377,7 +359,7 @@ class Tensor(Node):
         return kernels.sigmoid(self)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
-        return kernels.clip(self, min, max)
+        return elementwise.clip(self, min, max)
 
     def conj(self) -> Self:
         return +self
@@ -456,100 +438,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape != shape:
         g = wide(g)  # a sum in float16 stalls at 2048 ones
     while g.ndim > len(shape):
-        g = np.add.reduce(g, axis=0)
+        g = g.sum(axis=0)
     if g.shape != shape:
         stretched = tuple(i for i, n in enumerate(shape) if n == 1 != g.shape[i])
-        g = np.add.reduce(g, axis=stretched, keepdims=True)
+        g = g.sum(axis=stretched, keepdims=True)
     return g
-
-
-@cache
-def defaults_of(function: Function) -> dict[str, Any]:
-    """A function's arguments with their defaults; none for some functions that NumPy has in C."""
-    try:
-        return {p.name: p.default for p in inspect.signature(function).parameters.values()}
-    except ValueError:
-        return {}
-
-
-@cache
-def parameters(function: Function) -> tuple[list[str], int, Set[str]]:
-    """The names of a function's arguments, how many are inputs, and the options its rule knows.
-
-    What its rule takes without a default is an input; what its rule takes with one, an option.
-    """
-    rule = list(inspect.signature(RULES[function]).parameters.values())[2:]
-    inputs = [p.name for p in rule if p.default is p.empty]
-    options = [p.name for p in rule if p.default is not p.empty]
-    names = list(defaults_of(function)) or [*inputs, *options]
-    return names, len(inputs), frozenset(options)
-
-
-def apply_checked(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """`apply` of a call in any form that NumPy takes: by position, by name, with defaults."""
-    if function not in RULES:
-        raise no_rule(function)
-    names, count, known = parameters(function)
-    named = dict(zip(names, args, strict=False)) | dict(kwargs)
-    try:
-        inputs = tuple(named.pop(name) for name in names[:count])
-    except KeyError as missing:
-        raise TypeError(f"{name_of(function)} of a Tensor needs {missing}") from None
-    options = dict(known_among(known, function, named))
-    for name, x in options.items():
-        if isinstance(x, Node):
-            options[name] = constant(function, name, x)
-    return apply(function, *inputs, **options)
-
-
-def constant(function: Function, option: str, x: Node) -> Any:
-    """The data of a Tensor that is an option: no rule has a derivative with respect to one."""
-    if x.requires_grad:
-        raise TypeError(
-            f"{name_of(function)} has no derivative with respect to {option}=; "
-            "pass a plain number or array, t.data of a Tensor"
-        )
-    return x.data
-
-
-def known_options(function: Function, options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options of a call as the composition that answers for `function` takes them."""
-    known = defaults_of(COMPOSITIONS[function]).keys()
-    return options if "options" in known else known_among(known, function, options)
-
-
-def known_among(
-    known: Set[str], function: Function, options: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The options that are known here; an unknown one may only have the value of its default."""
-    if options.keys() <= known:
-        return options
-    defaults = defaults_of(function)
-    unknown = [k for k, x in options.items() if k not in known and x is not defaults.get(k)]
-    if unknown:
-        refuse(function, unknown)
-    return {k: x for k, x in options.items() if k in known}
-
-
-def without_derivative(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """The plain answer of a function that has no derivative."""
-    place = place_of_out(function)
-    out = args[place] if len(args) > place else kwargs.get("out")
-    for x in out if isinstance(out, tuple) else (out,):
-        if isinstance(x, Node):
-            refuse(function, ["out"])
-    return function(*map(plain, args), **{k: plain(x) for k, x in kwargs.items()})
-
-
-@cache
-def place_of_out(function: Function) -> int:
-    """Where `out` may stand among a function's arguments; beyond the last if it has none."""
-    names = list(defaults_of(function))
-    return names.index("out") if "out" in names else sys.maxsize
-
-
-def refuse(function: Function, options: Iterable[str]) -> None:
-    named = ", ".join(f"{option}=" for option in sorted(options))
-    raise TypeError(
-        f"{name_of(function)} of a Tensor does not take {named}; leave it out, or use t.data"
-    )

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node, plain
-from tinygrad_edu.kernels import stack, vdot
 from tinygrad_edu.memory import next_birth
 from tinygrad_edu.modes import RECORDING, temporarily
+from tinygrad_edu.numpy_api.joining import stack_arrays
+from tinygrad_edu.numpy_api.products import inner_product
 from tinygrad_edu.structures import check_match, is_structure, leaves, rebuilt, shapes_in
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
@@ -96,7 +97,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
         if not rows:
             raise ValueError(f"{called(f)} returned an empty array, {shapes_in(out)}: no rows")
         columns = zip(*map(leaves, rows), strict=True)
-        blocks = (stack(*x).reshape(shape + np.shape(plain(x[0]))) for x in columns)
+        blocks = (stack_arrays(*x).reshape(shape + np.shape(plain(x[0]))) for x in columns)
         return rebuilt(rows[0], blocks)
 
     return matrix
@@ -195,7 +196,7 @@ def pullback(
             out, u = pairs[0]
             out.backward(u, create_graph, inputs=nodes, into=gradients)
         elif pairs:
-            root: Any = sum(vdot(u, out) for out, u in pairs)
+            root: Any = sum(inner_product(u, out) for out, u in pairs)
             root.backward(None, create_graph, inputs=nodes, into=gradients)
     return [Tensor.adopt(gradients[x]) if x in gradients else zeros(x, create_graph) for x in nodes]
 

@@ -10,11 +10,15 @@ that equals itself, as in np.maximum(a, a), equals itself everywhere, and that i
 where rounding would decide, as in a[b > 0] | jump(b).
 """
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from tinygrad_edu import kernels
+from tinygrad_edu.graph import RULES, forward_of
 
 
 class Row(NamedTuple):
@@ -113,7 +117,7 @@ SHAPES = rows(
     np.roll(a, {k}, {axis}); np.roll(a, ({k}, 1), (0, -1)); np.tril(a); np.triu(a, {k})
     np.pad(a, 1); np.pad(a, ({bit}, {n})); np.pad(a, 1, constant_values={x}); np.pad(a, 1, 'edge')
     np.pad(a, 1, 'wrap'); np.pad(a, ({bit}, 1), 'reflect'); np.pad(a, 2, 'symmetric'); np.copy(a)
-    np.real(a); a.astype(np.float32); a.astype(np.float64); K.astype(a, np.float32)
+    np.real(a); a.astype(np.float32); a.astype(np.float64)
     """
 )
 
@@ -147,7 +151,6 @@ JOINING = rows(
     np.append(a, {x}); np.append(a, b, {axis}); np.block([[a, b], [b, a]]); np.block([a, b])
     np.split(a, [1], {axis})[{bit}]; np.array_split(a, 2)[{bit}]; np.hsplit(a, [1])[0]
     np.vsplit(a, [1])[{bit}]; np.dsplit(a, [1])[0]; np.split(a, len(a))[-1]; sum(list(a))
-    K.stack(a, b, axis=-1); K.concatenate(a, b)
     """
 )
 
@@ -207,6 +210,29 @@ UNKNOWN_TO_AUTOGRAD = re.compile(
     r"|axis=None\)|transpose\((a, )?[({]|\[(True|False)"
 )
 SHARED_TABLE = [[row for row in part if not UNKNOWN_TO_AUTOGRAD.search(row.text)] for part in TABLE]
+
+
+def rows_of_the_rest() -> list[Row]:
+    """np.f(a), K.f(a, b): for each rule of which no row above names a function."""
+    named = {name for part in TABLE for row in part for name in re.findall(r"\b[\w.]+", row.text)}
+    known = {
+        f"{prefix}{name}": RULES[forward_of(function)]
+        for prefix, module in {"np.": np, "np.linalg.": np.linalg, "K.": kernels}.items()
+        for name, function in vars(module).items()
+        if callable(function) and forward_of(function) in RULES
+    }
+    tested = {rule for name, rule in known.items() if name in named}
+    rest = {rule: name for name, rule in known.items() if rule not in tested}
+    return [Row(f"{name}({', '.join('abc'[: inputs_of(rule)])})") for rule, name in rest.items()]
+
+
+def inputs_of(rule: Callable[..., Any]) -> int:
+    """How many arguments a rule has without a default, after g and out."""
+    arguments = list(inspect.signature(rule).parameters.values())[2:]
+    return sum(x.default is x.empty for x in arguments)
+
+
+ELEMENTWISE += rows_of_the_rest()
 
 # For one float
 

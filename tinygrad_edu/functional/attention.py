@@ -51,7 +51,7 @@ def attention_weights(query: Any, key: Any, *masks: Any, scale: float | None = N
         scores = masked(scores, mask)
     # The same number off all scores of a row changes nothing, and exp does not overflow. A row that
     # is all -inf has a sum of 0, and weights of 0.
-    peak = kernels.finite(plain(scores).max(axis=-1, keepdims=True))
+    peak = kernels.finite_or_0(plain(scores).max(axis=-1, keepdims=True))
     weights = np.exp(scores - peak)
     total = weights.sum(axis=-1, keepdims=True)
     return weights / (total + (total == 0))

@@ -193,16 +193,31 @@ def max_pooling(
 ) -> Any:
     """The maximum of each window, along n axes."""
     name = f"max_pool{n}d"
+    x, settings, _, sides = pooling(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
+    windows = unfolded(name, x, *settings, sides, -math.inf)
+    return batch_first(flattened(windows, n).max(axis=1), n)
+
+
+def pooling(
+    name: str,
+    n: int,
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    dilation: Size,
+    ceil_mode: bool,
+) -> tuple[Any, tuple[Any, Any, Any], Any, Any]:
+    """x with the batch last; kernel, steps and gaps; the margins, and those with `ceil_mode`."""
     check_axes(name, x, n)
     x = batch_last(floating(x), n)
     kernel = per_axis(name, "kernel_size", kernel_size, n, least=1)
     steps = kernel if stride is None else per_axis(name, "stride", stride, n, least=1)
     gaps = per_axis(name, "dilation", dilation, n, least=1)
-    sides = pool_margins(name, padding, spans(kernel, gaps))
+    inner = sides = pool_margins(name, padding, spans(kernel, gaps))
     if ceil_mode:
-        sides = completed(sides, x.shape[1 : 1 + n], spans(kernel, gaps), steps)
-    windows = unfolded(name, x, kernel, steps, gaps, sides, -math.inf)
-    return batch_first(flattened(windows, n).max(axis=1), n)
+        sides = completed(inner, x.shape[1 : 1 + n], spans(kernel, gaps), steps)
+    return x, (kernel, steps, gaps), inner, sides
 
 
 @in_single
@@ -247,15 +262,8 @@ def average_pooling(
 ) -> Any:
     """The mean of each window, along n axes."""
     name = f"avg_pool{n}d"
-    check_axes(name, x, n)
-    x = batch_last(floating(x), n)
-    kernel = per_axis(name, "kernel_size", kernel_size, n, least=1)
-    steps = kernel if stride is None else per_axis(name, "stride", stride, n, least=1)
-    gaps = (1,) * n
-    inner = sides = pool_margins(name, padding, kernel)
-    if ceil_mode:
-        sides = completed(sides, x.shape[1 : 1 + n], kernel, steps)
-    windows = flattened(unfolded(name, x, kernel, steps, gaps, sides), n)
+    x, settings, inner, sides = pooling(name, n, x, kernel_size, stride, padding, 1, ceil_mode)
+    windows = flattened(unfolded(name, x, *settings, sides), n)
     if count_include_pad and sides == inner:
         return batch_first(windows.mean(axis=1), n)
 
@@ -263,7 +271,7 @@ def average_pooling(
     counts = np.ones((1, *x.shape[1 : 1 + n], *(1,) * (x.ndim - 1 - n)), x.dtype)
     counts = padded(counts, inner, float(count_include_pad))
     beyond = [(0, after - p) for (_, after), (p, _) in zip(sides, inner, strict=True)]
-    counted = flattened(unfolded(name, counts, kernel, steps, gaps, beyond), n)
+    counted = flattened(unfolded(name, counts, *settings, beyond), n)
     return batch_first(windows.sum(axis=1) / counted.sum(axis=1), n)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.kernels import vdot
 from tinygrad_edu.lab.descent import Array, scalar_loss
 from tinygrad_edu.lab.weights import arrays_like, gradient_row
+from tinygrad_edu.numpy_api.products import inner_product
 from tinygrad_edu.tensor import Tensor
 
 Loss = Callable[[], Any]
@@ -86,7 +86,8 @@ def hessian_product(loss: Loss, parameters: Sequence[Tensor]) -> Callable[[Array
 
     def product(v: Array) -> Array:
         parts = arrays_like(parameters, v)
-        slope = sum(vdot(g, x) for g, x in zip(gradients, parts, strict=True) if g is not None)
+        pairs = zip(gradients, parts, strict=True)
+        slope = sum(inner_product(g, x) for g, x in pairs if g is not None)
         with grads_put_back(parameters):
             if isinstance(slope, Tensor) and slope.requires_grad:
                 slope.backward(inputs=parameters)

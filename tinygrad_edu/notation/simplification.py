@@ -88,7 +88,11 @@ def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
         return transposed(operands[0], x.data)
     is_view = function is item and is_whole(x.inputs[1]) and is_data(operands[0][1])
     if function in SHAPES or is_view:
-        return [operands[0], *with_axes(operands[0], x.data)]
+        return [
+            operands[0],
+            *without_first_axes(operands[0], x.data),
+            *with_axes(operands[0], x.data),
+        ]
     return []
 
 
@@ -96,6 +100,15 @@ def is_whole(index: Any) -> bool:
     """Whether an index takes all of an array, or removes axes of length 1."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(i is None or i is ... or i == slice(None) or isinstance(i, int) for i in parts)
+
+
+def without_first_axes(shown: Shown, whole: Any) -> list[Shown]:
+    """x, where it has no more than axes of length 1 before those of `whole`."""
+    term, data = shown
+    extra = np.ndim(data) - np.ndim(whole)
+    if extra <= 0 or np.shape(data) != (1,) * extra + np.shape(whole):
+        return []
+    return [(term, np.reshape(data, np.shape(whole)))]
 
 
 def with_axes(shown: Shown, whole: Any) -> list[Shown]:
@@ -108,10 +121,11 @@ def with_axes(shown: Shown, whole: Any) -> list[Shown]:
 
 
 def transposed(shown: Shown, whole: Any) -> list[Shown]:
-    term, data = shown
-    if sum(n != 1 for n in np.shape(data)) <= 1:
-        vector = without_axes(shown)
+    """The transpose of a matrix, or of matrices; of what is shown as a vector, that vector."""
+    vector = without_axes(shown)
+    if np.ndim(vector[1]) <= 1:
         return [vector, *with_axes(vector, whole)]
+    term, data = shown
     if data.ndim != whole.ndim:
         return []
     if data.ndim == 2:

@@ -1,0 +1,81 @@
+"""What happens when `np.f(t)` arrives? The one way from NumPy's functions to the rules.
+
+A function is put together from others (`composes`), has a rule of its own (`backward_of`), or has
+no derivative. Any other is refused, in a sentence that says what to do.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import RULES, Node, apply, plain
+from tinygrad_edu.messages import name_of, no_rule
+from tinygrad_edu.numpy_api.arguments import as_of_composition, as_of_rule, outputs, refuse
+
+Function = Callable[..., Any]
+
+COMPOSITIONS: dict[Function, Function] = {}
+
+# Answers that do not change under small changes of x: there is nothing to differentiate, and they
+# come back as plain arrays.
+NON_DIFFERENTIABLE = {
+    *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
+    *(np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.all, np.any),
+    *(np.isnan, np.isinf, np.isfinite, np.isposinf, np.isneginf, np.signbit),
+    *(np.iscomplex, np.isreal, np.iscomplexobj, np.isrealobj),
+    *(np.isclose, np.allclose, np.array_equal, np.array_equiv, np.isin),
+    *(np.shares_memory, np.may_share_memory),
+    *(np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.around),
+    *(np.fix, np.floor_divide),
+    np.spacing,
+    *(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition),
+    *(np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero, np.searchsorted),
+    *(np.digitize, np.ravel_multi_index, np.unravel_index, np.diag_indices_from),
+    *(np.tril_indices_from, np.triu_indices_from, np.linalg.matrix_rank, np.imag),
+    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.min_scalar_type),
+    *(np.zeros_like, np.ones_like, np.empty_like),
+    *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift),
+    *(np.bitwise_count, np.gcd, np.lcm),
+    *(np.array_repr, np.array_str, np.array2string),
+}
+
+
+def composes(*functions: Function) -> Callable[[Function], Function]:
+    """Let the function below answer for each of NumPy's `functions` on Tensors."""
+
+    def enter(composition: Function) -> Function:
+        for function in functions:
+            COMPOSITIONS[function] = composition
+        return composition
+
+    return enter
+
+
+def answer(function: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """function(*args, **options), a call of NumPy with a Tensor among its arguments."""
+    composition = COMPOSITIONS.get(function)
+    if composition is not None:
+        return composition(*args, **as_of_composition(function, composition, options))
+    rule = RULES.get(function)
+    if rule is not None:
+        inputs, options = as_of_rule(function, rule, args, options)
+        return apply(function, *inputs, **options)
+    if function in NON_DIFFERENTIABLE:
+        return plain_answer(function, args, options)
+    raise no_rule(function)
+
+
+def plain_answer(function: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """What a function that has no derivative gives: numbers outside of the graph."""
+    if any(isinstance(x, Node) for x in outputs(function, args, options)):
+        refuse(function, ["out"])
+    return function(*map(plain, args), **{name: plain(x) for name, x in options.items()})
+
+
+def method_of(ufunc: np.ufunc, name: str) -> Function:
+    """np.add.reduce and its like: the methods of a ufunc that have an answer."""
+    method: Function = getattr(ufunc, name)
+    if method not in COMPOSITIONS and method not in RULES:
+        raise TypeError(f"{name_of(method)} does not take a Tensor; use t.data")
+    return method
