@@ -14,7 +14,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinygrad_edu.memory import ANYWHERE, Memory, expect_unchanged, memory_of, next_birth, viewed
+from tinygrad_edu.memory import (
+    ANYWHERE,
+    Memory,
+    expect_unchanged,
+    memory_of,
+    next_birth,
+    note_change,
+    viewed,
+)
 from tinygrad_edu.messages import (
     described,
     explained,
@@ -304,7 +312,7 @@ class Node(Operand):
         if wanted and not self._requires_grad:
             self._array, self.memory = self.own(self._array), Memory()
             # A graph made before has nodes for some uses of this one only, or none: it is stale.
-            self.memory.note_change()
+            note_change(self.memory)
             self.is_parameter = self.rule is None
         self._requires_grad = bool(wanted)
 
@@ -318,7 +326,7 @@ class Node(Operand):
         if data is self._array and self.broadcasts:
             # `node.data -= step` comes here with the array that it has just changed, and with it
             # every node that shares the memory: what was made of them before is now stale.
-            (self.memory or memory_of(self)).note_change()
+            note_change(self.memory or memory_of(self))
         else:
             data = plain(data)
             adopted = data if data.__class__ is self.native else self.adopt(data)
@@ -481,7 +489,8 @@ def unshare(gradients: dict[Node, Any], seed: Any) -> None:
     A rule or an addition made it in this pass. But a rule may send one array to two nodes, or a
     view of it, or the very array that the pass started from, which is the caller's.
     """
-    first: dict[int, Any] = {id(seed): None}
+    taken = {id(seed)}
     for x, g in gradients.items():
-        if first.setdefault(id(g), x) is not x or getattr(g, "base", None) is not None:
+        if id(g) in taken or getattr(g, "base", None) is not None:
             gradients[x] = +g
+        taken.add(id(g))

@@ -33,11 +33,8 @@ def linear(x, weight, bias):
 
 @backward_of(linear)
 def linear_backward(g, out, x, weight, bias):
-    return (
-        lambda: g @ weight.T,
-        lambda: rows(x).T @ rows(g),
-        lambda: wide(rows(g)).sum(axis=0),
-    )
+    each = rows(g)
+    return lambda: g @ weight.T, lambda: rows(x).T @ each, lambda: wide(each).sum(axis=0)
 
 
 def rows(x):

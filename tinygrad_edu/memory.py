@@ -25,15 +25,15 @@ class Memory:
     def __init__(self) -> None:
         self.changed = -1  # the running number of the last change in place
 
-    def note_change(self) -> None:
-        """From now on, what was made of this memory before is stale."""
-        number = next_birth()
-        if number > ANYWHERE.changed:  # else another thread drew a later number meanwhile
-            ANYWHERE.changed = number
-        self.changed = number
-
 
 ANYWHERE = Memory()  # changed with every other: a node that is younger needs no closer look
+
+
+def note_change(memory: Memory) -> None:
+    """From now on, what was made of this memory before is stale."""
+    memory.changed = number = next_birth()
+    if number > ANYWHERE.changed:  # else another thread drew a later number meanwhile
+        ANYWHERE.changed = number
 
 
 def memory_of(x: Any) -> Memory:

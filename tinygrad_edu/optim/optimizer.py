@@ -116,7 +116,7 @@ class Optimizer:
         """Move every parameter that has a gradient one step."""
         update = self.update
         for group, states, large in zip(self.param_groups, self.state, self.large):
-            plain = self.is_plain(group)
+            plain, lr = self.is_plain(group), group["lr"]
             for i, p in enumerate(group["params"]):
                 g = p.grad
                 if g is None:
@@ -127,7 +127,7 @@ class Optimizer:
                 if large and is_large(data):
                     states[i] = update_in_blocks(update, g, data, states[i], group)
                 elif plain:
-                    data -= group["lr"] * g
+                    data -= lr * g
                 else:
                     step, states[i] = update(g, data, states[i], group)
                     data -= step
