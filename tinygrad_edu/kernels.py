@@ -33,8 +33,11 @@ def linear(x, weight, bias):
 
 @backward_of(linear)
 def linear_backward(g, out, x, weight, bias):
-    each = rows(g)
-    return lambda: g @ weight.T, lambda: rows(x).T @ each, lambda: wide(each).sum(axis=0)
+    return (
+        lambda: g @ weight.T,
+        lambda: rows(x).T @ rows(g),
+        lambda: wide(rows(g)).sum(axis=0),
+    )
 
 
 def rows(x):
