@@ -168,7 +168,7 @@ def astype(x: Any, dtype: Any) -> Any:
 
 
 def untraced(x: Any) -> Any:
-    """x with the data of each traced array in its place, within tuples, lists and dicts as well."""
+    """x with the data of each traced array in its place, in tuples, lists, dicts and slices too."""
     return replaced(x, Traced, lambda traced: traced.data)
 
 
@@ -185,4 +185,6 @@ def replaced(x: Any, kind: type, by: Callable[[Any], Any]) -> Any:
             return type(x)(replaced(y, kind, by) for y in x)
         case dict():
             return {name: replaced(y, kind, by) for name, y in x.items()}
+        case slice():
+            return slice(*(replaced(y, kind, by) for y in (x.start, x.stop, x.step)))
     return x

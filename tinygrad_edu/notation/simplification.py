@@ -33,7 +33,7 @@ def simplified(x: Any) -> Shown:
         pairs = [simplified(y) for y in x]
         return type(x)(term for term, _ in pairs), type(x)(data for _, data in pairs)
     if not isinstance(x, Line):
-        return x, x
+        return data_of(x), data_of(x)  # a slice tells its numbers
     if x.function is None:
         return x.name, x.data
     function = CANONICAL.get(x.function, x.function)
@@ -46,7 +46,8 @@ def simplified(x: Any) -> Shown:
             return term, data
     if function is np.matmul:
         for term, data in products(*operands):
-            if stands_for(np.squeeze(data), np.squeeze(x.data)):
+            whole = np.squeeze(x.data)
+            if np.squeeze(data).shape == whole.shape and stands_for(np.squeeze(data), whole):
                 return term, data
     return called(function, operands, x)
 
@@ -65,7 +66,7 @@ def is_uniform(x: Line) -> bool:
 
 def literal(x: Any) -> int | float:
     """A number as a formula has it: 2 for 2.0, and 1 for True."""
-    return int(x) if x == int(x) else float(x)
+    return int(x) if float(x).is_integer() else float(x)
 
 
 def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
@@ -78,14 +79,12 @@ def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
             return operands[:1]
         case (np.where, [1, _, _]):
             return operands[1:2]
-        case (np.multiply, [0, _] | [_, 0]):
+        case (np.multiply, [0, _] | [_, 0]) | (np.divide, [0, _]):
             return [(0, np.asarray(0))]
         case (np.bitwise_or, [_, 0]) | (np.bitwise_and, [_, 1]):
             return operands[:1]
-        case (np.moveaxis, [_, source, destination]) if source == destination:
-            return operands[:1]
     if function in TRANSPOSES:
-        return transposed(operands[0], x.data)
+        return transposed(operands[0], x)
     is_view = function is item and is_whole(x.inputs[1]) and is_data(operands[0][1])
     if function in SHAPES or is_view:
         return [operands[0], *with_axes(operands[0], x.data)]
@@ -95,7 +94,10 @@ def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
 def is_whole(index: Any) -> bool:
     """Whether an index takes all of an array, or removes axes of length 1."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(i is None or i is ... or i == slice(None) or isinstance(i, int) for i in parts)
+    return all(
+        i is None or i is ... or isinstance(i, int) or (isinstance(i, slice) and i == slice(None))
+        for i in parts
+    )
 
 
 def with_axes(shown: Shown, whole: Any) -> list[Shown]:
@@ -107,16 +109,26 @@ def with_axes(shown: Shown, whole: Any) -> list[Shown]:
     return [(Call(item, (term, index)), data[index])]
 
 
-def transposed(shown: Shown, whole: Any) -> list[Shown]:
+def transposed(shown: Shown, x: Line) -> list[Shown]:
+    """The transpose of x as x itself, x[:, None], x.T or x.mT, by the order of the axes alone."""
     term, data = shown
-    if sum(n != 1 for n in np.shape(data)) <= 1:
+    n = data.ndim
+    found = []
+    if sum(size != 1 for size in data.shape) <= 1:
         vector = without_axes(shown)
-        return [vector, *with_axes(vector, whole)]
-    if data.ndim != whole.ndim:
-        return []
-    if data.ndim == 2:
-        return [(Call(np.transpose, (term,)), data.T)]
-    return [(Call(np.matrix_transpose, (term,)), data.swapaxes(-1, -2))]
+        found = [vector, *with_axes(vector, x.data)]
+    if n != x.data.ndim:
+        return found
+    # An array whose axes are as long as their numbers says where each of them goes.
+    probe = x.function(np.empty(range(n)), *map(data_of, x.inputs[1:]), **data_of(x.options))
+    order = list(probe.shape)
+    if order == [*range(n)]:
+        found.append(shown)
+    elif order == [*reversed(range(n))]:
+        found.append((Call(np.transpose, (term,)), data.T))
+    elif order == [*range(n - 2), n - 1, n - 2]:
+        found.append((Call(np.matrix_transpose, (term,)), data.swapaxes(-1, -2)))
+    return found
 
 
 def products(x: Shown, y: Shown) -> Iterator[Shown]:
@@ -177,7 +189,8 @@ def data_of(x: Any) -> Any:
 def is_told(name: str, option: Any, x: Line) -> bool:
     """Whether an option says something about the numbers; axes kept in front say nothing."""
     if name == "keepdims":
-        return bool(option) and np.size(x.data) != 1 and x.data.shape[0] != 1
+        behind = itertools.dropwhile(lambda n: n == 1, np.shape(x.data))
+        return bool(option) and 1 in behind
     return name not in ("dtype", "optimize") and option is not None
 
 
