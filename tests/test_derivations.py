@@ -7,6 +7,7 @@ import pytest
 import test_rules
 import test_rules_linalg
 import test_rules_shapes
+from test_graph import Foreign
 from test_rules import at, name
 
 from tinygrad_edu import Tensor, Value, checkpoint, kernels, viz
@@ -57,7 +58,8 @@ def test_a_formula_comes_to_what_flows(row, data):
 
 
 def symbols(root, grad=None):
-    grad = np.ones(root.shape) if grad is None else grad
+    if grad is None and isinstance(root, Tensor):
+        grad = np.ones(root.shape)
     steps = viz.backward_steps(root, grad)
     return [each.symbols.text for step in steps for each in step.contributions]
 
@@ -165,9 +167,60 @@ def test_random_numbers_are_not_told_as_a_formula():
 
     y = apply(noisy, Value(1.0, name="x"))
     assert str(viz.forward_steps(y)[0]).startswith("L = noisy(x) = ")
-    assert symbols_of_value(y) == ["dL/dL * dL/dx"]
+    assert symbols(y) == ["dL/dL * dL/dx"]
 
 
-def symbols_of_value(root):
-    steps = viz.backward_steps(root)
-    return [each.symbols.text for step in steps for each in step.contributions]
+def test_one_number_has_no_shape_in_a_formula():
+    x, y = leaf(), leaf(1, name="y")
+    assert symbols(x + y) == ["dL/dL", "dL/dL"]
+    assert symbols(y.reshape(()) * 2.0) == ["dL/dL * 2.0", "dL/dz1"]
+
+
+def doubled(rule):
+    """2 x, with a rule of somebody's own."""
+
+    def double(x):
+        return 2 * x
+
+    backward_of(double)(rule)
+    return apply(double, leaf(3))
+
+
+def test_a_rule_may_compute_in_place():
+    def in_place(g, out, x):
+        twice = g * 1
+        twice *= 2
+        return twice
+
+    def into(g, out, x):
+        twice = np.empty_like(x)
+        twice[...] = 2 * g
+        return twice
+
+    def by_out(g, out, x):
+        return np.multiply(2, g, out=np.empty_like(x))
+
+    assert symbols(doubled(in_place)) == ["dL/dL * 2"]
+    assert symbols(doubled(into)) == ["2 * dL/dL"]
+    assert symbols(doubled(by_out)) == ["2 * dL/dL"]
+
+
+def test_a_rule_may_return_too_much():
+    assert symbols(doubled(lambda g, out, x: (2 * g, 3 * g))) == ["2 * dL/dL"]
+
+
+def test_a_partial_that_cannot_be_traced_spoils_no_other():
+    def product(x, y):
+        return x * y
+
+    @backward_of(product)
+    def product_backward(g, out, x, y):
+        return g * y, lambda: np.asarray(g) * x
+
+    assert symbols(apply(product, leaf(3), leaf(3, name="y"))) == ["dL/dL * y", "dL/dL * dL/dy"]
+
+
+def test_arrays_of_another_kind_are_described_by_the_chain_rule():
+    x = Tensor(Foreign(np.ones((2, 3))), requires_grad=True, name="x")
+    assert symbols(np.tanh(x).sum()) == ["dL/dL", "dL/dz1 * dz1/dx"]
+    assert viz.describe(x.sum()).nodes[0].values.rows == ((1.0,) * 3,) * 2

@@ -81,7 +81,17 @@ class Traced(NDArrayOperatorsMixin):
     # NumPy's two protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return self.call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options)
+        (target,) = options.pop("out", (None,))
+        out = self.call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options)
+        if target is None:
+            return out
+        if not isinstance(target, Traced):
+            raise TypeError("out= of a plain array would leave the trace: assign the result")
+        if (target.shape, target.dtype) == (out.shape, out.dtype):
+            target.line = out.line
+        else:
+            target[...] = out
+        return target
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.notation.terms import CANONICAL, Call, Ref
-from tinygrad_edu.tracing import Line, astype, item, replaced
+from tinygrad_edu.tracing import Line, astype, item, replaced, with_item
 
 Shown = tuple[Any, Any]  # a term, and the data that it comes to
 
@@ -85,19 +85,24 @@ def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
             return operands[:1]
     if function in TRANSPOSES:
         return transposed(operands[0], x)
+    if function is with_item and is_all(x.inputs[1]):
+        return operands[2:]
     is_view = function is item and is_whole(x.inputs[1]) and is_data(operands[0][1])
     if function in SHAPES or is_view:
-        return [operands[0], *with_axes(operands[0], x.data)]
+        term, data = operands[0]
+        one = [(term, np.reshape(data, ()))] if np.size(data) == 1 else []
+        return [operands[0], *with_axes(operands[0], x.data), *one]
     return []
 
 
 def is_whole(index: Any) -> bool:
     """Whether an index takes all of an array, or removes axes of length 1."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(
-        i is None or i is ... or isinstance(i, int) or (isinstance(i, slice) and i == slice(None))
-        for i in parts
-    )
+    return all(i is None or isinstance(i, int) or is_all(i) for i in parts)
+
+
+def is_all(index: Any) -> bool:
+    return index is ... or (isinstance(index, slice) and index == slice(None))
 
 
 def with_axes(shown: Shown, whole: Any) -> list[Shown]:

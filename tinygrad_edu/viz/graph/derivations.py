@@ -7,7 +7,6 @@ import inspect
 import math
 from collections.abc import Sequence
 from functools import cache
-from itertools import zip_longest
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -89,9 +88,10 @@ def backward_terms(node: Node, g: Any, flows: Sequence[Any]) -> list[tuple[bool,
         except Exception:  # a rule of somebody's own may do anything
             return unknown
         partials = partials if isinstance(partials, tuple) else (partials,)
+        missing = [None] * (len(node.inputs) - len(partials))
         return [
             (partial is not None, None if flow is None else readable(partial, x, node, flow))
-            for partial, x, flow in zip_longest(partials, node.inputs, flows)
+            for partial, x, flow in zip([*partials, *missing], node.inputs, flows)
         ]
 
 
@@ -108,6 +108,8 @@ def readable(partial: Any, x: Node, node: Node, flow: Any) -> Term | None:
     """The simplified term of the partial of an operand that gets a gradient."""
     try:
         partial = partial() if callable(partial) else partial
+        if not isinstance(partial, Traced | float | int):  # it computed with other arrays
+            return None
         if not stands_for(x.fit(untraced(partial), node), flow):  # it drew random numbers
             return None
         line = lines(broadcast_undone(partial, np.shape(x.data)))
