@@ -224,3 +224,29 @@ def test_arrays_of_another_kind_are_described_by_the_chain_rule():
     x = Tensor(Foreign(np.ones((2, 3))), requires_grad=True, name="x")
     assert symbols(np.tanh(x).sum()) == ["dL/dL", "dL/dz1 * dz1/dx"]
     assert viz.describe(x.sum()).nodes[0].values.rows == ((1.0,) * 3,) * 2
+
+
+def test_an_index_that_is_an_array_is_named():
+    x = leaf(4, 3)
+    assert str(viz.forward_steps(x[x.data > 0].sum())[0]).startswith("z1 = x[c1] = ")
+    latex = str(viz.worked_solution(x[np.array([0, 2])].sum()))
+    assert "{x}_{c_{1}}" in latex
+
+
+@pytest.mark.parametrize(
+    ("f", "text"),
+    [
+        (lambda x: x.max(), "dL/dL * (x == L)"),
+        (lambda x: x.max(axis=1), "(dL/dL)[:, None] * (x == L[:, None])"),
+        (lambda x: 2**x, "dL/dL * L * log(2)"),
+        (lambda x: x ** np.int64(3), "dL/dL * 3 * x**2"),
+        (lambda x: np.stack([x, x]) @ np.ones(3), "(dL/dL)[:, :, None] * c1"),
+    ],
+)
+def test_what_a_newcomer_would_write(f, text):
+    assert text in symbols(f(leaf(4, 3)))
+
+
+def test_ties_are_counted():
+    x = Tensor([1.0, 2.0, 2.0], requires_grad=True, name="x")
+    assert symbols(x.max()) == ["dL/dL / 2 * (x == L)"]

@@ -139,8 +139,8 @@ class Writer:
                 return style.form(WRAPPED[function], self.write(operand, ANY))
             case (operand, index) if function is item:
                 parts = index if isinstance(index, tuple) else (index,)
-                text = style.verbatim(", ".join(map(written, parts)))
-                return style.form("item", self.write(operand, ATOM), text)
+                inside = style.form("comma").join(self.write(y, ANY) for y in parts)
+                return style.form("item", self.write(operand, ATOM), inside)
         arguments = [self.write(y, ANY) for y in x.operands]
         arguments += [style.verbatim(f"{name}={written(y)}") for name, y in x.options]
         return style.call(function_name(function), arguments)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.notation.terms import CANONICAL, Call, Ref
+from tinygrad_edu.notation.terms import ALGEBRA, CANONICAL, Call, Ref
 from tinygrad_edu.tracing import Line, astype, item, replaced, with_item
 
 Shown = tuple[Any, Any]  # a term, and the data that it comes to
@@ -21,6 +21,8 @@ GUARDS |= {np.bitwise_or, np.bitwise_and, np.logical_or, np.logical_and, np.logi
 # What changes the shape of an array, or its dtype, and not its numbers
 SHAPES = {np.broadcast_to, np.reshape, np.expand_dims, np.squeeze, np.ravel, np.copy, np.positive}
 SHAPES |= {astype}
+# What is computed at once where all operands are numbers; log(2) says more than 0.6931
+FOLDED = ALGEBRA | SHAPES | GUARDS
 TRANSPOSES = {np.swapaxes, np.transpose, np.moveaxis}
 
 
@@ -38,7 +40,8 @@ def simplified(x: Any) -> Shown:
         return x.name, x.data
     function = CANONICAL.get(x.function, x.function)
     operands = [simplified(y) for y in x.inputs]
-    if (function in GUARDS or all(is_constant(term) for term, _ in operands)) and is_uniform(x):
+    is_constant = function in FOLDED and all(is_number(term) for term, _ in operands)
+    if (is_constant or is_guard(function, operands)) and is_uniform(x):
         number = literal(np.ravel(x.data)[0])
         return number, np.asarray(number)
     for term, data in simpler(function, operands, x):
@@ -52,10 +55,17 @@ def simplified(x: Any) -> Shown:
     return called(function, operands, x)
 
 
-def is_constant(term: Any) -> bool:
+def is_number(term: Any) -> bool:
     """Whether a term is the same number whatever the operands are."""
-    is_number = isinstance(term, bool | int | float | np.number)
-    return is_number or (isinstance(term, Ref) and term.number is not None)
+    is_plain = isinstance(term, bool | int | float | np.number)
+    return is_plain or (isinstance(term, Ref) and term.number is not None)
+
+
+def is_guard(function: Any, operands: list[Shown]) -> bool:
+    """Whether this is asked, or counted, so that a rule is right at every number."""
+    if function is np.sum:
+        return isinstance(operands[0][0], Call) and operands[0][0].function in GUARDS
+    return function in GUARDS
 
 
 def is_uniform(x: Line) -> bool:
@@ -142,7 +152,10 @@ def products(x: Shown, y: Shown) -> Iterator[Shown]:
     for (a, left), (b, right) in itertools.product(rows, columns):
         if min(np.ndim(left), np.ndim(right)) and np.shape(right)[-2:][0] == np.shape(left)[-1]:
             yield Call(np.matmul, (a, b)), np.matmul(left, right)
-    (a, left), (b, right) = rows[0], columns[0]
+    (a, left), (b, right) = x, columns[0]
+    if np.shape(left)[-1:] == (1,) and np.ndim(right) == 1 < np.ndim(left) - 1:
+        yield Call(np.multiply, (a, b)), np.multiply(left, right)  # outer products
+    (a, left) = rows[0]
     if min(np.ndim(left), np.ndim(right)) == 0:
         yield Call(np.multiply, (a, b)), np.multiply(left, right)
     if np.ndim(left) == np.ndim(right) == 1:

@@ -53,8 +53,8 @@ class Opened(Traced):
 def operand_refs(node: Node) -> list[Ref | None]:
     """A reference to each operand that is data; an index or a shape is none."""
     return [
-        Ref(i, number=x)
-        if isinstance(x, bool | int | float)
+        Ref(i, number=cast(float, x))
+        if isinstance(x, bool | int | float | np.number)
         else Ref(i)
         if isinstance(x, Node | np.ndarray | np.generic)
         else None

@@ -63,7 +63,7 @@ def numeral(ref: Ref, graph: Graph) -> Numeral | None:
     x = (node.gradient or 0.0) if ref.is_gradient else node.value
     if node.shape or isinstance(x, str):
         return None
-    return Numeral(x, is_int=node.role == "constant" and node.dtype == "int")
+    return Numeral(x, is_int=node.role == "constant" and "int" in node.dtype)
 
 
 def in_numbers(term: Any, result: float) -> Any:
