@@ -250,3 +250,11 @@ def test_what_a_newcomer_would_write(f, text):
 def test_ties_are_counted():
     x = Tensor([1.0, 2.0, 2.0], requires_grad=True, name="x")
     assert symbols(x.max()) == ["dL/dL / 2 * (x == L)"]
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("shapes", [[(1, 2, 3), (3,)], [(3,), (1, 3, 2)], [(1, 3), (3, 1)]])
+def test_a_product_keeps_the_axes_that_are_its_own(shapes, data):
+    x, y = (Tensor(DATA[data](leaf(*shape).data), requires_grad=True) for shape in shapes)
+    for _, ours, theirs in told(x @ y, np.ones((x @ y).shape)):
+        np.testing.assert_allclose(ours, theirs)

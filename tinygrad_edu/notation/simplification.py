@@ -163,12 +163,14 @@ def products(x: Shown, y: Shown) -> Iterator[Shown]:
 
 
 def without_axes(shown: Shown) -> Shown:
-    """The x of x[:, None]."""
+    """The x of x[:, None], with the axes that are its own."""
     match shown:
-        case Call(function=function, operands=(x, index)), data if function is item and is_whole(
-            index
-        ):
-            return x, np.squeeze(data)
+        case Call(function=function, operands=(x, index)), data if function is item:
+            parts = index if isinstance(index, tuple) else (index,)
+            if all(part is None or is_all(part) for part in parts):
+                start = next((i for i, part in enumerate(parts) if part is ...), len(parts))
+                new = (i if i < start else i - len(parts) for i, y in enumerate(parts) if y is None)
+                return x, np.squeeze(data, axis=tuple(new))
     return shown
 
 
