@@ -71,6 +71,17 @@ def test_an_item_that_is_set_is_a_new_array_written_down():
     np.testing.assert_array_equal(again(before, {"x": X + 1}), X + 1)
 
 
+def test_a_change_in_place_changes_no_line_that_was_written():
+    x = Traced(X.astype(np.float32), "x")
+    y = before = x * 1
+    y *= np.float64(2)
+    assert y is before
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(again(y, {"x": X}), 2 * X)
+    with pytest.raises(TypeError, match="out= of a plain array"):
+        np.add(x, 1, out=np.empty_like(X))
+
+
 def test_it_answers_for_its_data_and_does_not_leave_in_silence():
     x = Traced(X)
     assert (x.shape, x.ndim, x.size, x.dtype, len(x)) == ((3, 4), 2, 12, X.dtype, 3)

@@ -205,7 +205,7 @@ X = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
         (X.std(axis=1, ddof=1), "axis=1, ddof=1"),
         (X[1:, ::2], "index=(1:, ::2)"),
         (X[..., None], "index=(..., None)"),
-        (X[[0, 0]], "index=([0, 0])"),
+        (X[[0, 0]], "index=([0, 0],)"),
         (X.reshape(3, 2), "shape=(3, 2)"),
         (X.T, ""),
         (np.moveaxis(X, 0, 1), "source=0, destination=1"),
@@ -248,7 +248,7 @@ def test_only_a_node_is_described():
 def test_a_rule_that_delegates_says_what_the_other_says():
     x = Tensor([1.0, 3.0], True, "x")
     assert flows(named(x.min(), "y")) == [
-        ("x", "y", "dy/dy / sum((x == y)) * (x == y)", 1.0),
+        ("x", "y", "dy/dy * (x == y)", 1.0),
     ]
 
 
@@ -256,8 +256,8 @@ def test_a_rule_that_returns_a_list_has_a_formula_for_each_operand():
     x, y = Tensor([1.0], True, "x"), Tensor([2.0, 3.0], True, "y")
     edges = flows(concatenate_arrays(x, y), grad=np.array([1.0, 3.0, 4.0]))
     assert edges == [
-        ("x", "concatenate", "split(dL/dL, array([1]), 0)[0]", 1.0),
-        ("y", "concatenate", "split(dL/dL, array([1]), 0)[1]", 5.0),
+        ("x", "concatenate", "split(dL/dL, [1], 0)[0]", 1.0),
+        ("y", "concatenate", "split(dL/dL, [1], 0)[1]", 5.0),
     ]
 
 

@@ -81,7 +81,17 @@ class Traced(NDArrayOperatorsMixin):
     # NumPy's two protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return self.call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options)
+        (target,) = options.pop("out", (None,))
+        out = self.call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options)
+        if target is None:
+            return out
+        if not isinstance(target, Traced):
+            raise TypeError("out= of a plain array would leave the trace: assign the result")
+        if (target.shape, target.dtype) == (out.shape, out.dtype):
+            target.line = out.line
+        else:
+            target[...] = out
+        return target
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -168,7 +178,7 @@ def astype(x: Any, dtype: Any) -> Any:
 
 
 def untraced(x: Any) -> Any:
-    """x with the data of each traced array in its place, within tuples, lists and dicts as well."""
+    """x with the data of each traced array in its place, in tuples, lists, dicts and slices too."""
     return replaced(x, Traced, lambda traced: traced.data)
 
 
@@ -185,4 +195,6 @@ def replaced(x: Any, kind: type, by: Callable[[Any], Any]) -> Any:
             return type(x)(replaced(y, kind, by) for y in x)
         case dict():
             return {name: replaced(y, kind, by) for name, y in x.items()}
+        case slice():
+            return slice(*(replaced(y, kind, by) for y in (x.start, x.stop, x.step)))
     return x

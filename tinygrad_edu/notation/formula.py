@@ -21,6 +21,7 @@ BINARY: dict[Any, int] = {
     **dict.fromkeys((np.multiply, np.matmul, np.divide, np.remainder), PRODUCT),
 }
 UNARY = {np.negative, np.positive, np.invert}
+TRANSPOSED = {np.transpose: "transposed", np.matrix_transpose: "matrix transposed"}
 WRAPPED = {np.sqrt: "root", np.absolute: "absolute"}
 
 
@@ -99,7 +100,8 @@ class Writer:
                 return self.call(x, binding)
             case tuple() | list():
                 inside = ", ".join(self.write(y, ANY) for y in x)
-                return f"[{inside}]" if isinstance(x, list) else f"({inside})"
+                comma = "," if isinstance(x, tuple) and len(x) == 1 else ""
+                return f"[{inside}]" if isinstance(x, list) else f"({inside}{comma})"
         return style.verbatim(written(x))
 
     def number(self, x: Any, binding: int) -> str:
@@ -131,14 +133,14 @@ class Writer:
                 inside = self.write(operand, ATOM if is_negative(operand) else SIGN)
                 inside = style.form("row", style.sign(function) + inside)
                 return self.parenthesized(inside, SIGN, binding)
-            case (operand,) if function in (np.transpose, np.matrix_transpose) and not x.options:
-                return style.form("transposed", self.write(operand, ATOM))
+            case (operand,) if function in TRANSPOSED and not x.options:
+                return style.form(TRANSPOSED[function], self.write(operand, ATOM))
             case (operand,) if function in WRAPPED:
                 return style.form(WRAPPED[function], self.write(operand, ANY))
             case (operand, index) if function is item:
                 parts = index if isinstance(index, tuple) else (index,)
-                text = style.verbatim(", ".join(map(written, parts)))
-                return style.form("item", self.write(operand, ATOM), text)
+                inside = style.form("comma").join(self.write(y, ANY) for y in parts)
+                return style.form("item", self.write(operand, ATOM), inside)
         arguments = [self.write(y, ANY) for y in x.operands]
         arguments += [style.verbatim(f"{name}={written(y)}") for name, y in x.options]
         return style.call(function_name(function), arguments)
@@ -149,7 +151,7 @@ class Writer:
         if is_negative(right):
             second = self.write(right, ATOM)
         inside = style.form("row", first + style.sign(function) + second)
-        if own == COMPARISON:
+        if own == COMPARISON and not (style.is_text and binding == ANY):
             return style.form("condition", inside)
         return self.parenthesized(inside, own, binding)
 

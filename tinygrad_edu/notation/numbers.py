@@ -3,6 +3,8 @@
 import reprlib
 from typing import Any
 
+import numpy as np
+
 
 def number(x: float, digits: int = 4) -> str:
     """So many significant digits, and no -0."""
@@ -17,7 +19,9 @@ def written(x: Any) -> str:
         case slice():
             return f"{written(slice(x.start, x.stop))}:{x.step}"
         case tuple():
-            return f"({', '.join(map(written, x))})"
+            return f"({', '.join(map(written, x))}{',' * (len(x) == 1)})"
         case type():
             return x.__name__
+    if isinstance(x, np.ndarray | np.generic):
+        x = x.tolist()
     return "..." if x is ... else reprlib.repr(x)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.notation.terms import CANONICAL, Call, Ref
-from tinygrad_edu.tracing import Line, astype, item, replaced
+from tinygrad_edu.notation.terms import ALGEBRA, CANONICAL, Call, Ref
+from tinygrad_edu.tracing import Line, astype, item, replaced, with_item
 
 Shown = tuple[Any, Any]  # a term, and the data that it comes to
 
@@ -21,6 +21,8 @@ GUARDS |= {np.bitwise_or, np.bitwise_and, np.logical_or, np.logical_and, np.logi
 # What changes the shape of an array, or its dtype, and not its numbers
 SHAPES = {np.broadcast_to, np.reshape, np.expand_dims, np.squeeze, np.ravel, np.copy, np.positive}
 SHAPES |= {astype}
+# What is computed at once where all operands are numbers; log(2) says more than 0.6931
+FOLDED = ALGEBRA | SHAPES | GUARDS
 TRANSPOSES = {np.swapaxes, np.transpose, np.moveaxis}
 
 
@@ -33,12 +35,13 @@ def simplified(x: Any) -> Shown:
         pairs = [simplified(y) for y in x]
         return type(x)(term for term, _ in pairs), type(x)(data for _, data in pairs)
     if not isinstance(x, Line):
-        return x, x
+        return data_of(x), data_of(x)  # a slice tells its numbers
     if x.function is None:
         return x.name, x.data
     function = CANONICAL.get(x.function, x.function)
     operands = [simplified(y) for y in x.inputs]
-    if (function in GUARDS or all(is_constant(term) for term, _ in operands)) and is_uniform(x):
+    is_constant = function in FOLDED and all(is_number(term) for term, _ in operands)
+    if (is_constant or is_guard(function, operands)) and is_uniform(x):
         number = literal(np.ravel(x.data)[0])
         return number, np.asarray(number)
     for term, data in simpler(function, operands, x):
@@ -46,15 +49,23 @@ def simplified(x: Any) -> Shown:
             return term, data
     if function is np.matmul:
         for term, data in products(*operands):
-            if stands_for(np.squeeze(data), np.squeeze(x.data)):
+            whole = np.squeeze(x.data)
+            if np.squeeze(data).shape == whole.shape and stands_for(np.squeeze(data), whole):
                 return term, data
     return called(function, operands, x)
 
 
-def is_constant(term: Any) -> bool:
+def is_number(term: Any) -> bool:
     """Whether a term is the same number whatever the operands are."""
-    is_number = isinstance(term, bool | int | float | np.number)
-    return is_number or (isinstance(term, Ref) and term.number is not None)
+    is_plain = isinstance(term, bool | int | float | np.number)
+    return is_plain or (isinstance(term, Ref) and term.number is not None)
+
+
+def is_guard(function: Any, operands: list[Shown]) -> bool:
+    """Whether this is asked, or counted, so that a rule is right at every number."""
+    if function is np.sum:
+        return isinstance(operands[0][0], Call) and operands[0][0].function in GUARDS
+    return function in GUARDS
 
 
 def is_uniform(x: Line) -> bool:
@@ -65,7 +76,7 @@ def is_uniform(x: Line) -> bool:
 
 def literal(x: Any) -> int | float:
     """A number as a formula has it: 2 for 2.0, and 1 for True."""
-    return int(x) if x == int(x) else float(x)
+    return int(x) if float(x).is_integer() else float(x)
 
 
 def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
@@ -78,28 +89,30 @@ def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
             return operands[:1]
         case (np.where, [1, _, _]):
             return operands[1:2]
-        case (np.multiply, [0, _] | [_, 0]):
+        case (np.multiply, [0, _] | [_, 0]) | (np.divide, [0, _]):
             return [(0, np.asarray(0))]
         case (np.bitwise_or, [_, 0]) | (np.bitwise_and, [_, 1]):
             return operands[:1]
-        case (np.moveaxis, [_, source, destination]) if source == destination:
-            return operands[:1]
     if function in TRANSPOSES:
-        return transposed(operands[0], x.data)
+        return transposed(operands[0], x)
+    if function is with_item and is_all(x.inputs[1]):
+        return operands[2:]
     is_view = function is item and is_whole(x.inputs[1]) and is_data(operands[0][1])
     if function in SHAPES or is_view:
-        return [
-            operands[0],
-            *without_first_axes(operands[0], x.data),
-            *with_axes(operands[0], x.data),
-        ]
+        shown = operands[0]
+        one = [(shown[0], np.reshape(shown[1], ()))] if np.size(shown[1]) == 1 else []
+        return [shown, *without_first_axes(shown, x.data), *with_axes(shown, x.data), *one]
     return []
 
 
 def is_whole(index: Any) -> bool:
     """Whether an index takes all of an array, or removes axes of length 1."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(i is None or i is ... or i == slice(None) or isinstance(i, int) for i in parts)
+    return all(i is None or isinstance(i, int) or is_all(i) for i in parts)
+
+
+def is_all(index: Any) -> bool:
+    return index is ... or (isinstance(index, slice) and index == slice(None))
 
 
 def without_first_axes(shown: Shown, whole: Any) -> list[Shown]:
@@ -120,17 +133,26 @@ def with_axes(shown: Shown, whole: Any) -> list[Shown]:
     return [(Call(item, (term, index)), data[index])]
 
 
-def transposed(shown: Shown, whole: Any) -> list[Shown]:
-    """The transpose of a matrix, or of matrices; of what is shown as a vector, that vector."""
-    vector = without_axes(shown)
-    if np.ndim(vector[1]) <= 1:
-        return [vector, *with_axes(vector, whole)]
+def transposed(shown: Shown, x: Line) -> list[Shown]:
+    """The transpose of x as x itself, x[:, None], x.T or x.mT, by the order of the axes alone."""
     term, data = shown
-    if data.ndim != whole.ndim:
-        return []
-    if data.ndim == 2:
-        return [(Call(np.transpose, (term,)), data.T)]
-    return [(Call(np.matrix_transpose, (term,)), data.swapaxes(-1, -2))]
+    n = data.ndim
+    found = []
+    if sum(size != 1 for size in data.shape) <= 1:
+        vector = without_axes(shown)
+        found = [vector, *with_axes(vector, x.data)]
+    if n != x.data.ndim:
+        return found
+    # An array whose axes are as long as their numbers says where each of them goes.
+    probe = x.function(np.empty(range(n)), *map(data_of, x.inputs[1:]), **data_of(x.options))
+    order = list(probe.shape)
+    if order == [*range(n)]:
+        found.append(shown)
+    elif order == [*reversed(range(n))]:
+        found.append((Call(np.transpose, (term,)), data.T))
+    elif order == [*range(n - 2), n - 1, n - 2]:
+        found.append((Call(np.matrix_transpose, (term,)), data.swapaxes(-1, -2)))
+    return found
 
 
 def products(x: Shown, y: Shown) -> Iterator[Shown]:
@@ -139,7 +161,10 @@ def products(x: Shown, y: Shown) -> Iterator[Shown]:
     for (a, left), (b, right) in itertools.product(rows, columns):
         if min(np.ndim(left), np.ndim(right)) and np.shape(right)[-2:][0] == np.shape(left)[-1]:
             yield Call(np.matmul, (a, b)), np.matmul(left, right)
-    (a, left), (b, right) = rows[0], columns[0]
+    (a, left), (b, right) = x, columns[0]
+    if np.shape(left)[-1:] == (1,) and np.ndim(right) == 1 < np.ndim(left) - 1:
+        yield Call(np.multiply, (a, b)), np.multiply(left, right)  # outer products
+    (a, left) = rows[0]
     if min(np.ndim(left), np.ndim(right)) == 0:
         yield Call(np.multiply, (a, b)), np.multiply(left, right)
     if np.ndim(left) == np.ndim(right) == 1:
@@ -147,12 +172,14 @@ def products(x: Shown, y: Shown) -> Iterator[Shown]:
 
 
 def without_axes(shown: Shown) -> Shown:
-    """The x of x[:, None]."""
+    """The x of x[:, None], with the axes that are its own."""
     match shown:
-        case Call(function=function, operands=(x, index)), data if function is item and is_whole(
-            index
-        ):
-            return x, np.squeeze(data)
+        case Call(function=function, operands=(x, index)), data if function is item:
+            parts = index if isinstance(index, tuple) else (index,)
+            if all(part is None or is_all(part) for part in parts):
+                start = next((i for i, part in enumerate(parts) if part is ...), len(parts))
+                new = (i if i < start else i - len(parts) for i, y in enumerate(parts) if y is None)
+                return x, np.squeeze(data, axis=tuple(new))
     return shown
 
 
@@ -191,7 +218,8 @@ def data_of(x: Any) -> Any:
 def is_told(name: str, option: Any, x: Line) -> bool:
     """Whether an option says something about the numbers; axes kept in front say nothing."""
     if name == "keepdims":
-        return bool(option) and np.size(x.data) != 1 and x.data.shape[0] != 1
+        behind = itertools.dropwhile(lambda n: n == 1, np.shape(x.data))
+        return bool(option) and 1 in behind
     return name not in ("dtype", "optimize") and option is not None
 
 

@@ -46,6 +46,10 @@ FORMS: dict[str, tuple[str, str, str, str]] = {
     "power": ("%s**%s", "%s^%s", "{%s}^{%s}", "<msup><mrow>%s</mrow><mrow>%s</mrow></msup>"),
     "ten": ("", "", r"%s \cdot 10^{%d}", "%s<mo>\u22c5</mo><msup><mn>10</mn><mn>%d</mn></msup>"),
     "transposed": ("%s.T", "%sᵀ", r"{%s}^{\top}", "<msup><mrow>%s</mrow><mi>T</mi></msup>"),
+    "matrix transposed": (
+        *("%s.mT", "%sᵀ", r"{%s}^{\top}"),
+        "<msup><mrow>%s</mrow><mi>T</mi></msup>",
+    ),
     "root": ("sqrt(%s)", "√(%s)", r"\sqrt{%s}", "<msqrt>%s</msqrt>"),
     "absolute": ("abs(%s)", "|%s|", r"\left|%s\right|", "<mrow><mo>|</mo>%s<mo>|</mo></mrow>"),
     "item": ("%s[%s]", "%s[%s]", "{%s}_{%s}", "<msub><mrow>%s</mrow><mrow>%s</mrow></msub>"),

@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_edu.tracing import Line, item
 
 FEW = 8  # elements of an array that is written out
+MOST = 100  # calls that may be simplified to a formula that somebody would read
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,23 @@ CANONICAL: dict[Any, Any] = {
     np.minimum.reduce: np.min,
     np.multiply.reduce: np.prod,
 }
+
+
+def is_short(x: Any) -> bool:
+    """Whether what was written down has at most MOST calls.
+
+    What is used twice counts twice, as it is written twice: a recurrence of 24 lines may be a
+    formula of 46,000 calls.
+    """
+    stack, calls = [x], 0
+    while stack and calls <= MOST:
+        match stack.pop():
+            case Line(function=function, inputs=inputs):
+                stack += inputs
+                calls += function is not None
+            case tuple() | list() as several:
+                stack += several
+    return not stack
 
 
 def spelled(x: Any) -> Any:

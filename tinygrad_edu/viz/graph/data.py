@@ -80,7 +80,7 @@ class GraphEdge:
                     it has no derivative, is folded up, or wrote what is too long to read
     contribution    what flows to the source: the number, or the norm of an array of more than
                     one; None if nothing does
-    local           d target / d source, where both are numbers
+    local           d target / d source, where both are numbers and the gradient of target is not 0
     contributions   the contribution of an array as a small table
     """
 

@@ -13,18 +13,19 @@ import numpy as np
 
 from tinygrad_edu.graph import Function, Node
 from tinygrad_edu.notation.numbers import written
-from tinygrad_edu.notation.simplification import simplified
+from tinygrad_edu.notation.simplification import simplified, stands_for
 from tinygrad_edu.notation.terms import (
     CANONICAL,
     Call,
     Ref,
     Term,
     is_algebra,
+    is_short,
     length,
     spelled,
     summed,
 )
-from tinygrad_edu.tracing import Traced, lines
+from tinygrad_edu.tracing import Traced, lines, untraced
 from tinygrad_edu.viz.graph.numbers import is_array
 
 OWN = -1
@@ -52,8 +53,8 @@ class Opened(Traced):
 def operand_refs(node: Node) -> list[Ref | None]:
     """A reference to each operand that is data; an index or a shape is none."""
     return [
-        Ref(i, number=x)
-        if isinstance(x, bool | int | float)
+        Ref(i, number=cast(float, x))
+        if isinstance(x, bool | int | float | np.number)
         else Ref(i)
         if isinstance(x, Node | np.ndarray | np.generic)
         else None
@@ -67,26 +68,31 @@ def traced(node: Node, kind: type) -> list[Any]:
     return [x if ref is None else kind(x, ref) for x, ref in pairs]
 
 
-def backward_terms(node: Node, g: Any) -> list[tuple[bool, Term | None]]:
+def backward_terms(node: Node, g: Any, flows: Sequence[Any]) -> list[tuple[bool, Term | None]]:
     """For each operand, whether the rule of a node returns anything for it, and what that says.
 
-    g  the gradient of the node
-    There is no term for an operand that gets no gradient, for what is too long to read, and for
-    what a rule computes with more than arrays that can be traced.
+    g      the gradient of the node
+    flows  what flowed to each operand in the backward pass
+    There is no term for an operand that gets no gradient, for what is too long to read, for what a
+    rule computes with more than arrays that can be traced, and for what comes to other numbers when
+    the rule runs again. A rule that runs a program of its own, as `checkpoint` does, is left alone.
     """
+    unknown: list[tuple[bool, Term | None]] = [(True, None)] * len(node.inputs)
+    if hasattr(node.function, "rule"):
+        return unknown
     rule = cast(Function, node.rule)
     gradient, out = Written(g, Ref(OWN, is_gradient=True)), Written(node.seen[0], Ref(OWN))
     with np.errstate(all="ignore"):
         try:
             partials = rule(gradient, out, *traced(node, Written), **node.options)
-            partials = partials if isinstance(partials, tuple) else (partials,)
-            terms = [
-                (partial is not None, readable(partial, x))
-                for partial, x in zip(partials, node.inputs)
-            ]
         except Exception:  # a rule of somebody's own may do anything
-            return [(True, None)] * len(node.inputs)
-    return terms + [(False, None)] * (len(node.inputs) - len(terms))
+            return unknown
+        partials = partials if isinstance(partials, tuple) else (partials,)
+        missing = [None] * (len(node.inputs) - len(partials))
+        return [
+            (partial is not None, None if flow is None else readable(partial, x, node, flow))
+            for partial, x, flow in zip([*partials, *missing], node.inputs, flows)
+        ]
 
 
 def broadcast_undone(partial: Any, shape: tuple[int, ...]) -> Any:
@@ -98,24 +104,42 @@ def broadcast_undone(partial: Any, shape: tuple[int, ...]) -> Any:
     return partial.call(summed, (partial,), {})
 
 
-def readable(partial: Any, x: Any) -> Term | None:
+def readable(partial: Any, x: Node, node: Node, flow: Any) -> Term | None:
     """The simplified term of the partial of an operand that gets a gradient."""
-    if partial is None or not (isinstance(x, Node) and x.requires_grad):
+    try:
+        partial = partial() if callable(partial) else partial
+        if not isinstance(partial, Traced | float | int):  # it computed with other arrays
+            return None
+        if not stands_for(x.fit(untraced(partial), node), flow):  # it drew random numbers
+            return None
+        line = lines(broadcast_undone(partial, np.shape(x.data)))
+        if not is_short(line):
+            return None
+        term, _ = simplified(line)
+    except Exception:  # as above
         return None
-    partial = partial() if callable(partial) else partial
-    term, _ = simplified(lines(broadcast_undone(partial, np.shape(x.data))))
     return term if length(term) <= LONGEST else None
 
 
+KNOWN = {"numpy", "operator", "_operator", "math", "tinygrad_edu"}  # to do nothing but compute
+
+
 def forward_term(node: Node) -> Term:
-    """The operation of a node: in operators, x W + b for `linear`, or else as a call."""
+    """The operation of a node: in operators, x W + b for `linear`, or else as a call.
+
+    A function of somebody's own is not run again: it may draw random numbers, or count its calls.
+    """
+    module = getattr(node.function, "__module__", None) or "numpy"
+    is_known = module.partition(".")[0] in KNOWN and not hasattr(node.function, "rule")
+    out = None
     with np.errstate(all="ignore"):
         try:
-            out = cast(Function, node.function)(*traced(node, Opened), **node.options)
+            if is_known:
+                out = cast(Function, node.function)(*traced(node, Opened), **node.options)
+            is_same = np.array_equal(untraced(out), node.seen[0], equal_nan=True)
         except Exception:  # it chooses by its numbers, or asks more of an array
-            out = None
-    term = spelled(lines(out))
-    if is_algebra(term):
+            is_same = False
+    if is_same and is_short(line := lines(out)) and is_algebra(term := spelled(line)):
         return cast(Term, term)
     operands = [x if ref is None else ref for x, ref in zip(node.inputs, operand_refs(node))]
     function = CANONICAL.get(node.function, node.function)
@@ -147,11 +171,15 @@ class Operand(NamedTuple):
     term: Term | None
 
 
-def operands_of(node: Node, g: Any) -> list[Operand]:
-    """The arguments of a node, of which g is the gradient."""
+def operands_of(node: Node, g: Any, flows: Sequence[Any], is_folded: bool) -> list[Operand]:
+    """The arguments of a node, of which g is the gradient; `flows` is what flowed to each.
+
+    Inside of a fold nobody reads terms, and numbers are not drawn.
+    """
     if node.rule is None:
         return []
-    terms = backward_terms(node, g)
+    nothing: list[tuple[bool, Term | None]] = [(False, None)] * len(node.inputs)
+    terms = nothing if is_folded else backward_terms(node, g, flows)
     return [
         Operand(x, i, isinstance(x, Node) or is_array(x) or (has_partial and x is not None), term)
         for i, (x, (has_partial, term)) in enumerate(zip(node.inputs, terms, strict=True))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import count, groupby
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tinygrad_edu.graph import Node, behind
 from tinygrad_edu.messages import operation
 from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.numbers import number
-from tinygrad_edu.notation.terms import Term, with_refs
+from tinygrad_edu.notation.terms import Ref, Term, with_refs
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
 from tinygrad_edu.viz.graph.derivations import (
     OWN,
@@ -73,7 +74,15 @@ def describe(
     shown = [node for node in nodes if shown_as[node] is node]
     refuse_beyond(max_nodes, len(shown))
     gradients, flows = backward_pass(root, grad)
-    operands = {node: operands_of(node, gradients.get(node, node.data)) for node in nodes}
+    operands = {
+        node: operands_of(
+            node,
+            gradients.get(node, node.data),
+            [flows.get((node, i)) for i in range(len(node.inputs))],
+            is_folded=folds[node] is not None,
+        )
+        for node in nodes
+    }
     uses = [
         (node, operand)
         for node in nodes
@@ -101,7 +110,7 @@ def describe(
                 made=placed(forward_term(node), node, ends),
                 rule=source_of(node.rule),
             )
-    graph_edges = edges(uses, ends, folds, flows, seen)
+    graph_edges = edges(uses, ends, folds, gradients, flows)
     return Graph(
         nodes=tuple(graph_nodes),
         edges=tuple(graph_edges),
@@ -204,9 +213,18 @@ def ends_of(
 
 
 def placed(term: Term | None, node: Node, ends: Mapping[Use, int]) -> Term | None:
-    """A term of the operands of a node as a term of the graph; None if one is not drawn."""
+    """A term of the operands of a node as a term of the graph; None if one is not drawn.
+
+    A number that is not drawn, such as an axis, stands there as itself.
+    """
+
+    def at(ref: Ref) -> Any:
+        use = node, ref.node
+        is_drawn = use in ends or ref.number is None
+        return replace(ref, node=ends[use]) if is_drawn else ref.number
+
     try:
-        return with_refs(term, lambda ref: replace(ref, node=ends[node, ref.node]))
+        return with_refs(term, at)
     except KeyError:
         return None
 
@@ -215,8 +233,8 @@ def edges(
     uses: Iterable[tuple[Node, Operand]],
     ends: Mapping[Use, int],
     folds: Mapping[Node, Fold | None],
+    gradients: Mapping[Node, Any],
     flows: Mapping[Use, Any],
-    seen: Mapping[Node, Any],
 ) -> list[GraphEdge]:
     """An edge for each use; all uses of one node in a folded module are one, with their sum."""
     into_folds: dict[tuple[Node, int, int], Any] = {}
@@ -235,7 +253,7 @@ def edges(
                 position=operand.position,
                 formula=placed(operand.term, node, ends) if flow is not None else None,
                 contribution=magnitude(flow),
-                local=local_derivative(node, operand, seen),
+                local=local_derivative(gradients.get(node), flow),
                 contributions=cells(flow),
             )
         )
@@ -251,19 +269,12 @@ def plus(x: Any, y: Any) -> Any:
     return y if x is None else x if y is None else x + y
 
 
-def local_derivative(node: Node, operand: Operand, seen: Mapping[Node, Any]) -> float | None:
-    """d node / d operand by the node's own rule, where both are one number."""
-    x = operand.x
-    if not (isinstance(x, Node) and x.requires_grad and node.requires_grad and node.rule):
+def local_derivative(g: Any, flow: Any) -> float | None:
+    """d node / d operand: the share of the gradient of the node that flows on, of one number."""
+    if flow is None or not (is_scalar(g) and is_scalar(flow)):
         return None
-    if not (is_scalar(node.seen[0]) and is_scalar(seen[x])):
-        return None
-    one = np.ones_like(node.seen[0]) if is_array(node.seen[0]) else 1.0
-    with np.errstate(all="ignore"):
-        partials: Any = node.rule(one, *node.seen, **node.options)
-        partials = partials if isinstance(partials, tuple) else (partials,)
-        flow = node.contributions(partials)[operand.position]
-    return None if flow is None else scalar(flow)
+    gradient, contribution = scalar(g), scalar(flow)
+    return contribution / gradient if gradient and isfinite(contribution / gradient) else None
 
 
 def refuse_beyond(max_nodes: int | None, count: int) -> None:

@@ -27,7 +27,7 @@ def magnitude(x: Any) -> float | None:
     if x is None:
         return None
     with np.errstate(all="ignore"):
-        return scalar(x) if is_scalar(x) else float(np.linalg.norm(x.astype(float)))
+        return scalar(x) if is_scalar(x) else scalar(np.linalg.norm(x.astype(float)))
 
 
 def summary(x: Any) -> float | str:
@@ -39,7 +39,7 @@ def summary(x: Any) -> float | str:
     if x.size == 0:
         return "empty"
     with np.errstate(all="ignore"):
-        mean, low, high = (float(f(x.astype(float))) for f in (np.mean, np.min, np.max))
+        mean, low, high = (scalar(f(x.astype(float))) for f in (np.mean, np.min, np.max))
     return f"mean {number(mean)}, min {number(low)}, max {number(high)}"
 
 
@@ -55,6 +55,6 @@ def cells(x: Any) -> Cells | None:
 
 def parts_mean(x: Any) -> Any:
     """The means of at most CELLS parts of the rows."""
-    if len(x) <= CELLS:
+    if x.shape[0] <= CELLS:
         return x
     return np.stack([part.mean(axis=0) for part in np.array_split(x, CELLS)])

@@ -63,7 +63,7 @@ def numeral(ref: Ref, graph: Graph) -> Numeral | None:
     x = (node.gradient or 0.0) if ref.is_gradient else node.value
     if node.shape or isinstance(x, str):
         return None
-    return Numeral(x, is_int=node.role == "constant" and node.dtype == "int")
+    return Numeral(x, is_int=node.role == "constant" and "int" in node.dtype)
 
 
 def in_numbers(term: Any, result: float) -> Any:
@@ -88,11 +88,11 @@ def with_digits(term: Any, digits: int) -> Any:
 
 def comes_to(tree: Any, result: float) -> bool:
     """Whether the numbers as they are printed come to the result as it is printed."""
+    found = evaluated(rounded(tree), lambda ref: math.nan)
     if not math.isfinite(result):
-        return True
+        return np.array_equal(found, result, equal_nan=True)
     shown = float(number(result))
     unit = 10.0 ** (math.floor(math.log10(abs(shown))) - 3) if shown else 0.0
-    found = evaluated(rounded(tree), lambda ref: math.nan)
     return abs(found - shown) <= 0.5 * unit * (1 + 1e-9)
 
 

@@ -33,7 +33,7 @@ def names_of(graph: Graph) -> tuple[Any, ...]:
     names: list[Any] = []
     for node, name in zip(graph.nodes, given):
         if node.role == "constant" and not isinstance(node.value, str):
-            names.append(Numeral(node.value, is_int=node.dtype == "int"))
+            names.append(Numeral(node.value, is_int="int" in node.dtype))
             continue
         if not name:
             letter = LETTERS.get(node.role, "z")
