@@ -56,12 +56,12 @@ def zoom(f: Callable[..., Any], *arrays: Any) -> Zoomed:
             "let the function end in .sum(), .mean() or a loss"
         )
     nodes = sorted(behind(out), key=lambda node: node.birth)
-    refuse_beyond(sum(math.prod(node.data.shape) for node in nodes))
+    refuse_more_than_a_picture(sum(math.prod(node.data.shape) for node in nodes))
     opened: dict[Node, Any] = {}
     for node in nodes:
         opened[node] = numbers_of(node) if node.rule is None else again(node, opened)
     root = opened[out].item()
-    refuse_beyond(len(behind(root)))
+    refuse_more_than_a_picture(len(behind(root)))
     inputs = {name: opened.get(x, numbers_of(x)) for name, x in tensors.items()}
     zoomed = Zoomed(root, inputs)
     compare(zoomed, out, tensors)
@@ -149,7 +149,7 @@ def compare(zoomed: Zoomed, out: Tensor, tensors: dict[str, Tensor]) -> None:
             )
 
 
-def refuse_beyond(count: int) -> None:
+def refuse_more_than_a_picture(count: int) -> None:
     if count > MAX_NODES:
         raise ValueError(
             f"zoom would make {count} nodes or more, and {MAX_NODES} are all that a picture can "

@@ -52,7 +52,7 @@ def simplified(x: Any) -> Shown:
             whole = np.squeeze(x.data)
             if np.squeeze(data).shape == whole.shape and stands_for(np.squeeze(data), whole):
                 return term, data
-    return called(function, operands, x)
+    return call_of(function, operands, x)
 
 
 def is_number(term: Any) -> bool:
@@ -97,7 +97,7 @@ def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
         return transposed(operands[0], x)
     if function is with_item and is_all(x.inputs[1]):
         return operands[2:]
-    is_view = function is item and is_whole(x.inputs[1]) and is_data(operands[0][1])
+    is_view = function is item and takes_all(x.inputs[1]) and is_data(operands[0][1])
     if function in SHAPES or is_view:
         shown = operands[0]
         one = [(shown[0], np.reshape(shown[1], ()))] if np.size(shown[1]) == 1 else []
@@ -105,7 +105,7 @@ def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
     return []
 
 
-def is_whole(index: Any) -> bool:
+def takes_all(index: Any) -> bool:
     """Whether an index takes all of an array, or removes axes of length 1."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(i is None or isinstance(i, int) or is_all(i) for i in parts)
@@ -194,7 +194,7 @@ def stands_for(data: Any, whole: Any) -> bool:
     return np.allclose(data, whole, close, 0, equal_nan=True)
 
 
-def called(function: Any, operands: list[Shown], x: Line) -> Shown:
+def call_of(function: Any, operands: list[Shown], x: Line) -> Shown:
     """function(*operands), where an operand that lost too much for it gets its shape back."""
     options = [(name, y) for name, y in x.options.items() if is_told(name, y, x)]
     given = [data_of(y) for y in x.inputs]
@@ -205,7 +205,7 @@ def called(function: Any, operands: list[Shown], x: Line) -> Shown:
         except (ValueError, IndexError, TypeError):
             data = None
         if data is None or not stands_for(data, x.data):
-            operands = [explicit(shown, y) for shown, y in zip(operands, given)]
+            operands = [in_full(shown, y) for shown, y in zip(operands, given)]
             data = x.data
     return Call(function, tuple(term for term, _ in operands), tuple(options)), data
 
@@ -227,7 +227,7 @@ def is_data(x: Any) -> bool:
     return isinstance(x, np.ndarray | np.generic | float)
 
 
-def explicit(shown: Shown, whole: Any) -> Shown:
+def in_full(shown: Shown, whole: Any) -> Shown:
     """An operand in the shape that it really has."""
     term, data = shown
     if not is_data(whole) or np.shape(data) == np.shape(whole):

@@ -103,7 +103,7 @@ def read(found: Any, graph: Graph) -> Layout:
         k = int(x["id"])
         end, *points = x["pos"].removeprefix("e,").split()
         at = [point(p) for p in [*points, end]]
-        curves[k] = curve(at)
+        curves[k] = spline(at)
         labels[k] = point(x["lp"]) if "lp" in x else at[len(at) // 2]
     return Layout(
         size=(width + 2 * MARGIN, height + 2 * MARGIN),
@@ -114,7 +114,7 @@ def read(found: Any, graph: Graph) -> Layout:
     )
 
 
-def curve(points: Sequence[Point]) -> str:
+def spline(points: Sequence[Point]) -> str:
     """A Bezier spline through every third point, then a straight end."""
     start, *middle, end = (f"{x:.1f},{y:.1f}" for x, y in points)
     return f"M{start} C{' '.join(middle)} L{end}"

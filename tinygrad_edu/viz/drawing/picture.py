@@ -151,16 +151,16 @@ def draw(
     Raises ValueError for a larger graph, an unknown choice, style="backward" where no gradient
     flows, and what `root.backward(grad)` raises.
     """
-    one_of("rankdir", rankdir, get_args(Rankdir))
-    one_of("style", style, get_args(DrawStyle))
-    one_of("theme", theme, get_args(ThemeName))
+    refuse_unknown("rankdir", rankdir, get_args(Rankdir))
+    refuse_unknown("style", style, get_args(DrawStyle))
+    refuse_unknown("theme", theme, get_args(ThemeName))
     graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
     if style == "backward" and not graph.order:
         raise ValueError("style='backward' draws gradients, and this graph tracks none")
     return Drawing(Picture(graph, style, THEMES[theme], color_by_gradient).source(rankdir))
 
 
-def one_of(argument: str, given: str, choices: Sequence[str]) -> None:
+def refuse_unknown(argument: str, given: str, choices: Sequence[str]) -> None:
     if given not in choices:
         raise ValueError(f"{argument}={given!r} is none of {', '.join(map(repr, choices))}")
 
@@ -253,7 +253,7 @@ class Picture:
         for edge in self.graph.edges:
             self.add_edge(dot, edge)
         if keys := self.keys():
-            dot.attr(label=table(keys, padding=2), labelloc="b", labeljust="l")
+            dot.attr(label=html_rows(keys, padding=2), labelloc="b", labeljust="l")
         return dot.source
 
     def add_nodes(self, dot: Any, path: str | None) -> None:
@@ -316,21 +316,21 @@ class Picture:
 
     def label(self, node: GraphNode) -> str:
         if node.is_plain_number:
-            return f"<{escaped(text(node.value))}>"
+            return f"<{escaped(plain_text(node.value))}>"
         plain = self.is_colored(node)  # on a dark fill, all text has the colour that can be read
         rows = [f'<TD COLSPAN="2">{self.heading(node, plain)}</TD>']
         if node.shape:
             rows.append(row("shape", [f"{node.shape} {node.dtype}"]))
         if self.style != "backward":
-            value = text(node.value)
+            value = plain_text(node.value)
             title = "holds" if node.role == "module" else "data"
             rows.append(row(title, value.split(", ") if node.shape else [value]))
         if self.style != "forward" and node.gradient is not None:
             back = None if plain else self.theme.back
-            rows.append(row("grad", [text(node.gradient)], back))
+            rows.append(row("grad", [plain_text(node.gradient)], back))
             if plain and node.norm and prod(node.shape) != 1:
                 rows.append(row("", [f"rms {number(rms(node))}"], back))
-        return table(rows, padding=1)
+        return html_rows(rows, padding=1)
 
     def heading(self, node: GraphNode, plain: bool) -> str:
         name = bold(PRETTY.name(self.names[node.id].name))
@@ -358,7 +358,7 @@ class Picture:
             lines = wrapped(" = ".join(sides)) if len(sides) < 3 else stacked(sides)
         else:
             lines = [*wrapped(sides[0]), f"norm {number(size)}"]
-        return table([f"<TD>{'<BR/>'.join(map(escaped, lines))}</TD>"], padding=3)
+        return html_rows([f"<TD>{'<BR/>'.join(map(escaped, lines))}</TD>"], padding=3)
 
     # What stands below the picture
 
@@ -466,12 +466,12 @@ def swatch(fill: str, label: str) -> str:
     return f'<TD BGCOLOR="{fill}">{colored(escaped(label), ink_on(fill))}</TD>'
 
 
-def table(rows: list[str], padding: int) -> str:
+def html_rows(rows: list[str], padding: int) -> str:
     inside = "".join(f"<TR>{row}</TR>" for row in rows)
     return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="{padding}">{inside}</TABLE>>'
 
 
-def text(x: float | str) -> str:
+def plain_text(x: float | str) -> str:
     return x if isinstance(x, str) else number(x)
 
 

@@ -187,7 +187,7 @@ def operands_of(node: Node, g: Any, flows: Sequence[Any], is_folded: bool) -> li
 
 
 @cache
-def argument_names(rule: Function, n: int) -> tuple[str, ...]:
+def names_in_rule(rule: Function, n: int) -> tuple[str, ...]:
     """What the rule calls its n inputs: x, y, or inputs[0], inputs[1], ..."""
     names = []
     for name, slot in inspect.signature(rule).bind_partial(*range(n + 2)).arguments.items():
@@ -197,7 +197,7 @@ def argument_names(rule: Function, n: int) -> tuple[str, ...]:
 
 def options_text(node: Node, operands: Sequence[Operand]) -> str:
     """What the operation was given besides its operands, except defaults."""
-    names = argument_names(cast(Function, node.rule), len(node.inputs))
+    names = names_in_rule(cast(Function, node.rule), len(node.inputs))
     pairs = zip(names, operands)
     plain = {name: each.x for name, each in pairs if not each.is_drawn and each.x is not None}
     return ", ".join(f"{name}={written(x)}" for name, x in (plain | options_given(node)).items())

@@ -33,7 +33,7 @@ from tinygrad_edu.viz.graph.numbers import (
     is_scalar,
     magnitude,
     scalar,
-    summary,
+    summarized,
 )
 
 Fold = tuple[str, int]  # the path of a module, and which of its calls
@@ -97,10 +97,10 @@ def describe(
 
     seen = seen_data(root, nodes)
     ids = {node: i for i, node in enumerate(shown)}
-    graph_nodes = [described(ids[x], x, root, seen[x], gradients.get(x), record) for x in shown]
+    graph_nodes = [node_of(ids[x], x, root, seen[x], gradients.get(x), record) for x in shown]
     for fold, node in last.items():
         graph_nodes[ids[node]] = folded(graph_nodes[ids[node]], fold, folds, record)
-    graph_nodes += [constant(i, x) for i, x in enumerate(constants, len(shown))]
+    graph_nodes += [constant_node(i, x) for i, x in enumerate(constants, len(shown))]
     ends = ends_of(uses, ids, shown_as)
     for node in shown:
         if node.rule is not None and folds[node] is None:
@@ -175,13 +175,15 @@ def folded(
         options="",
         role="module",
         value=", ".join(
-            counted(n, what) for n, what in ((operations, "operation"), (numbers, "parameter")) if n
+            number_of(n, what)
+            for n, what in ((operations, "operation"), (numbers, "parameter"))
+            if n
         ),
         module=path,
     )
 
 
-def counted(n: int, thing: str) -> str:
+def number_of(n: int, thing: str) -> str:
     return f"{n:,} {thing}" + "s" * (n != 1)
 
 
@@ -244,7 +246,7 @@ def edges(
         flow = flows.get((node, operand.position))
         if folds[node] is not None and isinstance(operand.x, Node):
             key = operand.x, source, target
-            into_folds[key] = plus(into_folds.get(key), flow)
+            into_folds[key] = sum_of_flows(into_folds.get(key), flow)
             continue
         found.append(
             GraphEdge(
@@ -264,7 +266,7 @@ def edges(
     return sorted(found, key=lambda edge: (edge.target, edge.position))
 
 
-def plus(x: Any, y: Any) -> Any:
+def sum_of_flows(x: Any, y: Any) -> Any:
     """x + y, where None is nothing."""
     return y if x is None else x if y is None else x + y
 
@@ -317,7 +319,7 @@ def role(node: Node, root: Node) -> Role:
     return "parameter" if node.requires_grad else "input"
 
 
-def described(i: int, x: Node, root: Node, data: Any, gradient: Any, record: Record) -> GraphNode:
+def node_of(i: int, x: Node, root: Node, data: Any, gradient: Any, record: Record) -> GraphNode:
     return GraphNode(
         id=i,
         name=x.name or "",
@@ -334,7 +336,7 @@ def described(i: int, x: Node, root: Node, data: Any, gradient: Any, record: Rec
     )
 
 
-def constant(i: int, x: Any) -> GraphNode:
+def constant_node(i: int, x: Any) -> GraphNode:
     return GraphNode(i, "", "", "", "constant", gradient=None, **value_of(x))
 
 
@@ -344,7 +346,7 @@ def value_of(data: Any) -> dict[str, Any]:
     return {
         "shape": data.shape if array else (),
         "dtype": str(data.dtype) if array else type(data).__name__,
-        "value": summary(data),
+        "value": summarized(data),
         "bytes": getattr(data, "nbytes", 8),
         "values": cells(data),
     }

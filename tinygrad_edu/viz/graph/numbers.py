@@ -30,7 +30,7 @@ def magnitude(x: Any) -> float | None:
         return scalar(x) if is_scalar(x) else scalar(np.linalg.norm(x.astype(float)))
 
 
-def summary(x: Any) -> float | str:
+def summarized(x: Any) -> float | str:
     """A number itself, the mean and the range of an array, anything else as its user wrote it."""
     if is_scalar(x):
         return scalar(x)

@@ -214,7 +214,7 @@ def size(node: GraphNode, label: str, longest: int) -> Size:
 
 
 def node_data(node: GraphNode) -> dict[str, Any]:
-    tables = {"values": table(node.values), "gradients": table(node.gradients)}
+    tables = {"values": table_data(node.values), "gradients": table_data(node.gradients)}
     # Births differ from run to run; a formula is written in the steps, a rule once for all nodes.
     return asdict(replace(node, birth=None, made=None, rule="")) | tables
 
@@ -224,15 +224,15 @@ def edge_data(edge: GraphEdge) -> dict[str, Any]:
         "source": edge.source,
         "target": edge.target,
         "contribution": edge.contribution,
-        "contributions": table(edge.contributions),
+        "contributions": table_data(edge.contributions),
     }
 
 
-def table(cells: Cells | None) -> dict[str, Any] | None:
-    return None if cells is None else {"rows": rounded(cells, 4), "exact": cells.exact}
+def table_data(cells: Cells | None) -> dict[str, Any] | None:
+    return None if cells is None else {"rows": rounded_rows(cells, 4), "exact": cells.exact}
 
 
-def rounded(cells: Cells, digits: int) -> list[list[float]]:
+def rounded_rows(cells: Cells, digits: int) -> list[list[float]]:
     return [[float(f"{x:.{digits}g}") for x in row] for row in cells.rows]
 
 
@@ -293,7 +293,7 @@ def backward_step(step: Step, part: Contribution) -> dict[str, Any]:
         "use": part.use,
         "uses": part.uses,
         "total": part.total,
-        "totals": table(part.totals) if part.uses > 1 else None,
+        "totals": table_data(part.totals) if part.uses > 1 else None,
     }
 
 
@@ -312,7 +312,7 @@ def film_data(graphs: Sequence[Graph]) -> dict[str, Any]:
 
 
 def refuse_another_structure(k: int, first: Graph, graph: Graph) -> None:
-    there, here = described(first), described(graph)
+    there, here = structure_of(first), structure_of(graph)
     for a, b in zip(there, here):
         if a != b:
             raise ValueError(f"frame {k} has another structure than frame 0: {b}, not {a}")
@@ -323,7 +323,7 @@ def refuse_another_structure(k: int, first: Graph, graph: Graph) -> None:
         )
 
 
-def described(graph: Graph) -> list[str]:
+def structure_of(graph: Graph) -> list[str]:
     """All that must stay the same from frame to frame, in words."""
     nodes = [
         f"node {x.id} is {x.name!r} {x.operation or x.role} {x.options} of shape {x.shape}"
@@ -354,4 +354,4 @@ def visible(cells: Cells | None) -> list[list[float]] | None:
     if cells is None:
         return None
     few = len(cells.rows) * len(cells.rows[0]) <= FEW
-    return rounded(cells, 4 if few else 2)
+    return rounded_rows(cells, 4 if few else 2)

@@ -15,7 +15,7 @@ from tinygrad_edu.tensor import unbroadcast
 from tinygrad_edu.viz.graph.data import Cells, Graph
 from tinygrad_edu.viz.graph.description import describe
 from tinygrad_edu.viz.pages.player import Page, page_of, picture, root_name, steps
-from tinygrad_edu.viz.words.chain import chain_rule, in_numbers, leaves, total
+from tinygrad_edu.viz.words.chain import chain_rule, in_numbers, refs_in, total
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import Contribution, Step, steps_of
 
@@ -118,7 +118,7 @@ def questions_of(graph: Graph) -> tuple[Question, ...]:
     names = names_of(graph)
     for i in graph.order:
         node = graph.nodes[i]
-        gradient = array(node.gradient, node.gradients, node.shape)
+        gradient = whole_array(node.gradient, node.gradients, node.shape)
         if node.role == "root" or gradient is None or not np.isfinite(gradient).all():
             continue
         uses = [
@@ -243,7 +243,7 @@ def flow(graph: Graph, line: Contribution, step: Step, names: Sequence[Any]) -> 
         *chain_rule(graph, edge, names),
         step.name.text,
         step.derivative.text,
-        array(edge.contribution, edge.contributions, source.shape),
+        whole_array(edge.contribution, edge.contributions, source.shape),
         partial=comes_to(term),
         local=None if local is None else unbroadcast(local, source.shape),
         swapped=None if swapped is None else unbroadcast(swapped, source.shape),
@@ -261,15 +261,15 @@ def computed(term: Any, graph: Graph, shape: tuple[int, ...], g: float | None = 
         if ref.is_gradient and g is not None:
             return np.full(node.shape, g)
         found = (node.gradient, node.gradients) if ref.is_gradient else (node.value, node.values)
-        return array(*found, node.shape)
+        return whole_array(*found, node.shape)
 
-    if term is None or any(value(ref) is None for ref in leaves(term)):
+    if term is None or any(value(ref) is None for ref in refs_in(term)):
         return None
     found = np.asarray(evaluated(term, value), float)
     return found.reshape(shape) if found.size == math.prod(shape) else np.broadcast_to(found, shape)
 
 
-def array(scalar: float | str | None, cells: Cells | None, shape: tuple[int, ...]) -> Any:
+def whole_array(scalar: float | str | None, cells: Cells | None, shape: tuple[int, ...]) -> Any:
     """The array behind a number or a small table; None if that is not all of it."""
     if cells is None:
         return np.full(shape, scalar) if isinstance(scalar, float) else None

@@ -37,7 +37,7 @@ def chain_rule(graph: Graph, edge: GraphEdge, names: Sequence[Any]) -> tuple[Any
             return symbols, None
         return symbols, Call(np.multiply, (Numeral(target.gradient), Numeral(edge.local)))
     symbols = with_refs(edge.formula, named)
-    if source.shape or target.shape or not all(numeral(x, graph) for x in leaves(edge.formula)):
+    if source.shape or target.shape or not all(numeral(x, graph) for x in refs_in(edge.formula)):
         return symbols, None
     return symbols, with_refs(edge.formula, lambda ref: numeral(ref, graph))
 
@@ -50,7 +50,7 @@ def gradient_name(graph: Graph, node: int, names: Sequence[Any]) -> Derivative:
     return Derivative(names[root_of(graph)], names[node])
 
 
-def leaves(term: Any) -> list[Ref]:
+def refs_in(term: Any) -> list[Ref]:
     """The nodes in a term."""
     found: list[Ref] = []
     with_refs(term, found.append)

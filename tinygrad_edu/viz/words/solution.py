@@ -54,15 +54,15 @@ def worked_solution(
     graph = describe(root, grad=grad, record=record, max_nodes=max_nodes)
     labels = [expression(name) for name in names_of(graph)]
     parts = [("Given", given(graph, labels)), ("Forward", forward(graph))]
-    parts += [("Backward", backward(graph)), ("Answer", answer(graph))]
+    parts += [("Backward", backward(graph)), ("Answer", answers(graph))]
     return Solution("\n".join(f"### {title}\n\n{body}" for title, body in parts if body))
 
 
 def given(graph: Graph, labels: Sequence[Expression]) -> str:
     """What the computation starts from; a number among the operands stands in the formulas."""
     leaves = [x for x in graph.nodes if not x.operation and (x.role != "constant" or x.shape)]
-    values = [equation(labels[x.id].latex, shown(x.value, x.values, x)) for x in leaves]
-    return packed(values, leaves)
+    values = [equation(labels[x.id].latex, data_latex(x.value, x.values, x)) for x in leaves]
+    return lined(values, leaves)
 
 
 def forward(graph: Graph) -> str:
@@ -70,7 +70,7 @@ def forward(graph: Graph) -> str:
     for step in forward_steps_of(graph):
         node = graph.nodes[step.node]
         middle = [] if step.numbers is None else [step.numbers.latex]
-        value = shown(node.value, node.values, node)
+        value = data_latex(node.value, node.values, node)
         lines.append(equation(step.name.latex, step.symbols.latex, *middle, value))
     return display(*lines)
 
@@ -80,7 +80,7 @@ def backward(graph: Graph) -> str:
     received: dict[int, list[Contribution]] = defaultdict(list)
     for step in steps_of(graph):
         if step.is_root:
-            lines.append(equation(step.derivative.latex, gradient(graph.nodes[step.node])))
+            lines.append(equation(step.derivative.latex, gradient_latex(graph.nodes[step.node])))
         for each in step.contributions:
             received[each.target].append(each)
             if each.use == each.uses:
@@ -99,25 +99,25 @@ def derivative_of(graph: Graph, contributions: Sequence[Contribution], names: Se
         sides += [
             expression(in_numbers(total(parts), result)).latex for parts in sums if all(parts)
         ]
-    return equation(*sides, gradient(node))
+    return equation(*sides, gradient_latex(node))
 
 
-def answer(graph: Graph) -> str:
+def answers(graph: Graph) -> str:
     """The derivative by each parameter once more."""
     found = {each.target: each.gradient for step in steps_of(graph) for each in step.contributions}
     parameters = [x for x in graph.nodes if x.role == "parameter" and x.id in found]
-    return packed([equation(found[x.id].latex, gradient(x)) for x in parameters], parameters)
+    return lined([equation(found[x.id].latex, gradient_latex(x)) for x in parameters], parameters)
 
 
-def gradient(node: GraphNode) -> str:
-    return shown(0.0 if node.gradient is None else node.gradient, node.gradients, node)
+def gradient_latex(node: GraphNode) -> str:
+    return data_latex(0.0 if node.gradient is None else node.gradient, node.gradients, node)
 
 
 def latex_of(x: float) -> str:
     return expression(Numeral(x)).latex
 
 
-def shown(x: float | str, table: Cells | None, node: GraphNode) -> str:
+def data_latex(x: float | str, table: Cells | None, node: GraphNode) -> str:
     """A number, a small array as a matrix, of a large one its shape and its summary."""
     if not isinstance(x, str):
         return latex_of(x)
@@ -138,7 +138,7 @@ def equation(*sides: str) -> str:
     return rf"\begin{{aligned}} {left} {rows} \end{{aligned}}"
 
 
-def packed(equations: Sequence[str], nodes: Iterable[GraphNode]) -> str:
+def lined(equations: Sequence[str], nodes: Iterable[GraphNode]) -> str:
     """Equations of numbers, several to a line; of arrays, one."""
     n = 1 if any(node.shape for node in nodes) else NUMBERS
     rows = (equations[i : i + n] for i in range(0, len(equations), n))

@@ -19,8 +19,8 @@ from tinygrad_edu.viz.words.chain import (
     chain_rule,
     gradient_name,
     in_numbers,
-    leaves,
     numeral,
+    refs_in,
     total,
 )
 from tinygrad_edu.viz.words.names import names_of
@@ -255,16 +255,16 @@ def forward_steps_of(graph: Graph) -> list[ForwardStep]:
     for node in graph.nodes:
         if not node.operation:
             continue
-        made = node.made or called(node, [Ref(graph.edges[i].source) for i in into[node.id]])
+        made = node.made or as_call(node, [Ref(graph.edges[i].source) for i in into[node.id]])
         symbols = expression(with_refs(made, lambda ref: names[ref.node]))
         numbers = None
-        if isinstance(node.value, float) and all(numeral(ref, graph) for ref in leaves(made)):
+        if isinstance(node.value, float) and all(numeral(ref, graph) for ref in refs_in(made)):
             in_full = with_refs(made, lambda ref: numeral(ref, graph))
             numbers = expression(in_numbers(in_full, node.value) if node.made else in_full)
         steps.append(ForwardStep(node.id, expression(names[node.id]), symbols, numbers, node.value))
     return steps
 
 
-def called(node: GraphNode, operands: Sequence[Ref]) -> Call:
+def as_call(node: GraphNode, operands: Sequence[Ref]) -> Call:
     """The operation on its operands as a call, for all that operators cannot write."""
     return Call(node.operation, (*operands, *([Verbatim(node.options)] if node.options else [])))

@@ -41,9 +41,9 @@ def text(
     graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
     rows = [HEADS, *lines_of(graph)]
     # A column that no row fills is left out, and the last one needs no spaces after it.
-    columns = [column for column in zip_longest(*rows, fillvalue="") if any(column[1:])]
-    aligned = zip(*map(padded, columns), strict=True)
-    lines = "\n".join("  ".join(cells).rstrip() for cells in aligned)
+    filled = [column for column in zip_longest(*rows, fillvalue="") if any(column[1:])]
+    padded = zip(*map(aligned, filled), strict=True)
+    lines = "\n".join("  ".join(cells).rstrip() for cells in padded)
     return lines.translate(TO_ASCII) if ascii else lines
 
 
@@ -67,7 +67,7 @@ def lines_of(graph: Graph) -> Iterator[tuple[str, ...]]:
         if uses[i] > 1:
             marks[i] = f"[{len(marks) + 1}]"
             mark = f" {marks[i]}"
-        yield f"{branch}{title(node, names[i])}{mark}", *cells(node)
+        yield f"{branch}{title(node, names[i])}{mark}", *columns(node)
         ends = [("├─ ", "│  ")] * (len(operands[i]) - 1) + [("└─ ", "   ")]
         pairs = zip(operands[i], ends, strict=False)
         stack += reversed([(x, below + end, below + line) for x, (end, line) in pairs])
@@ -76,26 +76,26 @@ def lines_of(graph: Graph) -> Iterator[tuple[str, ...]]:
 def title(node: GraphNode, name: Any) -> str:
     """What a node is called, and what made it: `z1 = mean`, `w (parameter)`, `2`."""
     if node.is_plain_number:
-        return shown(node.value)
+        return short(node.value)
     if not node.operation:
         return f"{name.name} ({node.role})"
     options = f"({shortened(node.options)})" if node.options else ""
     return f"{name.name} = {shortened(node.operation)}{options}"
 
 
-def cells(node: GraphNode) -> tuple[str, ...]:
+def columns(node: GraphNode) -> tuple[str, ...]:
     if node.is_plain_number:
         return ()
     shape = str(node.shape) if node.shape else ""
-    gradient = "" if node.gradient is None else shown(node.gradient)
-    return shape, shown(node.value), gradient, shortened(node.module or "")
+    gradient = "" if node.gradient is None else short(node.gradient)
+    return shape, short(node.value), gradient, shortened(node.module or "")
 
 
-def shown(x: float | str) -> str:
+def short(x: float | str) -> str:
     return x if isinstance(x, str) else number(x)
 
 
-def padded(column: tuple[str, ...]) -> list[str]:
+def aligned(column: tuple[str, ...]) -> list[str]:
     widest = max(map(width, column))
     return [cell + " " * (widest - width(cell)) for cell in column]
 
