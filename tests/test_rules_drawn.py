@@ -66,7 +66,7 @@ def elementwise(row):
     return drawn
 
 
-KERNELS = {forward_of(f) for f in (kernels.relu, kernels.sigmoid, kernels.softplus, kernels.erf)}
+KERNELS = {forward_of(f) for f in (kernels.relu, kernels.sigmoid, kernels.log1pexp, kernels.erf)}
 OPERATORS = {
     *(operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.mod),
     *(operator.neg, operator.pos, operator.abs),

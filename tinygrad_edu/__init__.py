@@ -3,9 +3,10 @@
 from tinygrad_edu import functional, lab, losses, nn, optim, train, viz
 from tinygrad_edu.allocation import keep_freed_memory
 from tinygrad_edu.anomaly import detect_anomaly, explain
+from tinygrad_edu.functional import softplus
 from tinygrad_edu.gradient_check import gradcheck
 from tinygrad_edu.graph import Node, backward_of, primitive
-from tinygrad_edu.kernels import index_update, log_softmax, logsumexp, relu, sigmoid, softplus
+from tinygrad_edu.kernels import index_update, log_softmax, logsumexp, relu, sigmoid
 from tinygrad_edu.messages import LeavesGraphWarning
 from tinygrad_edu.modes import no_grad
 from tinygrad_edu.recomputation import checkpoint

@@ -59,14 +59,14 @@ def sigmoid_backward(g, out, x):
 
 
 @primitive
-def softplus(x):
+def log1pexp(x):
     """log(1 + exp(x)), without overflow: a smooth relu."""
     x = floating(x)
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-@backward_of(softplus)
-def softplus_backward(g, out, x):
+@backward_of(log1pexp)
+def log1pexp_backward(g, out, x):
     return g * sigmoid(x)
 
 

@@ -243,8 +243,8 @@ def binary_cross_entropy_with_logits(
     """
     x, y = alike("binary_cross_entropy_with_logits", logits=logits, target=target)
     check_interval("target", y)
-    losses = weighed(y * kernels.softplus(-x), pos_weight, "pos_weight")
-    losses = losses + (1 - y) * kernels.softplus(x)
+    losses = weighed(y * kernels.log1pexp(-x), pos_weight, "pos_weight")
+    losses = losses + (1 - y) * kernels.log1pexp(x)
     return reduced(weighed(losses, weight), reduction)
 
 

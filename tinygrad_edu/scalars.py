@@ -123,7 +123,7 @@ def logsumexp(x: Any, axis: Any = -1, keepdims: bool = False) -> Any:
 
 # Kernels that avoid overflow by comparing, and so by ways that single numbers do not have
 ON_VALUES: dict[Any, Callable[..., Any]] = {
-    forward_of(kernels.softplus): lambda x: np.log(1.0 + np.exp(x)),
+    forward_of(kernels.log1pexp): lambda x: np.log(1.0 + np.exp(x)),
     forward_of(kernels.logsumexp): logsumexp,
     forward_of(kernels.log_softmax): lambda x, axis=-1: x - logsumexp(x, axis, keepdims=True),
 }

@@ -41,7 +41,7 @@ ELEMENTWISE = rows(
     np.cbrt({positive}); np.reciprocal({positive}); np.rad2deg({positive}); np.degrees({positive})
     np.arcsin({inside}); np.arccos({inside}); np.arctanh({inside}); np.tan({inside})
     np.arccosh({above_1}); -a; +a; a.copy(); np.abs(a) | a; np.fabs(a) | a; np.absolute(a) | a
-    abs(a) | a; K.relu(a) | a; K.sigmoid(a); K.softplus(a); K.erf(a); F.gelu(a); F.silu(a)
+    abs(a) | a; K.relu(a) | a; K.sigmoid(a); K.log1pexp(a); K.erf(a); F.gelu(a); F.silu(a)
     F.mish(a); F.logsigmoid(a); F.tanh(a); F.leaky_relu(a) | a; F.elu(a) | a; F.celu(a) | a
     F.selu(a) | a; F.softsign(a) | a; F.hardtanh(a) | np.abs(a) - 1; np.modf(a)[0] | whole(a)
     a**{n}; {positive}**{x}; {positive}**-{n}; {n}**np.tanh(a); a * {x}; {x} - a; a / {x}

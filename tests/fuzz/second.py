@@ -36,7 +36,7 @@ def library() -> Library:
     kernels = SimpleNamespace(
         relu=lambda x: np.maximum(x, 0),
         sigmoid=sigmoid,
-        softplus=lambda x: np.log(1 + np.exp(x)),
+        log1pexp=lambda x: np.log(1 + np.exp(x)),
         erf=erf,
         logsumexp=logsumexp,
         log_softmax=lambda x, axis: x - logsumexp(x, axis, True),

@@ -116,7 +116,7 @@ def silu(x: Any) -> Any:
 def mish(x: Any) -> Any:
     """x tanh(softplus(x))."""
     x = floating(x)
-    return x * np.tanh(kernels.softplus(x))
+    return x * np.tanh(kernels.log1pexp(x))
 
 
 def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
@@ -124,7 +124,7 @@ def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     if beta == 0:
         raise ValueError("softplus divides by beta, and it is 0")
     x = floating(x)
-    return np.where(beta * x > threshold, x, kernels.softplus(beta * x) / beta)
+    return np.where(beta * x > threshold, x, kernels.log1pexp(beta * x) / beta)
 
 
 def softsign(x: Any) -> Any:
@@ -135,7 +135,7 @@ def softsign(x: Any) -> Any:
 
 def logsigmoid(x: Any) -> Any:
     """log(sigmoid(x)) = -softplus(-x)."""
-    return -kernels.softplus(-floating(x))
+    return -kernels.log1pexp(-floating(x))
 
 
 def tanh(x: Any) -> Any:
