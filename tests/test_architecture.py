@@ -136,6 +136,22 @@ def test_what_a_learner_reads_is_short():
     assert sum(lines_of_code(PACKAGE / f"{name}.py") for name in ("graph", "value", "rules")) <= 700
 
 
+PICTURES = [p for p in SOURCES if room(p) in ("notation", "viz")]
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_formula_is_what_a_rule_wrote_down_and_no_source_text(path):
+    tree = ast.parse(path.read_text())
+    assert not {name for name, _ in imports(tree)} & {"re", "ast", "tokenize"}
+    named = {x.id for x in ast.walk(tree) if isinstance(x, ast.Name)}
+    assert not named & {"eval", "exec", "compile"}
+    texts = {x.value for x in ast.walk(tree) if isinstance(x, ast.Constant)}
+    rules = ast.parse((PACKAGE / "rules.py").read_text()).body
+    functions = {x.name for x in rules if isinstance(x, ast.FunctionDef)}
+    assert not any("tinygrad_edu.rules" in name for name, _ in imports(tree))
+    assert not texts & functions
+
+
 def test_importing_is_light():
     code = "import sys, tinygrad_edu; print(*sys.modules)"
     modules = subprocess.check_output([sys.executable, "-c", code], text=True).split()

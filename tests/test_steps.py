@@ -290,7 +290,7 @@ def array_expressions(draw):
     return sum(one(whole) for one in ARRAY_UNARY).mean()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(array_expressions())
 def test_the_symbols_of_a_line_come_to_its_array(root):
     graph = viz.describe(root)
