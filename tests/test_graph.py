@@ -12,7 +12,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, Value, kernels, no_grad
+from tinygrad_edu import Tensor, Value, kernels, memory, no_grad
 from tinygrad_edu.graph import RULES, apply, plain
 
 
@@ -438,3 +438,42 @@ def test_a_tensor_holds_any_array_that_speaks_numpys_protocols():
     for x, y in zip(plain, foreign, strict=True):
         assert isinstance(y.grad, Foreign)
         np.testing.assert_array_equal(y.grad.array, x.grad)
+
+
+def test_a_change_in_place_during_the_pass_is_noticed():
+    x = parameter([1.0, 2.0])
+    square = x * x
+    out = square * square
+
+    def change(node, g, contributions):
+        if node is out:
+            x.data *= 10
+            x.data = x.data
+
+    with pytest.raises(RuntimeError, match="was changed after this graph was made"):
+        out.backward(np.ones(2), watch=change)
+    assert x.grad is None
+
+
+def test_a_change_that_is_noted_late_hides_no_later_one(monkeypatch):
+    early, late = memory.Memory(), memory.Memory()
+    monkeypatch.setattr(memory, "ANYWHERE", memory.Memory())
+    draw = memory.next_birth
+
+    def draw_and_pause():
+        number = draw()
+        monkeypatch.setattr(memory, "next_birth", draw)
+        other = threading.Thread(target=memory.note_change, args=[late])
+        other.start()
+        other.join(0.2)  # it waits for its turn, or is through by now
+        others.append(other)
+        return number
+
+    others = []
+    monkeypatch.setattr(memory, "next_birth", draw_and_pause)
+    memory.note_change(late)
+    others[0].join()
+    memory.note_change(early)
+    newest = early.changed
+    assert late.changed == newest - 1
+    assert memory.ANYWHERE.changed == newest

@@ -219,7 +219,7 @@ class Node(Operand):
         watch = watch or WATCH.get()
         wanted = frozenset(() if inputs is None else inputs)
         oldest = min(x.birth for x in wanted) if wanted else -1
-        last_change, broadcasts = ANYWHERE.changed, self.broadcasts
+        broadcasts = self.broadcasts
         seed = self.seed(grad, create_graph)
         grads = {self: seed}
         queue: list[tuple[int, Any]] = [] if self.rule is None else [(-self.birth, self)]
@@ -238,7 +238,7 @@ class Node(Operand):
             if watch is not None:
                 partials = node.contributions(partials)
                 watch(node, g, partials)
-            if node.birth < last_change:  # which may have been of one of its inputs
+            if node.birth < ANYWHERE.changed:  # perhaps it was one of its inputs that changed
                 expect_unchanged(node)
             for x, partial in zip(node.inputs, partials):
                 if partial is None or not isinstance(x, Node):
