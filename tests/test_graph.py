@@ -477,3 +477,16 @@ def test_a_change_that_is_noted_late_hides_no_later_one(monkeypatch):
     newest = early.changed
     assert late.changed == newest - 1
     assert memory.ANYWHERE.changed == newest
+
+
+@pytest.mark.parametrize("returned", [lambda g: g, lambda g: (g, g, g), lambda g: [g, g]])
+@pytest.mark.parametrize("watch", [None, lambda node, g, contributions: None])
+def test_a_rule_with_too_few_or_too_many_partials_is_named(monkeypatch, returned, watch):
+    def add_backward(g, out, x, y):
+        return returned(g)
+
+    monkeypatch.setitem(RULES, np.add, add_backward)
+    x, y = parameter([1.0, 2.0]), parameter([3.0, 4.0])
+    with pytest.raises(ValueError, match=r"rule of add returned [13] partials? for 2 inputs"):
+        np.add(x, y).backward(np.ones(2), watch=watch)
+    assert x.grad is y.grad is None

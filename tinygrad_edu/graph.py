@@ -31,6 +31,7 @@ from tinygrad_edu.messages import (
     no_rule,
     operation,
     stale,
+    wrong_count,
 )
 from tinygrad_edu.modes import RECORDING, WATCH
 from tinygrad_edu.operands import Operand, as_operands, complex_data, enters, only_arrays
@@ -235,6 +236,8 @@ class Node(Operand):
 
             if partials.__class__ is not tuple:
                 partials = (partials,)
+            if len(partials) != len(node.inputs):
+                raise wrong_count(node.rule, partials, node.inputs)
             if watch is not None:
                 partials = node.contributions(partials)
                 watch(node, g, partials)
@@ -292,7 +295,7 @@ class Node(Operand):
     def contributions(self, partials: tuple[Any, ...]) -> tuple[Any, ...]:
         """What flows to each input: thunks called, broadcasting undone, None for nothing."""
         flows = [None] * len(self.inputs)
-        for i, (x, partial) in enumerate(zip(self.inputs, partials, strict=False)):
+        for i, (x, partial) in enumerate(zip(self.inputs, partials, strict=True)):
             if isinstance(x, Node) and x._requires_grad and partial is not None:
                 flows[i] = x.fit(partial() if callable(partial) else partial, self)
         return tuple(flows)

@@ -74,6 +74,15 @@ def no_rule(function: Function) -> NotImplementedError:
     )
 
 
+def wrong_count(rule: Any, partials: tuple[Any, ...], inputs: tuple[Any, ...]) -> ValueError:
+    returned = f"{len(partials)} partial" + "s" * (len(partials) != 1)
+    takes = f"{len(inputs)} input" + "s" * (len(inputs) != 1)
+    return ValueError(
+        f"the rule of {operation(rule)} returned {returned} for {takes}: it must return a tuple "
+        "with one for each input, None for an input without a gradient"
+    )
+
+
 def explained(error: Exception, rule: Function, inputs: tuple[Any, ...]) -> Exception:
     """The error of a forward call, with the names and shapes of its operands."""
     operands = " and ".join(described(x) for x in inputs)
