@@ -490,3 +490,13 @@ def test_a_rule_with_too_few_or_too_many_partials_is_named(monkeypatch, returned
     with pytest.raises(ValueError, match=r"rule of add returned [13] partials? for 2 inputs"):
         np.add(x, y).backward(np.ones(2), watch=watch)
     assert x.grad is y.grad is None
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_parameter_never_becomes_the_gradient_of_another(monkeypatch, create_graph):
+    monkeypatch.setitem(RULES, np.multiply, lambda g, out, x, y: (y, x))  # right for g = 1 only
+    x, y = parameter([1.0, 2.0]), parameter([3.0, 4.0])
+    np.multiply(x, y).backward(np.ones(2), create_graph)
+    np.testing.assert_array_equal(plain(x.grad), y.data)
+    assert not np.shares_memory(plain(x.grad), y.data)
+    assert not np.shares_memory(plain(y.grad), x.data)

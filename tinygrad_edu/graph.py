@@ -51,7 +51,8 @@ def backward_of(*functions: Function) -> Callable[[Function], Function]:
     A rule has the signature `(g, out, *inputs, **options)`: the gradient of the result, the result,
     then the arguments of the forward call. It returns one partial for each input: bare if there is
     one input, `None` for an input without a gradient. A partial that costs much is a `lambda: ...`:
-    it is called only if it is wanted, and returns a new array or a view.
+    it is called only if it is wanted. Each is g, a new array, or a view of one of these, since it
+    may become a `.grad`: never an array that the rule keeps, such as a buffer or a constant.
     """
 
     def enter(rule: Function) -> Function:
@@ -490,10 +491,11 @@ def unshare(gradients: dict[Node, Any], seed: Any) -> None:
     """Put each gradient into memory of its own.
 
     A rule or an addition made it in this pass. But a rule may send one array to two nodes, or a
-    view of it, or the very array that the pass started from, which is the caller's.
+    view of it, or the very array that the pass started from, which is the caller's; and a wrong
+    rule may send the data of a parameter.
     """
-    taken = {id(seed)}
+    taken = {id(plain(seed)), *(id(x._array) for x in gradients)}
     for x, g in gradients.items():
-        if id(g) in taken or getattr(g, "base", None) is not None:
+        if id(plain(g)) in taken or getattr(g, "base", None) is not None:
             gradients[x] = +g
-        taken.add(id(g))
+        taken.add(id(plain(g)))
