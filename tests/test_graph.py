@@ -500,3 +500,12 @@ def test_a_parameter_never_becomes_the_gradient_of_another(monkeypatch, create_g
     np.testing.assert_array_equal(plain(x.grad), y.data)
     assert not np.shares_memory(plain(x.grad), y.data)
     assert not np.shares_memory(plain(y.grad), x.data)
+
+
+def test_an_attribute_that_is_called_rule_is_no_rule():
+    def area(x):
+        return x * x
+
+    area.rule = "trapezoidal"
+    with pytest.raises(NotImplementedError, match="area has no backward rule"):
+        apply(area, parameter(2.0))

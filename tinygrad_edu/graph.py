@@ -76,7 +76,7 @@ def primitive(forward: Function) -> Function:
 def rule_of(function: Function) -> Function:
     """The rule that a function carries itself, as `function.rule`: it needs no row in the table."""
     rule = getattr(function, "rule", None)
-    if rule is None:
+    if not callable(rule):
         raise no_rule(function)
     return rule
 
