@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import gc
 import inspect
 import pickle
@@ -509,3 +510,10 @@ def test_an_attribute_that_is_called_rule_is_no_rule():
     area.rule = "trapezoidal"
     with pytest.raises(NotImplementedError, match="area has no backward rule"):
         apply(area, parameter(2.0))
+
+
+def test_an_error_is_explained_even_if_the_rule_has_no_name(monkeypatch):
+    rule = functools.partial(lambda factor, g, out, x, y: (factor * g, factor * g), 1.0)
+    monkeypatch.setitem(RULES, np.add, rule)
+    with pytest.raises(ValueError, match=r"partial of an array of shape \(2,\) and"):
+        np.add(parameter(np.ones(2)), np.ones(3))

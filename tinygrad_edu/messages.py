@@ -19,7 +19,7 @@ PACKAGE = str(Path(__file__).parent)
 
 def operation(rule: Any) -> str:
     """The name of an operation: that of its rule, without `_backward`."""
-    return rule.__name__.removesuffix("_backward")
+    return getattr(rule, "__name__", type(rule).__name__).removesuffix("_backward")
 
 
 def name_of(function: Function) -> str:
