@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import gc
 import inspect
 import pickle
@@ -12,7 +13,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, Value, kernels, no_grad
+from tinygrad_edu import Tensor, Value, kernels, memory, no_grad
 from tinygrad_edu.graph import RULES, apply, plain
 
 
@@ -438,3 +439,81 @@ def test_a_tensor_holds_any_array_that_speaks_numpys_protocols():
     for x, y in zip(plain, foreign, strict=True):
         assert isinstance(y.grad, Foreign)
         np.testing.assert_array_equal(y.grad.array, x.grad)
+
+
+def test_a_change_in_place_during_the_pass_is_noticed():
+    x = parameter([1.0, 2.0])
+    square = x * x
+    out = square * square
+
+    def change(node, g, contributions):
+        if node is out:
+            x.data *= 10
+            x.data = x.data
+
+    with pytest.raises(RuntimeError, match="was changed after this graph was made"):
+        out.backward(np.ones(2), watch=change)
+    assert x.grad is None
+
+
+def test_a_change_that_is_noted_late_hides_no_later_one(monkeypatch):
+    early, late = memory.Memory(), memory.Memory()
+    monkeypatch.setattr(memory, "ANYWHERE", memory.Memory())
+    draw = memory.next_birth
+
+    def draw_and_pause():
+        number = draw()
+        monkeypatch.setattr(memory, "next_birth", draw)
+        other = threading.Thread(target=memory.note_change, args=[late])
+        other.start()
+        other.join(0.2)  # it waits for its turn, or is through by now
+        others.append(other)
+        return number
+
+    others = []
+    monkeypatch.setattr(memory, "next_birth", draw_and_pause)
+    memory.note_change(late)
+    others[0].join()
+    memory.note_change(early)
+    newest = early.changed
+    assert late.changed == newest - 1
+    assert memory.ANYWHERE.changed == newest
+
+
+@pytest.mark.parametrize("returned", [lambda g: g, lambda g: (g, g, g), lambda g: [g, g]])
+@pytest.mark.parametrize("watch", [None, lambda node, g, contributions: None])
+def test_a_rule_with_too_few_or_too_many_partials_is_named(monkeypatch, returned, watch):
+    def add_backward(g, out, x, y):
+        return returned(g)
+
+    monkeypatch.setitem(RULES, np.add, add_backward)
+    x, y = parameter([1.0, 2.0]), parameter([3.0, 4.0])
+    with pytest.raises(ValueError, match=r"rule of add returned [13] partials? for 2 inputs"):
+        np.add(x, y).backward(np.ones(2), watch=watch)
+    assert x.grad is y.grad is None
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_parameter_never_becomes_the_gradient_of_another(monkeypatch, create_graph):
+    monkeypatch.setitem(RULES, np.multiply, lambda g, out, x, y: (y, x))  # right for g = 1 only
+    x, y = parameter([1.0, 2.0]), parameter([3.0, 4.0])
+    np.multiply(x, y).backward(np.ones(2), create_graph)
+    np.testing.assert_array_equal(plain(x.grad), y.data)
+    assert not np.shares_memory(plain(x.grad), y.data)
+    assert not np.shares_memory(plain(y.grad), x.data)
+
+
+def test_an_attribute_that_is_called_rule_is_no_rule():
+    def area(x):
+        return x * x
+
+    area.rule = "trapezoidal"
+    with pytest.raises(NotImplementedError, match="area has no backward rule"):
+        apply(area, parameter(2.0))
+
+
+def test_an_error_is_explained_even_if_the_rule_has_no_name(monkeypatch):
+    rule = functools.partial(lambda factor, g, out, x, y: (factor * g, factor * g), 1.0)
+    monkeypatch.setitem(RULES, np.add, rule)
+    with pytest.raises(ValueError, match=r"partial of an array of shape \(2,\) and"):
+        np.add(parameter(np.ones(2)), np.ones(3))

@@ -743,3 +743,14 @@ def test_a_model_is_no_list_of_parameters(take):
 def test_ema_of_a_single_parameter_is_refused():
     with pytest.raises(TypeError, match=r"a single parameter w is given as \[w\]"):
         optim.EMA(parameter([1.0, 2.0]))
+
+
+def test_an_update_of_ones_own_takes_the_place_of_that_of_sgd():
+    class SignSGD(optim.SGD):
+        def update(self, g, p, state, group):
+            return group["lr"] * np.sign(g), state
+
+    w = parameter([1.0, 2.0])
+    w.grad = np.array([5.0, -7.0])
+    SignSGD([w], lr=0.5).step()
+    np.testing.assert_array_equal(w.data, [0.5, 2.5])

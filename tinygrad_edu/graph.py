@@ -31,6 +31,7 @@ from tinygrad_edu.messages import (
     no_rule,
     operation,
     stale,
+    wrong_count,
 )
 from tinygrad_edu.modes import RECORDING, WATCH
 from tinygrad_edu.operands import Operand, as_operands, complex_data, enters, only_arrays
@@ -50,7 +51,8 @@ def backward_of(*functions: Function) -> Callable[[Function], Function]:
     A rule has the signature `(g, out, *inputs, **options)`: the gradient of the result, the result,
     then the arguments of the forward call. It returns one partial for each input: bare if there is
     one input, `None` for an input without a gradient. A partial that costs much is a `lambda: ...`:
-    it is called only if it is wanted, and returns a new array or a view.
+    it is called only if it is wanted. Each is g, a new array, or a view of one of these, since it
+    may become a `.grad`: never an array that the rule keeps, such as a buffer or a constant.
     """
 
     def enter(rule: Function) -> Function:
@@ -74,7 +76,7 @@ def primitive(forward: Function) -> Function:
 def rule_of(function: Function) -> Function:
     """The rule that a function carries itself, as `function.rule`: it needs no row in the table."""
     rule = getattr(function, "rule", None)
-    if rule is None:
+    if not callable(rule):
         raise no_rule(function)
     return rule
 
@@ -219,7 +221,7 @@ class Node(Operand):
         watch = watch or WATCH.get()
         wanted = frozenset(() if inputs is None else inputs)
         oldest = min(x.birth for x in wanted) if wanted else -1
-        last_change, broadcasts = ANYWHERE.changed, self.broadcasts
+        broadcasts = self.broadcasts
         seed = self.seed(grad, create_graph)
         grads = {self: seed}
         queue: list[tuple[int, Any]] = [] if self.rule is None else [(-self.birth, self)]
@@ -235,10 +237,12 @@ class Node(Operand):
 
             if partials.__class__ is not tuple:
                 partials = (partials,)
+            if len(partials) != len(node.inputs):
+                raise wrong_count(node.rule, partials, node.inputs)
             if watch is not None:
                 partials = node.contributions(partials)
                 watch(node, g, partials)
-            if node.birth < last_change:  # which may have been of one of its inputs
+            if node.birth < ANYWHERE.changed:  # perhaps it was one of its inputs that changed
                 expect_unchanged(node)
             for x, partial in zip(node.inputs, partials):
                 if partial is None or not isinstance(x, Node):
@@ -292,7 +296,7 @@ class Node(Operand):
     def contributions(self, partials: tuple[Any, ...]) -> tuple[Any, ...]:
         """What flows to each input: thunks called, broadcasting undone, None for nothing."""
         flows = [None] * len(self.inputs)
-        for i, (x, partial) in enumerate(zip(self.inputs, partials, strict=False)):
+        for i, (x, partial) in enumerate(zip(self.inputs, partials, strict=True)):
             if isinstance(x, Node) and x._requires_grad and partial is not None:
                 flows[i] = x.fit(partial() if callable(partial) else partial, self)
         return tuple(flows)
@@ -487,10 +491,11 @@ def unshare(gradients: dict[Node, Any], seed: Any) -> None:
     """Put each gradient into memory of its own.
 
     A rule or an addition made it in this pass. But a rule may send one array to two nodes, or a
-    view of it, or the very array that the pass started from, which is the caller's.
+    view of it, or the very array that the pass started from, which is the caller's; and a wrong
+    rule may send the data of a parameter.
     """
-    taken = {id(seed)}
+    taken = {id(plain(seed)), *(id(x._array) for x in gradients)}
     for x, g in gradients.items():
-        if id(g) in taken or getattr(g, "base", None) is not None:
+        if id(plain(g)) in taken or getattr(g, "base", None) is not None:
             gradients[x] = +g
-        taken.add(id(g))
+        taken.add(id(plain(g)))

@@ -31,9 +31,8 @@ ANYWHERE = Memory()  # changed with every other: a node that is younger needs no
 
 def note_change(memory: Memory) -> None:
     """From now on, what was made of this memory before is stale."""
-    memory.changed = number = next_birth()
-    if number > ANYWHERE.changed:  # else another thread drew a later number meanwhile
-        ANYWHERE.changed = number
+    with taking_turns:  # or a thread that drew its number first might set it last
+        memory.changed = ANYWHERE.changed = next_birth()
 
 
 def memory_of(x: Any) -> Memory:

@@ -19,7 +19,7 @@ PACKAGE = str(Path(__file__).parent)
 
 def operation(rule: Any) -> str:
     """The name of an operation: that of its rule, without `_backward`."""
-    return rule.__name__.removesuffix("_backward")
+    return getattr(rule, "__name__", type(rule).__name__).removesuffix("_backward")
 
 
 def name_of(function: Function) -> str:
@@ -71,6 +71,15 @@ def no_rule(function: Function) -> NotImplementedError:
         f"{name} has no backward rule; add one, here or in rules.py: a function "
         f"(g, out, *inputs) under @backward_of({name}), as in docs/operations.md. "
         "To leave the graph on purpose, call it with t.data"
+    )
+
+
+def wrong_count(rule: Any, partials: tuple[Any, ...], inputs: tuple[Any, ...]) -> ValueError:
+    returned = f"{len(partials)} partial" + "s" * (len(partials) != 1)
+    takes = f"{len(inputs)} input" + "s" * (len(inputs) != 1)
+    return ValueError(
+        f"the rule of {operation(rule)} returned {returned} for {takes}: it must return a tuple "
+        "with one for each input, None for an input without a gradient"
     )
 
 

@@ -46,7 +46,8 @@ class SGD(Optimizer):
             raise ValueError("nesterov needs a momentum above 0, and a dampening of 0")
 
     def is_plain(self, group: Any) -> bool:
-        return not (group["momentum"] or group["weight_decay"])
+        own = type(self).update is not SGD.update  # a subclass may have an update of its own
+        return not (own or group["momentum"] or group["weight_decay"])
 
     def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
         lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
