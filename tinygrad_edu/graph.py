@@ -14,15 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinygrad_edu.memory import (
-    ANYWHERE,
-    Memory,
-    expect_unchanged,
-    memory_of,
-    next_birth,
-    note_change,
-    viewed,
-)
+from tinygrad_edu.memory import Memory, memory_of, next_birth, viewed
 from tinygrad_edu.messages import (
     described,
     explained,
@@ -223,7 +215,7 @@ class Node(Operand):
         oldest = min(x.birth for x in wanted) if wanted else -1
         broadcasts = self.broadcasts
         seed = self.seed(grad, create_graph)
-        grads = {self: seed}
+        grads = {self: +seed if self.rule is None else seed}  # a leaf keeps a copy
         queue: list[tuple[int, Any]] = [] if self.rule is None else [(-self.birth, self)]
 
         # A node is older than all that was made from it. So the youngest in the queue has received
@@ -242,31 +234,33 @@ class Node(Operand):
             if watch is not None:
                 partials = node.contributions(partials)
                 watch(node, g, partials)
-            if node.birth < ANYWHERE.changed:  # perhaps it was one of its inputs that changed
-                expect_unchanged(node)
             for x, partial in zip(node.inputs, partials):
-                if partial is None or not isinstance(x, Node):
+                if not isinstance(x, Node):
                     continue
-                if not x._requires_grad or x.birth < oldest:
+                if x.memory is not None and x.memory.changed > node.birth:
+                    raise stale(node.rule, x)
+                if partial is None or not x._requires_grad or x.birth < oldest:
                     continue
-                if callable(partial):
+                thunk = callable(partial)
+                if thunk:
                     partial = partial()
                 data = x._array
                 if broadcasts and (partial.shape != data.shape or partial.dtype is not data.dtype):
                     partial = x.fit(partial, node)
                 if x in grads:  # never added in place: a rule may return g itself, and twice
                     grads[x] = grads[x] + partial
-                else:
+                elif x.rule is not None:
                     grads[x] = partial
-                    if x.rule is not None:
-                        heappush(queue, (-x.birth, x))
+                    heappush(queue, (-x.birth, x))
+                else:  # a leaf owns its gradient: what a thunk made, unless a view, or a copy
+                    own = thunk and partial is not g and getattr(partial, "base", None) is None
+                    grads[x] = partial if own else +partial
 
         if watch is not None:
             for x, g in grads.items():
                 if x.rule is None:
                     watch(x, g, ())
-        gradients = grads if inputs is None else {x: g for x, g in grads.items() if x in wanted}
-        unshare(gradients, seed)
+        gradients = grads if inputs is None else {x: +g for x, g in grads.items() if x in wanted}
         if into is None:
             with adding:
                 for x, g in gradients.items():
@@ -316,7 +310,7 @@ class Node(Operand):
         if wanted and not self._requires_grad:
             self._array, self.memory = self.own(self._array), Memory()
             # A graph made before has nodes for some uses of this one only, or none: it is stale.
-            note_change(self.memory)
+            self.memory.changed = next_birth()
             self.is_parameter = self.rule is None
         self._requires_grad = bool(wanted)
 
@@ -330,7 +324,7 @@ class Node(Operand):
         if data is self._array and self.broadcasts:
             # `node.data -= step` comes here with the array that it has just changed, and with it
             # every node that shares the memory: what was made of them before is now stale.
-            note_change(self.memory or memory_of(self))
+            (self.memory or memory_of(self)).changed = next_birth()
         else:
             data = plain(data)
             adopted = data if data.__class__ is self.native else self.adopt(data)
@@ -485,17 +479,3 @@ def behind(root: Node) -> set[Node]:
 # Two threads that add to one `.grad` take turns. Ctrl-C at the very end of the block may leave the
 # lock taken: a thread does not wait for itself.
 adding = RLock()
-
-
-def unshare(gradients: dict[Node, Any], seed: Any) -> None:
-    """Put each gradient into memory of its own.
-
-    A rule or an addition made it in this pass. But a rule may send one array to two nodes, or a
-    view of it, or the very array that the pass started from, which is the caller's; and a wrong
-    rule may send the data of a parameter.
-    """
-    taken = {id(plain(seed)), *(id(x._array) for x in gradients)}
-    for x, g in gradients.items():
-        if id(plain(g)) in taken or getattr(g, "base", None) is not None:
-            gradients[x] = +g
-        taken.add(id(plain(g)))

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.messages import stale
 from tinygrad_edu.operands import Operand
 
 next_birth = itertools.count().__next__
@@ -24,15 +23,6 @@ class Memory:
 
     def __init__(self) -> None:
         self.changed = -1  # the running number of the last change in place
-
-
-ANYWHERE = Memory()  # changed with every other: a node that is younger needs no closer look
-
-
-def note_change(memory: Memory) -> None:
-    """From now on, what was made of this memory before is stale."""
-    with taking_turns:  # or a thread that drew its number first might set it last
-        memory.changed = ANYWHERE.changed = next_birth()
 
 
 def memory_of(x: Any) -> Memory:
@@ -54,10 +44,3 @@ def viewed(data: Any, inputs: tuple[Any, ...]) -> Memory | None:
         ):
             return memory_of(x)
     return None
-
-
-def expect_unchanged(node: Any) -> None:
-    """Raises RuntimeError if an input of the node was changed in place since the node was made."""
-    for x in node.inputs:
-        if isinstance(x, Operand) and x.memory is not None and x.memory.changed > node.birth:
-            raise stale(node.rule, x)

@@ -116,6 +116,14 @@ class Traced(NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
+    # NumPy's x**2 is faster than np.power(x, 2), and may differ in the last bit
+
+    def __pow__(self, other: Any) -> Any:
+        return self.call(operator.pow, (self, other), {})
+
+    def __rpow__(self, other: Any) -> Any:
+        return self.call(operator.pow, (other, self), {})
+
     # What is asked of the data is answered by the data
 
     shape = property(lambda self: np.shape(self.data))
