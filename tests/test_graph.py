@@ -458,6 +458,14 @@ def test_a_rule_with_too_few_or_too_many_partials_is_named(monkeypatch, returned
     assert x.grad is y.grad is None
 
 
+def test_a_rule_may_leave_out_the_axis_at_the_end():
+    x = parameter([[1.0, 2.0]])
+    kernels.log_softmax(x, -1)[0, 0].backward()  # the axis by position is an input
+    y = parameter([[1.0, 2.0]])
+    kernels.log_softmax(y, axis=-1)[0, 0].backward()
+    np.testing.assert_array_equal(x.grad, y.grad)
+
+
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_a_parameter_never_becomes_the_gradient_of_another(monkeypatch, create_graph):
     monkeypatch.setitem(RULES, np.multiply, lambda g, out, x, y: (y, x))  # right for g = 1 only

@@ -230,7 +230,7 @@ class Node(Operand):
             if partials.__class__ is not tuple:
                 partials = (partials,)
             if len(partials) != len(node.inputs):
-                raise wrong_count(node.rule, partials, node.inputs)
+                partials = node.completed(partials)
             if watch is not None:
                 partials = node.contributions(partials)
                 watch(node, g, partials)
@@ -286,6 +286,14 @@ class Node(Operand):
             if isinstance(x, Node) and x._array is not array:
                 raise stale(self.rule, x)
         return (self, *self.inputs)
+
+    def completed(self, partials: tuple[Any, ...]) -> tuple[Any, ...]:
+        """With None for each input that a rule leaves out: axes and the like, at the end."""
+        missing = self.inputs[len(partials) :]
+        forgotten = any(isinstance(x, Node) and x._requires_grad for x in missing)
+        if forgotten or len(partials) > len(self.inputs):
+            raise wrong_count(self.rule, partials, self.inputs)
+        return partials + (None,) * len(missing)
 
     def contributions(self, partials: tuple[Any, ...]) -> tuple[Any, ...]:
         """What flows to each input: thunks called, broadcasting undone, None for nothing."""
