@@ -12,9 +12,9 @@ from test_rules import at, name
 
 from tinygrad_edu import Tensor, Value, checkpoint, kernels, viz
 from tinygrad_edu.graph import RULES, apply, backward_of, behind
+from tinygrad_edu.notation.derivations import operands_of
 from tinygrad_edu.notation.terms import Call, Ref, evaluated
 from tinygrad_edu.tensor import unbroadcast
-from tinygrad_edu.viz.graph.derivations import operands_of
 from tinygrad_edu.viz.graph.description import backward_pass
 
 ROWS = test_rules.TABLE + test_rules_linalg.TABLE + test_rules_shapes.TABLE

@@ -9,8 +9,8 @@ from test_rules import at, name
 
 from tinygrad_edu import Tensor, kernels
 from tinygrad_edu.gradient_check import recorded
+from tinygrad_edu.notation.derivations import Written
 from tinygrad_edu.tracing import Line, Traced, lines, untraced
-from tinygrad_edu.viz.graph.derivations import Written
 
 X = np.random.default_rng(0).standard_normal((3, 4))
 

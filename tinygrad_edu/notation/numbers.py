@@ -1,4 +1,4 @@
-"""How is a number, or an option of a call, written in few characters?"""
+"""What is an array, and how is a number or an option of a call written in few characters?"""
 
 import reprlib
 from typing import Any
@@ -25,3 +25,7 @@ def written(x: Any) -> str:
     if isinstance(x, np.ndarray | np.generic):
         x = x.tolist()
     return "..." if x is ... else reprlib.repr(x)
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(getattr(x, "size", None), int)  # a dtype has a shape, too, but no size

@@ -16,10 +16,7 @@ import numpy as np
 from tinygrad_edu.graph import Node, behind
 from tinygrad_edu.messages import operation
 from tinygrad_edu.nn.recording import Record
-from tinygrad_edu.notation.numbers import number
-from tinygrad_edu.notation.terms import Ref, Term, with_refs
-from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
-from tinygrad_edu.viz.graph.derivations import (
+from tinygrad_edu.notation.derivations import (
     OWN,
     Operand,
     forward_term,
@@ -27,14 +24,10 @@ from tinygrad_edu.viz.graph.derivations import (
     options_text,
     source_of,
 )
-from tinygrad_edu.viz.graph.numbers import (
-    cells,
-    is_array,
-    is_scalar,
-    magnitude,
-    scalar,
-    summarized,
-)
+from tinygrad_edu.notation.numbers import is_array, number
+from tinygrad_edu.notation.terms import Ref, Term, with_refs
+from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
+from tinygrad_edu.viz.graph.numbers import cells, is_scalar, magnitude, scalar, summarized
 
 Fold = tuple[str, int]  # the path of a module, and which of its calls
 Use = tuple[Node, int]  # a node, and which of its operands

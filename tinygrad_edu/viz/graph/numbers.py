@@ -4,14 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.notation.numbers import number, written
+from tinygrad_edu.notation.numbers import is_array, number, written
 from tinygrad_edu.viz.graph.data import Cells
 
 CELLS = 8  # rows and columns of the small table of an array, at most
-
-
-def is_array(x: Any) -> bool:
-    return isinstance(getattr(x, "size", None), int)  # a dtype has a shape, too, but no size
 
 
 def is_scalar(x: Any) -> bool:

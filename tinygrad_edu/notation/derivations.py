@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from tinygrad_edu.graph import Function, Node
-from tinygrad_edu.notation.numbers import written
+from tinygrad_edu.notation.numbers import is_array, written
 from tinygrad_edu.notation.simplification import simplified, stands_for
 from tinygrad_edu.notation.terms import (
     CANONICAL,
@@ -26,7 +26,6 @@ from tinygrad_edu.notation.terms import (
     summed,
 )
 from tinygrad_edu.tracing import Traced, lines, untraced
-from tinygrad_edu.viz.graph.numbers import is_array
 
 OWN = -1
 LONGEST = 9  # calls in a term that somebody would still read
