@@ -28,7 +28,7 @@ ThemeName = Literal["light", "dark", "print"]
 FONT = "DejaVu Sans,Verdana,sans-serif"  # of equal widths, so that text fits in every browser
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 DECADES = range(-8, 5, 2)  # the scale of gradients, from 1e-8 to 1e4
-LARGE = 150  # edges, from which on Graphviz is told to hurry
+LARGE = 150  # edges, from which on Graphviz is told to hurry, and labels are short
 LINES = 4  # of a formula, at most
 WIDTH = 30  # characters of a line of it
 POINTED = 300  # characters of each part of a tooltip: Graphviz reads no string beyond 16,384
@@ -346,11 +346,11 @@ class Picture:
     # What stands at a dashed edge
 
     def flow(self, edge: GraphEdge) -> str:
-        """What flows back: ∂L/∂z₁ · w = 6.6 · 2 = 13.2, of an array its norm."""
+        """What flows back: ∂L/∂z₁ · w = 6.6 · 2 = 13.2, of an array its norm; brief if large."""
         symbols, numbers = chain_rule(self.graph, edge, self.names)
         size = edge.contribution or 0.0
         sides = [expression(symbols).pretty]
-        if numbers is not None:
+        if numbers is not None and len(self.graph.edges) < LARGE:
             sides.append(expression(in_numbers(numbers, size)).pretty)
         if prod(self.graph.nodes[edge.source].shape) == 1:
             sides.append(expression(Numeral(size)).pretty)
