@@ -100,8 +100,7 @@ def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
     is_view = function is item and takes_all(x.inputs[1]) and is_data(operands[0][1])
     if function in SHAPES or is_view:
         shown = operands[0]
-        one = [(shown[0], np.reshape(shown[1], ()))] if np.size(shown[1]) == 1 else []
-        return [shown, *without_first_axes(shown, x.data), *with_axes(shown, x.data), *one]
+        return [shown, *without_first_axes(shown, x.data), *with_axes(shown, x.data)]
     return []
 
 

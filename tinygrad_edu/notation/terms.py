@@ -94,16 +94,19 @@ def spelled(x: Any) -> Any:
     return Call(function, tuple(map(spelled, x.inputs)), tuple(x.options.items()))
 
 
+def with_leaves(term: Any, by: Callable[[Any], Any]) -> Any:
+    """A term with something else in the place of each thing that is no call."""
+    match term:
+        case Call(function=function, operands=operands, options=options):
+            return Call(function, tuple(with_leaves(x, by) for x in operands), options)
+        case tuple() | list():
+            return type(term)(with_leaves(x, by) for x in term)
+    return by(term)
+
+
 def with_refs(term: Any, by: Callable[[Ref], Any]) -> Any:
     """A term with something else in the place of each node."""
-    match term:
-        case Ref():
-            return by(term)
-        case Call(function=function, operands=operands, options=options):
-            return Call(function, tuple(with_refs(x, by) for x in operands), options)
-        case tuple() | list():
-            return type(term)(with_refs(x, by) for x in term)
-    return term
+    return with_leaves(term, lambda x: by(x) if isinstance(x, Ref) else x)
 
 
 def evaluated(term: Any, values: Callable[[Ref], Any]) -> Any:

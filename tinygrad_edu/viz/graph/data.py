@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from tinygrad_edu.notation.terms import Term
@@ -116,6 +117,11 @@ class Graph:
     edges: tuple[GraphEdge, ...]
     order: tuple[int, ...]
     groups: tuple[GraphGroup, ...] = ()
+
+    @cached_property
+    def root(self) -> int:
+        """The id of the node that the backward pass starts from."""
+        return next(node.id for node in self.nodes if node.role == "root")
 
     def json(self) -> str:
         """The graph as strict JSON; numbers that are not finite are the texts "nan" and "inf"."""

@@ -19,7 +19,6 @@ from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.viz.drawing.layout import Size, arranged
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode, strict
 from tinygrad_edu.viz.graph.description import describe
-from tinygrad_edu.viz.words.chain import root_of
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import (
     Contribution,
@@ -186,7 +185,7 @@ def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
 
 
 def root_name(graph: Graph) -> str:
-    return expression(names_of(graph)[root_of(graph)]).text
+    return expression(names_of(graph)[graph.root]).text
 
 
 def longest_line(node: GraphNode) -> int:

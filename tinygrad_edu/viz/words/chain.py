@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.notation.formula import Derivative, Numeral
 from tinygrad_edu.notation.numbers import number
-from tinygrad_edu.notation.terms import Call, Ref, evaluated, with_refs
+from tinygrad_edu.notation.terms import Call, Ref, evaluated, with_leaves, with_refs
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge
 
 DIGITS = range(4, 18)  # of a double, 17 say all
@@ -24,7 +24,7 @@ def chain_rule(graph: Graph, edge: GraphEdge, names: Sequence[Any]) -> tuple[Any
 
     That is the formula of the rule; where it has none, dL/dz * dz/dx.
     """
-    root = names[root_of(graph)]
+    root = names[graph.root]
 
     def named(ref: Ref) -> Any:
         return Derivative(root, names[ref.node]) if ref.is_gradient else names[ref.node]
@@ -42,12 +42,8 @@ def chain_rule(graph: Graph, edge: GraphEdge, names: Sequence[Any]) -> tuple[Any
     return symbols, with_refs(edge.formula, lambda ref: numeral(ref, graph))
 
 
-def root_of(graph: Graph) -> int:
-    return next(node.id for node in graph.nodes if node.role == "root")
-
-
 def gradient_name(graph: Graph, node: int, names: Sequence[Any]) -> Derivative:
-    return Derivative(names[root_of(graph)], names[node])
+    return Derivative(names[graph.root], names[node])
 
 
 def refs_in(term: Any) -> list[Ref]:
@@ -76,14 +72,15 @@ def in_numbers(term: Any, result: float) -> Any:
 
 
 def with_digits(term: Any, digits: int) -> Any:
-    match term:
-        case Numeral():
-            return replace(term, digits=digits)
-        case Call(function=function, operands=operands, options=options):
-            return Call(function, tuple(with_digits(x, digits) for x in operands), options)
-        case float() if not term.is_integer():
-            return Numeral(term, digits)
-    return term
+    def shown(x: Any) -> Any:
+        match x:
+            case Numeral():
+                return replace(x, digits=digits)
+            case float() if not x.is_integer():
+                return Numeral(x, digits)
+        return x
+
+    return with_leaves(term, shown)
 
 
 def comes_to(tree: Any, result: float) -> bool:
@@ -98,12 +95,7 @@ def comes_to(tree: Any, result: float) -> bool:
 
 def rounded(tree: Any) -> Any:
     """A tree of the numbers that a reader sees."""
-    match tree:
-        case Numeral():
-            return tree.rounded
-        case Call(function=function, operands=operands, options=options):
-            return Call(function, tuple(map(rounded, operands)), options)
-    return tree
+    return with_leaves(tree, lambda x: x.rounded if isinstance(x, Numeral) else x)
 
 
 def total(terms: Iterable[Any]) -> Any:

@@ -55,8 +55,7 @@ def lines_of(graph: Graph) -> Iterator[tuple[str, ...]]:
         operands[edge.target].append(edge.source)
     uses = Counter(edge.source for edge in graph.edges)
     marks: dict[int, str] = {}
-    (root,) = [node.id for node in graph.nodes if node.role == "root"]
-    stack = [(root, "", "")]
+    stack = [(graph.root, "", "")]
     while stack:
         i, branch, below = stack.pop()
         node = graph.nodes[i]
