@@ -1,6 +1,9 @@
 """What a rule wrote down: right for every row of the table, and by no coincidence of the data."""
 
+import functools
+import gc
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -276,3 +279,23 @@ def test_a_function_of_ones_own_is_not_run_again_for_a_picture(monkeypatch):
     made = [node.made for node in viz.describe(y).nodes if node.operation]
     assert len(calls) == 1
     assert made[0] == Call(noisy, (Ref(0),))
+
+
+def test_a_rule_without_a_name_is_described():
+    def halved(x):
+        return x / 2
+
+    rule = functools.partial(lambda factor, g, out, x: factor * g, 0.5)
+    RULES[halved] = rule
+    (_, node) = viz.describe(apply(halved, leaf())).nodes
+    assert node.rule == "partial"
+
+
+def test_a_description_keeps_no_checkpoint_alive():
+    x = leaf(3)
+    out = checkpoint(np.tanh, x).sum()
+    rule = weakref.ref(out.inputs[0].rule)
+    viz.describe(out)
+    del out
+    gc.collect()
+    assert rule() is None

@@ -17,9 +17,14 @@ Function = Callable[..., Any]
 PACKAGE = str(Path(__file__).parent)
 
 
+def rule_name(rule: Any) -> str:
+    """What a rule is called; of an object without a name, its class."""
+    return getattr(rule, "__name__", type(rule).__name__)
+
+
 def operation(rule: Any) -> str:
     """The name of an operation: that of its rule, without `_backward`."""
-    return getattr(rule, "__name__", type(rule).__name__).removesuffix("_backward")
+    return rule_name(rule).removesuffix("_backward")
 
 
 def name_of(function: Function) -> str:

@@ -7,11 +7,13 @@ import inspect
 import math
 from collections.abc import Sequence
 from functools import cache
+from types import CodeType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from tinygrad_edu.graph import Function, Node
+from tinygrad_edu.messages import rule_name
 from tinygrad_edu.notation.numbers import is_array, written
 from tinygrad_edu.notation.simplification import simplified, stands_for
 from tinygrad_edu.notation.terms import (
@@ -147,6 +149,8 @@ def forward_term(node: Node) -> Term:
 
 def options_given(node: Node) -> dict[str, Any]:
     """The options of a call, except defaults."""
+    if not node.options:
+        return {}
     known = inspect.signature(cast(Function, node.rule)).parameters
     return {
         name: x
@@ -185,7 +189,6 @@ def operands_of(node: Node, g: Any, flows: Sequence[Any], is_folded: bool) -> li
     ]
 
 
-@cache
 def names_in_rule(rule: Function, n: int) -> tuple[str, ...]:
     """What the rule calls its n inputs: x, y, or inputs[0], inputs[1], ..."""
     names = []
@@ -196,16 +199,23 @@ def names_in_rule(rule: Function, n: int) -> tuple[str, ...]:
 
 def options_text(node: Node, operands: Sequence[Operand]) -> str:
     """What the operation was given besides its operands, except defaults."""
-    names = names_in_rule(cast(Function, node.rule), len(node.inputs))
-    pairs = zip(names, operands)
-    plain = {name: each.x for name, each in pairs if not each.is_drawn and each.x is not None}
+    plain = {}
+    left = [each for each in operands if not each.is_drawn and each.x is not None]
+    if left:
+        names = names_in_rule(cast(Function, node.rule), len(node.inputs))
+        plain = {names[each.position]: each.x for each in left}
     return ", ".join(f"{name}={written(x)}" for name, x in (plain | options_given(node)).items())
 
 
-@cache
 def source_of(rule: Function) -> str:
     """The rule as its author wrote it; its name, if the source is not there."""
+    code = getattr(rule, "__code__", None)
+    return (code and source_in(code)) or rule_name(rule)
+
+
+@cache  # by the code: a rule may hold arrays, as that of `checkpoint` does
+def source_in(code: CodeType) -> str | None:
     try:
-        return inspect.cleandoc("\n" + inspect.getsource(rule))
-    except (OSError, TypeError):
-        return rule.__name__
+        return inspect.cleandoc("\n" + inspect.getsource(code))
+    except OSError:
+        return None
