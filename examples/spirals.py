@@ -45,6 +45,9 @@ def animate(planes: list[np.ndarray], accuracy: list[float], data: tuple, path: 
     fig = Figure(figsize=(4.8, 4.8), dpi=80, layout="constrained")
     ax = fig.subplots()
     draw_arms(ax, planes[0], *data)
+    ax.set_title(" ")
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")  # the frames have one layout, which is found once
     writer = PillowWriter(fps=8)
     with writer.saving(fig, path, dpi=80):
         for epoch in [*range(len(planes)), *[len(planes) - 1] * 8]:
