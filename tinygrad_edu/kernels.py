@@ -22,7 +22,7 @@ def relu(x):
 
 @backward_of(relu)
 def relu_backward(g, out, x):
-    return g * (x > 0)
+    return g * (x > 0.0)
 
 
 @primitive

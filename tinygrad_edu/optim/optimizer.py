@@ -116,7 +116,7 @@ class Optimizer:
         """Move every parameter that has a gradient one step."""
         update = self.update
         for group, states, large in zip(self.param_groups, self.state, self.large):
-            plain, lr = self.is_plain(group), group["lr"]
+            plain, lr = self.is_plain(group) and not large, group["lr"]
             for i, p in enumerate(group["params"]):
                 g = p.grad
                 if g is None:
@@ -124,10 +124,10 @@ class Optimizer:
                 if g.__class__ is p.__class__:  # recorded by backward(create_graph=True)
                     g = g.data
                 data = p.data
-                if large and is_large(data):
-                    states[i] = update_in_blocks(update, g, data, states[i], group)
-                elif plain:
+                if plain:
                     data -= lr * g
+                elif large and is_large(data):
+                    states[i] = update_in_blocks(update, g, data, states[i], group)
                 else:
                     step, states[i] = update(g, data, states[i], group)
                     data -= step
