@@ -50,7 +50,7 @@ FLOORS = [
     {"losses", "recomputation"},
     {"nn"},
     {"train"},
-    {"gradient_check", "lab", "viz"},
+    {"compiler", "gradient_check", "lab", "viz"},
     {"testing"},
 ]
 ALONE = {"optim", "tracing"}  # they need NumPy, and nothing of the package

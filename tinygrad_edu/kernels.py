@@ -178,10 +178,10 @@ def unindex(y, index, x):
     An element that the index names twice is added to twice.
     """
     if may_repeat(index):
-        out = np.zeros_like(x, dtype=wide(y).dtype)
+        out = np.zeros_like(y, wide(y).dtype, shape=x.shape)
         np.add.at(out, index, y)
         return out.astype(y.dtype, copy=False)
-    out = np.zeros_like(x, dtype=y.dtype)
+    out = np.zeros_like(y, shape=x.shape)
     out[index] = y
     return out
 

@@ -81,6 +81,12 @@ class Traced(NDArrayOperatorsMixin):
     # NumPy's two protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "at":
+            target = inputs[0]
+            if not isinstance(target, Traced):
+                raise TypeError("ufunc.at would change a plain array in place, unseen by the trace")
+            target.line = self.call(with_at, (ufunc, *inputs), options).line
+            return None
         (target,) = options.pop("out", (None,))
         out = self.call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options)
         if target is None:
@@ -151,6 +157,11 @@ class Traced(NDArrayOperatorsMixin):
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         return self.call(astype, (self, dtype), {})
 
+    def copy(self, order: Any = "C") -> Any:
+        return self.call(
+            np.copy, (self, order), {}
+        )  # without an order, the function keeps that of x
+
     @property
     def T(self) -> Any:
         return np.transpose(self)
@@ -166,7 +177,7 @@ class Traced(NDArrayOperatorsMixin):
     std, var, cumsum, cumprod, round = np.std, np.var, np.cumsum, np.cumprod, np.round
     argmax, argmin, argsort, clip, dot = np.argmax, np.argmin, np.argsort, np.clip, np.dot
     ravel, squeeze, swapaxes, repeat = np.ravel, np.squeeze, np.swapaxes, np.repeat
-    copy, diagonal, take, trace = np.copy, np.diagonal, np.take, np.trace
+    diagonal, take, trace = np.diagonal, np.take, np.trace
 
 
 def item(x: Any, index: Any) -> Any:
@@ -178,6 +189,13 @@ def with_item(x: Any, index: Any, value: Any) -> Any:
     """A copy of x with value at [index]."""
     out = x.copy()
     out[index] = value
+    return out
+
+
+def with_at(ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> Any:
+    """A copy of x that was changed by ufunc.at(x, index, *values)."""
+    out = x.copy()
+    ufunc.at(out, index, *values)
     return out
 
 
@@ -200,7 +218,8 @@ def replaced(x: Any, kind: type, by: Callable[[Any], Any]) -> Any:
         return by(x)
     match x:
         case tuple() | list():
-            return type(x)(replaced(y, kind, by) for y in x)
+            items = [replaced(y, kind, by) for y in x]
+            return x._make(items) if hasattr(x, "_make") else type(x)(items)
         case dict():
             return {name: replaced(y, kind, by) for name, y in x.items()}
         case slice():

@@ -29,7 +29,12 @@ def front(x, axis):
 
 @composes(np.take)
 def take(a, indices, axis=None, *, mode="raise"):
-    return along(array(a), axis, lambda rows: np.take(rows, plain(indices), mode=mode))
+    index = plain(indices)
+    if hasattr(index, "__array_function__") and not isinstance(index, np.ndarray):
+        if mode != "raise" or index.dtype.kind not in "iu":
+            raise TypeError(f"np.take with mode={mode!r} takes indices in a NumPy array only")
+        return along(array(a), axis, lambda rows: index)
+    return along(array(a), axis, lambda rows: np.take(rows, index, mode=mode))
 
 
 @composes(np.take_along_axis)

@@ -1,0 +1,92 @@
+"""What was a function called with? Its arguments, flat, and the signature that they have."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.tape import CompileError
+from tinygrad_edu.graph import Node
+from tinygrad_edu.modes import RECORDING
+from tinygrad_edu.structures import is_structure, leaves
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a call: as they were given, and flat."""
+
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+
+    @property
+    def leaves(self) -> list[Any]:
+        return leaves((self.args, self.options))
+
+    def names(self, f: Function) -> list[str]:
+        """What each leaf is called: the parameter of f, and where it is in that."""
+        try:
+            bound = inspect.signature(f).bind(*self.args, **self.options).arguments
+            parameters = inspect.signature(f).parameters
+            names = [
+                name
+                for name, x in bound.items()
+                for _ in (x if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL else (x,))
+                if parameters[name].kind is not inspect.Parameter.VAR_KEYWORD
+            ]
+        except (TypeError, ValueError):  # f is called anyway, and says what is wrong
+            names = []
+        names = [*names, *(f"x{i}" for i in range(len(names), len(self.args)))][: len(self.args)]
+        options = sorted(self.options, key=str)
+        pairs = [
+            *zip(names, self.args, strict=True),
+            *((name, self.options[name]) for name in options),
+        ]
+        return [path for name, x in pairs for path in paths(name, x)]
+
+
+def paths(name: str, x: Any) -> list[str]:
+    """The name of each leaf of x."""
+    if not is_structure(x):
+        return [name]
+    keys = sorted(x, key=str) if isinstance(x, dict) else range(len(x))
+    return [path for key in keys for path in paths(f"{name}_{key}", x[key])]
+
+
+def signature(args: tuple[Any, ...], options: dict[str, Any], given: list[Any]) -> Any:
+    """Equal for calls that one program can serve, as far as the arguments tell."""
+    parts = [RECORDING.get() is not False]
+    parts += map(described, given)
+    if options or len(given) != len(args):
+        parts.append(structure(args))
+        parts.append(structure(options))
+    return tuple(parts)
+
+
+def described(x: Any) -> Any:
+    """What a program takes for granted of an argument: of data its shape, of all else the whole."""
+    kind = x.__class__
+    if kind is np.ndarray:
+        return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
+    if isinstance(x, Node):
+        return kind, x.requires_grad, described(x.data)
+    if kind is float or isinstance(x, np.generic | np.random.Generator):
+        return kind
+    if x is None or isinstance(x, bool | int | str | type | np.dtype) or callable(x):
+        return kind, x
+    raise CompileError(
+        f"an argument of class {kind.__name__} cannot be compiled: a program takes NumPy's arrays, "
+        "Tensors, numbers, generators, and lists, tuples and dicts of them"
+    )
+
+
+def structure(x: Any) -> Any:
+    """The nesting of lists, tuples and dicts."""
+    if isinstance(x, dict):
+        return dict, tuple((key, structure(x[key])) for key in sorted(x, key=str))
+    if is_structure(x):
+        return type(x), tuple(map(structure, x))
+    return None

@@ -1,0 +1,145 @@
+"""compile: an ordinary function of the package as a program that can be read, run and kept."""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.calls import Call, Function, signature
+from tinygrad_edu.compiler.passes import ALL
+from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
+from tinygrad_edu.compiler.running import CHANGED, Runner, data_of, numbers_now, same_bits, snapshot
+from tinygrad_edu.compiler.tape import CompileError
+from tinygrad_edu.graph import Node
+from tinygrad_edu.structures import is_structure, leaves
+from tinygrad_edu.tracing import Traced
+from tinygrad_edu.transforms import called
+
+LIMIT = 16  # programs of one function
+
+
+def compile(  # noqa: A001
+    f: Function,
+    optimizer: Any = None,
+    *,
+    optimize: Iterable[Callable[..., Any]] = ALL,
+    check: bool = True,
+) -> "Compiled":
+    """The function f as a program of NumPy, recorded when it is called and run from then on.
+
+    f          returns a loss, a scalar with a graph: a call then adds the gradients to `.grad`, as
+               loss.backward() would, and returns the loss without its graph. Or it returns arrays,
+               Tensors under no_grad(), and nested lists, tuples and dicts of them
+    optimizer  makes the whole update as well; `.grad` is neither read nor changed
+    optimize   the passes that improve the program; () shows it as it was recorded
+    check      run the step eagerly as well, the first time, and compare bit for bit
+
+    There is one program for each signature: the shapes and dtypes of the arguments, all else of
+    them by value, and the settings of the modules, such as `training`.
+    """
+    return Compiled(f, optimizer, tuple(optimize), check)
+
+
+class Compiled:
+    """What `compile` returns. It is called as f is."""
+
+    def __init__(
+        self, f: Function, optimizer: Any, optimize: tuple[Callable[..., Any], ...], check: bool
+    ) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self.f, self.optimizer, self.optimize, self.check = f, optimizer, optimize, check
+        self.programs: dict[Any, list[Runner]] = {}
+        self.latest: Runner | None = None
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        flat = bool(options) or any(map(is_structure, args))
+        given = leaves((args, options)) if flat else list(args)
+        if any(isinstance(data_of(x), Traced) for x in given):
+            return self.f(*args, **options)  # inside of another function that is compiled
+        key = signature(args, options, given)
+        for runner in self.programs.get(key, ()):
+            out = runner.run(given)
+            if out is not CHANGED:
+                self.latest = runner
+                return out
+        return self.first_run(key, Call(args, options))
+
+    @property
+    def source(self) -> str:
+        """The text of the program that ran last. Raises CompileError before the first call."""
+        if self.latest is None:
+            raise CompileError("there is no program yet: call the function once")
+        return self.latest.source
+
+    def first_run(self, key: Any, call: Call) -> Any:
+        """Record a program, run it beside the eager step, and keep it if they agree."""
+        if sum(map(len, self.programs.values())) >= LIMIT:
+            raise CompileError(self.too_many(key))
+        runner = self.record(call)
+        given = call.leaves
+        with snapshot(runner.holdings, given) as restore:
+            try:
+                if self.check:
+                    expected = self.eagerly(call), numbers_now(runner.holdings, given)
+                    restore()
+                out = runner.run(given)
+                if out is CHANGED:
+                    raise CompileError(
+                        f"{called(self.f)} took another branch when it ran again on the same "
+                        "arguments: does it depend on more than its arguments and what it holds?"
+                    )
+                if self.check:
+                    compare(expected[0], [data_of(x) for x in leaves(out)], "the result")
+                    compare(expected[1], numbers_now(runner.holdings, given), "")
+            except BaseException:
+                restore()
+                raise
+        self.programs.setdefault(key, []).append(runner)
+        self.latest = runner
+        return out
+
+    def record(self, call: Call) -> Runner:
+        extra: list[Node] = []
+        while True:
+            try:
+                recording = record(self.f, call, self.optimizer, extra)
+            except MissedError as missed:
+                extra.append(missed.leaf)
+                continue
+            program = recording.program
+            for improve in self.optimize:
+                program = improve(program)
+            return Runner(recording, program)
+
+    def eagerly(self, call: Call) -> list[Any]:
+        """Take the step without a program. Returns the data of the results."""
+        held = [] if self.optimizer is None else [(p, p.grad) for p in self.optimizer.params]
+        if self.optimizer is not None:
+            self.optimizer.zero_grad()
+        out = self.f(*call.args, **call.options)
+        if roots := graph_roots(out):
+            checked_root(self.f, roots).backward()
+        if self.optimizer is not None:
+            self.optimizer.step()
+            for p, g in held:
+                p.grad = g
+        return [np.copy(data_of(x)) for x in leaves(out)]
+
+    def too_many(self, key: Any) -> str:
+        others = [str(other) for other in self.programs]
+        return (
+            f"{called(self.f)} would need more than {LIMIT} programs. It was called with "
+            f"{others[-1]} and now with {key}: pass what changes as an array of one shape"
+        )
+
+
+def compare(expected: Any, found: Any, what: str) -> None:
+    """Raise CompileError, with both, where two lists of numbers are not the same bits."""
+    for a, b in zip(expected, found, strict=True):
+        name, x, y = (what, a, b) if what else (a[0], a[1], b[1])
+        if not same_bits(x, y):
+            raise CompileError(
+                f"the program is wrong, and nothing was changed: {name} is {y!r:.200} by the "
+                f"program, and {x!r:.200} by the function itself"
+            )

@@ -1,0 +1,18 @@
+"""Passes: each takes a program and gives one that does the same with less."""
+
+from tinygrad_edu.compiler.passes.buffers import assign_buffers
+from tinygrad_edu.compiler.passes.common import share_common
+from tinygrad_edu.compiler.passes.constants import fold_constants
+from tinygrad_edu.compiler.passes.dead import remove_dead
+from tinygrad_edu.compiler.passes.identities import drop_identities
+
+ALL = fold_constants, share_common, drop_identities, remove_dead, assign_buffers
+
+__all__ = [
+    "ALL",
+    "assign_buffers",
+    "drop_identities",
+    "fold_constants",
+    "remove_dead",
+    "share_common",
+]

@@ -1,0 +1,72 @@
+"""Where do results go? To memory that is taken once, and used again when its content is not."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.program import Program, is_array, operands
+from tinygrad_edu.compiler.text import BY_UFUNC, REDUCTIONS
+from tinygrad_edu.tracing import Line
+
+
+def assign_buffers(program: Program) -> Program:
+    """With memory for every result that a function of NumPy can write to a place.
+
+    A result takes the memory of an operand that nobody needs any more, if each element depends on
+    that element alone; else memory of its shape that is free; else new memory. What leaves the
+    program, or is a view of what leaves it, is the caller's and gets none.
+    """
+    last = last_uses(program)
+    theirs = {program.owner(line) for line in program.results()}
+    memory: dict[Line, int] = {}
+    free: dict[Any, list[int]] = {}
+    for i, line in enumerate(program.lines):
+        dying = {program.owner(x) for x in operands(line)}
+        dying = {x for x in dying if last[x] == i and x in memory}
+        kind = kind_of(line.data)
+        if takes_out(line) and line not in theirs:
+            for x in operands(line):
+                if elementwise(line) and x in dying and kind_of(x.data) == kind:
+                    memory[line] = memory[x]
+                    dying.remove(x)
+                    break
+            else:
+                memory[line] = free[kind].pop() if free.get(kind) else len(set(memory.values()))
+        for x in dying:
+            free.setdefault(kind_of(x.data), []).append(memory[x])
+    new = program.with_lines(program.lines, {})
+    copies = dict(zip(program.lines, new.lines, strict=True))
+    new.memory = {copies[line]: number for line, number in memory.items()}
+    return new
+
+
+def last_uses(program: Program) -> dict[Line, int]:
+    """The number of the last line that reads the memory of a line, or a view of it."""
+    last: dict[Line, int] = {}
+    for i, line in enumerate(program.lines):
+        last.update(dict.fromkeys(map(program.owner, operands(line)), i))
+    return last | dict.fromkeys(map(program.owner, program.results()), len(program.lines))
+
+
+def kind_of(x: Any) -> Any:
+    return (x.shape, x.dtype, x.strides) if isinstance(x, np.ndarray) else None
+
+
+def takes_out(line: Line) -> bool:
+    """Whether NumPy can write the result to memory that is given to it."""
+    if (
+        not is_array(line)
+        or line.data.base is not None
+        or line.data.dtype.hasobject
+        or line.data.size == 0
+    ):
+        return False
+    function = BY_UFUNC.get(line.function, line.function)
+    if isinstance(function, np.ufunc):
+        return function.nout == 1 and "dtype" not in line.options and "out" not in line.options
+    return function in REDUCTIONS and len(line.inputs) == 1 and is_array(line.inputs[0])
+
+
+def elementwise(line: Line) -> bool:
+    function = BY_UFUNC.get(line.function, line.function)
+    return isinstance(function, np.ufunc) and function.signature is None

@@ -1,0 +1,43 @@
+"""Which lines have the same result in every run?"""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.program import Program, must_stay, swapped
+from tinygrad_edu.tracing import Line
+
+
+def fold_constants(program: Program) -> Program:
+    """With the result in the place of each line that computes with numbers of the text only.
+
+    An array that the function holds is no such number: it may be another one tomorrow.
+    """
+    taken: dict[Line, Any] = {}
+    kept = []
+    leaving = set(program.results())
+    for line in program.lines:
+        inputs, options = swapped(line.inputs, taken), swapped(line.options, taken)
+        fixed = is_fixed((inputs, options), {id(x) for x in taken.values()})
+        if fixed and not must_stay(line) and line not in leaving:
+            data = line.data
+            taken[line] = data[()] if isinstance(data, np.ndarray) and data.ndim == 0 else data
+        else:
+            kept.append(line)
+    return program.with_lines(kept, taken)
+
+
+def is_fixed(x: Any, ours: set[int]) -> bool:
+    """Whether there is nothing in x but numbers of the text, and `ours`, made of such."""
+    match x:
+        case tuple() | list():
+            return all(is_fixed(y, ours) for y in x)
+        case dict():
+            return is_fixed(list(x.values()), ours)
+        case slice():
+            return is_fixed([x.start, x.stop, x.step], ours)
+        case np.generic() | float() | int() | str() | None | type() | np.dtype():
+            return True
+        case np.ndarray():
+            return id(x) in ours
+    return x is Ellipsis

@@ -1,0 +1,293 @@
+"""How does a function become a program? It is run once on what it holds, lent to a tape."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.cleanup import afterwards
+from tinygrad_edu.compiler.calls import Call
+from tinygrad_edu.compiler.holdings import Holdings, Place, holdings_of, paths_of
+from tinygrad_edu.compiler.program import Effect, Program, views_among
+from tinygrad_edu.compiler.tape import (
+    CompileError,
+    Recorded,
+    RecordedGenerator,
+    Tape,
+)
+from tinygrad_edu.graph import Node
+from tinygrad_edu.memory import next_birth
+from tinygrad_edu.structures import is_structure, leaves, rebuilt
+from tinygrad_edu.tracing import Line, Traced, lines
+from tinygrad_edu.transforms import called, outside
+
+Function = Callable[..., Any]
+NUMBERS = np.ndarray | np.generic | float
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Leaf number `index` of the arguments."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """Leaf number `index` of what is at a place."""
+
+    place: Place
+    index: int
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What is added to the `.grad` of a node: a leaf that is held, or an argument."""
+
+    node: Any
+
+
+class MissedError(Exception):
+    """A leaf that the function uses was not found by walking what it holds."""
+
+    def __init__(self, leaf: Node) -> None:
+        super().__init__(leaf)
+        self.leaf = leaf
+
+
+class Lender:
+    """Gives recorded arrays for real ones, the same one for the same array."""
+
+    def __init__(self) -> None:
+        self.tape = Tape()
+        self.recorded = type("Recorded", (Recorded,), {"__slots__": (), "tape": self.tape})
+        self.lent: dict[int, Any] = {}
+        self.sources: dict[Line, Any] = {}
+        self.names: dict[Line, str] = {}
+
+    def lend(self, x: Any, source: Any, name: str) -> Any:
+        if isinstance(x, bool) or not isinstance(x, NUMBERS | np.random.Generator):
+            return x
+        shared = isinstance(x, np.ndarray | np.random.Generator)
+        if shared and id(x) in self.lent:
+            return self.lent[id(x)]
+        out = self.recorded(x)
+        self.sources[out.line], self.names[out.line] = source, name
+        lent = RecordedGenerator(x, out) if isinstance(x, np.random.Generator) else out
+        if shared:
+            self.lent[id(x)] = lent
+        return lent
+
+    def ones(self, x: Any) -> Any:
+        """What a backward pass starts from: recorded too, so that all that comes of it is."""
+        shape, dtype = np.shape(x), np.result_type(x)
+        return self.recorded(x).made(Line(np.ones(shape, dtype), np.ones, (shape, dtype)))
+
+    def lend_all(self, x: Any, source: Callable[[int], Any], name: str) -> Any:
+        several = is_structure(x)
+        found = (
+            self.lend(y, source(i), f"{name}_{i}" if several else name)
+            for i, y in enumerate(leaves(x))
+        )
+        return rebuilt(x, found)
+
+
+@dataclass
+class Recording:
+    """What running a function once has shown.
+
+    program    what it does
+    sources    where each input of the program is read
+    holdings   what the function holds
+    result     the structure of the result, and the class of each leaf: a node, or None
+    """
+
+    program: Program
+    sources: dict[Line, Any]
+    holdings: Holdings
+    result: tuple[Any, list[Any]]
+
+
+def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> Recording:
+    """Run f once on what `call` gives and f holds, and write down what it does.
+
+    Everything is left as it was, generators too. With an optimizer the program makes the whole
+    update. `extra` are leaves that f uses and that were not found by walking what it holds.
+    """
+    found = holdings_of(f, optimizer, *extra)
+    lender = Lender()
+    originals = [place.get() for place in found.places]
+    settings = found.settings_now()
+    with borrowed(found.places, originals, call):
+        lent = []
+        for place, x in zip(found.places, originals, strict=True):
+            value = lender.lend_all(x, functools.partial(Held, place), place.name)
+            lent.append((value, lines(value)))
+            place.set(value)
+        given = arguments(f, lender, call)
+        out, effects = run(f, given, optimizer, found, lender)
+        effects += changes(found.places, lent, optimizer)
+        check_arguments(f, call, given)
+        check_settings(f, found, settings)
+        kinds = [type(x) if isinstance(x, Node) else None for x in leaves(out)]
+        results = [lines(x.data if isinstance(x, Node) else x) for x in leaves(out)]
+        structure = rebuilt(out, iter(range(len(results))))
+    tape = lender.tape
+    gradients = {
+        g: node.data.line for g, node in tape.gradients.items() if isinstance(node.data, Traced)
+    }
+    program = Program(
+        list(lender.sources),
+        tape.lines,
+        results,
+        effects,
+        tape.origins,
+        lender.names,
+        gradients,
+        views=views_among(tape.lines),
+        paths=paths_of((f,)),
+    )
+    return Recording(program, lender.sources, found, (structure, kinds))
+
+
+Tape.recorder = record.__code__
+
+
+@contextmanager
+def borrowed(places: list[Place], originals: list[Any], call: Call) -> Iterator[None]:
+    """Inside, places and generators may be changed; afterwards they are as before."""
+    generators = [x for x in [*originals, *call.leaves] if isinstance(x, np.random.Generator)]
+    states = [rng.bit_generator.state for rng in generators]
+    nodes = {p.owner: p.owner.memory for p in places if isinstance(p.owner, Node)}
+    changed = {node: memory.changed for node, memory in nodes.items() if memory is not None}
+
+    def restore() -> None:
+        for place, x in zip(places, originals, strict=True):
+            place.set(x)
+        for node, memory in nodes.items():
+            node.memory = memory
+            if memory is not None:
+                memory.changed = changed[node]
+        for rng, state in zip(generators, states, strict=True):
+            rng.bit_generator.state = state
+
+    with afterwards(restore):
+        yield
+
+
+def arguments(f: Function, lender: Lender, call: Call) -> Any:
+    """(args, options), recorded; a Tensor is one around a recorded array."""
+    given: list[Any] = []
+    for i, (x, name) in enumerate(zip(call.leaves, call.names(f), strict=True)):
+        if not isinstance(x, Node):
+            given.append(lender.lend(x, Argument(i), name))
+            continue
+        if x.function is not None and x.requires_grad:
+            raise CompileError(
+                f"argument {name} was computed from others, and no gradient would reach them: "
+                "compile what computes it as well, or pass x.detach()"
+            )
+        shell: Any = object.__new__(type(x))
+        Node.__init__(shell, lender.lend(x.data, Argument(i), name), x.requires_grad, x.name)
+        given.append(shell)
+    return rebuilt((call.args, call.options), iter(given))
+
+
+def run(
+    f: Function, given: Any, optimizer: Any, found: Holdings, lender: Lender
+) -> tuple[Any, list[Effect]]:
+    """The result of f, and the gradients that its backward pass adds."""
+    if optimizer is not None:
+        optimizer.zero_grad()
+    start = next_birth()
+    args, options = given
+    out = f(*args, **options)
+    roots = graph_roots(out)
+    if not roots:
+        if optimizer is not None:
+            raise CompileError(f"{called(f)} returned no loss that depends on a parameter")
+        return out, []
+    root = checked_root(f, roots)
+    nodes: dict[Any, Any] = {place.owner: place.owner for place in found.places if is_data(place)}
+    nodes |= {x: Argument(i) for i, x in enumerate(leaves(given)) if isinstance(x, Node)}
+    for leaf in outside([root], start):
+        if leaf not in nodes:
+            raise MissedError(leaf)
+    seed = lender.ones(root.data)
+    if optimizer is not None:
+        root.backward(seed)
+        optimizer.step()
+        return out, []
+    gradients: dict[Node, Any] = {}
+    root.backward(seed, into=gradients)
+    reached = [(nodes[leaf], g) for leaf, g in gradients.items() if leaf in nodes]
+    return out, [Effect(Gradient(leaf), lines(g)) for leaf, g in reached]
+
+
+def is_data(place: Place) -> bool:
+    return isinstance(place.owner, Node) and place.key == "_array"
+
+
+def graph_roots(out: Any) -> list[Any]:
+    """The results that have a graph."""
+    return [x for x in leaves(out) if isinstance(x, Node) and x.requires_grad and x.function]
+
+
+def checked_root(f: Any, roots: list[Any]) -> Any:
+    if len(roots) > 1:
+        raise CompileError(
+            f"{called(f)} returned {len(roots)} results with a graph, and backward() starts from "
+            "one: detach() the others, or add them up"
+        )
+    (root,) = roots
+    if np.size(root.data) != 1:
+        raise CompileError(
+            f"{called(f)} returned a result of shape {root.shape}, and a loss is a scalar: sum it, "
+            "or, if no gradient is wanted, compute it under no_grad()"
+        )
+    return root
+
+
+def changes(places: list[Place], lent: list[Any], optimizer: Any) -> list[Effect]:
+    """What is now at each place that is not what was lent."""
+    effects = []
+    for place, (value, before) in zip(places, lent, strict=True):
+        if isinstance(place.owner, Node) and place.key == "grad" and optimizer is not None:
+            continue
+        now = place.get()
+        if isinstance(now, Node):
+            now = now.data
+        after = lines(now)
+        if same(after, before):
+            continue
+        effects.append(Effect(place, after, in_place=now is value and isinstance(now, Traced)))
+    return effects
+
+
+def same(x: Any, y: Any) -> bool:
+    if is_structure(x) and is_structure(y):
+        xs, ys = leaves(x), leaves(y)
+        return len(xs) == len(ys) and all(map(same, xs, ys))
+    return x is y
+
+
+def check_arguments(f: Function, call: Call, given: Any) -> None:
+    for x, name in zip(leaves(given), call.names(f), strict=True):
+        data = x.data if isinstance(x, Node) else x
+        if isinstance(data, Traced) and data.line.function is not None:
+            raise CompileError(
+                f"argument {name} is changed in place, and the caller's array would be another "
+                "one after each call: make a new array"
+            )
+
+
+def check_settings(f: Function, found: Holdings, before: list[Any]) -> None:
+    for (x, name), old, new in zip(found.settings, before, found.settings_now(), strict=True):
+        if new is not old and new != old:
+            raise CompileError(
+                f"{called(f)} changes {name} of {type(x).__name__} from {old!r} to {new!r}, and a "
+                "program has no such line: change it outside"
+            )

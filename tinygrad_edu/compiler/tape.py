@@ -1,0 +1,248 @@
+"""What does a step do? Arrays that write down each call, in order, with the place it came from.
+
+A `Recorded` array is a `Traced` one on a tape. What the tape cannot hold in truth is refused, with
+the line of whoever asked for it; a branch on a number becomes a guard.
+"""
+
+import operator
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygrad_edu.graph import Node
+from tinygrad_edu.messages import user_frame, user_line
+from tinygrad_edu.nn import Module
+from tinygrad_edu.operands import Operand
+from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.tracing import Line, Traced, astype, item, lines, untraced
+
+# What depends on shapes only is no number of the data.
+STATIC = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.iscomplexobj}
+NUMBERS = np.ndarray | np.generic | float | int
+
+
+class CompileError(RuntimeError):
+    """What a function does cannot be written down as a program, or its program is wrong."""
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a call came from.
+
+    phase   "forward", "backward" or "update"
+    where   the user's line, file:number
+    module  the innermost module whose `__call__` made it
+    rule    the name of the rule that it is a line of
+    """
+
+    phase: str = "forward"
+    where: str = ""
+    module: Any = None
+    rule: str = ""
+
+
+class Tape:
+    """The lines of a recording in order, where each came from, and whose gradients some are."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.origins: dict[Line, Origin] = {}
+        self.gradients: dict[Line, Node] = {}
+
+    def add(self, line: Line) -> None:
+        self.lines.append(line)
+        self.origins[line] = self.origin()
+
+    def origin(self) -> Origin:
+        """Read from Python's frames, so that the engine has nothing to report."""
+        phase, module, rule = "forward", None, ""
+        frame: Any = sys._getframe(1)
+        inner = frame
+        while frame is not None and frame.f_code is not self.recorder:
+            code, own = frame.f_code, frame.f_locals.get("self")
+            if code is Node.backward.__code__:
+                if phase == "forward":
+                    phase, called = "backward", inner.f_code.co_qualname.partition(".")[0]
+                    rule = called if called.endswith("_backward") else ""
+                self.note_gradients(frame.f_locals)
+            elif code.co_name == "step" and isinstance(own, Optimizer):
+                phase = "update"
+            elif code.co_name == "__call__" and isinstance(own, Module) and module is None:
+                module = own
+            inner, frame = frame, frame.f_back
+        user = user_frame()
+        where = f"{Path(user.f_code.co_filename).name}:{user.f_lineno}"
+        return Origin(phase, where, module, rule)
+
+    recorder: ClassVar[Any] = None  # the code of the function that records: its frame is the last
+
+    def note_gradients(self, inside: dict[str, Any]) -> None:
+        """What `backward` holds at this moment: the gradient of the node whose turn it is."""
+        g = inside.get("g")
+        if isinstance(g, Node):
+            g = g.data
+        if isinstance(g, Traced) and isinstance(inside.get("node"), Node):
+            self.gradients.setdefault(g.line, inside["node"])
+
+
+class Recorded(Traced):
+    """An array or a number on a tape. Each recording has a subclass of its own, with its tape."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    tape: ClassVar[Tape]
+
+    def made(self, line: Line) -> Any:
+        data = line.data
+        if line.function in STATIC:
+            return data
+        self.tape.add(line)
+        if isinstance(data, NUMBERS):
+            out = object.__new__(type(self))
+            out.line = line
+            return out
+        if isinstance(data, tuple | list):
+            items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
+            return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
+        raise refused(f"{getattr(line.function, '__name__', line.function)}() of it", line)
+
+    # A Tensor computes for itself: it finds this array in its data.
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(isinstance(x, Operand) for x in inputs):
+            return NotImplemented
+        return super().__array_ufunc__(ufunc, method, *inputs, **options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(issubclass(kind, Operand) for kind in types):
+            return NotImplemented
+        return self.call(function, args, kwargs)
+
+    # A number decides: the program asks again, and gives up where it comes out otherwise.
+
+    def __bool__(self) -> bool:
+        return self.decided(operator.truth)
+
+    def __index__(self) -> int:
+        return self.decided(operator.index)
+
+    def decided(self, question: Callable[[Any], Any]) -> Any:
+        answer = question(self.data)
+        self.tape.add(Line(answer, guard, (question, self.line, answer)))
+        return answer
+
+    # What would leave the tape
+
+    def __float__(self) -> float:
+        raise refused("float() of it", self.line)
+
+    def __int__(self) -> int:
+        if np.result_type(self.data).kind in "iub":
+            return self.decided(operator.index)
+        raise refused("int() of it", self.line)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise refused("np.asarray() of it", self.line)
+
+    def item(self, *index: Any) -> Any:
+        raise refused(".item() of it", self.line)
+
+    def tolist(self) -> Any:
+        raise refused(".tolist() of it", self.line)
+
+    def __repr__(self) -> str:
+        raise refused("the text of it", self.line)
+
+    def __format__(self, spec: str) -> str:
+        raise refused("the text of it", self.line)
+
+
+def binary(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
+    """An operator of Python: of two floats it gives a float, where NumPy's function would not."""
+
+    def method(self: Recorded, other: Any) -> Any:
+        if isinstance(other, Operand):
+            return NotImplemented
+        return self.call(function, (other, self) if reflected else (self, other), {})
+
+    return method
+
+
+def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """x += y keeps the array and its dtype; a number is replaced."""
+
+    def method(self: Recorded, other: Any) -> Any:
+        out = self.call(function, (self, other), {})
+        if not isinstance(self.data, np.ndarray):
+            return out
+        if out.dtype != self.dtype:
+            out = self.call(astype, (out, self.dtype), {})
+        self.line = out.line
+        return self
+
+    return method
+
+
+NAMES = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"]
+NAMES += ["and_", "or_", "xor", "lshift", "rshift"]
+for _name in NAMES:
+    _function, _name = getattr(operator, _name), _name.strip("_")
+    setattr(Recorded, f"__{_name}__", binary(_function))
+    setattr(Recorded, f"__r{_name}__", binary(_function, reflected=True))
+    setattr(Recorded, f"__i{_name}__", in_place(_function))
+for _name in ["eq", "ne", "lt", "le", "gt", "ge"]:
+    setattr(Recorded, f"__{_name}__", binary(getattr(operator, _name)))
+
+
+def unary(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self: self.call(function, (self,), {})
+
+
+for _name in ["neg", "pos", "abs", "invert"]:
+    setattr(Recorded, f"__{_name}__", unary(getattr(operator, _name)))
+
+
+def guard(question: Callable[[Any], Any], x: Any, answer: Any) -> Any:
+    """question(x), which was `answer` when the program was recorded."""
+    return question(x)
+
+
+def refused(what: str, line: Line) -> CompileError:
+    shape = f", of shape {np.shape(line.data)}," if np.ndim(line.data) else ""
+    return CompileError(
+        f"{user_line()}: a number of the computation{shape} is asked for while it is compiled, and "
+        f"{what} would be the same number in every run. Return it from the function instead, or "
+        "compute with Tensors and with NumPy's functions"
+    )
+
+
+def draw(rng: np.random.Generator, name: str, *args: Any, **options: Any) -> Any:
+    """rng.name(*args, **options)."""
+    return getattr(rng, name)(*args, **options)
+
+
+class RecordedGenerator(np.random.Generator):
+    """A generator whose draws are written down: the program draws anew, in the same order."""
+
+    def __init__(self, rng: np.random.Generator, recorded: Recorded) -> None:
+        super().__init__(rng.bit_generator)
+        self.recorded = recorded
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("recorded", "bit_generator"):
+            return super().__getattribute__(name)
+        if name in ("shuffle", "spawn"):
+            raise CompileError(f"{user_line()}: rng.{name}() is not recorded; use rng.permuted()")
+
+        def drawn(*args: Any, **options: Any) -> Any:
+            recorded = self.recorded
+            rng: Any = recorded.data
+            data = draw(rng, name, *untraced(args), **untraced(options))
+            inputs = (recorded.line, name, *lines(args))
+            return recorded.made(Line(data, draw, inputs, lines(options)))
+
+        return drawn

@@ -1,0 +1,285 @@
+"""How is a program written down? As the lines of NumPy that a person would write."""
+
+import keyword
+import operator
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.program import Program, is_array
+from tinygrad_edu.compiler.tape import Origin, draw, guard
+from tinygrad_edu.tracing import Line, astype, item, with_at, with_item
+
+OPERATORS: dict[Any, str] = {
+    operator.add: "+",
+    operator.sub: "-",
+    operator.mul: "*",
+    operator.truediv: "/",
+    operator.floordiv: "//",
+    operator.mod: "%",
+    operator.pow: "**",
+    operator.matmul: "@",
+    operator.and_: "&",
+    operator.or_: "|",
+    operator.xor: "^",
+    operator.eq: "==",
+    operator.ne: "!=",
+    operator.lt: "<",
+    operator.le: "<=",
+    operator.gt: ">",
+    operator.ge: ">=",
+}
+BY_OPERATOR: dict[Any, Any] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.true_divide: operator.truediv,
+    np.matmul: operator.matmul,
+    np.equal: operator.eq,
+    np.not_equal: operator.ne,
+    np.less: operator.lt,
+    np.less_equal: operator.le,
+    np.greater: operator.gt,
+    np.greater_equal: operator.ge,
+}
+BY_UFUNC = {
+    **{function: ufunc for ufunc, function in BY_OPERATOR.items()},
+    operator.neg: np.negative,
+    operator.pos: np.positive,
+    operator.abs: np.absolute,
+}
+SIGNS: dict[Any, str] = {operator.neg: "-", operator.pos: "+", operator.invert: "~"}
+# Methods of an array cost less than NumPy's functions, which look for other arrays first.
+METHODS = {np.reshape: "reshape", np.swapaxes: "swapaxes", np.ravel: "ravel"}
+REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply}
+CHANGED = "CHANGED"
+
+
+class Writer:
+    """Writes one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.names: dict[Line, str] = {}
+        self.memory: dict[int, str] = {}
+        self.taken = {"np", CHANGED, "step"}
+        self.constants: dict[str, Any] = {}
+        self.constant_names: dict[int, str] = {}
+
+    # Names
+
+    def fresh(self, wish: str) -> str:
+        wish = re.sub(r"\W", "_", wish).strip("_") or "x"
+        wish = f"x_{wish}" if wish[0].isdigit() or keyword.iskeyword(wish) else wish
+        name, n = wish, 2
+        while name in self.taken:
+            name, n = f"{wish}_{n}", n + 1
+        self.taken.add(name)
+        return name
+
+    def constant(self, x: Any) -> str:
+        """An array is held, not copied into the text."""
+        if id(x) not in self.constant_names:
+            name = self.constant_names[id(x)] = self.fresh("c1")
+            self.constants[name] = x
+        return self.constant_names[id(x)]
+
+    # Expressions
+
+    def expression(self, x: Any) -> str:
+        """What stands for an operand: a name, or a literal."""
+        match x:
+            case Line():
+                return self.names[x]
+            case tuple():
+                inside = ", ".join(map(self.expression, x))
+                return f"({inside},)" if len(x) == 1 else f"({inside})"
+            case list():
+                return f"[{', '.join(map(self.expression, x))}]"
+            case dict():
+                return f"{{{', '.join(f'{k!r}: {self.expression(y)}' for k, y in x.items())}}}"
+            case slice():
+                if any(isinstance(y, np.ndarray) for y in (x.start, x.stop, x.step)):
+                    return self.constant(x)
+                return f"slice({', '.join(map(self.expression, (x.start, x.stop, x.step)))})"
+            case np.dtype():
+                return f"np.{x.name}"
+            case np.bool():
+                return f"np.bool({bool(x)})"
+            case np.generic():
+                return f"np.{x.dtype.name}({x.item()!r})" if np.isfinite(x) else self.constant(x)
+            case float() if not np.isfinite(x):
+                return {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[repr(x)]
+            case bool() | int() | float() | str() | None:
+                return repr(x)
+            case _ if x is Ellipsis:
+                return "..."
+            case type():
+                return f"np.{x.__name__}" if issubclass(x, np.generic) else x.__name__
+            case np.ufunc():
+                return f"np.{x.__name__}"
+        return self.constant(x)
+
+    def operand(self, x: Any) -> str:
+        """An operand of an operator: a negative number gets parentheses."""
+        text = self.expression(x)
+        return f"({text})" if text.startswith("-") else text
+
+    def index(self, x: Any) -> str:
+        """What stands between the brackets."""
+        if isinstance(x, tuple) and x:
+            return ", ".join(map(self.index, x)) + ("," if len(x) == 1 else "")
+        if isinstance(x, slice) and not any(isinstance(y, Line) for y in (x.start, x.stop, x.step)):
+            start, stop, step = (
+                "" if y is None else self.expression(y) for y in (x.start, x.stop, x.step)
+            )
+            return f"{start}:{stop}" + (f":{step}" if step else "")
+        return self.expression(x)
+
+    def arguments(self, inputs: Any, options: Any, out: str = "") -> str:
+        found = [self.expression(x) for x in inputs]
+        found += [f"{name}={self.expression(x)}" for name, x in options.items()]
+        return ", ".join([*found, *([f"out={out}"] if out else [])])
+
+    def call(self, line: Line, out: str = "") -> str:
+        """The right-hand side of a line; its result goes to `out` if that is given."""
+        function, inputs, options = line.function, line.inputs, line.options
+        function = BY_UFUNC.get(function, function) if out else BY_OPERATOR.get(function, function)
+        if function in OPERATORS and not out and not options:
+            a, b = map(self.operand, inputs)
+            return f"{a} {OPERATORS[function]} {b}"
+        if function in SIGNS and not out:
+            return f"{SIGNS[function]}{self.operand(inputs[0])}"
+        if function is operator.abs:
+            return f"abs({self.expression(inputs[0])})"
+        if function in (item, operator.getitem):
+            return f"{self.operand(inputs[0])}[{self.index(inputs[1])}]"
+        if function is astype:
+            return f"{self.operand(inputs[0])}.astype({self.expression(inputs[1])})"
+        if function is draw:
+            rng, name, *rest = inputs
+            return f"{self.names[rng]}.{name}({self.arguments(rest, options)})"
+        if function is np.transpose and isinstance(inputs[0], Line):
+            axes = [*inputs[1:], *options.values()]
+            if axes in ([], [None]):
+                return f"{self.names[inputs[0]]}.T"
+            return f"{self.names[inputs[0]]}.transpose({self.arguments(axes, {})})"
+        if function in METHODS and isinstance(inputs[0], Line) and is_array(inputs[0]):
+            rest = self.arguments(inputs[1:], options)
+            return f"{self.names[inputs[0]]}.{METHODS[function]}({rest})"
+        if function in REDUCTIONS and is_array(inputs[0]) and len(inputs) == 1:
+            options = {"axis": None, **options}
+            reduce = f"np.{REDUCTIONS[function].__name__}.reduce"
+            return f"{reduce}({self.arguments(inputs, options, out)})"
+        return f"{self.function(function)}({self.arguments(inputs, options, out)})"
+
+    def function(self, function: Callable[..., Any]) -> str:
+        """The name of a function of NumPy; any other is held."""
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, np.ufunc):
+            return f"np.{owner.__name__}.{function.__name__}"
+        name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "") or ""
+        for path in (f"{module.replace('numpy', 'np', 1)}.{name}", f"np.{name}"):
+            if found(path) is function:
+                return path
+        return self.constant(function)
+
+    # Statements
+
+    def statements(self, line: Line) -> Iterator[str]:
+        function, inputs = line.function, line.inputs
+        if function is guard:
+            _, x, answer = inputs
+            text = self.expression(x)
+            if isinstance(answer, bool):
+                text = f"not {text}" if answer else text
+            else:
+                text = f"{text} != {answer!r}"
+            yield f"if {text}:"
+            yield f"    return {CHANGED}"
+        elif function is with_item:
+            x, index, value = inputs
+            yield f"{self.names[line]} = {self.operand(x)}.copy()"
+            yield f"{self.names[line]}[{self.index(index)}] = {self.expression(value)}"
+        elif function is with_at:
+            ufunc, x, index, *values = inputs
+            rest = ", ".join(map(self.expression, (index, *values)))
+            yield f"{self.names[line]} = {self.operand(x)}.copy()"
+            yield f"np.{ufunc.__name__}.at({self.names[line]}, {rest})"
+        else:
+            memory = self.memory.get(self.program.memory.get(line, -1), "")
+            yield f"{self.names[line]} = {self.call(line, memory)}"
+
+    def name_all(self) -> None:
+        """Names of inputs, then h1, h2, ... forward, d_h1 for a gradient, g1, ... beside it."""
+        program = self.program
+        for line in program.inputs:
+            self.names[line] = self.fresh(program.names[line])
+        counts: dict[str, int] = {}
+        for line in program.lines:
+            origin = program.origins.get(line, Origin())
+            whose = program.gradients.get(line)
+            if whose is not None and whose in self.names:
+                wish = f"d_{self.names[whose]}"
+            else:
+                letter = {"forward": "h", "backward": "g"}.get(origin.phase, "u")
+                counts[letter] = counts.get(letter, 0) + 1
+                wish = f"{letter}{counts[letter]}"
+            self.names[line] = self.fresh(wish)
+
+    def body(self) -> Iterator[str]:
+        """The lines, with their sections, modules and rules."""
+        phase = module = rule = None
+        for line in self.program.lines:
+            origin = self.program.origins.get(line, Origin())
+            if origin.phase != phase:
+                yield from [""] * (phase is not None)
+                phase, module, rule = origin.phase, None, ""
+                yield f"# {phase}"
+            if phase == "forward" and origin.module is not module and origin.module is not None:
+                module = origin.module
+                path = self.program.paths.get(id(module), "")
+                yield f"# {path or 'model'}: {type(module).__name__} ({origin.where})"
+            first, *rest = self.statements(line)
+            if origin.rule != rule and (rule := origin.rule):
+                first = f"{first}  # {rule}"
+            yield from (first, *rest)
+
+    def text(self) -> str:
+        """The whole program: its memory, then one function."""
+        self.name_all()
+        arrays = {i: line.data for line, i in reversed(self.program.memory.items())}
+        self.memory = {i: self.fresh(f"m{i + 1}") for i in sorted(arrays)}
+        body = list(self.body())
+        results = [self.expression(line) for line in self.program.results()]
+        body += ["", f"return {', '.join(results)}{',' * (len(results) == 1)}"]
+        arguments = ", ".join(self.names[line] for line in self.program.inputs)
+        head = [f"{name} = {empty(arrays[i])}" for i, name in self.memory.items()]
+        inside = [f"    {line}" if line else "" for line in body]
+        return "\n".join([*head, *[""] * 2 * bool(head), f"def step({arguments}):", *inside, ""])
+
+    def build(self) -> tuple[str, Callable[..., Any]]:
+        """The text, and the function that it defines."""
+        text = self.text()
+        names = {"np": np, CHANGED: None, **self.constants}
+        exec(compile(text, "<program>", "exec"), names)
+        return text, names["step"]
+
+
+def empty(array: Any) -> str:
+    """An array of the same shape, dtype and order of axes."""
+    order = sorted(range(array.ndim), key=lambda i: -abs(array.strides[i]))
+    shape = tuple(array.shape[i] for i in order)
+    text = f"np.empty({shape}, np.{array.dtype.name})"
+    back = tuple(int(i) for i in np.argsort(order))
+    return text if back == tuple(range(array.ndim)) else f"{text}.transpose{back}"
+
+
+def found(path: str) -> Any:
+    """The function of NumPy at a dotted path; None if there is none."""
+    x: Any = np
+    for part in path.split(".")[1:]:
+        x = getattr(x, part, None)
+    return x
