@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_edu.compiler.calls import Call, Function, signature
 from tinygrad_edu.compiler.passes import ALL
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
+from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import CHANGED, Runner, data_of, numbers_now, same_bits, snapshot
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.graph import Node
@@ -71,6 +72,17 @@ class Compiled:
         if self.latest is None:
             raise CompileError("there is no program yet: call the function once")
         return self.latest.source
+
+    def report(self, *args: Any, repeats: int = 100, **options: Any) -> Report:
+        """What the program for these arguments costs: lines, memory, and the time of each line.
+
+        It runs `repeats` times, beside what is kept: nothing changes but the state of generators.
+        """
+        given = leaves((args, options))
+        for runner in self.programs.get(signature(args, options, given), ()):
+            if (values := runner.values(given)) is not None:
+                return reported(runner.program, runner.recorded, values, repeats)
+        raise CompileError("there is no program for these arguments yet: call the function once")
 
     def first_run(self, key: Any, call: Call) -> Any:
         """Record a program, run it beside the eager step, and keep it if they agree."""

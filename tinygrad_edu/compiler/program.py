@@ -15,11 +15,13 @@ class Effect:
     """What a run leaves behind: at `target` (what the caller understands) now is `value`.
 
     in_place  the array that was there is changed, so that whoever holds it sees it
+    before    the input line that stands for what was there
     """
 
     target: Any
     value: Any
     in_place: bool = False
+    before: Any = None
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Program:
     names      what an input is called
     gradients  gradients[line]: the result whose gradient a line is
     memory     for a line whose result goes to memory that the program keeps: which, by number
+    targets    targets[line]: the input whose array the result of a line is written to
     views      views[line]: the operand whose memory the result lies in
     paths      paths[id(module)]: where a module is in the network
     """
@@ -46,6 +49,7 @@ class Program:
     names: dict[Line, str] = field(default_factory=dict)
     gradients: dict[Line, Line] = field(default_factory=dict)
     memory: dict[Line, int] = field(default_factory=dict)
+    targets: dict[Line, Line] = field(default_factory=dict)
     views: dict[Line, Line] = field(default_factory=dict)
     paths: dict[int, str] = field(default_factory=dict)
 
@@ -82,6 +86,7 @@ class Program:
             self.names,
             keyed({line: swapped(x, new) for line, x in self.gradients.items()}),
             keyed(self.memory),
+            keyed(self.targets),
             keyed({x: swapped(y, new) for x, y in self.views.items() if x not in taken}),
             self.paths,
         )

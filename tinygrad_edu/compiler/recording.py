@@ -263,7 +263,9 @@ def changes(places: list[Place], lent: list[Any], optimizer: Any) -> list[Effect
         after = lines(now)
         if same(after, before):
             continue
-        effects.append(Effect(place, after, in_place=now is value and isinstance(now, Traced)))
+        effects.append(
+            Effect(place, after, in_place=now is value and isinstance(now, Traced), before=before)
+        )
     return effects
 
 

@@ -12,10 +12,12 @@ from tinygrad_edu.compiler.recording import Argument, Gradient, Recording
 from tinygrad_edu.compiler.tape import draw
 from tinygrad_edu.compiler.text import Writer
 from tinygrad_edu.graph import Node, adding
+from tinygrad_edu.memory import memory_of, next_birth
 from tinygrad_edu.structures import is_structure, leaves, rebuilt
 from tinygrad_edu.tracing import Line
 
 CHANGED = object()
+LINE = object()
 ABSENT = AttributeError, IndexError, KeyError, TypeError
 
 
@@ -27,15 +29,26 @@ class Runner:
         used.update(program.results())
         program.inputs = [line for line in program.inputs if line in used]
         self.program, self.holdings = program, recording.holdings
-        self.settings = recording.holdings.settings_now()
+        self.recorded = len(recording.program.lines)
         self.structure, self.kinds = recording.result
         sources = [recording.sources[line] for line in program.inputs]
         self.read = reader(sources)
+        self.settings_now = settings_reader(recording.holdings)
+        self.settings = self.settings_now()
         self.expected = [
             (None if isinstance(source, Argument) else kind_of(line.data))
             for source, line in zip(sources, program.inputs, strict=True)
         ]
         self.known: list[Any] = [None] * len(sources)
+        # What is left: (value, target, whether in place; None for what is added to a gradient).
+        self.effects = [
+            (
+                LINE if isinstance(x.value, Line) else x.value,
+                x.target.node if isinstance(x.target, Gradient) else x.target,
+                None if isinstance(x.target, Gradient) else x.in_place,
+            )
+            for x in program.effects
+        ]
         self.draws = any(line.function is draw for line in program.lines)
         self.generators = [line.data for line in program.inputs if is_generator(line.data)]
         self.source, self.function = Writer(program).build()
@@ -47,57 +60,78 @@ class Runner:
 
         It is not where a setting, a shape or a branch is another one.
         """
-        if self.holdings.settings_now() != self.settings:
+        values = self.values(given)
+        if values is None:
             return CHANGED
+        if not self.draws:
+            results = self.function(*values)
+            return CHANGED if results is None else self.left(given, results)
+        states = [x.bit_generator.state for x in self.generators]
+        results = self.function(*values)
+        if results is not None:
+            return self.left(given, results)
+        for rng, state in zip(self.generators, states, strict=True):
+            rng.bit_generator.state = state
+        return CHANGED
+
+    def values(self, given: list[Any]) -> Any:
+        """What the program reads now; None if it was recorded for something else."""
         try:
+            if self.settings_now() != self.settings:
+                return None
             values = self.read(given)
         except ABSENT:
-            return CHANGED
+            return None
         known = self.known
         for i, (x, kind) in enumerate(zip(values, self.expected)):
             if kind is not None and x is not known[i]:
                 if kind_of(x) != kind:
-                    return CHANGED
+                    return None
                 known[i] = x
         if self.places and [structure_of(place.get()) for place in self.places] != self.kept:
-            return CHANGED
-        states = [x.bit_generator.state for x in self.generators] if self.draws else ()
-        results = self.function(*values)
-        if results is None:
-            for rng, state in zip(self.generators, states):
-                rng.bit_generator.state = state
-            return CHANGED
-        return self.left(given, iter(results))
+            return None
+        return values
 
-    def left(self, given: list[Any], results: Iterator[Any]) -> Any:
+    def left(self, given: list[Any], results: tuple[Any, ...]) -> Any:
         """Leave the effects where they belong, and put the result together."""
-        found = [filled(x, results) for x in self.program.outputs]
-        for effect in self.program.effects:
-            value = filled(effect.value, results)
-            target = effect.target
-            if isinstance(target, Gradient):
-                node = target.node
-                node = given[node.index] if isinstance(node, Argument) else node
-                with adding:
+        left = iter(results)
+        found = [next(left) if isinstance(x, Line) else copied(x) for x in self.program.outputs]
+        with adding:
+            for value, target, in_place in self.effects:
+                value = next(left) if value is LINE else filled(value, left)
+                if in_place is not None:
+                    leave(target, value, in_place)
+                    continue
+                node = given[target.index] if target.__class__ is Argument else target
+                if node.grad is None and value.__class__ is np.ndarray:
+                    node.grad = value
+                else:
                     node.accumulate(value)
-            else:
-                leave(target, value, effect.in_place)
-        out = (
-            x if kind is None else kind(x, requires_grad=False)
-            for x, kind in zip(found, self.kinds)
-        )
-        return rebuilt(self.structure, out) if is_structure(self.structure) else next(out)
+        for i, kind in enumerate(self.kinds):
+            if kind is not None:
+                found[i] = wrapped(kind, found[i])
+        return rebuilt(self.structure, iter(found)) if is_structure(self.structure) else found[0]
+
+
+def wrapped(kind: Any, x: Any) -> Any:
+    """A node around a result, without a graph."""
+    out: Any = object.__new__(kind)
+    Node.__init__(out, x if x.__class__ is kind.native else kind.adopt(x), False, None)
+    return out
 
 
 def leave(place: Place, value: Any, in_place: bool) -> None:
     """Put a value where it belongs; a node is then younger than the graphs made before."""
+    owner = place.owner
+    is_data = isinstance(owner, Node) and place.key == "_array"
     if in_place:
-        array = place.get()
+        array = owner._array if is_data else place.get()
         if array is not value:
             array[...] = value
-        value = array
-    if isinstance(place.owner, Node) and place.key == "_array":
-        place.owner.data = value
+        if is_data:
+            (owner.memory or memory_of(owner)).changed = next_birth()
+    elif is_data:
+        owner.data = value
     else:
         place.set(value)
 
@@ -108,6 +142,10 @@ def filled(x: Any, results: Iterator[Any]) -> Any:
         return next(results)
     if is_structure(x):
         return rebuilt(x, (filled(y, results) for y in leaves(x)))
+    return copied(x)
+
+
+def copied(x: Any) -> Any:
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
@@ -144,6 +182,14 @@ def reader(sources: list[Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
     text = f"def read(given):\n    return ({''.join(f'{part}, ' for part in parts)})"
     names["data_of"] = data_of
     exec(text, names)
+    return names["read"]
+
+
+def settings_reader(holdings: Holdings) -> Callable[[], tuple[Any, ...]]:
+    """A function that reads all settings, written out as well."""
+    names = {f"owner{i}": owner for i, (owner, _) in enumerate(holdings.settings)}
+    parts = (f"owner{i}.{name}, " for i, (_, name) in enumerate(holdings.settings))
+    exec(f"def read():\n    return ({''.join(parts)})", names)
     return names["read"]
 
 

@@ -209,8 +209,10 @@ class Writer:
             yield f"{self.names[line]} = {self.operand(x)}.copy()"
             yield f"np.{ufunc.__name__}.at({self.names[line]}, {rest})"
         else:
-            memory = self.memory.get(self.program.memory.get(line, -1), "")
-            yield f"{self.names[line]} = {self.call(line, memory)}"
+            out = self.memory.get(self.program.memory.get(line, -1), "")
+            if line in self.program.targets:
+                out = self.names[self.program.targets[line]]
+            yield f"{self.names[line]} = {self.call(line, out)}"
 
     def name_all(self) -> None:
         """Names of inputs, then h1, h2, ... forward, d_h1 for a gradient, g1, ... beside it."""

@@ -5,8 +5,16 @@ from tinygrad_edu.compiler.passes.common import share_common
 from tinygrad_edu.compiler.passes.constants import fold_constants
 from tinygrad_edu.compiler.passes.dead import remove_dead
 from tinygrad_edu.compiler.passes.identities import drop_identities
+from tinygrad_edu.compiler.passes.updates import update_in_place
 
-ALL = fold_constants, share_common, drop_identities, remove_dead, assign_buffers
+ALL = (
+    fold_constants,
+    share_common,
+    drop_identities,
+    remove_dead,
+    update_in_place,
+    assign_buffers,
+)
 
 __all__ = [
     "ALL",
@@ -15,4 +23,5 @@ __all__ = [
     "fold_constants",
     "remove_dead",
     "share_common",
+    "update_in_place",
 ]

@@ -24,7 +24,7 @@ def assign_buffers(program: Program) -> Program:
         dying = {program.owner(x) for x in operands(line)}
         dying = {x for x in dying if last[x] == i and x in memory}
         kind = kind_of(line.data)
-        if takes_out(line) and line not in theirs:
+        if takes_out(line) and line not in theirs and line not in program.targets:
             for x in operands(line):
                 if elementwise(line) and x in dying and kind_of(x.data) == kind:
                     memory[line] = memory[x]

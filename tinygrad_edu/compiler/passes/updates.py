@@ -1,0 +1,40 @@
+"""Which results can go straight to the array that they replace?"""
+
+from tinygrad_edu.compiler.passes.buffers import elementwise, kind_of, takes_out
+from tinygrad_edu.compiler.program import Program, operands
+from tinygrad_edu.compiler.tape import guard
+from tinygrad_edu.tracing import Line
+
+
+def update_in_place(program: Program) -> Program:
+    """With `w -= step` written to w itself, where nothing after it reads the old w or can give up.
+
+    Else the new numbers are made beside the old ones, and copied at the end.
+    """
+    targets: dict[Line, Line] = {}
+    results = program.results()
+    given = {program.owner(x): x for x in program.inputs}
+    for effect in program.effects:
+        line = effect.value
+        if not effect.in_place or not isinstance(line, Line) or line not in program.lines:
+            continue
+        at = program.lines.index(line)
+        after = program.lines[at + 1 :]
+        old = effect.before
+        if (
+            old in given
+            and takes_out(line)
+            and elementwise(line)
+            and kind_of(line.data) == kind_of(old.data)
+            and results.count(line) == 1
+            and line not in program.views.values()
+            and not any(x.function is guard for x in after)
+            and not any(program.owner(x) is old for y in after for x in operands(y))
+            and not any(program.owner(x) is old for x in results)
+            and not any(program.owner(x) is old for x in operands(line) if x is not old)
+        ):
+            targets[line] = old
+    new = program.with_lines(program.lines, {})
+    copies = dict(zip(program.lines, new.lines, strict=True))
+    new.targets = {copies[line]: old for line, old in targets.items()}
+    return new

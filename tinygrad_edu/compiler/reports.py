@@ -1,0 +1,80 @@
+"""What does a program cost? Its lines, its memory, and the time of each line, measured."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.compiler.text import Writer
+from tinygrad_edu.tracing import Line
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `step.report()` returns; printed, it is a table.
+
+    recorded   how many lines were recorded
+    lines      how many the program has
+    memory     bytes of the memory that it keeps
+    unshared   bytes that the same results take if each has its own
+    times      (seconds, line), the slowest first
+    """
+
+    recorded: int
+    lines: int
+    memory: int
+    unshared: int
+    times: list[tuple[float, str]]
+
+    def __str__(self) -> str:
+        total = sum(seconds for seconds, _ in self.times)
+        head = [
+            f"{self.recorded} lines were recorded, {self.lines} are left",
+            f"{self.memory / 1e3:,.1f} kB of memory, {self.unshared / 1e3:,.1f} kB unshared",
+            f"{total * 1e6:,.1f} µs in all",
+        ]
+        rows = [
+            f"{seconds * 1e6:9,.1f} µs {seconds / total:5.0%}  {text}"
+            for seconds, text in self.times
+        ]
+        return "\n".join([*head, *rows])
+
+
+def reported(program: Program, recorded: int, values: tuple[Any, ...], repeats: int) -> Report:
+    """Run the program some times on what it reads now; nothing that it would leave is left."""
+    writer = TimedWriter(program)
+    _, function = writer.build()
+    best = [float("inf")] * len(program.lines)
+    for _ in range(repeats):
+        spent = writer.constants["spent"]
+        spent[:] = [0.0] * len(program.lines)
+        function(*values)
+        best = list(map(min, best, spent))
+    texts = ["; ".join(Writer.statements(writer, line)) for line in program.lines]
+    arrays = {number: line.data for line, number in program.memory.items()}
+    return Report(
+        recorded,
+        len(program.lines),
+        sum(x.nbytes for x in arrays.values()),
+        sum(line.data.nbytes for line in program.memory),
+        sorted(zip(best, texts, strict=True), reverse=True),
+    )
+
+
+class TimedWriter(Writer):
+    """Writes a program that notes how long each line takes."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self.taken |= {"spent", "clock", "start"}
+        self.constants |= {"spent": [], "clock": perf_counter}
+        self.numbers = {line: i for i, line in enumerate(program.lines)}
+
+    def statements(self, line: Line) -> Iterator[str]:
+        yield "start = clock()"
+        yield from super().statements(line)
+        yield f"spent[{self.numbers[line]}] = clock() - start"
+
+
+Clock = Callable[[], float]
