@@ -63,6 +63,10 @@ class Program:
         """The lines that leave the program."""
         return [*lines_in(self.outputs), *lines_in([effect.value for effect in self.effects])]
 
+    def returned(self) -> list[Line]:
+        """What a run returns: the results, but for those that are written to their place."""
+        return [line for line in self.results() if line not in self.targets]
+
     def with_lines(self, lines: Iterable[Line], taken: dict[Line, Any]) -> "Program":
         """The program of these lines; taken[line] stands wherever one that is gone was used."""
         new: dict[Line, Any] = dict(taken)

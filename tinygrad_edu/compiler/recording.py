@@ -15,11 +15,14 @@ from tinygrad_edu.compiler.program import Effect, Program, views_among
 from tinygrad_edu.compiler.tape import (
     CompileError,
     Recorded,
+    RecordedFloat,
     RecordedGenerator,
     Tape,
+    note_value,
 )
 from tinygrad_edu.graph import Node
 from tinygrad_edu.memory import next_birth
+from tinygrad_edu.modes import RECORDING, temporarily
 from tinygrad_edu.structures import is_structure, leaves, rebuilt
 from tinygrad_edu.tracing import Line, Traced, lines
 from tinygrad_edu.transforms import called, outside
@@ -63,7 +66,10 @@ class Lender:
 
     def __init__(self) -> None:
         self.tape = Tape()
-        self.recorded = type("Recorded", (Recorded,), {"__slots__": (), "tape": self.tape})
+        own: dict[str, Any] = {"__slots__": (), "tape": self.tape, "__hash__": object.__hash__}
+        arrays: Any = type("Recorded", (Recorded,), own)
+        arrays.arrays, arrays.floats = arrays, type("Recorded", (RecordedFloat, arrays), own)
+        self.recorded = arrays
         self.lent: dict[int, Any] = {}
         self.sources: dict[Line, Any] = {}
         self.names: dict[Line, str] = {}
@@ -74,7 +80,7 @@ class Lender:
         shared = isinstance(x, np.ndarray | np.random.Generator)
         if shared and id(x) in self.lent:
             return self.lent[id(x)]
-        out = self.recorded(x)
+        out = self.recorded.on(Line(x, name=name))
         self.sources[out.line], self.names[out.line] = source, name
         lent = RecordedGenerator(x, out) if isinstance(x, np.random.Generator) else out
         if shared:
@@ -84,7 +90,7 @@ class Lender:
     def ones(self, x: Any) -> Any:
         """What a backward pass starts from: recorded too, so that all that comes of it is."""
         shape, dtype = np.shape(x), np.result_type(x)
-        return self.recorded(x).made(Line(np.ones(shape, dtype), np.ones, (shape, dtype)))
+        return self.recorded.on(Line(x)).made(Line(np.ones(shape, dtype), np.ones, (shape, dtype)))
 
     def lend_all(self, x: Any, source: Callable[[int], Any], name: str) -> Any:
         several = is_structure(x)
@@ -121,7 +127,14 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
     lender = Lender()
     originals = [place.get() for place in found.places]
     settings = found.settings_now()
-    with borrowed(found.places, originals, call):
+    mode = RECORDING.get()
+
+    def note(node: Node) -> None:
+        note_value(node)
+        if callable(mode):
+            mode(node)
+
+    with borrowed(found.places, originals, call), temporarily(RECORDING, mode and note):
         lent = []
         for place, x in zip(found.places, originals, strict=True):
             value = lender.lend_all(x, functools.partial(Held, place), place.name)
@@ -216,7 +229,7 @@ def run(
     for leaf in outside([root], start):
         if leaf not in nodes:
             raise MissedError(leaf)
-    seed = lender.ones(root.data)
+    seed = lender.ones(root.data) if root.broadcasts else None
     if optimizer is not None:
         root.backward(seed)
         optimizer.step()

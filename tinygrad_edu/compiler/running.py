@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.holdings import Holdings, Place
-from tinygrad_edu.compiler.program import Program, lines_in
+from tinygrad_edu.compiler.program import Effect, Program, lines_in
 from tinygrad_edu.compiler.recording import Argument, Gradient, Recording
 from tinygrad_edu.compiler.tape import draw
 from tinygrad_edu.compiler.text import Writer
@@ -48,12 +48,15 @@ class Runner:
                 None if isinstance(x.target, Gradient) else x.in_place,
             )
             for x in program.effects
+            if not is_written(x, program)
         ]
+        self.updated = [x.target.owner for x in program.effects if is_written(x, program)]
         self.draws = any(line.function is draw for line in program.lines)
         self.generators = [line.data for line in program.inputs if is_generator(line.data)]
         self.source, self.function = Writer(program).build()
-        self.places = [x.target for x in program.effects if isinstance(x.target, Place)]
-        self.kept = [structure_of(place.get()) for place in self.places]
+        # What has no number to read is taken for granted as well: a gradient that is None.
+        targets = [x.target for x in program.effects if isinstance(x.target, Place)]
+        self.absent = [place for place in targets if place.get() is None]
 
     def run(self, given: list[Any]) -> Any:
         """The result for these arguments; CHANGED, and nothing done, if the program is not right.
@@ -88,9 +91,7 @@ class Runner:
                 if kind_of(x) != kind:
                     return None
                 known[i] = x
-        if self.places and [structure_of(place.get()) for place in self.places] != self.kept:
-            return None
-        return values
+        return None if any(place.get() is not None for place in self.absent) else values
 
     def left(self, given: list[Any], results: tuple[Any, ...]) -> Any:
         """Leave the effects where they belong, and put the result together."""
@@ -107,10 +108,19 @@ class Runner:
                     node.grad = value
                 else:
                     node.accumulate(value)
+        birth = next_birth()
+        for node in self.updated:  # younger than the graphs made before
+            (node.memory or memory_of(node)).changed = birth
         for i, kind in enumerate(self.kinds):
             if kind is not None:
                 found[i] = wrapped(kind, found[i])
         return rebuilt(self.structure, iter(found)) if is_structure(self.structure) else found[0]
+
+
+def is_written(effect: Effect, program: Program) -> bool:
+    """Whether the program itself puts the data of a node into its place."""
+    is_data = isinstance(effect.target, Place) and isinstance(effect.target.owner, Node)
+    return is_data and isinstance(effect.value, Line) and effect.value in program.targets
 
 
 def wrapped(kind: Any, x: Any) -> Any:
@@ -158,11 +168,6 @@ def kind_of(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
     return type(x)
-
-
-def structure_of(x: Any) -> Any:
-    """The kind of each leaf."""
-    return [kind_of(y) for y in leaves(x)] if is_structure(x) else kind_of(x)
 
 
 def reader(sources: list[Any]) -> Callable[[list[Any]], tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_edu.graph import Node
+from tinygrad_edu.graph import Node, apply
 from tinygrad_edu.messages import user_frame, user_line
 from tinygrad_edu.nn import Module
 from tinygrad_edu.operands import Operand
@@ -95,6 +95,8 @@ class Recorded(Traced):
     __slots__ = ()
     __hash__ = object.__hash__
     tape: ClassVar[Tape]
+    floats: ClassVar[type]  # for Python's floats
+    arrays: ClassVar[type]  # for all else
 
     def made(self, line: Line) -> Any:
         data = line.data
@@ -102,13 +104,18 @@ class Recorded(Traced):
             return data
         self.tape.add(line)
         if isinstance(data, NUMBERS):
-            out = object.__new__(type(self))
-            out.line = line
-            return out
+            return self.on(line)
         if isinstance(data, tuple | list):
             items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
             return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
         raise refused(f"{getattr(line.function, '__name__', line.function)}() of it", line)
+
+    @classmethod
+    def on(cls, line: Line) -> Any:
+        """What stands for the result of a line."""
+        out: Any = object.__new__(cls.floats if type(line.data) is float else cls.arrays)
+        out.line = line
+        return out
 
     # A Tensor computes for itself: it finds this array in its data.
 
@@ -125,6 +132,8 @@ class Recorded(Traced):
     # A number decides: the program asks again, and gives up where it comes out otherwise.
 
     def __bool__(self) -> bool:
+        if in_value():  # a branch inside of a function of Values, such as relu: it is one line
+            return bool(self.data)
         return self.decided(operator.truth)
 
     def __index__(self) -> int:
@@ -204,6 +213,42 @@ def unary(function: Callable[..., Any]) -> Callable[..., Any]:
 
 for _name in ["neg", "pos", "abs", "invert"]:
     setattr(Recorded, f"__{_name}__", unary(getattr(operator, _name)))
+
+
+class RecordedFloat(Recorded):
+    """A float on a tape. It says that its class is float: a Value takes it for its data."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __class__ = property(lambda self: float)
+
+    def __float__(self) -> float:
+        if in_value():  # math.exp and its like: `note_value` writes down the whole call
+            return float(self.data)
+        raise refused("float() of it", self.line)
+
+
+def in_value() -> bool:
+    """Whether a Value that is tracked is being made by the function that asks, or its caller."""
+    asks: Any = sys._getframe(2)
+    for frame in (asks, asks.f_back):
+        if frame is not None and frame.f_code is apply.__code__:
+            return frame.f_locals.get("tracked") is True and not frame.f_locals["kind"].broadcasts
+    return False
+
+
+def note_value(node: Node) -> None:
+    """Write down the call that made a Value: `apply` tells of each node that it made."""
+    if node.broadcasts or node.function is None:
+        return
+    recorded = next((x for x in node.seen if isinstance(x, Recorded)), None)
+    if recorded is None:
+        return
+    data = untraced(node.data)
+    line = Line(data, node.function, lines(node.seen[1:]), node.options)
+    recorded.tape.add(line)
+    node._array = recorded.on(line)
+    node.seen = (node._array, *node.seen[1:])
 
 
 def guard(question: Callable[[Any], Any], x: Any, answer: Any) -> Any:

@@ -1,15 +1,19 @@
 """How is a program written down? As the lines of NumPy that a person would write."""
 
 import keyword
+import math
 import operator
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import value
 from tinygrad_edu.compiler.program import Program, is_array
 from tinygrad_edu.compiler.tape import Origin, draw, guard
+from tinygrad_edu.graph import forward_of
 from tinygrad_edu.tracing import Line, astype, item, with_at, with_item
 
 OPERATORS: dict[Any, str] = {
@@ -57,6 +61,22 @@ REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: n
 CHANGED = "CHANGED"
 
 
+def weighted_sum_text(*operands: str) -> str:
+    """w1 x1 + ... + wn xn + b, added in the order in which Python's `sum` adds."""
+    n = len(operands) // 2
+    products = [f"{w} * {x}" for w, x in zip(operands[:n], operands[n:-1])]
+    if sys.version_info >= (3, 12):  # sum() keeps what floats lose on the way
+        return f"sum(({', '.join(products)},), {operands[-1]})"
+    return " + ".join([operands[-1], *products])
+
+
+# Functions of Values, as they are written for floats
+SCALARS: dict[Any, Callable[..., str]] = {
+    value.relu: lambda x: f"{x} if {x} > 0 else 0.0",
+    forward_of(value.weighted_sum): weighted_sum_text,
+}
+
+
 class Writer:
     """Writes one program."""
 
@@ -64,7 +84,7 @@ class Writer:
         self.program = program
         self.names: dict[Line, str] = {}
         self.memory: dict[int, str] = {}
-        self.taken = {"np", CHANGED, "step"}
+        self.taken = {"np", "math", CHANGED, "step"}
         self.constants: dict[str, Any] = {}
         self.constant_names: dict[int, str] = {}
 
@@ -82,7 +102,8 @@ class Writer:
     def constant(self, x: Any) -> str:
         """An array is held, not copied into the text."""
         if id(x) not in self.constant_names:
-            name = self.constant_names[id(x)] = self.fresh("c1")
+            name = self.fresh(getattr(x, "__name__", "c1"))
+            self.constant_names[id(x)] = name
             self.constants[name] = x
         return self.constant_names[id(x)]
 
@@ -158,6 +179,8 @@ class Writer:
             return f"{self.operand(inputs[0])}[{self.index(inputs[1])}]"
         if function is astype:
             return f"{self.operand(inputs[0])}.astype({self.expression(inputs[1])})"
+        if function in SCALARS:
+            return SCALARS[function](*map(self.operand, inputs))
         if function is draw:
             rng, name, *rest = inputs
             return f"{self.names[rng]}.{name}({self.arguments(rest, options)})"
@@ -181,7 +204,7 @@ class Writer:
         if isinstance(owner, np.ufunc):
             return f"np.{owner.__name__}.{function.__name__}"
         name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "") or ""
-        for path in (f"{module.replace('numpy', 'np', 1)}.{name}", f"np.{name}"):
+        for path in (f"math.{name}", f"{module.replace('numpy', 'np', 1)}.{name}", f"np.{name}"):
             if found(path) is function:
                 return path
         return self.constant(function)
@@ -223,7 +246,7 @@ class Writer:
         for line in program.lines:
             origin = program.origins.get(line, Origin())
             whose = program.gradients.get(line)
-            if whose is not None and whose in self.names:
+            if origin.phase == "backward" and whose in self.names:
                 wish = f"d_{self.names[whose]}"
             else:
                 letter = {"forward": "h", "backward": "g"}.get(origin.phase, "u")
@@ -255,7 +278,7 @@ class Writer:
         arrays = {i: line.data for line, i in reversed(self.program.memory.items())}
         self.memory = {i: self.fresh(f"m{i + 1}") for i in sorted(arrays)}
         body = list(self.body())
-        results = [self.expression(line) for line in self.program.results()]
+        results = [self.expression(line) for line in self.program.returned()]
         body += ["", f"return {', '.join(results)}{',' * (len(results) == 1)}"]
         arguments = ", ".join(self.names[line] for line in self.program.inputs)
         head = [f"{name} = {empty(arrays[i])}" for i, name in self.memory.items()]
@@ -265,7 +288,7 @@ class Writer:
     def build(self) -> tuple[str, Callable[..., Any]]:
         """The text, and the function that it defines."""
         text = self.text()
-        names = {"np": np, CHANGED: None, **self.constants}
+        names = {"np": np, "math": math, CHANGED: None, **self.constants}
         exec(compile(text, "<program>", "exec"), names)
         return text, names["step"]
 
@@ -281,7 +304,7 @@ def empty(array: Any) -> str:
 
 def found(path: str) -> Any:
     """The function of NumPy at a dotted path; None if there is none."""
-    x: Any = np
+    x: Any = {"np": np, "math": math}.get(path.partition(".")[0])
     for part in path.split(".")[1:]:
         x = getattr(x, part, None)
     return x

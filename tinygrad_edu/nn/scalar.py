@@ -44,7 +44,7 @@ class Neuron(Module):
     def __call__(self, x: Inputs) -> Value:
         if len(x) != len(self.weights):
             raise ValueError(f"a neuron with {len(self.weights)} inputs was given {len(x)} numbers")
-        x = [xi if isinstance(xi, Node) else float(xi) for xi in x]
+        x = [xi if isinstance(xi, Node) or xi.__class__ is float else float(xi) for xi in x]
         out: Value = weighted_sum(*self.weights, *x, self.bias)
         return out.relu() if self.nonlinearity else out
 

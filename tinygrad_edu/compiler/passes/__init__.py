@@ -5,6 +5,7 @@ from tinygrad_edu.compiler.passes.common import share_common
 from tinygrad_edu.compiler.passes.constants import fold_constants
 from tinygrad_edu.compiler.passes.dead import remove_dead
 from tinygrad_edu.compiler.passes.identities import drop_identities
+from tinygrad_edu.compiler.passes.products import use_dot
 from tinygrad_edu.compiler.passes.updates import update_in_place
 
 ALL = (
@@ -12,6 +13,7 @@ ALL = (
     share_common,
     drop_identities,
     remove_dead,
+    use_dot,
     update_in_place,
     assign_buffers,
 )
@@ -24,4 +26,5 @@ __all__ = [
     "remove_dead",
     "share_common",
     "update_in_place",
+    "use_dot",
 ]

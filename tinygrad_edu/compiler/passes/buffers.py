@@ -54,16 +54,16 @@ def kind_of(x: Any) -> Any:
 
 def takes_out(line: Line) -> bool:
     """Whether NumPy can write the result to memory that is given to it."""
-    if (
-        not is_array(line)
-        or line.data.base is not None
-        or line.data.dtype.hasobject
-        or line.data.size == 0
-    ):
+    data = line.data
+    if not is_array(line) or data.base is not None or data.dtype.hasobject or not data.size:
+        return False
+    if np.empty_like(data).strides != data.strides:
         return False
     function = BY_UFUNC.get(line.function, line.function)
     if isinstance(function, np.ufunc):
-        return function.nout == 1 and "dtype" not in line.options and "out" not in line.options
+        return function.nout == 1 and not {"dtype", "out"} & line.options.keys()
+    if function is np.dot:
+        return bool(data.flags.c_contiguous)
     return function in REDUCTIONS and len(line.inputs) == 1 and is_array(line.inputs[0])
 
 

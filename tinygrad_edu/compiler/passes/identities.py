@@ -19,7 +19,7 @@ LAYOUT = np.reshape, np.broadcast_to, astype
 def drop_identities(program: Program) -> Program:
     """Without x * 1, x / 1, -(-x), copies of what nobody changes, a shape that x has already.
 
-    `x + 0` stays: it turns -0 into 0. What leaves the program stays a copy.
+    `x + 0` stays: it turns -0 into 0. What leaves the program keeps memory of its own.
     """
     taken: dict[Line, Any] = {}
     leaving = set(program.results())
@@ -29,23 +29,26 @@ def drop_identities(program: Program) -> Program:
         x = same_as(line)
         while isinstance(x, Line) and x in taken:
             x = taken[x]
-        if x is None or (line in leaving and (program.owner(x) in given | leaving)):
+        leaves_memory = is_array(line) and line in leaving
+        if x is None or (leaves_memory and program.owner(x) in given | leaving):
             kept.append(line)
-        else:
-            taken[line] = x
-            if line in leaving:
-                leaving.add(x)
+            continue
+        taken[line] = x
+        if line in leaving:
+            leaving.add(x)
     return program.with_lines(kept, taken)
 
 
 def same_as(line: Line) -> Line | None:
     """The operand that the result equals, bit for bit and in its order of axes, if there is one."""
     for x in candidates(line):
-        if isinstance(x, Line) and is_array(x) and is_array(line):
-            a, b = x.data, line.data
-            if (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides):
-                return x
+        if isinstance(x, Line) and kind_of(x.data) == kind_of(line.data):
+            return x
     return None
+
+
+def kind_of(x: Any) -> Any:
+    return (x.shape, x.dtype, x.strides) if isinstance(x, np.ndarray) else type(x)
 
 
 def candidates(line: Line) -> Iterator[Any]:
