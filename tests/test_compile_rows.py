@@ -10,7 +10,7 @@ import test_rules_shapes
 from test_rules import at, name
 
 from tinygrad_edu import Tensor, Value
-from tinygrad_edu.compiler import CompileError, compile  # noqa: A004
+from tinygrad_edu.compiler import CompileError, compile
 
 ROWS = test_rules.TABLE + test_rules_linalg.TABLE + test_rules_shapes.TABLE
 

@@ -3,6 +3,7 @@
 from tinygrad_edu import functional, lab, losses, nn, optim, train, viz
 from tinygrad_edu.allocation import keep_freed_memory
 from tinygrad_edu.anomaly import detect_anomaly, explain
+from tinygrad_edu.compiler import CompileError, compile
 from tinygrad_edu.functional import softplus
 from tinygrad_edu.gradient_check import gradcheck
 from tinygrad_edu.graph import Node, backward_of, primitive
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 keep_freed_memory()
 
 __all__ = [
+    "CompileError",
     "GradcheckError",
     "LeavesGraphWarning",
     "Node",
@@ -38,6 +40,7 @@ __all__ = [
     "Value",
     "backward_of",
     "checkpoint",
+    "compile",
     "detect_anomaly",
     "draw",
     "elementwise_grad",

@@ -1,7 +1,9 @@
 """compile: an ordinary function of the package as a program that can be read, run and kept."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,11 @@ from tinygrad_edu.transforms import called
 LIMIT = 16  # programs of one function
 
 
-def compile(  # noqa: A001
+def compile(
     f: Function,
     optimizer: Any = None,
     *,
-    optimize: Iterable[Callable[..., Any]] = ALL,
+    optimize: Iterable[Callable[..., Any]] | None = None,
     check: bool = True,
 ) -> "Compiled":
     """The function f as a program of NumPy, recorded when it is called and run from then on.
@@ -33,13 +35,13 @@ def compile(  # noqa: A001
                loss.backward() would, and returns the loss without its graph. Or it returns arrays,
                Tensors under no_grad(), and nested lists, tuples and dicts of them
     optimizer  makes the whole update as well; `.grad` is neither read nor changed
-    optimize   the passes that improve the program; () shows it as it was recorded
+    optimize   the passes that improve the program, all by default; () shows it as it was recorded
     check      run the step eagerly as well, the first time, and compare bit for bit
 
     There is one program for each signature: the shapes and dtypes of the arguments, all else of
     them by value, and the settings of the modules, such as `training`.
     """
-    return Compiled(f, optimizer, tuple(optimize), check)
+    return Compiled(f, optimizer, ALL if optimize is None else tuple(optimize), check)
 
 
 class Compiled:
@@ -76,13 +78,23 @@ class Compiled:
     def report(self, *args: Any, repeats: int = 100, **options: Any) -> Report:
         """What the program for these arguments costs: lines, memory, and the time of each line.
 
-        It runs `repeats` times, beside what is kept: nothing changes but the state of generators.
+        It runs `repeats` times on copies: nothing changes.
         """
         given = leaves((args, options))
         for runner in self.programs.get(signature(args, options, given), ()):
             if (values := runner.values(given)) is not None:
                 return reported(runner.program, runner.recorded, values, repeats)
         raise CompileError("there is no program for these arguments yet: call the function once")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program that ran last to a file of Python that stands alone.
+
+        It needs NumPy and defines `step`, and `held`: a copy of what the program reads beside its
+        arguments. Raises CompileError before the first call, and for a program that draws numbers.
+        """
+        if self.latest is None:
+            raise CompileError("there is no program yet: call the function once")
+        self.latest.save(Path(path))
 
     def first_run(self, key: Any, call: Call) -> Any:
         """Record a program, run it beside the eager step, and keep it if they agree."""

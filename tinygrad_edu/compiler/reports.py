@@ -1,6 +1,7 @@
 """What does a program cost? Its lines, its memory, and the time of each line, measured."""
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -42,7 +43,8 @@ class Report:
 
 
 def reported(program: Program, recorded: int, values: tuple[Any, ...], repeats: int) -> Report:
-    """Run the program some times on what it reads now; nothing that it would leave is left."""
+    """Run the program some times on copies of what it reads now, so that nothing changes."""
+    values = copy.deepcopy(values)
     writer = TimedWriter(program)
     _, function = writer.build()
     best = [float("inf")] * len(program.lines)
@@ -75,6 +77,3 @@ class TimedWriter(Writer):
         yield "start = clock()"
         yield from super().statements(line)
         yield f"spent[{self.numbers[line]}] = clock() - start"
-
-
-Clock = Callable[[], float]

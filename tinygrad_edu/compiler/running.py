@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compiler.holdings import Holdings, Place
 from tinygrad_edu.compiler.program import Effect, Program, lines_in
-from tinygrad_edu.compiler.recording import Argument, Gradient, Recording
+from tinygrad_edu.compiler.recording import Argument, Gradient, Recording, is_data
+from tinygrad_edu.compiler.saving import write
 from tinygrad_edu.compiler.tape import draw
 from tinygrad_edu.compiler.text import Writer
 from tinygrad_edu.graph import Node, adding
@@ -27,19 +29,22 @@ class Runner:
     def __init__(self, recording: Recording, program: Program) -> None:
         used = set(lines_in([[line.inputs, line.options] for line in program.lines]))
         used.update(program.results())
+        sources = recording.sources
         program.inputs = [line for line in program.inputs if line in used]
+        program.inputs.sort(key=lambda line: not isinstance(sources[line], Argument))
         self.program, self.holdings = program, recording.holdings
         self.recorded = len(recording.program.lines)
         self.structure, self.kinds = recording.result
-        sources = [recording.sources[line] for line in program.inputs]
-        self.read = reader(sources)
+        places = [sources[line] for line in program.inputs]
+        self.read = reader(places)
+        self.given = [x.index for x in places if isinstance(x, Argument)]
         self.settings_now = settings_reader(recording.holdings)
         self.settings = self.settings_now()
         self.expected = [
             (None if isinstance(source, Argument) else kind_of(line.data))
-            for source, line in zip(sources, program.inputs, strict=True)
+            for source, line in zip(places, program.inputs, strict=True)
         ]
-        self.known: list[Any] = [None] * len(sources)
+        self.known: list[Any] = [None] * len(places)
         # What is left: (value, target, whether in place; None for what is added to a gradient).
         self.effects = [
             (
@@ -53,7 +58,8 @@ class Runner:
         self.updated = [x.target.owner for x in program.effects if is_written(x, program)]
         self.draws = any(line.function is draw for line in program.lines)
         self.generators = [line.data for line in program.inputs if is_generator(line.data)]
-        self.source, self.function = Writer(program).build()
+        self.writer = Writer(program)
+        self.source, self.function = self.writer.build()
         # What has no number to read is taken for granted as well: a gradient that is None.
         targets = [x.target for x in program.effects if isinstance(x.target, Place)]
         self.absent = [place for place in targets if place.get() is None]
@@ -92,6 +98,37 @@ class Runner:
                     return None
                 known[i] = x
         return None if any(place.get() is not None for place in self.absent) else values
+
+    def save(self, path: Path) -> None:
+        """Write the program to a file, with what it reads beside its arguments."""
+        names = [self.writer.names[line] for line in self.program.inputs]
+        pairs = list(zip(names, self.expected, strict=True))
+        values = self.read([None] * (1 + max(self.given, default=0)))
+        held = {name: x for (name, kind), x in zip(pairs, values, strict=True) if kind is not None}
+        write(
+            path,
+            self.source,
+            self.writer.constants,
+            held,
+            [name for name, kind in pairs if kind is None],
+            self.returned_names(),
+        )
+
+    def returned_names(self) -> list[str]:
+        """What each number that the program returns is."""
+        found = [
+            f"{self.writer.names[line]}, of the result" for line in lines_in(self.program.outputs)
+        ]
+        names = {place.owner: place.name for place in self.holdings.places if is_data(place)}
+        for effect in self.program.effects:
+            target = effect.target
+            if isinstance(target, Gradient):
+                what = f"the gradient of {names.get(target.node, 'an argument')}"
+            else:
+                what = f"the new {target.name}"
+            if not is_written(effect, self.program):
+                found += [f"{self.writer.names[x]}, {what}" for x in lines_in(effect.value)]
+        return found
 
     def left(self, given: list[Any], results: tuple[Any, ...]) -> Any:
         """Leave the effects where they belong, and put the result together."""

@@ -1,11 +1,12 @@
 """How is a program written down? As the lines of NumPy that a person would write."""
 
+import json
 import keyword
 import math
 import operator
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ SIGNS: dict[Any, str] = {operator.neg: "-", operator.pos: "+", operator.invert: 
 METHODS = {np.reshape: "reshape", np.swapaxes: "swapaxes", np.ravel: "ravel"}
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply}
 CHANGED = "CHANGED"
+WIDTH = 88  # of a line, as formatters have it
 
 
 def weighted_sum_text(*operands: str) -> str:
@@ -102,7 +104,7 @@ class Writer:
     def constant(self, x: Any) -> str:
         """An array is held, not copied into the text."""
         if id(x) not in self.constant_names:
-            name = self.fresh(getattr(x, "__name__", "c1"))
+            name = self.fresh(getattr(x, "__name__", f"c{len(self.constants) + 1}"))
             self.constant_names[id(x)] = name
             self.constants[name] = x
         return self.constant_names[id(x)]
@@ -120,7 +122,8 @@ class Writer:
             case list():
                 return f"[{', '.join(map(self.expression, x))}]"
             case dict():
-                return f"{{{', '.join(f'{k!r}: {self.expression(y)}' for k, y in x.items())}}}"
+                pairs = (f"{json.dumps(key)}: {self.expression(y)}" for key, y in x.items())
+                return f"{{{', '.join(pairs)}}}"
             case slice():
                 if any(isinstance(y, np.ndarray) for y in (x.start, x.stop, x.step)):
                     return self.constant(x)
@@ -133,7 +136,9 @@ class Writer:
                 return f"np.{x.dtype.name}({x.item()!r})" if np.isfinite(x) else self.constant(x)
             case float() if not np.isfinite(x):
                 return {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[repr(x)]
-            case bool() | int() | float() | str() | None:
+            case str():
+                return json.dumps(x)
+            case bool() | int() | float() | None:
                 return repr(x)
             case _ if x is Ellipsis:
                 return "..."
@@ -170,6 +175,8 @@ class Writer:
         function = BY_UFUNC.get(function, function) if out else BY_OPERATOR.get(function, function)
         if function in OPERATORS and not out and not options:
             a, b = map(self.operand, inputs)
+            if function is operator.pow and "(" not in a + b:
+                return f"{a}**{b}"
             return f"{a} {OPERATORS[function]} {b}"
         if function in SIGNS and not out:
             return f"{SIGNS[function]}{self.operand(inputs[0])}"
@@ -269,7 +276,10 @@ class Writer:
                 yield f"# {path or 'model'}: {type(module).__name__} ({origin.where})"
             first, *rest = self.statements(line)
             if origin.rule != rule and (rule := origin.rule):
-                first = f"{first}  # {rule}"
+                if len(first) + len(rule) + 8 <= WIDTH:
+                    first = f"{first}  # {rule}"
+                else:
+                    yield f"# {rule}"
             yield from (first, *rest)
 
     def text(self) -> str:
@@ -277,13 +287,23 @@ class Writer:
         self.name_all()
         arrays = {i: line.data for line, i in reversed(self.program.memory.items())}
         self.memory = {i: self.fresh(f"m{i + 1}") for i in sorted(arrays)}
-        body = list(self.body())
+        body = [folded(line) if line else "" for line in indented(self.body())]
         results = [self.expression(line) for line in self.program.returned()]
-        body += ["", f"return {', '.join(results)}{',' * (len(results) == 1)}"]
-        arguments = ", ".join(self.names[line] for line in self.program.inputs)
-        head = [f"{name} = {empty(arrays[i])}" for i, name in self.memory.items()]
-        inside = [f"    {line}" if line else "" for line in body]
-        return "\n".join([*head, *[""] * 2 * bool(head), f"def step({arguments}):", *inside, ""])
+        arguments = [self.names[line] for line in self.program.inputs]
+        memory = [f"{name} = {empty(arrays[i])}" for i, name in self.memory.items()]
+        held = [f"# {name}: {what(x)}" for name, x in self.constants.items()]
+        return "\n".join(
+            [
+                *held,
+                *memory,
+                *[""] * 2 * bool(held or memory),
+                *listed("def step(", arguments, "):"),
+                *body,
+                "",
+                *indented(returned(results)),
+                "",
+            ]
+        )
 
     def build(self) -> tuple[str, Callable[..., Any]]:
         """The text, and the function that it defines."""
@@ -291,6 +311,46 @@ class Writer:
         names = {"np": np, "math": math, CHANGED: None, **self.constants}
         exec(compile(text, "<program>", "exec"), names)
         return text, names["step"]
+
+
+def what(x: Any) -> str:
+    """What the program holds under a name."""
+    if isinstance(x, np.ndarray):
+        return f"an array that the program holds, of shape {x.shape}, {x.dtype}"
+    return f"a {type(x).__name__} of {getattr(x, '__module__', 'the program')}"
+
+
+def indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"    {line}" if line else "" for line in lines)
+
+
+def listed(before: str, parts: list[str], after: str) -> list[str]:
+    """Parts in parentheses: on one line if there is room, else each on its own."""
+    whole = f"{before}{', '.join(parts)}{after}"
+    if len(whole) <= WIDTH:
+        return [whole]
+    return [before, *(f"    {part}," for part in parts), after]
+
+
+def returned(results: list[str]) -> list[str]:
+    if len(results) < 2:
+        return [f"return ({''.join(f'{x},' for x in results)})"]
+    whole = f"return {', '.join(results)}"
+    return [whole] if len(whole) + 4 <= WIDTH else listed("return (", results, ")")
+
+
+def folded(line: str) -> str:
+    """A line that is too long, with the arguments of its call on a line of their own."""
+    if len(line) <= WIDTH or line.lstrip().startswith("#"):
+        return line
+    match = re.fullmatch(r"( *)(\w+ = [\w.]+\()([^()]*)\)", line)
+    if match is None:
+        return f"{line}  # fmt: skip"
+    indent, before, inside = match.groups()
+    if len(indent) + 4 + len(inside) <= WIDTH:
+        return f"{indent}{before}\n{indent}    {inside}\n{indent})"
+    parts = "".join(f"{indent}    {part},\n" for part in inside.split(", "))
+    return f"{indent}{before}\n{parts}{indent})"
 
 
 def empty(array: Any) -> str:

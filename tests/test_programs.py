@@ -1,0 +1,232 @@
+"""The text of a program, its passes, what it costs, and the file that it is kept in."""
+
+import operator
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import (
+    CompileError,
+    Tensor,
+    Value,
+    compile,
+    losses,
+    manual_seed,
+    nn,
+    no_grad,
+    optim,
+)
+from tinygrad_edu.compiler import passes
+from tinygrad_edu.rng import default_rng
+
+X = np.random.default_rng(0).standard_normal((6, 8))
+Y = np.random.default_rng(1).integers(0, 4, 6)
+
+
+def network(dropout=0.0):
+    manual_seed(0)
+    layers = nn.Linear(8, 16), nn.LayerNorm(16), nn.GELU(), nn.Dropout(dropout), nn.Linear(16, 4)
+    return nn.Sequential(*layers)
+
+
+def loss_of(model):
+    return lambda x, y: losses.cross_entropy(model(x), y)
+
+
+def compiled(f, *args, **options):
+    step = compile(f, **options)
+    step(*args)
+    return step
+
+
+def test_a_program_of_a_neuron_reads_as_the_chain_rule():
+    w, b = Value(2.0, name="w"), Value(-0.5, name="b")
+    assert compiled(lambda x: (w * x + b).tanh(), 0.3).source == (
+        "def step(x, b, w):\n"
+        "    # forward\n"
+        "    h1 = w * x\n"
+        "    h2 = h1 + b\n"
+        "    h3 = math.tanh(h2)\n"
+        "\n"
+        "    # backward\n"
+        "    g1 = h3 * h3  # tanh_backward\n"
+        "    d_h2 = 1 - g1\n"
+        "    g2 = d_h2 * x  # multiply_backward\n"
+        "\n"
+        "    return h3, d_h2, g2\n"
+    )
+
+
+def programs():
+    mlp = nn.MLP(2, [3, 1], rng=np.random.default_rng(0))
+    model = network(0.2)
+    yield compiled(lambda a, b: (mlp([a, b]) - 1.0) ** 2, 0.5, 0.2)
+    yield compiled(loss_of(model), X, Y, optimizer=optim.Adam(model.parameters()))
+    yield compiled(loss_of(model), X, Y, optimize=())
+    attention = nn.TransformerEncoderLayer(8, 2, 16, rng=np.random.default_rng(0))
+    yield compiled(lambda x: (attention(x) ** 2).mean(), X[None])
+
+
+@pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not installed")
+def test_a_formatter_leaves_a_program_as_it_is(tmp_path):
+    for i, step in enumerate(programs()):
+        path = tmp_path / f"step_{i}.py"
+        path.write_text(step.source)
+        command = ["ruff", "format", "--isolated", "--diff", str(path)]
+        found = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert found.returncode == 0, found.stdout
+
+
+def test_sections_modules_and_rules_are_told():
+    model = network()
+    step = compiled(loss_of(model), X, Y, optimizer=optim.SGD(model.parameters(), 0.1))
+    lines = [line.strip() for line in step.source.splitlines()]
+    sections = [lines.index(name) for name in ("# forward", "# backward", "# update")]
+    assert sections == sorted(sections)
+    assert any(line.startswith("# layers.4: Linear (test_programs.py:") for line in lines)
+    assert any(line.endswith("# nll_backward") for line in lines)
+    assert any(line.startswith("d_h") for line in lines)
+
+
+@pytest.mark.parametrize("left_out", passes.ALL, ids=lambda x: x.__name__)
+def test_each_pass_can_be_left_out(left_out):
+    some = [x for x in passes.ALL if x is not left_out]
+    found = []
+    for optimize in (passes.ALL, some, [left_out], ()):
+        model = network(0.2)
+        step = compile(loss_of(model), optim.SGD(model.parameters(), 0.1), optimize=optimize)
+        found.append([step(X, Y).item() for _ in range(3)])
+    assert found[0] == found[1] == found[2] == found[3]
+
+
+X1 = Tensor(np.arange(1.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("f", "left"),
+    [
+        (lambda x: (x * 1.0) / 1.0 + 2.0, 1),
+        (lambda x: np.negative(-x) + 2.0, 1),
+        (lambda x: np.reshape(x, (3,)).astype(float) * 2.0, 1),
+        (lambda x: np.exp(x) + np.exp(x), 2),
+        (lambda x: (np.exp(x) * 0.5, np.cos(x))[0], 2),
+        (lambda x: x + 0.0, 1),  # -0 + 0 is 0
+    ],
+)
+def test_lines_that_nobody_needs_are_gone(f, left):
+    with no_grad():
+        step = compiled(f, X1)
+        lines = step.latest.program.lines
+        assert len(lines) == left
+        np.testing.assert_array_equal(step(-X1).data, f(-X1).data)
+
+
+def test_what_leaves_a_program_is_never_its_memory():
+    with no_grad():
+        step = compiled(lambda x: (np.exp(x), np.exp(x) * 2.0, x.reshape(3, 1)), X1)
+        first = step(X1)
+        kept = [x.data.copy() for x in first]
+        step(Tensor(np.zeros(3)))
+        for x, y in zip(first, kept, strict=True):
+            np.testing.assert_array_equal(x.data, y)
+        a, b, _ = step(X1)
+        assert not np.shares_memory(a.data, b.data)
+
+
+def test_two_gradients_never_share_memory():
+    x, y = (Tensor(np.ones(3), requires_grad=True) for _ in range(2))
+    step = compile(lambda: np.sum(x + y))
+    step()
+    assert not np.shares_memory(x.grad, y.grad)
+    step()
+    np.testing.assert_array_equal(x.grad, 2 * np.ones(3))
+
+
+def test_memory_is_used_again():
+    model = nn.Sequential(*(layer for _ in range(6) for layer in (nn.Linear(64, 64), nn.Tanh())))
+    step = compiled(lambda x: (model(x) ** 2).mean(), np.ones((32, 64)))
+    report = step.report(np.ones((32, 64)), repeats=2)
+    assert report.memory < 0.7 * report.unshared
+    assert report.lines < report.recorded
+    assert len(report.times) == report.lines
+    slowest, line = report.times[0]
+    assert slowest > 0
+    assert line in str(report)
+
+
+def test_a_report_changes_nothing():
+    model = network(0.2)
+    step = compiled(loss_of(model), X, Y, optimizer=optim.Adam(model.parameters()))
+    step(X, Y)  # now the optimizer has a state
+    step(X, Y)
+    generator = default_rng().bit_generator.state
+    before = model.state_dict()
+    step.report(X, Y)
+    for name, x in model.state_dict().items():
+        np.testing.assert_array_equal(x, before[name])
+    assert default_rng().bit_generator.state == generator
+    with pytest.raises(CompileError, match="no program for these arguments"):
+        step.report(X[:2], Y[:2])
+
+
+ALONE = """
+import sys
+import numpy as np
+from kept import held, step
+arrays = np.load("arguments.npz")
+result, *gradients = step(arrays["x"], arrays["y"], **held)
+assert result == arrays["result"]
+for i, g in enumerate(gradients):
+    assert g.tobytes() == arrays[f"g{i}"].tobytes()
+assert not [name for name in sys.modules if name.startswith("tinygrad")]
+"""
+
+
+def test_a_saved_program_stands_alone(tmp_path):
+    model = network()
+    step = compile(loss_of(model))
+    result = step(X, Y).data
+    gradients = {f"g{i}": x for i, x in enumerate(by_line(step, model))}
+    np.savez(tmp_path / "arguments.npz", x=X, y=Y, result=result, **gradients)
+    step.save(tmp_path / "kept.py")
+    (tmp_path / "alone.py").write_text(ALONE)
+    path = tmp_path / "alone.py"
+    subprocess.run(
+        [sys.executable, "-P", str(path)],
+        cwd=tmp_path,
+        check=True,
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+
+
+def by_line(step, model):
+    """The gradients in the order in which the program returns them."""
+    owners = [effect.target.node for effect in step.latest.program.effects]
+    assert {id(x) for x in owners} == {id(p) for p in model.parameters()}
+    return [p.grad for p in owners]
+
+
+def test_what_cannot_be_saved_is_refused(tmp_path):
+    step = compile(loss_of(network(0.2)))
+    with pytest.raises(CompileError, match="call the function once"):
+        step.save(tmp_path / "step.py")
+    step(X, Y)
+    with pytest.raises(CompileError, match="draws from the generator"):
+        step.save(tmp_path / "step.py")
+    assert not (tmp_path / "step.py").exists()
+
+
+def test_products_of_matrices_are_the_same_bits_by_dot():
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        for n, k, m in rng.integers(2, 40, (200, 3)):
+            a, b = (
+                rng.standard_normal((n, k)).astype(dtype),
+                rng.standard_normal((k, m)).astype(dtype),
+            )
+            for x in (a, np.asfortranarray(a)):
+                for y in (b, np.asfortranarray(b)):
+                    np.testing.assert_array_equal(np.dot(x, y), operator.matmul(x, y))
