@@ -82,7 +82,8 @@ class Compiled:
         with snapshot(runner.holdings, given) as restore:
             try:
                 if self.check:
-                    expected = self.eagerly(call, runner.holdings), numbers_now(runner.holdings, given)
+                    results = self.eagerly(call, runner.holdings)
+                    expected = results, numbers_now(runner.holdings, given)
                     restore()
                 out = runner.run(given)
                 if out is CHANGED:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.compiler.calls import Call
-from tinygrad_edu.compiler.holdings import Holdings, Place, holdings_of, paths_of
+from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_of, paths_of
 from tinygrad_edu.compiler.program import Effect, Program, views_among
 from tinygrad_edu.compiler.tape import (
     CompileError,
@@ -284,10 +284,8 @@ def check_arguments(f: Function, call: Call, given: Any) -> None:
             )
 
 
-def check_settings(f: Function, found: Holdings, before: list[Any]) -> None:
-    for (x, name), old, new in zip(found.settings, before, found.settings_now(), strict=True):
-        if new is not old and new != old:
-            raise CompileError(
-                f"{called(f)} changes {name} of {type(x).__name__} from {old!r} to {new!r}, and a "
-                "program has no such line: change it outside"
-            )
+def check_settings(f: Function, found: Holdings, before: Settings) -> None:
+    if change := found.changed(before):
+        raise CompileError(
+            f"{called(f)} changes {change}, and a program has no such line: change it outside"
+        )
