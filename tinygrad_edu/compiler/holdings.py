@@ -6,6 +6,7 @@ of optimizers, generators. Each is a `Place`: it is lent to a recording, and rea
 of a program. All else that is found there is a setting, which a program takes for granted.
 """
 
+import copy
 import functools
 import operator
 import sys
@@ -61,7 +62,8 @@ class Place:
         if inside is not None:
             inside[self.key] = x
         elif isinstance(self.owner, functools.partial):
-            self.owner.__setstate__((self.owner.func, x, self.owner.keywords, vars(self.owner)))
+            owner: Any = self.owner
+            owner.__setstate__((owner.func, x, owner.keywords, vars(owner)))
         else:
             setattr(self.owner, self.key, x)
 
@@ -93,29 +95,54 @@ def equal(x: Any, y: Any) -> bool:
 class Watched(NamedTuple):
     """Settings of one owner.
 
-    names  what they are called
-    read   gives them all as they are now
+    names   what they are called
+    read    gives them all as they are now
+    inside  the object, list or dict that has them under these names, if there is one
     """
 
     owner: Any
     names: tuple[Any, ...]
     read: Callable[[], tuple[Any, ...]]
+    inside: Any = None
+
+    def put_back(self, before: tuple[Any, ...]) -> None:
+        for name, x, now in zip(self.names, before, self.read()):
+            if now is not x and isinstance(self.inside, list | dict):
+                self.inside[name] = x
+            elif now is not x:
+                setattr(self.inside, name, x)
 
 
 @dataclass(frozen=True)
 class Holdings:
     """places   what is read anew by each run
     settings    what a program takes for granted, such as `training`
+    containers  lists and dicts, those of attributes among them
     """
 
     places: list[Place]
     settings: list[Watched]
+    containers: list[Any]
 
     def settings_now(self) -> Settings:
         try:
             return Settings(chain.from_iterable([x.read() for x in self.settings]))
         except (AttributeError, IndexError, KeyError, ValueError):  # one is no longer there
             return Settings()
+
+    def keep(self) -> Callable[[], None]:
+        """What puts everything back that is no place, if a function has changed it after all."""
+        copies = [copy.copy(x) for x in self.containers]
+        kept = [(x, x.read()) for x in self.settings if x.inside is not None]
+
+        def put_back() -> None:
+            for x, old in zip(self.containers, copies, strict=True):
+                if len(x) != len(old) or isinstance(x, dict):
+                    refill(x, old)
+            for watched, before in kept:
+                watched.put_back(before)
+
+        return put_back
 
     def changed(self, before: Settings) -> str:
         """Which setting is not as it was, in words; empty if all are."""
@@ -127,6 +154,17 @@ class Holdings:
             if not equal(old, new):
                 return f"{name} of {told(owner)} from {old!r:.60} to {new!r:.60}"
         return "what an object has for attributes, or a list or a dict for items"
+
+
+def refill(x: Any, old: Any) -> None:
+    """Give a list its old items, and a dict its old keys."""
+    if isinstance(x, list):
+        x[:] = old
+    else:
+        for key in [key for key in x if key not in old]:
+            del x[key]
+        for key in [key for key in old if key not in x]:
+            x[key] = old[key]
 
 
 def told(owner: Any) -> str:
@@ -142,6 +180,7 @@ def holdings_of(*roots: Any) -> Holdings:
     settings: list[Watched] = []
     names = paths_of(roots)
     used = names_used(roots)
+    containers = []
     known = set()
     for x in reachable(roots, used):
         if isinstance(x, Node):
@@ -173,17 +212,18 @@ def holdings_of(*roots: Any) -> Holdings:
         inside = x if isinstance(x, list | dict) else getattr(x, "__dict__", None)
         if isinstance(inside, list | dict) and not isinstance(x, FunctionType):
             settings.append(Watched(x, ("the size",), functools.partial(size, inside)))
+            containers.append(inside)
     flags = tuple("requires_grad" for _ in nodes)
     read = operator.attrgetter("_requires_grad")
     settings.append(Watched(nodes, flags, lambda: tuple(map(read, nodes))))
-    return Holdings(places, settings)
+    return Holdings(places, settings, containers)
 
 
 def watched(x: Any, inside: Any, keys: list[Any]) -> Watched:
     """These attributes or items, which are read in one call: it takes place in each run."""
     kind = operator.itemgetter if isinstance(inside, list | dict) else operator.attrgetter
     names = keys if len(keys) > 1 else keys * 2  # a getter of one gives no tuple
-    return Watched(x, tuple(names), functools.partial(kind(*names), inside))
+    return Watched(x, tuple(names), functools.partial(kind(*names), inside), inside)
 
 
 def mode(x: Module) -> tuple[bool]:
@@ -219,7 +259,7 @@ def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
     elif isinstance(x, type):
         yield from (Place(x, name, name) for name in data_of_class(x, used))
     elif hasattr(x, "__dict__") and not isinstance(x, MethodType):
-        names = used | names_in_class(type(x))
+        names = used | names_in_class(x.__class__)
         for name in vars(x):
             if name in names and name != "training":
                 yield Place(x, name, f"{path}.{name}".strip("."))
@@ -316,7 +356,7 @@ def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
     elif type(x).__module__.startswith("tinygrad_edu.compiler."):  # another function, compiled
         yield from (getattr(x, "f", None), getattr(x, "optimizer", None))
     elif hasattr(x, "__dict__"):
-        names = None if used is None else used | names_in_class(type(x))
+        names = None if used is None else used | names_in_class(x.__class__)
         yield from (y for name, y in vars(x).items() if names is None or name in names)
         yield from type(x).__mro__
 
@@ -371,7 +411,7 @@ def functions_of(kind: type) -> Iterator[FunctionType]:
             yield f
 
 
-def data_of_class(kind: type, used: set[str] | None) -> list[str]:
+def data_of_class(kind: Any, used: set[str] | None) -> list[str]:
     """The attributes of a class of the user's that are no methods, as far as they are used."""
     return [
         name
