@@ -166,7 +166,9 @@ def weighted_nll(
         true, total = true_class(target, shape[-1], ignore_index)
         if usual and total:
             mean = kernels.nll(log_p, true)
-            return mean if total == target.size else mean * (target.size / float(total))
+            if total == target.size:
+                return mean
+            return mean * np.true_divide(target.size, total).astype(mean.dtype)
         q = true.astype(log_p.dtype)
         counted = q.sum(axis=-1, keepdims=True)  # 0 for a row that is ignored, or else 1
         if weight is not None:

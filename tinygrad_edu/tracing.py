@@ -186,15 +186,15 @@ def item(x: Any, index: Any) -> Any:
 
 
 def with_item(x: Any, index: Any, value: Any) -> Any:
-    """A copy of x with value at [index]."""
-    out = x.copy()
+    """A copy of x, in its order of axes, with value at [index]."""
+    out = x.copy("K")
     out[index] = value
     return out
 
 
 def with_at(ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> Any:
-    """A copy of x that was changed by ufunc.at(x, index, *values)."""
-    out = x.copy()
+    """A copy of x, in its order of axes, that was changed by ufunc.at(x, index, *values)."""
+    out = x.copy("K")
     ufunc.at(out, index, *values)
     return out
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.calls import Call, Function, signature
+from tinygrad_edu.compiler.holdings import Holdings
 from tinygrad_edu.compiler.passes import ALL
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
 from tinygrad_edu.compiler.reports import Report, reported
@@ -105,7 +106,8 @@ class Compiled:
         with snapshot(runner.holdings, given) as restore:
             try:
                 if self.check:
-                    expected = self.eagerly(call), numbers_now(runner.holdings, given)
+                    results = self.eagerly(call, runner.holdings)
+                    expected = results, numbers_now(runner.holdings, given)
                     restore()
                 out = runner.run(given)
                 if out is CHANGED:
@@ -136,10 +138,12 @@ class Compiled:
                 program = improve(program)
             return Runner(recording, program)
 
-    def eagerly(self, call: Call) -> list[Any]:
+    def eagerly(self, call: Call, holdings: Holdings) -> list[Any]:
         """Take the step without a program. Returns the data of the results."""
-        held = [] if self.optimizer is None else [(p, p.grad) for p in self.optimizer.params]
+        held = []
         if self.optimizer is not None:
+            nodes = [place.owner for place in holdings.places if place.key == "grad"]
+            held = [(x, x.grad) for x in [*nodes, *call.leaves] if isinstance(x, Node)]
             self.optimizer.zero_grad()
         out = self.f(*call.args, **call.options)
         if roots := graph_roots(out):
@@ -165,5 +169,6 @@ def compare(expected: Any, found: Any, what: str) -> None:
         if not same_bits(x, y):
             raise CompileError(
                 f"the program is wrong, and nothing was changed: {name} is {y!r:.200} by the "
-                f"program, and {x!r:.200} by the function itself"
+                f"program, and {x!r:.200} by the function itself. Does it draw from a generator, "
+                "or read a file, that is no argument of the function and no variable of it?"
             )

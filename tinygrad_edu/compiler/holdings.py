@@ -1,15 +1,20 @@
 """What does a function hold? The numbers that it reads and changes beside its arguments.
 
 They are found by walking what the function closes over, is bound to, and names among its globals:
-the data and gradients of leaves, the buffers of modules, the state and settings of optimizers,
-generators. Each is a `Place`: it is lent to a recording, and read anew by each run of a program.
+the data and gradients of leaves, the arrays of modules and of other objects, the state and settings
+of optimizers, generators. Each is a `Place`: it is lent to a recording, and read anew by each run
+of a program. All else that is found there is a setting, which a program takes for granted.
 """
 
+import copy
 import functools
+import operator
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from itertools import chain
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,9 +25,11 @@ from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.rng import Package
 from tinygrad_edu.structures import is_structure
 
-NUMBERS = np.ndarray | np.generic | float
-PLAIN = bool | int | str | bytes | complex | None
-SKIPPED = ModuleType | type | BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory
+Function = Callable[..., Any]
+LENT = np.ndarray | np.random.Generator
+PLAIN = bool | int | float | str | bytes | complex | None
+SKIPPED = ModuleType | BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory
+SKIPPED |= np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -40,9 +47,11 @@ class Place:
 
     @property
     def kept_in(self) -> Any:
+        """The list or dict that has it, if it is no attribute beyond `vars`."""
         if isinstance(self.owner, list | dict):
             return self.owner
-        return None if isinstance(self.owner, Node | type) else vars(self.owner)
+        slots = Node | type | CellType | FunctionType | functools.partial  # type: ignore[type-arg]
+        return None if isinstance(self.owner, slots) else vars(self.owner)
 
     def get(self) -> Any:
         inside = self.kept_in
@@ -50,57 +59,228 @@ class Place:
 
     def set(self, x: Any) -> None:
         inside = self.kept_in
-        if inside is None:
-            setattr(self.owner, self.key, x)
-        else:
+        if inside is not None:
             inside[self.key] = x
+        elif isinstance(self.owner, functools.partial):
+            owner: Any = self.owner
+            owner.__setstate__((owner.func, x, owner.keywords, vars(owner)))
+        else:
+            setattr(self.owner, self.key, x)
+
+
+class Settings(list[Any]):
+    """What a program takes for granted: equal if each is the same object, or an equal number."""
+
+    def __eq__(self, other: Any) -> bool:
+        if len(self) != len(other):
+            return False
+        return all(map(operator.is_, self, other)) or all(map(equal, self, other))
+
+    def __ne__(self, other: Any) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+
+def equal(x: Any, y: Any) -> bool:
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if isinstance(x, tuple):
+        return len(x) == len(y) and all(map(equal, x, y))
+    return isinstance(x, PLAIN | np.generic) and repr(x) == repr(y)
+
+
+class Watched(NamedTuple):
+    """Settings of one owner.
+
+    names   what they are called
+    read    gives them all as they are now
+    inside  the object, list or dict that has them under these names, if there is one
+    """
+
+    owner: Any
+    names: tuple[Any, ...]
+    read: Callable[[], tuple[Any, ...]]
+    inside: Any = None
+
+    def put_back(self, before: tuple[Any, ...]) -> None:
+        for name, x, now in zip(self.names, before, self.read()):
+            if now is not x and isinstance(self.inside, list | dict):
+                self.inside[name] = x
+            elif now is not x:
+                setattr(self.inside, name, x)
 
 
 @dataclass(frozen=True)
 class Holdings:
     """places   what is read anew by each run
-    settings    what a program takes for granted, such as `training`: (object, name)
+    settings    what a program takes for granted, such as `training`
+    containers  lists and dicts, those of attributes among them
     """
 
     places: list[Place]
-    settings: list[tuple[Any, str]]
+    settings: list[Watched]
+    containers: list[Any]
 
-    def settings_now(self) -> list[Any]:
-        return [getattr(x, name, None) for x, name in self.settings]
+    def reader(self) -> Callable[[], tuple[Any, ...]]:
+        """A function that reads all settings, written out: it takes place in each run."""
+        names: dict[str, Any] = {}
+        parts = []
+        for i, x in enumerate(self.settings):
+            if x.inside is None:
+                names[f"read{i}"] = x.read
+                parts.append(f"*read{i}()")
+                continue
+            names[f"inside{i}"] = x.inside
+            for j, name in enumerate(x.names):
+                names[f"name{i}_{j}"] = name
+                is_item = isinstance(x.inside, list | dict)
+                parts.append(f"inside{i}[name{i}_{j}]" if is_item else f"inside{i}.{name}")
+        exec(f"def read():\n    return ({''.join(f'{part}, ' for part in parts)})", names)
+        read: Callable[[], tuple[Any, ...]] = names["read"]
+        return read
+
+    def settings_now(self) -> Settings:
+        try:
+            return Settings(chain.from_iterable([x.read() for x in self.settings]))
+        except (AttributeError, IndexError, KeyError, ValueError):  # one is no longer there
+            return Settings()
+
+    def keep(self) -> Callable[[], None]:
+        """What puts everything back that is no place, if a function has changed it after all."""
+        copies = [copy.copy(x) for x in self.containers]
+        kept = [(x, x.read()) for x in self.settings if x.inside is not None]
+
+        def put_back() -> None:
+            for x, old in zip(self.containers, copies, strict=True):
+                if len(x) != len(old) or isinstance(x, dict):
+                    refill(x, old)
+            for watched, before in kept:
+                watched.put_back(before)
+
+        return put_back
+
+    def changed(self, before: Settings) -> str:
+        """Which setting is not as it was, in words; empty if all are."""
+        now = self.settings_now()
+        if now == before:
+            return ""
+        names = [(x.owner, name) for x in self.settings for name in x.names]
+        for (owner, name), old, new in zip(names, before, now, strict=False):
+            if not equal(old, new):
+                return f"{name} of {told(owner)} from {old!r:.60} to {new!r:.60}"
+        return "what an object has for attributes, or a list or a dict for items"
+
+
+def refill(x: Any, old: Any) -> None:
+    """Give a list its old items, and a dict its old keys."""
+    if isinstance(x, list):
+        x[:] = old
+    else:
+        for key in [key for key in x if key not in old]:
+            del x[key]
+        for key in [key for key in old if key not in x]:
+            x[key] = old[key]
+
+
+def told(owner: Any) -> str:
+    if isinstance(owner, CellType | FunctionType):
+        return "the function"
+    return f"a {type(owner).__name__}" if is_structure(owner) else type(owner).__name__
 
 
 def holdings_of(*roots: Any) -> Holdings:
     """Everything that can be reached from functions and objects, in the order of definition."""
     places = [Place(Package, "rng", "rng")]
-    settings: list[tuple[Any, str]] = []
+    nodes: list[Node] = []
+    settings: list[Watched] = []
     names = paths_of(roots)
-    for x in reachable(roots):
-        if isinstance(x, Node) and x.function is None:
-            name = names.get(id(x)) or x.name or "w"
-            places += [Place(x, "_array", name), Place(x, "grad", f"d_{name}")]
-            settings.append((x, "_requires_grad"))
-        elif isinstance(x, Module):
-            path = names.get(id(x), "")
-            places += in_container(vars(x), path, x)
-            settings += [(x, "training"), *((x, k) for k, y in vars(x).items() if is_plain(y))]
-        elif isinstance(x, Optimizer):
+    used = names_used(roots)
+    containers = []
+    known = set()
+    for x in reachable(roots, used):
+        if isinstance(x, Node):
+            if x.function is None:
+                name = names.get(id(x)) or x.name or "w"
+                places += [Place(x, "_array", name), Place(x, "grad", f"d_{name}")]
+                nodes.append(x)
+            continue
+        if isinstance(x, Optimizer):
             places += state_of(x, names)
-    return Holdings(places, settings)
+            settings += settings_of(x)
+            continue
+        kept: dict[int, tuple[Any, list[Any]]] = {}
+        for place in slots(x, used, names.get(id(x), "")):
+            value = place.get()
+            if (id(place.owner), place.key) in known:
+                continue
+            known.add((id(place.owner), place.key))
+            if is_lent(value):
+                places.append(place)
+            else:
+                inside = place.owner if place.kept_in is None else place.kept_in
+                kept.setdefault(id(inside), (inside, []))[1].append(place.key)
+                if isinstance(value, list | dict):
+                    names.setdefault(id(value), place.name)
+        settings += [watched(x, inside, keys) for inside, keys in kept.values()]
+        if isinstance(x, Module):
+            settings.append(Watched(x, ("training",), functools.partial(mode, x)))
+        inside = x if isinstance(x, list | dict) else getattr(x, "__dict__", None)
+        if isinstance(inside, list | dict) and not isinstance(x, FunctionType):
+            settings.append(Watched(x, ("the size",), functools.partial(size, inside)))
+            containers.append(inside)
+    flags = tuple("requires_grad" for _ in nodes)
+    read = operator.attrgetter("_requires_grad")
+    settings.append(Watched(nodes, flags, lambda: tuple(map(read, nodes))))
+    return Holdings(places, settings, containers)
 
 
-def is_plain(x: Any) -> bool:
-    return x is None or isinstance(x, bool | int | float | str)
+def watched(x: Any, inside: Any, keys: list[Any]) -> Watched:
+    """These attributes or items, which are read in one call: it takes place in each run."""
+    kind = operator.itemgetter if isinstance(inside, list | dict) else operator.attrgetter
+    names = keys if len(keys) > 1 else keys * 2  # a getter of one gives no tuple
+    return Watched(x, tuple(names), functools.partial(kind(*names), inside), inside)
 
 
-def in_container(container: Any, path: str, owner: Any = None) -> Iterator[Place]:
-    """The arrays and generators among the attributes of a module, in lists and dicts as well."""
-    items = container.items() if isinstance(container, dict) else enumerate(container)
-    for key, x in items:
-        name = f"{path}.{key}".lstrip(".")
-        if isinstance(x, np.ndarray | np.random.Generator):
-            yield Place(container if owner is None else owner, key, name)
-        elif isinstance(x, list | dict):
-            yield from in_container(x, name)
+def mode(x: Module) -> tuple[bool]:
+    return (x.training,)
+
+
+def size(inside: Any) -> tuple[int]:
+    """How many items or attributes there are; `training` may be the class's."""
+    return (len(inside) - (isinstance(inside, dict) and "training" in inside),)
+
+
+def is_lent(x: Any) -> bool:
+    """Whether x is an array or a generator, or a tuple with one and without other structures."""
+    if isinstance(x, tuple):
+        return any(isinstance(y, LENT) for y in x) and not any(map(is_structure, x))
+    return isinstance(x, LENT)
+
+
+def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
+    """Where an object keeps what a function may use, by these names or by its own methods."""
+    if isinstance(x, FunctionType):
+        for name, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
+            if has_contents(cell):
+                yield Place(cell, "cell_contents", name)
+        if x.__defaults__:
+            yield Place(x, "__defaults__", "default")
+        yield from (Place(x.__globals__, name, name) for name in globals_of(x))
+    elif isinstance(x, functools.partial):
+        yield Place(x, "args", "given")
+    elif isinstance(x, list | dict):
+        keys = x if isinstance(x, dict) else range(len(x))
+        yield from (Place(x, key, f"{path}.{key}".strip(".")) for key in keys)
+    elif isinstance(x, type):
+        yield from (Place(x, name, name) for name in data_of_class(x, used))
+    elif hasattr(x, "__dict__") and not isinstance(x, MethodType):
+        names = used | names_in_class(x.__class__)
+        for name in vars(x):
+            if name in names and name != "training":
+                yield Place(x, name, f"{path}.{name}".strip("."))
 
 
 def state_of(optimizer: Optimizer, names: dict[int, str]) -> Iterator[Place]:
@@ -108,11 +288,28 @@ def state_of(optimizer: Optimizer, names: dict[int, str]) -> Iterator[Place]:
     pairs = zip(optimizer.param_groups, optimizer.state, strict=True)
     for k, (group, states) in enumerate(pairs):
         for key, x in group.items():
-            parts = x if isinstance(x, tuple) else (x,)
-            if parts and all(isinstance(y, float) for y in parts):
+            if is_number(x):
                 yield Place(group, key, key if k == 0 else f"{key}_{k}")
         for i, p in enumerate(group["params"]):
             yield Place(states, i, f"{names.get(id(p)) or p.name or 'w'}_state")
+
+
+def is_number(x: Any) -> bool:
+    """Whether a setting of an optimizer is a float or a tuple of them."""
+    parts = x if isinstance(x, tuple) else (x,)
+    return bool(parts) and all(isinstance(y, float) for y in parts)
+
+
+def settings_of(optimizer: Optimizer) -> Iterator[Watched]:
+    """The groups, their parameters, the lists of the state, and what is no float: `nesterov`."""
+    lists = [optimizer.param_groups, optimizer.state]
+    yield watched(optimizer, optimizer, ["param_groups", "state"])
+    for x in [*lists, *(group["params"] for group in optimizer.param_groups)]:
+        yield watched(optimizer, x, list(range(len(x))))
+        yield Watched(optimizer, ("the size",), functools.partial(size, x))
+    for group in optimizer.param_groups:
+        keys = [key for key in ("params", *optimizer.defaults) if not is_number(group[key])]
+        yield watched(optimizer, group, keys)
 
 
 def paths_of(roots: tuple[Any, ...]) -> dict[int, str]:
@@ -132,44 +329,54 @@ def paths_of(roots: tuple[Any, ...]) -> dict[int, str]:
     return names
 
 
-def reachable(roots: tuple[Any, ...]) -> Iterator[Any]:
-    """Nodes, modules, optimizers and all else that can be reached, each once, depth first."""
+def reachable(roots: tuple[Any, ...], used: set[str] | None = None) -> Iterator[Any]:
+    """Nodes, modules, optimizers and all else that can be reached, each once, depth first.
+
+    used  of other objects only attributes of these names count, and those that its methods use
+    """
     seen: set[int] = set()
     stack = list(reversed(roots))
     while stack:
         x = stack.pop()
-        if x is None or isinstance(x, PLAIN | float | SKIPPED) or id(x) in seen:
+        if x is None or isinstance(x, PLAIN | SKIPPED) or id(x) in seen:
+            continue
+        if isinstance(x, type) and is_library(x.__module__):
             continue
         seen.add(id(x))
         yield x
-        stack += reversed(list(parts(x)))
+        stack += reversed(list(parts(x, used)))
 
 
-def parts(x: Any) -> Iterator[Any]:
+def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
     """What an object holds directly."""
     if isinstance(x, FunctionType):
         yield from (cell.cell_contents for cell in x.__closure__ or () if has_contents(cell))
         yield from x.__defaults__ or ()
-        yield from (x.__kwdefaults__ or {}).values()
-        if not is_ours(x.__module__):
-            yield from (
-                x.__globals__[name] for name in names_in(x.__code__) if name in x.__globals__
-            )
+        if x.__kwdefaults__:
+            yield x.__kwdefaults__
+        yield from (x.__globals__[name] for name in globals_of(x))
     elif isinstance(x, MethodType):
         yield from (x.__self__, x.__func__)
     elif isinstance(x, functools.partial):
-        yield from (x.func, *x.args, *x.keywords.values())
+        yield from (x.func, *x.args, x.keywords)
     elif isinstance(x, dict):
         yield from x.values()
     elif is_structure(x) or isinstance(x, set | frozenset):
         yield from x
+    elif isinstance(x, type):
+        yield from functions_of(x)
+        yield from (vars(x)[name] for name in data_of_class(x, used))
     elif isinstance(x, Node):
         return
+    elif isinstance(x, Optimizer):
+        yield from x.params
+        yield type(x)
+    elif type(x).__module__.startswith("tinygrad_edu.compiler."):  # another function, compiled
+        yield from (getattr(x, "f", None), getattr(x, "optimizer", None))
     elif hasattr(x, "__dict__"):
-        yield from vars(x).values()
-        for kind in type(x).__mro__:
-            if not is_ours(kind.__module__) and kind.__module__ != "builtins":
-                yield from (y for y in vars(kind).values() if isinstance(y, FunctionType))
+        names = None if used is None else used | names_in_class(x.__class__)
+        yield from (y for name, y in vars(x).items() if names is None or name in names)
+        yield from type(x).__mro__
 
 
 def has_contents(cell: Any) -> bool:
@@ -180,17 +387,64 @@ def has_contents(cell: Any) -> bool:
     return True
 
 
-def is_ours(module: str | None) -> bool:
-    """Whether code of this module holds no numbers of the user's."""
-    return (module or "").partition(".")[0] in ("tinygrad_edu", "numpy")
+# Names
+
+
+def names_used(roots: tuple[Any, ...]) -> set[str]:
+    """The global names and attributes in all functions that are the user's."""
+    return {
+        name
+        for x in reachable(roots)
+        if isinstance(x, FunctionType) and not is_library(x.__globals__.get("__name__"))
+        for name in names_in(x.__code__)
+    }
 
 
 def names_in(code: CodeType) -> Iterator[str]:
-    """The global names that a function uses, and those inside it."""
+    """The global names and attributes that a function uses, and those inside it."""
     yield from code.co_names
     for x in code.co_consts:
         if isinstance(x, CodeType):
             yield from names_in(x)
 
 
-Function = Callable[..., Any]
+def globals_of(f: FunctionType) -> list[str]:
+    """The global names that a function of the user's uses."""
+    if is_library(f.__globals__.get("__name__")):
+        return []
+    return [name for name in dict.fromkeys(names_in(f.__code__)) if name in f.__globals__]
+
+
+@functools.lru_cache(1000)
+def names_in_class(kind: Any) -> frozenset[str]:
+    """The names that its methods use."""
+    functions = (f for base in kind.__mro__ for f in functions_of(base))
+    return frozenset(name for f in functions for name in names_in(f.__code__))
+
+
+def functions_of(kind: type) -> Iterator[FunctionType]:
+    for x in vars(kind).values():
+        f = getattr(x, "__func__", None) or getattr(x, "fget", None) or x
+        if isinstance(f, FunctionType):
+            yield f
+
+
+def data_of_class(kind: Any, used: set[str] | None) -> list[str]:
+    """The attributes of a class of the user's that are no methods, as far as they are used."""
+    return [
+        name
+        for name, x in vars(kind).items()
+        if (used is None or name in used)
+        and not name.startswith("__")
+        and isinstance(x, LENT | PLAIN | Node | Module | tuple | list | dict)
+    ]
+
+
+@functools.lru_cache(1000)
+def is_library(module: str | None) -> bool:
+    """Whether code of this module holds no numbers of the user's."""
+    top = (module or "").partition(".")[0]
+    if top in ("tinygrad_edu", "numpy") or top in sys.stdlib_module_names:
+        return True
+    path = getattr(sys.modules.get(top), "__file__", None) or ""
+    return "site-packages" in path or "dist-packages" in path

@@ -1,6 +1,8 @@
 """How does a function become a program? It is run once on what it holds, lent to a tape."""
 
 import functools
+import pickle
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.compiler.calls import Call
-from tinygrad_edu.compiler.holdings import Holdings, Place, holdings_of, paths_of
+from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_of, paths_of
 from tinygrad_edu.compiler.program import Effect, Program, views_among
 from tinygrad_edu.compiler.tape import (
     CompileError,
@@ -134,7 +136,8 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
         if callable(mode):
             mode(node)
 
-    with borrowed(found.places, originals, call), temporarily(RECORDING, mode and note):
+    listening = temporarily(RECORDING, mode and note)
+    with undisturbed(f, originals, call), borrowed(found, originals), listening:
         lent = []
         for place, x in zip(found.places, originals, strict=True):
             value = lender.lend_all(x, functools.partial(Held, place), place.name)
@@ -170,10 +173,59 @@ Tape.recorder = record.__code__
 
 
 @contextmanager
-def borrowed(places: list[Place], originals: list[Any], call: Call) -> Iterator[None]:
-    """Inside, places and generators may be changed; afterwards they are as before."""
-    generators = [x for x in [*originals, *call.leaves] if isinstance(x, np.random.Generator)]
-    states = [rng.bit_generator.state for rng in generators]
+def undisturbed(f: Function, originals: list[Any], call: Call) -> Iterator[None]:
+    """Inside, numbers may be drawn from the generators that are recorded, and from no others.
+
+    Afterwards all are as before. Raises CompileError for a draw that was not seen.
+    """
+    given = [x for found in [*originals, *call.leaves] for x in leaves(found)]
+    recorded = {id(x.bit_generator) for x in given if is_generator(x)}
+    sources = {id(x): x for x in sources_of_chance()}
+    sources |= {id(x.bit_generator): x.bit_generator for x in given if is_generator(x)}
+    before = [(x, state_of(x)) for x in sources.values()]
+    unseen = []
+
+    def restore() -> None:
+        for x, state in before:
+            if pickle.dumps(state_of(x)) != pickle.dumps(state):
+                unseen.extend([x] * (id(x) not in recorded))
+                set_state(x, state)
+
+    with afterwards(restore):
+        yield
+    if unseen:
+        raise CompileError(
+            f"{called(f)} draws from a {type(unseen[0]).__name__} that a program cannot draw from: "
+            "take a np.random.Generator, as an argument of the function or as a variable that it "
+            "closes over, and draw with its methods"
+        )
+
+
+def sources_of_chance() -> list[Any]:
+    """The generators that NumPy and Python keep for all: their draws are not seen."""
+    legacy: Any = np.random.mtrand._rand
+    return [legacy._bit_generator, random._inst]
+
+
+def is_generator(x: Any) -> bool:
+    return isinstance(x, np.random.Generator)
+
+
+def state_of(x: Any) -> Any:
+    return x.getstate() if isinstance(x, random.Random) else x.state
+
+
+def set_state(x: Any, state: Any) -> None:
+    if isinstance(x, random.Random):
+        x.setstate(state)
+    else:
+        x.state = state
+
+
+@contextmanager
+def borrowed(found: Holdings, originals: list[Any]) -> Iterator[None]:
+    """Inside, what is found may be changed; afterwards it is as before."""
+    places, put_back = found.places, found.keep()
     nodes = {p.owner: p.owner.memory for p in places if isinstance(p.owner, Node)}
     changed = {node: memory.changed for node, memory in nodes.items() if memory is not None}
 
@@ -184,8 +236,7 @@ def borrowed(places: list[Place], originals: list[Any], call: Call) -> Iterator[
             node.memory = memory
             if memory is not None:
                 memory.changed = changed[node]
-        for rng, state in zip(generators, states, strict=True):
-            rng.bit_generator.state = state
+        put_back()
 
     with afterwards(restore):
         yield
@@ -216,6 +267,7 @@ def run(
     if optimizer is not None:
         optimizer.zero_grad()
     start = next_birth()
+    before = [place.get() for place in found.places]
     args, options = given
     out = f(*args, **options)
     roots = graph_roots(out)
@@ -224,6 +276,7 @@ def run(
             raise CompileError(f"{called(f)} returned no loss that depends on a parameter")
         return out, []
     root = checked_root(f, roots)
+    check_gradients(f, found, before)
     nodes: dict[Any, Any] = {place.owner: place.owner for place in found.places if is_data(place)}
     nodes |= {x: Argument(i) for i, x in enumerate(leaves(given)) if isinstance(x, Node)}
     for leaf in outside([root], start):
@@ -238,6 +291,16 @@ def run(
     root.backward(seed, into=gradients)
     reached = [(nodes[leaf], g) for leaf, g in gradients.items() if leaf in nodes]
     return out, [Effect(Gradient(leaf), lines(g)) for leaf, g in reached]
+
+
+def check_gradients(f: Function, found: Holdings, before: list[Any]) -> None:
+    """Raise CompileError if f has called backward() itself: the gradients would count twice."""
+    for place, x in zip(found.places, before, strict=True):
+        if isinstance(place.owner, Node) and place.key == "grad" and place.get() is not x:
+            raise CompileError(
+                f"{called(f)} calls backward() itself and returns a loss with its graph, from "
+                "which the program would call it once more: return loss.detach()"
+            )
 
 
 def is_data(place: Place) -> bool:
@@ -299,10 +362,8 @@ def check_arguments(f: Function, call: Call, given: Any) -> None:
             )
 
 
-def check_settings(f: Function, found: Holdings, before: list[Any]) -> None:
-    for (x, name), old, new in zip(found.settings, before, found.settings_now(), strict=True):
-        if new is not old and new != old:
-            raise CompileError(
-                f"{called(f)} changes {name} of {type(x).__name__} from {old!r} to {new!r}, and a "
-                "program has no such line: change it outside"
-            )
+def check_settings(f: Function, found: Holdings, before: Settings) -> None:
+    if change := found.changed(before):
+        raise CompileError(
+            f"{called(f)} changes {change}, and a program has no such line: change it outside"
+        )

@@ -270,6 +270,9 @@ def draw(rng: np.random.Generator, name: str, *args: Any, **options: Any) -> Any
     return getattr(rng, name)(*args, **options)
 
 
+UNRECORDED = "shuffle", "spawn", "__reduce__", "__reduce_ex__"
+
+
 class RecordedGenerator(np.random.Generator):
     """A generator whose draws are written down: the program draws anew, in the same order."""
 
@@ -278,14 +281,19 @@ class RecordedGenerator(np.random.Generator):
         self.recorded = recorded
 
     def __getattribute__(self, name: str) -> Any:
-        if name.startswith("_") or name in ("recorded", "bit_generator"):
+        if (name.startswith("_") and "reduce" not in name) or name == "recorded":
             return super().__getattribute__(name)
-        if name in ("shuffle", "spawn"):
-            raise CompileError(f"{user_line()}: rng.{name}() is not recorded; use rng.permuted()")
+        if not callable(getattr(np.random.Generator, name)) or name in UNRECORDED:
+            raise CompileError(
+                f"{user_line()}: rng.{name} would leave the program; "
+                "draw with methods that return what they draw, such as rng.permuted(x)"
+            )
 
         def drawn(*args: Any, **options: Any) -> Any:
             recorded = self.recorded
             rng: Any = recorded.data
+            if options.get("out") is not None:
+                raise CompileError(f"{user_line()}: rng.{name}() is recorded without out=")
             data = draw(rng, name, *untraced(args), **untraced(options))
             inputs = (recorded.line, name, *lines(args))
             return recorded.made(Line(data, draw, inputs, lines(options)))

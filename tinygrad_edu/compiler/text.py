@@ -164,6 +164,11 @@ class Writer:
             return f"{start}:{stop}" + (f":{step}" if step else "")
         return self.expression(x)
 
+    def copy(self, x: Any) -> str:
+        """A copy in the same order of axes: a sum may depend on it in the last bit."""
+        data = x.data if isinstance(x, Line) else x
+        return f"{self.operand(x)}.copy({'' if data.flags.c_contiguous else repr('K')})"
+
     def arguments(self, inputs: Any, options: Any, out: str = "") -> str:
         found = [self.expression(x) for x in inputs]
         found += [f"{name}={self.expression(x)}" for name, x in options.items()]
@@ -231,12 +236,12 @@ class Writer:
             yield f"    return {CHANGED}"
         elif function is with_item:
             x, index, value = inputs
-            yield f"{self.names[line]} = {self.operand(x)}.copy()"
+            yield f"{self.names[line]} = {self.copy(x)}"
             yield f"{self.names[line]}[{self.index(index)}] = {self.expression(value)}"
         elif function is with_at:
             ufunc, x, index, *values = inputs
             rest = ", ".join(map(self.expression, (index, *values)))
-            yield f"{self.names[line]} = {self.operand(x)}.copy()"
+            yield f"{self.names[line]} = {self.copy(x)}"
             yield f"np.{ufunc.__name__}.at({self.names[line]}, {rest})"
         else:
             out = self.memory.get(self.program.memory.get(line, -1), "")

@@ -72,7 +72,8 @@ def repeat(a, repeats, axis=None):
 @composes(np.choose)
 def choose(a, choices, *, mode="raise"):
     """choices[a[i]][i] at each index i: the choices broadcast, and `a` says which one it is."""
-    index = np.asarray(plain(a))
+    index = plain(a)
+    index = index if hasattr(index, "dtype") else np.asarray(index)
     if index.dtype.kind not in "biu":
         raise TypeError(f"np.choose takes integers that say which choice, not {index.dtype}")
     n = len(choices)

@@ -1,6 +1,5 @@
 """Gradient clipping, between `backward` and `step`."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -28,12 +27,12 @@ def clip_grad_norm_(
         raise ValueError(f"max_norm must be at least 0, and it is {max_norm}")
     params = with_gradients(parameters)
     norms = [vector_norm(p.grad, norm_type) for p in params]
-    total = vector_norm(norms, norm_type)
-    if error_if_nonfinite and not math.isfinite(total):
+    total = vector_norm(np.stack(norms) if norms else norms, norm_type)
+    if error_if_nonfinite and not np.isfinite(total):
         bad = [
             getattr(p, "name", None) or f"number {i}"
             for i, (p, x) in enumerate(zip(params, norms))
-            if not math.isfinite(x)
+            if not np.isfinite(x)
         ]
         raise RuntimeError(
             f"the norm of all gradients is {total}; not finite: the gradient of {', '.join(bad)}"
@@ -41,11 +40,13 @@ def clip_grad_norm_(
     scale = max_norm / (total + 1e-6)
     if not scale >= 1:
         for p in params:
-            scaled = p.grad * scale
-            if getattr(p.grad, "dtype", None) == np.float16:  # holds few digits of a small scale
-                scaled = (p.grad * np.float32(scale)).astype(np.float16)
+            dtype = getattr(p.grad, "dtype", np.float64)
+            if dtype == np.float16:  # holds few digits of a small scale
+                scaled = (p.grad * scale.astype(np.float32)).astype(np.float16)
+            else:
+                scaled = p.grad * scale.astype(dtype)
             p.grad = of_kind(scaled, p.grad)  # a new array: a graph may hold the old one
-    return total
+    return float(total) if isinstance(total, np.generic) else total
 
 
 def clip_grad_value_(parameters: Any, clip_value: float) -> None:
@@ -57,9 +58,9 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
 
 def of_kind(new: Any, old: Any) -> Any:
     """`new`, computed from `old`, as the same kind: NumPy turns 0-d arrays into numbers."""
-    if not isinstance(new, np.generic):
-        return new
-    return float(new) if old.__class__ is float else np.asarray(new)
+    if old.__class__ is float:
+        return float(new)
+    return new if np.ndim(new) else np.copy(new)
 
 
 def with_gradients(parameters: Any) -> list[Any]:
@@ -68,9 +69,11 @@ def with_gradients(parameters: Any) -> list[Any]:
     return [p for p in params if p.grad is not None]
 
 
-def vector_norm(x: Any, norm_type: float) -> float:
-    """(Σ |x|^norm_type)^(1 / norm_type) over all numbers in x."""
+def vector_norm(x: Any, norm_type: float) -> Any:
+    """(Σ |x|^norm_type)^(1 / norm_type) over all numbers in x, in float64."""
     numbers = np.ravel(getattr(x, "data", x) if hasattr(x, "requires_grad") else x)
     if numbers.dtype == np.float16:  # a square above 65,504 would be inf
         numbers = numbers.astype(np.float32)
-    return float(np.linalg.norm(numbers, norm_type)) if numbers.size else 0.0
+    if numbers.size == 0:
+        return np.float64(0)
+    return np.linalg.norm(numbers, norm_type).astype(np.float64)

@@ -93,7 +93,7 @@ def orthogonalized(x: Any, coefficients: tuple[float, float, float], steps: int,
     if x.shape[0] > x.shape[1]:
         return orthogonalized(x.T, coefficients, steps, eps).T
     a, b, c = coefficients
-    x = x / max(float((x * x).sum()) ** 0.5, eps)
+    x = x / np.maximum((x * x).sum() ** 0.5, eps)
     for _ in range(int(steps)):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
