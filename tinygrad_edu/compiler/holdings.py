@@ -12,7 +12,6 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -93,23 +92,30 @@ def equal(x: Any, y: Any) -> bool:
 
 
 class Watched(NamedTuple):
-    """Settings of one owner.
+    """Settings that are kept in one object, list or dict.
 
-    names   what they are called
-    read    gives them all as they are now
-    inside  the object, list or dict that has them under these names, if there is one
+    owner   who they belong to, for a message
+    inside  what has them, as attributes or as items
+    names   under these names; none if it is the number of items that counts
     """
 
     owner: Any
+    inside: Any
     names: tuple[Any, ...]
-    read: Callable[[], tuple[Any, ...]]
-    inside: Any = None
 
-    def put_back(self, before: tuple[Any, ...]) -> None:
-        for name, x, now in zip(self.names, before, self.read()):
-            if now is not x and isinstance(self.inside, list | dict):
+    def expressions(self, name: str) -> Iterator[str]:
+        """What reads them, if `inside` is called `name`."""
+        items = isinstance(self.inside, list | dict)
+        for i, key in enumerate(self.names):
+            yield f"{name}[{name}_keys[{i}]]" if items else f"{name}.{key}"
+        if not self.names:  # `training` may be the class's
+            yield f"len({name})" + f" - ('training' in {name})" * isinstance(self.inside, dict)
+
+    def put_back(self, before: list[Any]) -> None:
+        for name, x in zip(self.names, before, strict=True):
+            if isinstance(self.inside, list | dict):
                 self.inside[name] = x
-            elif now is not x:
+            elif getattr(self.inside, name) is not x:
                 setattr(self.inside, name, x)
 
 
@@ -124,23 +130,36 @@ class Holdings:
     settings: list[Watched]
     containers: list[Any]
 
+    @functools.cached_property
+    def read(self) -> Callable[[], list[Any]]:
+        """Reads all settings, written out: each run of a program does so."""
+        names: dict[str, Any] = {}
+        parts: list[str] = []
+        for i, x in enumerate(self.settings):
+            names |= {f"x{i}": x.inside, f"x{i}_keys": x.names}
+            parts += x.expressions(f"x{i}")
+        exec(f"def read():\n    return [{', '.join(parts)}]", names)
+        return names["read"]
+
     def settings_now(self) -> Settings:
         try:
-            return Settings(chain.from_iterable([x.read() for x in self.settings]))
+            return Settings(self.read())
         except (AttributeError, IndexError, KeyError, ValueError):  # one is no longer there
             return Settings()
 
     def keep(self) -> Callable[[], None]:
         """What puts everything back that is no place, if a function has changed it after all."""
         copies = [copy.copy(x) for x in self.containers]
-        kept = [(x, x.read()) for x in self.settings if x.inside is not None]
+        before = self.read()
 
         def put_back() -> None:
             for x, old in zip(self.containers, copies, strict=True):
                 if len(x) != len(old) or isinstance(x, dict):
                     refill(x, old)
-            for watched, before in kept:
-                watched.put_back(before)
+            i = 0
+            for watched in self.settings:
+                watched.put_back(before[i : i + len(watched.names)])
+                i += len(watched.names) or 1
 
         return put_back
 
@@ -149,11 +168,11 @@ class Holdings:
         now = self.settings_now()
         if now == before:
             return ""
-        names = [(x.owner, name) for x in self.settings for name in x.names]
+        names = [(x.owner, name) for x in self.settings for name in x.names or ("the size",)]
         for (owner, name), old, new in zip(names, before, now, strict=False):
             if not equal(old, new):
-                return f"{name} of {told(owner)} from {old!r:.60} to {new!r:.60}"
-        return "what an object has for attributes, or a list or a dict for items"
+                return f"{str(name).lstrip('_')} of {told(owner)} from {old!r:.60} to {new!r:.60}"
+        return "what it holds"
 
 
 def refill(x: Any, old: Any) -> None:
@@ -206,33 +225,15 @@ def holdings_of(*roots: Any) -> Holdings:
                 kept.setdefault(id(inside), (inside, []))[1].append(place.key)
                 if isinstance(value, list | dict):
                     names.setdefault(id(value), place.name)
-        settings += [watched(x, inside, keys) for inside, keys in kept.values()]
+        settings += [Watched(x, inside, tuple(keys)) for inside, keys in kept.values()]
         if isinstance(x, Module):
-            settings.append(Watched(x, ("training",), functools.partial(mode, x)))
+            settings.append(Watched(x, x, ("training",)))
         inside = x if isinstance(x, list | dict) else getattr(x, "__dict__", None)
         if isinstance(inside, list | dict) and not isinstance(x, FunctionType):
-            settings.append(Watched(x, ("the size",), functools.partial(size, inside)))
+            settings.append(Watched(x, inside, ()))
             containers.append(inside)
-    flags = tuple("requires_grad" for _ in nodes)
-    read = operator.attrgetter("_requires_grad")
-    settings.append(Watched(nodes, flags, lambda: tuple(map(read, nodes))))
+    settings += [Watched(x, x, ("_requires_grad",)) for x in nodes]
     return Holdings(places, settings, containers)
-
-
-def watched(x: Any, inside: Any, keys: list[Any]) -> Watched:
-    """These attributes or items, which are read in one call: it takes place in each run."""
-    kind = operator.itemgetter if isinstance(inside, list | dict) else operator.attrgetter
-    names = keys if len(keys) > 1 else keys * 2  # a getter of one gives no tuple
-    return Watched(x, tuple(names), functools.partial(kind(*names), inside), inside)
-
-
-def mode(x: Module) -> tuple[bool]:
-    return (x.training,)
-
-
-def size(inside: Any) -> tuple[int]:
-    """How many items or attributes there are; `training` may be the class's."""
-    return (len(inside) - (isinstance(inside, dict) and "training" in inside),)
 
 
 def is_lent(x: Any) -> bool:
@@ -285,13 +286,13 @@ def is_number(x: Any) -> bool:
 def settings_of(optimizer: Optimizer) -> Iterator[Watched]:
     """The groups, their parameters, the lists of the state, and what is no float: `nesterov`."""
     lists = [optimizer.param_groups, optimizer.state]
-    yield watched(optimizer, optimizer, ["param_groups", "state"])
+    yield Watched(optimizer, optimizer, ("param_groups", "state"))
     for x in [*lists, *(group["params"] for group in optimizer.param_groups)]:
-        yield watched(optimizer, x, list(range(len(x))))
-        yield Watched(optimizer, ("the size",), functools.partial(size, x))
+        yield Watched(optimizer, x, tuple(range(len(x))))
+        yield Watched(optimizer, x, ())
     for group in optimizer.param_groups:
         keys = [key for key in ("params", *optimizer.defaults) if not is_number(group[key])]
-        yield watched(optimizer, group, keys)
+        yield Watched(optimizer, group, tuple(keys))
 
 
 def paths_of(roots: tuple[Any, ...]) -> dict[int, str]:

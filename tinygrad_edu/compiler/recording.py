@@ -66,7 +66,6 @@ class Lender:
 
     def __init__(self) -> None:
         self.tape = Tape()
-        self.recorded = type("Recorded", (Recorded,), {"__slots__": (), "tape": self.tape})
         self.lent: dict[int, Any] = {}
         self.sources: dict[Line, Any] = {}
         self.names: dict[Line, str] = {}
@@ -77,7 +76,7 @@ class Lender:
         shared = isinstance(x, np.ndarray | np.random.Generator)
         if shared and id(x) in self.lent:
             return self.lent[id(x)]
-        out = self.recorded(x)
+        out = Recorded(x, self.tape)
         self.sources[out.line], self.names[out.line] = source, name
         lent = RecordedGenerator(x, out) if isinstance(x, np.random.Generator) else out
         if shared:
@@ -87,7 +86,7 @@ class Lender:
     def ones(self, x: Any) -> Any:
         """What a backward pass starts from: recorded too, so that all that comes of it is."""
         shape, dtype = np.shape(x), np.result_type(x)
-        return self.recorded(x).made(Line(np.ones(shape, dtype), np.ones, (shape, dtype)))
+        return Recorded(x, self.tape).made(Line(np.ones(shape, dtype), np.ones, (shape, dtype)))
 
     def lend_all(self, x: Any, source: Callable[[int], Any], name: str) -> Any:
         several = is_structure(x)
@@ -188,9 +187,11 @@ def undisturbed(f: Function, originals: list[Any], call: Call) -> Iterator[None]
 
 def sources_of_chance() -> list[Any]:
     """All bit generators of NumPy and all of Python's generators: what draws numbers has one."""
-    kinds = np.random.BitGenerator, random.Random
-    found = [x for x in gc.get_objects() if issubclass(type(x), kinds)]
-    return [x for x in found if not isinstance(x, random.SystemRandom)]
+    kinds: list[Any] = [np.random.BitGenerator, random.Random]
+    for kind in kinds:  # it grows by what is found
+        kinds += kind.__subclasses__()
+    having_state = set(kinds) - {random.SystemRandom}
+    return [x for x in gc.get_objects() if type(x) in having_state]
 
 
 def state_of(x: Any) -> Any:
@@ -280,8 +281,8 @@ def check_gradients(f: Function, found: Holdings, before: list[Any]) -> None:
     for place, x in zip(found.places, before, strict=True):
         if isinstance(place.owner, Node) and place.key == "grad" and place.get() is not x:
             raise CompileError(
-                f"{called(f)} calls backward() itself and returns a loss with its graph, from which "
-                "the program would call it once more: return loss.detach()"
+                f"{called(f)} calls backward() and returns a loss with its graph, from which the "
+                "program would call it once more: return loss.detach()"
             )
 
 

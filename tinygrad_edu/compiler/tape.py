@@ -90,11 +90,14 @@ class Tape:
 
 
 class Recorded(Traced):
-    """An array or a number on a tape. Each recording has a subclass of its own, with its tape."""
+    """An array or a number on a tape."""
 
-    __slots__ = ()
+    __slots__ = ("tape",)
     __hash__ = object.__hash__
-    tape: ClassVar[Tape]
+
+    def __init__(self, data: Any, tape: Tape) -> None:
+        super().__init__(data)
+        self.tape = tape
 
     def made(self, line: Line) -> Any:
         data = line.data
@@ -102,8 +105,8 @@ class Recorded(Traced):
             return data
         self.tape.add(line)
         if isinstance(data, NUMBERS):
-            out = object.__new__(type(self))
-            out.line = line
+            out = object.__new__(Recorded)
+            out.line, out.tape = line, self.tape
             return out
         if isinstance(data, tuple | list):
             items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
