@@ -259,7 +259,8 @@ class Writer:
         self.memory = {i: self.fresh(f"m{i + 1}") for i in sorted(arrays)}
         body = list(self.body())
         results = [self.expression(line) for line in self.program.results()]
-        body += ["", f"return {', '.join(results)}{',' * (len(results) == 1)}"]
+        tail = f"{', '.join(results)}{',' * (len(results) == 1)}" if results else "()"
+        body += ["", f"return {tail}"]
         arguments = ", ".join(self.names[line] for line in self.program.inputs)
         head = [f"{name} = {empty(arrays[i])}" for i, name in self.memory.items()]
         inside = [f"    {line}" if line else "" for line in body]
