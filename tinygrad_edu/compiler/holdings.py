@@ -197,8 +197,8 @@ def holdings_of(*roots: Any) -> Holdings:
     places = [Place(Package, "rng", "rng")]
     nodes: list[Node] = []
     settings: list[Watched] = []
-    names = paths_of(roots)
     used = names_used(roots)
+    names = paths_of(roots, used)
     containers = []
     known = set()
     for x in reachable(roots, used):
@@ -237,10 +237,14 @@ def holdings_of(*roots: Any) -> Holdings:
 
 
 def is_lent(x: Any) -> bool:
-    """Whether x is an array or a generator, or a tuple with one and without other structures."""
+    """Whether x is an array or a generator, or a tuple with one and without lists and dicts."""
     if isinstance(x, tuple):
-        return any(isinstance(y, LENT) for y in x) and not any(map(is_structure, x))
+        return any(map(is_lent, x)) and not may_change(x)
     return isinstance(x, LENT)
+
+
+def may_change(x: Any) -> bool:
+    return isinstance(x, list | dict) or (isinstance(x, tuple) and any(map(may_change, x)))
 
 
 def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
@@ -260,7 +264,7 @@ def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
     elif isinstance(x, type):
         yield from (Place(x, name, name) for name in data_of_class(x, used))
     elif hasattr(x, "__dict__") and not isinstance(x, MethodType):
-        names = used | names_in_class(x.__class__)
+        names = used | names_in_class(x.__class__, used)
         for name in vars(x):
             if name in names and name != "training":
                 yield Place(x, name, f"{path}.{name}".strip("."))
@@ -295,11 +299,11 @@ def settings_of(optimizer: Optimizer) -> Iterator[Watched]:
         yield Watched(optimizer, group, tuple(keys))
 
 
-def paths_of(roots: tuple[Any, ...]) -> dict[int, str]:
+def paths_of(roots: tuple[Any, ...], used: set[str] | None = None) -> dict[int, str]:
     """A name for each parameter and module: its path, and before it that of the module's variable
     where there are several.
     """
-    found = list(reachable(roots))
+    found = list(reachable(roots, used))
     inside = {
         id(y) for x in found if isinstance(x, Module) for _, y in x.named_modules() if y is not x
     }
@@ -347,7 +351,7 @@ def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
     elif is_structure(x) or isinstance(x, set | frozenset):
         yield from x
     elif isinstance(x, type):
-        yield from functions_of(x)
+        yield from functions_of(x, used)
         yield from (vars(x)[name] for name in data_of_class(x, used))
     elif isinstance(x, Node):
         return
@@ -357,7 +361,7 @@ def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
     elif type(x).__module__.startswith("tinygrad_edu.compiler."):  # another function, compiled
         yield from (getattr(x, "f", None), getattr(x, "optimizer", None))
     elif hasattr(x, "__dict__"):
-        names = None if used is None else used | names_in_class(x.__class__)
+        names = None if used is None else used | names_in_class(x.__class__, used)
         yield from (y for name, y in vars(x).items() if names is None or name in names)
         yield from type(x).__mro__
 
@@ -374,13 +378,18 @@ def has_contents(cell: Any) -> bool:
 
 
 def names_used(roots: tuple[Any, ...]) -> set[str]:
-    """The global names and attributes in all functions that are the user's."""
-    return {
-        name
-        for x in reachable(roots)
-        if isinstance(x, FunctionType) and not is_library(x.__globals__.get("__name__"))
-        for name in names_in(x.__code__)
-    }
+    """The global names and attributes in all functions that are the user's and may be called."""
+    used: set[str] = set()
+    while True:
+        found = {
+            name
+            for x in reachable(roots, used)
+            if isinstance(x, FunctionType) and not is_library(x.__globals__.get("__name__"))
+            for name in names_in(x.__code__)
+        }
+        if found <= used:
+            return used
+        used |= found
 
 
 def names_in(code: CodeType) -> Iterator[str]:
@@ -398,17 +407,23 @@ def globals_of(f: FunctionType) -> list[str]:
     return [name for name in dict.fromkeys(names_in(f.__code__)) if name in f.__globals__]
 
 
-@functools.lru_cache(1000)
-def names_in_class(kind: Any) -> frozenset[str]:
-    """The names that its methods use."""
-    functions = (f for base in kind.__mro__ for f in functions_of(base))
-    return frozenset(name for f in functions for name in names_in(f.__code__))
+def names_in_class(kind: Any, used: set[str]) -> set[str]:
+    """The names that its methods use, those that may be called."""
+    found: set[str] = set()
+    while True:
+        functions = [f for base in kind.__mro__ for f in functions_of(base, used | found)]
+        new = {name for f in functions for name in names_in(f.__code__)}
+        if new <= found:
+            return found
+        found |= new
 
 
-def functions_of(kind: type) -> Iterator[FunctionType]:
-    for x in vars(kind).values():
+def functions_of(kind: type, used: set[str] | None) -> Iterator[FunctionType]:
+    """The methods of a class with these names, and those that Python calls itself."""
+    for name, x in vars(kind).items():
         f = getattr(x, "__func__", None) or getattr(x, "fget", None) or x
-        if isinstance(f, FunctionType):
+        called = used is None or name in used or name.startswith("__")
+        if isinstance(f, FunctionType) and called and name not in ("__init__", "__new__"):
             yield f
 
 

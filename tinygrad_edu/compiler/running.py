@@ -139,10 +139,13 @@ def reader(sources: list[Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
         names[f"owner{i}"] = place.owner if place.kept_in is None else place.kept_in
         names[f"key{i}"] = place.key
         where = f"owner{i}.{place.key}" if place.kept_in is None else f"owner{i}[key{i}]"
-        several = is_structure(place.get())
-        parts.append(f"{where}[{source.index}]" if several else where)
+        value = place.get()
+        if is_structure(value):
+            where = f"leaves({where})" if any(map(is_structure, value)) else where
+            where = f"{where}[{source.index}]"
+        parts.append(where)
     text = f"def read(given):\n    return ({''.join(f'{part}, ' for part in parts)})"
-    names["data_of"] = data_of
+    names |= {"data_of": data_of, "leaves": leaves}
     exec(text, names)
     return names["read"]
 
