@@ -12,7 +12,6 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -93,23 +92,30 @@ def equal(x: Any, y: Any) -> bool:
 
 
 class Watched(NamedTuple):
-    """Settings of one owner.
+    """Settings that are kept in one object, list or dict.
 
-    names   what they are called
-    read    gives them all as they are now
-    inside  the object, list or dict that has them under these names, if there is one
+    owner   who they belong to, for a message
+    inside  what has them, as attributes or as items
+    names   under these names; none if it is the number of items that counts
     """
 
     owner: Any
+    inside: Any
     names: tuple[Any, ...]
-    read: Callable[[], tuple[Any, ...]]
-    inside: Any = None
 
-    def put_back(self, before: tuple[Any, ...]) -> None:
-        for name, x, now in zip(self.names, before, self.read()):
-            if now is not x and isinstance(self.inside, list | dict):
+    def expressions(self, name: str) -> Iterator[str]:
+        """What reads them, if `inside` is called `name`."""
+        items = isinstance(self.inside, list | dict)
+        for i, key in enumerate(self.names):
+            yield f"{name}[{name}_keys[{i}]]" if items else f"{name}.{key}"
+        if not self.names:  # `training` may be the class's
+            yield f"len({name})" + f" - ('training' in {name})" * isinstance(self.inside, dict)
+
+    def put_back(self, before: list[Any]) -> None:
+        for name, x in zip(self.names, before, strict=True):
+            if isinstance(self.inside, list | dict):
                 self.inside[name] = x
-            elif now is not x:
+            elif getattr(self.inside, name) is not x:
                 setattr(self.inside, name, x)
 
 
@@ -124,41 +130,36 @@ class Holdings:
     settings: list[Watched]
     containers: list[Any]
 
-    def reader(self) -> Callable[[], tuple[Any, ...]]:
-        """A function that reads all settings, written out: it takes place in each run."""
+    @functools.cached_property
+    def read(self) -> Callable[[], list[Any]]:
+        """Reads all settings, written out: each run of a program does so."""
         names: dict[str, Any] = {}
-        parts = []
+        parts: list[str] = []
         for i, x in enumerate(self.settings):
-            if x.inside is None:
-                names[f"read{i}"] = x.read
-                parts.append(f"*read{i}()")
-                continue
-            names[f"inside{i}"] = x.inside
-            for j, name in enumerate(x.names):
-                names[f"name{i}_{j}"] = name
-                is_item = isinstance(x.inside, list | dict)
-                parts.append(f"inside{i}[name{i}_{j}]" if is_item else f"inside{i}.{name}")
-        exec(f"def read():\n    return ({''.join(f'{part}, ' for part in parts)})", names)
-        read: Callable[[], tuple[Any, ...]] = names["read"]
-        return read
+            names |= {f"x{i}": x.inside, f"x{i}_keys": x.names}
+            parts += x.expressions(f"x{i}")
+        exec(f"def read():\n    return [{', '.join(parts)}]", names)
+        return names["read"]
 
     def settings_now(self) -> Settings:
         try:
-            return Settings(chain.from_iterable([x.read() for x in self.settings]))
+            return Settings(self.read())
         except (AttributeError, IndexError, KeyError, ValueError):  # one is no longer there
             return Settings()
 
     def keep(self) -> Callable[[], None]:
         """What puts everything back that is no place, if a function has changed it after all."""
         copies = [copy.copy(x) for x in self.containers]
-        kept = [(x, x.read()) for x in self.settings if x.inside is not None]
+        before = self.read()
 
         def put_back() -> None:
             for x, old in zip(self.containers, copies, strict=True):
                 if len(x) != len(old) or isinstance(x, dict):
                     refill(x, old)
-            for watched, before in kept:
-                watched.put_back(before)
+            i = 0
+            for watched in self.settings:
+                watched.put_back(before[i : i + len(watched.names)])
+                i += len(watched.names) or 1
 
         return put_back
 
@@ -167,11 +168,11 @@ class Holdings:
         now = self.settings_now()
         if now == before:
             return ""
-        names = [(x.owner, name) for x in self.settings for name in x.names]
+        names = [(x.owner, name) for x in self.settings for name in x.names or ("the size",)]
         for (owner, name), old, new in zip(names, before, now, strict=False):
             if not equal(old, new):
-                return f"{name} of {told(owner)} from {old!r:.60} to {new!r:.60}"
-        return "what an object has for attributes, or a list or a dict for items"
+                return f"{str(name).lstrip('_')} of {told(owner)} from {old!r:.60} to {new!r:.60}"
+        return "what it holds"
 
 
 def refill(x: Any, old: Any) -> None:
@@ -196,8 +197,8 @@ def holdings_of(*roots: Any) -> Holdings:
     places = [Place(Package, "rng", "rng")]
     nodes: list[Node] = []
     settings: list[Watched] = []
-    names = paths_of(roots)
     used = names_used(roots)
+    names = paths_of(roots, used)
     containers = []
     known = set()
     for x in reachable(roots, used):
@@ -224,40 +225,26 @@ def holdings_of(*roots: Any) -> Holdings:
                 kept.setdefault(id(inside), (inside, []))[1].append(place.key)
                 if isinstance(value, list | dict):
                     names.setdefault(id(value), place.name)
-        settings += [watched(x, inside, keys) for inside, keys in kept.values()]
+        settings += [Watched(x, inside, tuple(keys)) for inside, keys in kept.values()]
         if isinstance(x, Module):
-            settings.append(Watched(x, ("training",), functools.partial(mode, x)))
+            settings.append(Watched(x, x, ("training",)))
         inside = x if isinstance(x, list | dict) else getattr(x, "__dict__", None)
         if isinstance(inside, list | dict) and not isinstance(x, FunctionType):
-            settings.append(Watched(x, ("the size",), functools.partial(size, inside)))
+            settings.append(Watched(x, inside, ()))
             containers.append(inside)
-    flags = tuple("requires_grad" for _ in nodes)
-    read = operator.attrgetter("_requires_grad")
-    settings.append(Watched(nodes, flags, lambda: tuple(map(read, nodes))))
+    settings += [Watched(x, x, ("_requires_grad",)) for x in nodes]
     return Holdings(places, settings, containers)
 
 
-def watched(x: Any, inside: Any, keys: list[Any]) -> Watched:
-    """These attributes or items, which are read in one call: it takes place in each run."""
-    kind = operator.itemgetter if isinstance(inside, list | dict) else operator.attrgetter
-    names = keys if len(keys) > 1 else keys * 2  # a getter of one gives no tuple
-    return Watched(x, tuple(names), functools.partial(kind(*names), inside), inside)
-
-
-def mode(x: Module) -> tuple[bool]:
-    return (x.training,)
-
-
-def size(inside: Any) -> tuple[int]:
-    """How many items or attributes there are; `training` may be the class's."""
-    return (len(inside) - (isinstance(inside, dict) and "training" in inside),)
-
-
 def is_lent(x: Any) -> bool:
-    """Whether x is an array or a generator, or a tuple with one and without other structures."""
+    """Whether x is an array or a generator, or a tuple with one and without lists and dicts."""
     if isinstance(x, tuple):
-        return any(isinstance(y, LENT) for y in x) and not any(map(is_structure, x))
+        return any(map(is_lent, x)) and not may_change(x)
     return isinstance(x, LENT)
+
+
+def may_change(x: Any) -> bool:
+    return isinstance(x, list | dict) or (isinstance(x, tuple) and any(map(may_change, x)))
 
 
 def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
@@ -277,7 +264,7 @@ def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
     elif isinstance(x, type):
         yield from (Place(x, name, name) for name in data_of_class(x, used))
     elif hasattr(x, "__dict__") and not isinstance(x, MethodType):
-        names = used | names_in_class(x.__class__)
+        names = used | names_in_class(x.__class__, used)
         for name in vars(x):
             if name in names and name != "training":
                 yield Place(x, name, f"{path}.{name}".strip("."))
@@ -303,20 +290,20 @@ def is_number(x: Any) -> bool:
 def settings_of(optimizer: Optimizer) -> Iterator[Watched]:
     """The groups, their parameters, the lists of the state, and what is no float: `nesterov`."""
     lists = [optimizer.param_groups, optimizer.state]
-    yield watched(optimizer, optimizer, ["param_groups", "state"])
+    yield Watched(optimizer, optimizer, ("param_groups", "state"))
     for x in [*lists, *(group["params"] for group in optimizer.param_groups)]:
-        yield watched(optimizer, x, list(range(len(x))))
-        yield Watched(optimizer, ("the size",), functools.partial(size, x))
+        yield Watched(optimizer, x, tuple(range(len(x))))
+        yield Watched(optimizer, x, ())
     for group in optimizer.param_groups:
         keys = [key for key in ("params", *optimizer.defaults) if not is_number(group[key])]
-        yield watched(optimizer, group, keys)
+        yield Watched(optimizer, group, tuple(keys))
 
 
-def paths_of(roots: tuple[Any, ...]) -> dict[int, str]:
+def paths_of(roots: tuple[Any, ...], used: set[str] | None = None) -> dict[int, str]:
     """A name for each parameter and module: its path, and before it that of the module's variable
     where there are several.
     """
-    found = list(reachable(roots))
+    found = list(reachable(roots, used))
     inside = {
         id(y) for x in found if isinstance(x, Module) for _, y in x.named_modules() if y is not x
     }
@@ -364,7 +351,7 @@ def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
     elif is_structure(x) or isinstance(x, set | frozenset):
         yield from x
     elif isinstance(x, type):
-        yield from functions_of(x)
+        yield from functions_of(x, used)
         yield from (vars(x)[name] for name in data_of_class(x, used))
     elif isinstance(x, Node):
         return
@@ -374,7 +361,7 @@ def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
     elif type(x).__module__.startswith("tinygrad_edu.compiler."):  # another function, compiled
         yield from (getattr(x, "f", None), getattr(x, "optimizer", None))
     elif hasattr(x, "__dict__"):
-        names = None if used is None else used | names_in_class(x.__class__)
+        names = None if used is None else used | names_in_class(x.__class__, used)
         yield from (y for name, y in vars(x).items() if names is None or name in names)
         yield from type(x).__mro__
 
@@ -391,13 +378,18 @@ def has_contents(cell: Any) -> bool:
 
 
 def names_used(roots: tuple[Any, ...]) -> set[str]:
-    """The global names and attributes in all functions that are the user's."""
-    return {
-        name
-        for x in reachable(roots)
-        if isinstance(x, FunctionType) and not is_library(x.__globals__.get("__name__"))
-        for name in names_in(x.__code__)
-    }
+    """The global names and attributes in all functions that are the user's and may be called."""
+    used: set[str] = set()
+    while True:
+        found = {
+            name
+            for x in reachable(roots, used)
+            if isinstance(x, FunctionType) and not is_library(x.__globals__.get("__name__"))
+            for name in names_in(x.__code__)
+        }
+        if found <= used:
+            return used
+        used |= found
 
 
 def names_in(code: CodeType) -> Iterator[str]:
@@ -415,17 +407,23 @@ def globals_of(f: FunctionType) -> list[str]:
     return [name for name in dict.fromkeys(names_in(f.__code__)) if name in f.__globals__]
 
 
-@functools.lru_cache(1000)
-def names_in_class(kind: Any) -> frozenset[str]:
-    """The names that its methods use."""
-    functions = (f for base in kind.__mro__ for f in functions_of(base))
-    return frozenset(name for f in functions for name in names_in(f.__code__))
+def names_in_class(kind: Any, used: set[str]) -> set[str]:
+    """The names that its methods use, those that may be called."""
+    found: set[str] = set()
+    while True:
+        functions = [f for base in kind.__mro__ for f in functions_of(base, used | found)]
+        new = {name for f in functions for name in names_in(f.__code__)}
+        if new <= found:
+            return found
+        found |= new
 
 
-def functions_of(kind: type) -> Iterator[FunctionType]:
-    for x in vars(kind).values():
+def functions_of(kind: type, used: set[str] | None) -> Iterator[FunctionType]:
+    """The methods of a class with these names, and those that Python calls itself."""
+    for name, x in vars(kind).items():
         f = getattr(x, "__func__", None) or getattr(x, "fget", None) or x
-        if isinstance(f, FunctionType):
+        called = used is None or name in used or name.startswith("__")
+        if isinstance(f, FunctionType) and called and name not in ("__init__", "__new__"):
             yield f
 
 

@@ -153,6 +153,6 @@ def memory_of(x: Any) -> set[int]:
         return {key for y in x for key in memory_of(y)}
     if not isinstance(x, np.ndarray):
         return set()
-    while isinstance(x.base, np.ndarray):
+    while getattr(x, "base", None) is not None:  # that of a window is no array, and has a base
         x = x.base
     return {id(x)}

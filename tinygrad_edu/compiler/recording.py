@@ -16,11 +16,10 @@ from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_o
 from tinygrad_edu.compiler.program import Effect, Program, views_among
 from tinygrad_edu.compiler.tape import (
     CompileError,
-    Recorded,
-    RecordedFloat,
     RecordedGenerator,
     Tape,
     note_value,
+    on_tape,
 )
 from tinygrad_edu.graph import Node
 from tinygrad_edu.memory import next_birth
@@ -68,10 +67,6 @@ class Lender:
 
     def __init__(self) -> None:
         self.tape = Tape()
-        own: dict[str, Any] = {"__slots__": (), "tape": self.tape, "__hash__": object.__hash__}
-        arrays: Any = type("Recorded", (Recorded,), own)
-        arrays.arrays, arrays.floats = arrays, type("Recorded", (RecordedFloat, arrays), own)
-        self.recorded = arrays
         self.lent: dict[int, Any] = {}
         self.sources: dict[Line, Any] = {}
         self.names: dict[Line, str] = {}
@@ -82,7 +77,7 @@ class Lender:
         shared = isinstance(x, np.ndarray | np.random.Generator)
         if shared and id(x) in self.lent:
             return self.lent[id(x)]
-        out = self.recorded.on(Line(x, name=name))
+        out = on_tape(Line(x, name=name), self.tape)
         self.sources[out.line], self.names[out.line] = source, name
         lent = RecordedGenerator(x, out) if isinstance(x, np.random.Generator) else out
         if shared:
@@ -92,7 +87,9 @@ class Lender:
     def ones(self, x: Any) -> Any:
         """What a backward pass starts from: recorded too, so that all that comes of it is."""
         shape, dtype = np.shape(x), np.result_type(x)
-        return self.recorded.on(Line(x)).made(Line(np.ones(shape, dtype), np.ones, (shape, dtype)))
+        return on_tape(Line(x), self.tape).made(
+            Line(np.ones(shape, dtype), np.ones, (shape, dtype))
+        )
 
     def lend_all(self, x: Any, source: Callable[[int], Any], name: str) -> Any:
         several = is_structure(x)
@@ -298,8 +295,8 @@ def check_gradients(f: Function, found: Holdings, before: list[Any]) -> None:
     for place, x in zip(found.places, before, strict=True):
         if isinstance(place.owner, Node) and place.key == "grad" and place.get() is not x:
             raise CompileError(
-                f"{called(f)} calls backward() itself and returns a loss with its graph, from "
-                "which the program would call it once more: return loss.detach()"
+                f"{called(f)} calls backward() and returns a loss with its graph, from which the "
+                "program would call it once more: return loss.detach()"
             )
 
 

@@ -39,7 +39,7 @@ class Runner:
         places = [sources[line] for line in program.inputs]
         self.read = reader(places)
         self.given = [x.index for x in places if isinstance(x, Argument)]
-        self.settings_now = recording.holdings.reader()
+        self.settings_now = recording.holdings.read
         self.settings = self.settings_now()
         self.expected = [
             (None if isinstance(source, Argument) else kind_of(line.data))
@@ -155,7 +155,7 @@ class Runner:
         return rebuilt(self.structure, iter(found)) if is_structure(self.structure) else found[0]
 
 
-def differ(now: tuple[Any, ...], before: tuple[Any, ...]) -> bool:
+def differ(now: list[Any], before: list[Any]) -> bool:
     """Whether settings are others: the same objects, almost always, and else equal numbers."""
     same = len(now) == len(before) and all(map(operator.is_, now, before))
     return not same and Settings(now) != Settings(before)
@@ -226,10 +226,13 @@ def reader(sources: list[Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
         names[f"owner{i}"] = place.owner if place.kept_in is None else place.kept_in
         names[f"key{i}"] = place.key
         where = f"owner{i}.{place.key}" if place.kept_in is None else f"owner{i}[key{i}]"
-        several = is_structure(place.get())
-        parts.append(f"{where}[{source.index}]" if several else where)
+        value = place.get()
+        if is_structure(value):
+            where = f"leaves({where})" if any(map(is_structure, value)) else where
+            where = f"{where}[{source.index}]"
+        parts.append(where)
     text = f"def read(given):\n    return ({''.join(f'{part}, ' for part in parts)})"
-    names["data_of"] = data_of
+    names |= {"data_of": data_of, "leaves": leaves}
     exec(text, names)
     return names["read"]
 

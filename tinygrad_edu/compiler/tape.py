@@ -90,13 +90,14 @@ class Tape:
 
 
 class Recorded(Traced):
-    """An array or a number on a tape. Each recording has a subclass of its own, with its tape."""
+    """An array or a number on a tape."""
 
-    __slots__ = ()
+    __slots__ = ("tape",)
     __hash__ = object.__hash__
-    tape: ClassVar[Tape]
-    floats: ClassVar[type]  # for Python's floats
-    arrays: ClassVar[type]  # for all else
+
+    def __init__(self, data: Any, tape: Tape) -> None:
+        super().__init__(data)
+        self.tape = tape
 
     def made(self, line: Line) -> Any:
         data = line.data
@@ -104,18 +105,11 @@ class Recorded(Traced):
             return data
         self.tape.add(line)
         if isinstance(data, NUMBERS):
-            return self.on(line)
+            return on_tape(line, self.tape)
         if isinstance(data, tuple | list):
             items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
             return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
         raise refused(f"{getattr(line.function, '__name__', line.function)}() of it", line)
-
-    @classmethod
-    def on(cls, line: Line) -> Any:
-        """What stands for the result of a line."""
-        out: Any = object.__new__(cls.floats if type(line.data) is float else cls.arrays)
-        out.line = line
-        return out
 
     # A Tensor computes for itself: it finds this array in its data.
 
@@ -228,6 +222,13 @@ class RecordedFloat(Recorded):
         raise refused("float() of it", self.line)
 
 
+def on_tape(line: Line, tape: Tape) -> Any:
+    """What stands for the result of a line."""
+    out: Any = object.__new__(RecordedFloat if type(line.data) is float else Recorded)
+    out.line, out.tape = line, tape
+    return out
+
+
 def in_value() -> bool:
     """Whether a Value that is tracked is being made by the function that asks, or its caller."""
     asks: Any = sys._getframe(2)
@@ -247,7 +248,7 @@ def note_value(node: Node) -> None:
     data = untraced(node.data)
     line = Line(data, node.function, lines(node.seen[1:]), node.options)
     recorded.tape.add(line)
-    node._array = recorded.on(line)
+    node._array = on_tape(line, recorded.tape)
     node.seen = (node._array, *node.seen[1:])
 
 
