@@ -95,10 +95,10 @@ def history(make, calls, compiled):
     return seen, step
 
 
-def assert_same_steps(make, calls):
+def assert_same_steps(make, calls, passes=PASSES):
     """Compiled, with all passes and with none, and eager are the same bits after each call."""
     expected, _ = history(make, calls, None)
-    for options in PASSES.values():
+    for options in passes.values():
         found, step = history(make, calls, options)
         for i, (a, b) in enumerate(zip(expected, found, strict=True)):
             assert_same(b, a, f"{options}: call {i}")
@@ -241,8 +241,14 @@ def test_every_layer_has_a_row():
     assert kinds - SCALAR - {"Module", "Summary"} <= inside
 
 
-@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
-@pytest.mark.parametrize("row", LAYERS)
+MODAL = [
+    row for row in LAYERS if any(x in row for x in ("Batch", "batch", "Drop", "Transf", "RNN"))
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "training"), [(row, True) for row in LAYERS] + [(row, False) for row in MODAL]
+)
 def test_a_layer_trains_with_the_same_bits(row, training):
     layer, calls = LAYERS[row]
 
@@ -291,8 +297,11 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("row", LOSSES)
+@pytest.mark.parametrize(
+    ("row", "dtype"),
+    [(row, np.float64) for row in LOSSES]
+    + [(row, np.float32) for row in LOSSES if not row.endswith((" sum", " none"))],
+)
 def test_a_loss_has_the_same_bits(row, dtype):
     f, inputs, settings = LOSSES[row]
     inputs = [x.astype(dtype) if x.dtype.kind == "f" else x for x in inputs]
@@ -341,7 +350,8 @@ def test_an_optimizer_makes_the_same_steps(case, dtype):
         optimizer = getattr(optim, kind)(params, **json.loads(settings))
         return World(squared_error(model), model, optimizer=optimizer)
 
-    assert_same_steps(make, draws((5, 3), (5, 2), dtype=dtype))
+    passes = PASSES if dtype is np.float64 else {"all passes": {}}
+    assert_same_steps(make, draws((5, 3), (5, 2), dtype=dtype), passes)
 
 
 def test_a_large_parameter_is_updated_as_in_blocks():
@@ -903,7 +913,7 @@ def test_recordings_are_not_kept():
     assert len(gc.get_objects()) < before + 100
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6))
 def test_random_programs_have_the_same_bits(seed):
     program = generator.program(seed)

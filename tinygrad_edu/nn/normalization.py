@@ -65,7 +65,7 @@ class BatchNorm(Module):
             return batch_norm(x, None, None, self.weight, self.bias, True, eps=self.eps)
         momentum = self.momentum
         if momentum is None:  # the average of all batches: each has the same share in it
-            momentum = 1 / (int(self.num_batches_tracked) + 1)
+            momentum = 1 / (self.num_batches_tracked + 1)
         out = batch_norm(
             x,
             self.running_mean,
