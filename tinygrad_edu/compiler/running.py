@@ -56,7 +56,8 @@ class Runner:
             for x in program.effects
             if not is_written(x, program)
         ]
-        self.updated = [x.target.owner for x in program.effects if is_written(x, program)]
+        written = [x.target for x in program.effects if is_written(x, program)]
+        self.updated = [place.owner for place in written if is_data(place)]
         self.draws = any(line.function is draw for line in program.lines)
         self.generators = [line.data for line in program.inputs if is_generator(line.data)]
         self.writer = Writer(program)
@@ -162,9 +163,8 @@ def differ(now: list[Any], before: list[Any]) -> bool:
 
 
 def is_written(effect: Effect, program: Program) -> bool:
-    """Whether the program itself puts the data of a node into its place."""
-    is_data = isinstance(effect.target, Place) and isinstance(effect.target.owner, Node)
-    return is_data and isinstance(effect.value, Line) and effect.value in program.targets
+    """Whether the program itself puts the new numbers into their place."""
+    return isinstance(effect.value, Line) and effect.value in program.targets
 
 
 def wrapped(kind: Any, x: Any) -> Any:
