@@ -4,6 +4,7 @@ import operator
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -230,3 +231,18 @@ def test_products_of_matrices_are_the_same_bits_by_dot():
             for x in (a, np.asfortranarray(a)):
                 for y in (b, np.asfortranarray(b)):
                     np.testing.assert_array_equal(np.dot(x, y), operator.matmul(x, y))
+
+
+def test_two_threads_run_one_program_one_after_the_other():
+    with no_grad():
+        step = compile(lambda x: (np.tanh(x) * 2.0 + np.exp(x)).sum())
+        inputs = [np.full((200, 200), i / 8) for i in range(8)]
+        expected = [step(x) for x in inputs]
+
+    def run(x):
+        with no_grad():
+            return [step(x) for _ in range(20)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for found, right in zip(pool.map(run, inputs), expected, strict=True):
+            assert set(found) == {right}

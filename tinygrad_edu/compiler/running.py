@@ -1,9 +1,11 @@
 """How does a program run? It reads and leaves what the function itself would read and leave."""
 
+import itertools
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,6 @@ from tinygrad_edu.structures import is_structure, leaves, rebuilt
 from tinygrad_edu.tracing import Line
 
 CHANGED = object()
-LINE = object()
 ABSENT = AttributeError, IndexError, KeyError, TypeError
 
 
@@ -45,16 +46,15 @@ class Runner:
             (None if isinstance(source, Argument) else kind_of(line.data))
             for source, line in zip(places, program.inputs, strict=True)
         ]
+        self.lock = RLock()
         self.known: list[Any] = [None] * len(places)
-        # What is left: (value, target, whether in place; None for what is added to a gradient).
-        self.effects = [
-            (
-                LINE if isinstance(x.value, Line) else x.value,
-                x.target.node if isinstance(x.target, Gradient) else x.target,
-                None if isinstance(x.target, Gradient) else x.in_place,
-            )
-            for x in program.effects
-            if not is_written(x, program)
+        effects = [x for x in program.effects if not is_written(x, program)]
+        self.packed = packer(program.outputs, [x.value for x in effects])
+        self.gradients = [
+            (i, x.target.node) for i, x in enumerate(effects) if isinstance(x.target, Gradient)
+        ]
+        self.replaced = [
+            (i, *where(x.target), x) for i, x in enumerate(effects) if isinstance(x.target, Place)
         ]
         written = [x.target for x in program.effects if is_written(x, program)]
         self.updated = [place.owner for place in written if is_data(place)]
@@ -74,16 +74,17 @@ class Runner:
         values = self.values(given)
         if values is None:
             return CHANGED
-        if not self.draws:
+        with self.lock:  # its memory serves one run at a time
+            if not self.draws:
+                results = self.function(*values)
+                return CHANGED if results is None else self.left(given, results)
+            states = [x.bit_generator.state for x in self.generators]
             results = self.function(*values)
-            return CHANGED if results is None else self.left(given, results)
-        states = [x.bit_generator.state for x in self.generators]
-        results = self.function(*values)
-        if results is not None:
-            return self.left(given, results)
-        for rng, state in zip(self.generators, states, strict=True):
-            rng.bit_generator.state = state
-        return CHANGED
+            if results is not None:
+                return self.left(given, results)
+            for rng, state in zip(self.generators, states, strict=True):
+                rng.bit_generator.state = state
+            return CHANGED
 
     def values(self, given: list[Any]) -> Any:
         """What the program reads now; None if it was recorded for something else."""
@@ -134,19 +135,20 @@ class Runner:
 
     def left(self, given: list[Any], results: tuple[Any, ...]) -> Any:
         """Leave the effects where they belong, and put the result together."""
-        left = iter(results)
-        found = [next(left) if isinstance(x, Line) else copied(x) for x in self.program.outputs]
+        found, values = self.packed(results)
         with adding:
-            for value, target, in_place in self.effects:
-                value = next(left) if value is LINE else filled(value, left)
-                if in_place is not None:
-                    leave(target, value, in_place)
-                    continue
+            for i, target in self.gradients:
                 node = given[target.index] if target.__class__ is Argument else target
-                if node.grad is None and value.__class__ is np.ndarray:
-                    node.grad = value
+                g = values[i]
+                if node.grad is None and g.__class__ is np.ndarray:
+                    node.grad = g
                 else:
-                    node.accumulate(value)
+                    node.accumulate(g)
+        for i, inside, key, effect in self.replaced:
+            if inside is None or effect.in_place:
+                leave(effect.target, values[i], effect.in_place)
+            else:
+                inside[key] = values[i]
         birth = next_birth()
         for node in self.updated:  # younger than the graphs made before
             (node.memory or memory_of(node)).changed = birth
@@ -190,17 +192,32 @@ def leave(place: Place, value: Any, in_place: bool) -> None:
         place.set(value)
 
 
-def filled(x: Any, results: Iterator[Any]) -> Any:
-    """x with the next results in the place of its lines; what is held is copied."""
-    if isinstance(x, Line):
-        return next(results)
-    if is_structure(x):
-        return rebuilt(x, (filled(y, results) for y in leaves(x)))
-    return copied(x)
+def where(place: Place) -> tuple[Any, Any]:
+    """The list or dict that a number is kept in, and under which key; None for what has neither."""
+    return place.kept_in, place.key
 
 
-def copied(x: Any) -> Any:
-    return x.copy() if isinstance(x, np.ndarray) else x
+def packer(*wholes: list[Any]) -> Callable[[tuple[Any, ...]], tuple[list[Any], ...]]:
+    """A function that puts what a program returns into the place of its lines, written out.
+
+    An array that is in a result and is no line is held by the program, and copied.
+    """
+    names: dict[str, Any] = {}
+    count = itertools.count()
+
+    def text(x: Any) -> str:
+        if isinstance(x, Line):
+            return f"results[{next(count)}]"
+        if type(x) in (list, tuple):
+            inside = "".join(f"{text(y)}, " for y in x)
+            return f"[{inside}]" if isinstance(x, list) else f"({inside})"
+        name = f"held{len(names)}"
+        names[name] = x
+        return f"{name}.copy()" if isinstance(x, np.ndarray) else name
+
+    exec(f"def pack(results):\n    return {', '.join(map(text, wholes))}", names)
+    pack: Callable[[tuple[Any, ...]], tuple[list[Any], ...]] = names["pack"]
+    return pack
 
 
 def is_generator(x: Any) -> bool:
