@@ -63,7 +63,7 @@ class BatchNorm(Module):
             )
         if not self.track_running_stats:
             return batch_norm(x, None, None, self.weight, self.bias, True, eps=self.eps)
-        momentum = self.momentum
+        momentum: Any = self.momentum
         if momentum is None:  # the average of all batches: each has the same share in it
             momentum = 1 / (self.num_batches_tracked + 1)
         out = batch_norm(
