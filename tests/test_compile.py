@@ -518,6 +518,15 @@ def test_a_transform_has_the_same_bits(row, options):
     assert len(step.programs) == 1
 
 
+@pytest.mark.xfail(
+    reason="a Tensor's number is an array without axes, and on a tape NumPy's own number: Python's "
+    "x ** y of the two may differ in the last bit (3 ** np.tanh(x), to second order)"
+)
+def test_a_number_is_an_array_without_axes():
+    f = value_and_grad(rosenbrock)
+    assert type(compile(f)(np.ones(3))[0]) is type(f(np.ones(3))[0])
+
+
 def assert_same_kind(found, expected):
     """The same classes; a number may be one, or an array without axes."""
     for x, y in zip(leaves(found), leaves(expected), strict=True):
@@ -913,7 +922,7 @@ def test_recordings_are_not_kept():
     assert len(gc.get_objects()) < before + 100
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6))
 def test_random_programs_have_the_same_bits(seed):
     program = generator.program(seed)

@@ -1,9 +1,11 @@
 """The text of a program, its passes, what it costs, and the file that it is kept in."""
 
+import gc
 import operator
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -246,3 +248,20 @@ def test_two_threads_run_one_program_one_after_the_other():
     with ThreadPoolExecutor(8) as pool:
         for found, right in zip(pool.map(run, inputs), expected, strict=True):
             assert set(found) == {right}
+
+
+def test_a_program_keeps_the_shapes_of_a_recording_and_not_its_numbers():
+    x = np.ones((300, 300))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        with no_grad():
+            step = compile(lambda x: np.tanh(np.exp(x[None]) * np.arange(5.0)[:, None, None]).sum())
+            step(x)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    with no_grad():
+        memory = step.report(x, repeats=1).memory
+    assert memory <= 5 * x.nbytes
+    assert kept < memory + x.nbytes + 500_000

@@ -12,6 +12,7 @@ from tinygrad_edu.kernels import unindex
 from tinygrad_edu.messages import described
 from tinygrad_edu.numpy_api.arguments import array
 from tinygrad_edu.numpy_api.dispatch import composes
+from tinygrad_edu.operands import as_array
 
 
 def along(x, axis, choose):
@@ -72,7 +73,7 @@ def repeat(a, repeats, axis=None):
 @composes(np.choose)
 def choose(a, choices, *, mode="raise"):
     """choices[a[i]][i] at each index i: the choices broadcast, and `a` says which one it is."""
-    index = plain(a)
+    index = plain(as_array(a))
     index = index if hasattr(index, "dtype") else np.asarray(index)
     if index.dtype.kind not in "biu":
         raise TypeError(f"np.choose takes integers that say which choice, not {index.dtype}")
