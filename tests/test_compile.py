@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from drawn import THOROUGH
 from fuzz import generator
 from fuzz.programs import NUMPY, run, total
 from hypothesis import given, settings
@@ -34,7 +35,9 @@ from tinygrad_edu.transforms import (
     value_and_grad,
 )
 
-PASSES = {"all passes": {}, "no pass": {"optimize": ()}}
+PASSES = {"all passes": {}}
+if THOROUGH > 1:
+    PASSES["no pass"] = {"optimize": ()}
 every_pass = pytest.mark.parametrize("options", PASSES.values(), ids=PASSES)
 
 

@@ -47,6 +47,11 @@ class Runner:
             for source, line in zip(places, program.inputs, strict=True)
         ]
         self.lock = RLock()
+        written_to = set(program.targets.values())
+        self.given_at = [i for i, x in enumerate(places) if isinstance(x, Argument)]
+        self.written: set[int] = set()
+        self.base: Any = None
+        self.written_to = [i for i, x in enumerate(program.inputs) if x in written_to]
         self.known: list[Any] = [None] * len(places)
         effects = [x for x in program.effects if not is_written(x, program)]
         self.packed = packer(program.outputs, [x.value for x in effects])
@@ -96,12 +101,18 @@ class Runner:
             values = self.read(given)
         except ABSENT:
             return None
-        known = self.known
+        known, changed = self.known, False
         for i, (x, kind) in enumerate(zip(values, self.expected)):
             if kind is not None and x is not known[i]:
                 if kind_of(x) != kind:
                     return None
-                known[i] = x
+                known[i], changed = x, True
+        if self.written_to:
+            if changed and not self.apart(values):
+                return None
+            for i in self.given_at:
+                if self.may_change(values[i], values):  # while the program reads it
+                    values = (*values[:i], values[i].copy("K"), *values[i + 1 :])
         return None if any(place.get() is not None for place in self.absent) else values
 
     def save(self, path: Path) -> None:
@@ -134,6 +145,23 @@ class Runner:
             if not is_written(effect, self.program):
                 found += [f"{self.writer.names[x]}, {what}" for x in lines_in(effect.value)]
         return found
+
+    def may_change(self, x: Any, values: tuple[Any, ...]) -> bool:
+        """Whether an argument lies in the memory of an array that the program writes to."""
+        if id(x) not in self.written and getattr(x, "base", None) is self.base:
+            return False
+        return any(np.may_share_memory(x, values[j]) for j in self.written_to)
+
+    def apart(self, values: tuple[Any, ...]) -> bool:
+        """Whether each array that the program writes to has memory of its own."""
+        arrays = [(i, x) for i, x in enumerate(values) if isinstance(x, np.ndarray)]
+        arrays = [(i, x) for i, x in arrays if i not in self.given_at]
+        written = [values[j] for j in self.written_to]
+        self.written = {id(x) for x in written}
+        # An argument that has no base cannot lie in them, if they have none either.
+        self.base = None if all(x.base is None for x in written) else written
+        pairs = [(values[j], x) for j in self.written_to for i, x in arrays if i != j]
+        return not any(np.may_share_memory(x, y) for x, y in pairs)
 
     def left(self, given: list[Any], results: tuple[Any, ...]) -> Any:
         """Leave the effects where they belong, and put the result together."""

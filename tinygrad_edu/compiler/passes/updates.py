@@ -1,7 +1,11 @@
 """Which results can go straight to the array that they replace?"""
 
+from typing import Any
+
+import numpy as np
+
 from tinygrad_edu.compiler.passes.buffers import elementwise, kind_of, takes_out
-from tinygrad_edu.compiler.program import Program, operands
+from tinygrad_edu.compiler.program import Program, is_array, operands
 from tinygrad_edu.compiler.tape import guard
 from tinygrad_edu.tracing import Line
 
@@ -29,6 +33,7 @@ def update_in_place(program: Program) -> Program:
             and results.count(line) == 1
             and line not in program.views.values()
             and not any(x.function is guard for x in after)
+            and not any(np.may_share_memory(old.data, x) for x in others(program, old))
             and not any(program.owner(x) is old for y in after for x in operands(y))
             and not any(program.owner(x) is old for x in results)
             and not any(program.owner(x) is old for x in operands(line) if x is not old)
@@ -38,3 +43,8 @@ def update_in_place(program: Program) -> Program:
     copies = dict(zip(program.lines, new.lines, strict=True))
     new.targets = {copies[line]: old for line, old in targets.items()}
     return new
+
+
+def others(program: Program, old: Line) -> list[Any]:
+    """The other arrays that the program reads."""
+    return [x.data for x in program.inputs if x is not old and is_array(x)]
