@@ -296,3 +296,10 @@ def test_two_parameters_in_one_memory_are_refused():
     with pytest.raises(CompileError, match="the program is wrong, and nothing was changed"):
         step(x)
     np.testing.assert_array_equal(w.data, before)
+
+
+def test_a_list_of_one_array_is_not_that_array():
+    step = compile(lambda x: len(x) * np.sum(x[0]))
+    x = np.arange(6.0).reshape(2, 3)
+    assert (step(x), step([x]), step((x,)), step({0: x})) == (6.0, 15.0, 15.0, 15.0)
+    assert step(x) == 6.0

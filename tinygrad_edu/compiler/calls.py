@@ -11,8 +11,14 @@ from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.graph import Node
 from tinygrad_edu.modes import RECORDING
 from tinygrad_edu.structures import is_structure, leaves
+from tinygrad_edu.tracing import Traced
 
 Function = Callable[..., Any]
+STRUCTURES = list, tuple, dict
+
+
+class NestedError(Exception):
+    """An argument is recorded: the call is a part of another function that is compiled."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +62,16 @@ def paths(name: str, x: Any) -> list[str]:
     return [path for key in keys for path in paths(f"{name}_{key}", x[key])]
 
 
-def signature(args: tuple[Any, ...], options: dict[str, Any], given: list[Any]) -> Any:
-    """Equal for calls that one program can serve, as far as the arguments tell."""
-    parts = [RECORDING.get() is not False]
-    parts += map(described, given)
-    if options or len(given) != len(args):
-        parts.append(structure(args))
-        parts.append(structure(options))
-    return tuple(parts)
+def flat(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], Any]:
+    """The leaves of the arguments, and what is equal for calls that one program can serve.
+
+    That is as far as the arguments tell: what the function holds has a say as well.
+    """
+    nesting = None
+    given = list(args)
+    if options or any(isinstance(x, STRUCTURES) for x in args):
+        given, nesting = leaves((args, options)), (structure(args), structure(options))
+    return given, (RECORDING.get() is not False, nesting, *map(described, given))
 
 
 def described(x: Any) -> Any:
@@ -71,6 +79,8 @@ def described(x: Any) -> Any:
     kind = x.__class__
     if kind is np.ndarray:
         return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
+    if isinstance(x.data if isinstance(x, Node) else x, Traced):
+        raise NestedError
     if isinstance(x, Node):
         return kind, x.requires_grad, described(x.data)
     if kind is float or isinstance(x, np.generic | np.random.Generator):

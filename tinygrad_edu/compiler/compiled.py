@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.calls import Call, Function, signature
+from tinygrad_edu.compiler.calls import Call, Function, NestedError, flat
 from tinygrad_edu.compiler.holdings import Holdings
 from tinygrad_edu.compiler.passes import ALL
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
@@ -16,8 +16,7 @@ from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import CHANGED, Runner, data_of, numbers_now, same_bits, snapshot
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.graph import Node
-from tinygrad_edu.structures import is_structure, leaves
-from tinygrad_edu.tracing import Traced
+from tinygrad_edu.structures import leaves
 from tinygrad_edu.transforms import called
 
 LIMIT = 16  # programs of one function
@@ -57,11 +56,10 @@ class Compiled:
         self.latest: Runner | None = None
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        flat = bool(options) or any(map(is_structure, args))
-        given = leaves((args, options)) if flat else list(args)
-        if any(isinstance(data_of(x), Traced) for x in given):
-            return self.f(*args, **options)  # inside of another function that is compiled
-        key = signature(args, options, given)
+        try:
+            given, key = flat(args, options)
+        except NestedError:  # inside of another function that is compiled
+            return self.f(*args, **options)
         for runner in self.programs.get(key, ()):
             out = runner.run(given)
             if out is not CHANGED:
@@ -81,8 +79,8 @@ class Compiled:
 
         It runs `repeats` times on copies: nothing changes.
         """
-        given = leaves((args, options))
-        for runner in self.programs.get(signature(args, options, given), ()):
+        given, key = flat(args, options)
+        for runner in self.programs.get(key, ()):
             if (values := runner.values(given)) is not None:
                 return reported(runner.program, runner.recorded, values, repeats)
         raise CompileError("there is no program for these arguments yet: call the function once")
