@@ -303,3 +303,19 @@ def test_a_list_of_one_array_is_not_that_array():
     x = np.arange(6.0).reshape(2, 3)
     assert (step(x), step([x]), step((x,)), step({0: x})) == (6.0, 15.0, 15.0, 15.0)
     assert step(x) == 6.0
+
+
+def test_a_branch_after_a_draw_gives_the_draw_back():
+    def scaled(x, rng):
+        noise = rng.normal(size=3) + default_rng().normal()
+        return x * noise if (x + noise > 0).all() else noise - x
+
+    def draws(f):
+        found = []
+        for seed in range(12):
+            manual_seed(seed)  # another generator each time
+            rng = np.random.default_rng(seed)
+            found.append((f(np.arange(3.0), rng).tolist(), rng.normal(), default_rng().normal()))
+        return found
+
+    assert draws(compile(scaled)) == draws(scaled)

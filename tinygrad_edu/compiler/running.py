@@ -63,8 +63,9 @@ class Runner:
         ]
         written = [x.target for x in program.effects if is_written(x, program)]
         self.updated = [place.owner for place in written if is_data(place)]
-        self.draws = any(line.function is draw for line in program.lines)
-        self.generators = [line.data for line in program.inputs if is_generator(line.data)]
+        draws = any(line.function is draw for line in program.lines)
+        inputs = enumerate(program.inputs)
+        self.generators = [i for i, x in inputs if draws and is_generator(x.data)]
         self.writer = Writer(program)
         self.source, self.function = self.writer.build()
         for line in [*program.lines, *program.inputs]:
@@ -82,14 +83,15 @@ class Runner:
         if values is None:
             return CHANGED
         with self.lock:  # its memory serves one run at a time
-            if not self.draws:
+            if not self.generators:
                 results = self.function(*values)
                 return CHANGED if results is None else self.left(given, results)
-            states = [x.bit_generator.state for x in self.generators]
+            generators = [values[i] for i in self.generators]
+            states = [rng.bit_generator.state for rng in generators]
             results = self.function(*values)
             if results is not None:
                 return self.left(given, results)
-            for rng, state in zip(self.generators, states, strict=True):
+            for rng, state in zip(generators, states, strict=True):
                 rng.bit_generator.state = state
             return CHANGED
 
