@@ -319,3 +319,10 @@ def test_a_branch_after_a_draw_gives_the_draw_back():
         return found
 
     assert draws(compile(scaled)) == draws(scaled)
+
+
+@pytest.mark.parametrize("f", [np.add, np.true_divide, np.multiply, operator.truediv])
+def test_a_function_of_numpy_gives_numbers_of_numpy_to_floats_too(f):
+    step = compile(lambda x: f(x, 3.0))
+    assert type(step(2.0)) is type(f(2.0, 3.0))
+    assert step(5.0) == f(5.0, 3.0)

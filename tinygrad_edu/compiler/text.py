@@ -177,7 +177,10 @@ class Writer:
     def call(self, line: Line, out: str = "") -> str:
         """The right-hand side of a line; its result goes to `out` if that is given."""
         function, inputs, options = line.function, line.inputs, line.options
-        function = BY_UFUNC.get(function, function) if out else BY_OPERATOR.get(function, function)
+        if out:
+            function = BY_UFUNC.get(function, function)
+        elif any(map(is_of_numpy, inputs)):  # of two floats of Python, + would give another type
+            function = BY_OPERATOR.get(function, function)
         if function in OPERATORS and not out and not options:
             a, b = map(self.operand, inputs)
             if function is operator.pow and "(" not in a + b:
@@ -316,6 +319,10 @@ class Writer:
         names = {"np": np, "math": math, CHANGED: None, **self.constants}
         exec(compile(text, "<program>", "exec"), names)
         return text, names["step"]
+
+
+def is_of_numpy(x: Any) -> bool:
+    return isinstance(x.data if isinstance(x, Line) else x, np.ndarray | np.generic)
 
 
 def what(x: Any) -> str:
