@@ -158,9 +158,8 @@ class Traced(NDArrayOperatorsMixin):
         return self.call(astype, (self, dtype), {})
 
     def copy(self, order: Any = "C") -> Any:
-        return self.call(
-            np.copy, (self, order), {}
-        )  # without an order, the function keeps that of x
+        # np.copy(x) would keep the order of x.
+        return self.call(np.copy, (self, order), {})
 
     @property
     def T(self) -> Any:

@@ -35,11 +35,11 @@ class Call:
     def names(self, f: Function) -> list[str]:
         """What each leaf is called: the parameter of f, and where it is in that."""
         try:
-            bound = inspect.signature(f).bind(*self.args, **self.options).arguments
-            parameters = inspect.signature(f).parameters
+            signature = inspect.signature(f)
+            bound, parameters = signature.bind(*self.args, **self.options), signature.parameters
             names = [
                 name
-                for name, x in bound.items()
+                for name, x in bound.arguments.items()
                 for _ in (x if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL else (x,))
                 if parameters[name].kind is not inspect.Parameter.VAR_KEYWORD
             ]

@@ -124,11 +124,13 @@ class Holdings:
     """places   what is read anew by each run
     settings    what a program takes for granted, such as `training`
     containers  lists and dicts, those of attributes among them
+    names       what a parameter or a module is called, by its id
     """
 
     places: list[Place]
     settings: list[Watched]
     containers: list[Any]
+    names: dict[int, str]
 
     @functools.cached_property
     def read(self) -> Callable[[], list[Any]]:
@@ -198,7 +200,8 @@ def holdings_of(*roots: Any) -> Holdings:
     nodes: list[Node] = []
     settings: list[Watched] = []
     used = names_used(roots)
-    names = paths_of(roots, used)
+    paths = paths_of(roots, used)
+    names = dict(paths)
     containers = []
     known = set()
     for x in reachable(roots, used):
@@ -233,7 +236,7 @@ def holdings_of(*roots: Any) -> Holdings:
             settings.append(Watched(x, inside, ()))
             containers.append(inside)
     settings += [Watched(x, x, ("_requires_grad",)) for x in nodes]
-    return Holdings(places, settings, containers)
+    return Holdings(places, settings, containers, paths)
 
 
 def is_lent(x: Any) -> bool:

@@ -136,6 +136,11 @@ def is_array(line: Line) -> bool:
     return isinstance(line.data, np.ndarray)
 
 
+def kind_of(x: Any) -> Any:
+    """What two results must have in common for one to take the place of the other."""
+    return (x.shape, x.dtype, x.strides) if isinstance(x, np.ndarray) else type(x)
+
+
 def views_among(lines: Iterable[Line]) -> dict[Line, Line]:
     """The operand whose memory a result lies in, for each result that is a view."""
     views = {}

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.compiler.calls import Call
-from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_of, paths_of
+from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_of
 from tinygrad_edu.compiler.program import Effect, Program, views_among
 from tinygrad_edu.compiler.tape import (
     CompileError,
@@ -140,10 +140,11 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
             value = lender.lend_all(x, functools.partial(Held, place), place.name)
             lent.append((value, lines(value)))
             place.set(value)
-        given = arguments(f, lender, call)
+        names = call.names(f)
+        given = arguments(names, lender, call)
         out, effects = run(f, given, optimizer, found, lender)
         effects += changes(found.places, lent, optimizer)
-        check_arguments(f, call, given)
+        check_arguments(names, given)
         check_settings(f, found, settings)
         kinds = [type(x) if isinstance(x, Node) else None for x in leaves(out)]
         results = [lines(x.data if isinstance(x, Node) else x) for x in leaves(out)]
@@ -161,7 +162,7 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
         lender.names,
         gradients,
         views=views_among(tape.lines),
-        paths=paths_of((f,)),
+        paths=found.names,
     )
     return Recording(program, lender.sources, found, (structure, kinds))
 
@@ -239,10 +240,10 @@ def borrowed(found: Holdings, originals: list[Any]) -> Iterator[None]:
         yield
 
 
-def arguments(f: Function, lender: Lender, call: Call) -> Any:
+def arguments(names: list[str], lender: Lender, call: Call) -> Any:
     """(args, options), recorded; a Tensor is one around a recorded array."""
     given: list[Any] = []
-    for i, (x, name) in enumerate(zip(call.leaves, call.names(f), strict=True)):
+    for i, (x, name) in enumerate(zip(call.leaves, names, strict=True)):
         if not isinstance(x, Node):
             given.append(lender.lend(x, Argument(i), name))
             continue
@@ -349,8 +350,8 @@ def same(x: Any, y: Any) -> bool:
     return x is y
 
 
-def check_arguments(f: Function, call: Call, given: Any) -> None:
-    for x, name in zip(leaves(given), call.names(f), strict=True):
+def check_arguments(names: list[str], given: Any) -> None:
+    for x, name in zip(leaves(given), names, strict=True):
         data = x.data if isinstance(x, Node) else x
         if isinstance(data, Traced) and data.line.function is not None:
             raise CompileError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.holdings import Holdings, Place, Settings
 from tinygrad_edu.compiler.program import Effect, Program, lines_in
-from tinygrad_edu.compiler.recording import Argument, Gradient, Recording, is_data
+from tinygrad_edu.compiler.recording import Argument, Gradient, Recording, is_data, is_generator
 from tinygrad_edu.compiler.saving import write
 from tinygrad_edu.compiler.tape import draw
 from tinygrad_edu.compiler.text import Writer
@@ -59,7 +59,7 @@ class Runner:
             (i, x.target.node) for i, x in enumerate(effects) if isinstance(x.target, Gradient)
         ]
         self.replaced = [
-            (i, *where(x.target), x) for i, x in enumerate(effects) if isinstance(x.target, Place)
+            (i, x.target.kept_in, x) for i, x in enumerate(effects) if isinstance(x.target, Place)
         ]
         written = [x.target for x in program.effects if is_written(x, program)]
         self.updated = [place.owner for place in written if is_data(place)]
@@ -176,11 +176,11 @@ class Runner:
                     node.grad = g
                 else:
                     node.accumulate(g)
-        for i, inside, key, effect in self.replaced:
+        for i, inside, effect in self.replaced:
             if inside is None or effect.in_place:
                 leave(effect.target, values[i], effect.in_place)
             else:
-                inside[key] = values[i]
+                inside[effect.target.key] = values[i]
         birth = next_birth()
         for node in self.updated:  # younger than the graphs made before
             (node.memory or memory_of(node)).changed = birth
@@ -211,22 +211,16 @@ def wrapped(kind: Any, x: Any) -> Any:
 def leave(place: Place, value: Any, in_place: bool) -> None:
     """Put a value where it belongs; a node is then younger than the graphs made before."""
     owner = place.owner
-    is_data = isinstance(owner, Node) and place.key == "_array"
     if in_place:
-        array = owner._array if is_data else place.get()
+        array = place.get()
         if array is not value:
             array[...] = value
-        if is_data:
+        if is_data(place):
             (owner.memory or memory_of(owner)).changed = next_birth()
-    elif is_data:
+    elif is_data(place):
         owner.data = value
     else:
         place.set(value)
-
-
-def where(place: Place) -> tuple[Any, Any]:
-    """The list or dict that a number is kept in, and under which key; None for what has neither."""
-    return place.kept_in, place.key
 
 
 def packer(*wholes: list[Any]) -> Callable[[tuple[Any, ...]], tuple[list[Any], ...]]:
@@ -260,10 +254,6 @@ def shadow(x: Any) -> Any:
         return x
     one = np.empty((1,) * x.ndim, x.dtype)
     return np.lib.stride_tricks.as_strided(one, x.shape, x.strides, writeable=False)
-
-
-def is_generator(x: Any) -> bool:
-    return isinstance(x, np.random.Generator)
 
 
 def kind_of(x: Any) -> Any:

@@ -1,10 +1,12 @@
 """Where do results go? To memory that is taken once, and used again when its content is not."""
 
+import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.program import Program, is_array, operands
+from tinygrad_edu.compiler.program import Program, is_array, kind_of, operands
 from tinygrad_edu.compiler.text import BY_UFUNC, REDUCTIONS
 from tinygrad_edu.tracing import Line
 
@@ -20,6 +22,7 @@ def assign_buffers(program: Program) -> Program:
     theirs = {program.owner(line) for line in program.results()}
     memory: dict[Line, int] = {}
     free: dict[Any, list[int]] = {}
+    new = itertools.count()
     for i, line in enumerate(program.lines):
         dying = {program.owner(x) for x in operands(line)}
         dying = {x for x in dying if last[x] == i and x in memory}
@@ -31,13 +34,10 @@ def assign_buffers(program: Program) -> Program:
                     dying.remove(x)
                     break
             else:
-                memory[line] = free[kind].pop() if free.get(kind) else len(set(memory.values()))
+                memory[line] = free[kind].pop() if free.get(kind) else next(new)
         for x in dying:
             free.setdefault(kind_of(x.data), []).append(memory[x])
-    new = program.with_lines(program.lines, {})
-    copies = dict(zip(program.lines, new.lines, strict=True))
-    new.memory = {copies[line]: number for line, number in memory.items()}
-    return new
+    return replace(program, memory=memory)
 
 
 def last_uses(program: Program) -> dict[Line, int]:
@@ -46,10 +46,6 @@ def last_uses(program: Program) -> dict[Line, int]:
     for i, line in enumerate(program.lines):
         last.update(dict.fromkeys(map(program.owner, operands(line)), i))
     return last | dict.fromkeys(map(program.owner, program.results()), len(program.lines))
-
-
-def kind_of(x: Any) -> Any:
-    return (x.shape, x.dtype, x.strides) if isinstance(x, np.ndarray) else None
 
 
 def takes_out(line: Line) -> bool:

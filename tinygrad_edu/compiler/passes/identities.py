@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.program import Program, is_array
+from tinygrad_edu.compiler.program import Program, is_array, kind_of
 from tinygrad_edu.tracing import Line, astype
 
 ONE = {operator.mul: (0, 1), np.multiply: (0, 1), operator.truediv: (1,), np.true_divide: (1,)}
@@ -45,10 +45,6 @@ def same_as(line: Line) -> Line | None:
         if isinstance(x, Line) and kind_of(x.data) == kind_of(line.data):
             return x
     return None
-
-
-def kind_of(x: Any) -> Any:
-    return (x.shape, x.dtype, x.strides) if isinstance(x, np.ndarray) else type(x)
 
 
 def candidates(line: Line) -> Iterator[Any]:

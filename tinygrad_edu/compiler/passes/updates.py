@@ -1,11 +1,12 @@
 """Which results can go straight to the array that they replace?"""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.passes.buffers import elementwise, kind_of, takes_out
-from tinygrad_edu.compiler.program import Program, is_array, operands
+from tinygrad_edu.compiler.passes.buffers import elementwise, takes_out
+from tinygrad_edu.compiler.program import Program, is_array, kind_of, operands
 from tinygrad_edu.compiler.tape import guard
 from tinygrad_edu.tracing import Line
 
@@ -39,10 +40,7 @@ def update_in_place(program: Program) -> Program:
             and not any(program.owner(x) is old for x in operands(line) if x is not old)
         ):
             targets[line] = old
-    new = program.with_lines(program.lines, {})
-    copies = dict(zip(program.lines, new.lines, strict=True))
-    new.targets = {copies[line]: old for line, old in targets.items()}
-    return new
+    return replace(program, targets=targets)
 
 
 def others(program: Program, old: Line) -> list[Any]:
