@@ -20,7 +20,7 @@ from test_losses import CALLS
 
 from tinygrad_edu import Tensor, losses, manual_seed, nn, no_grad, optim
 from tinygrad_edu.compiler import CompileError, compile
-from tinygrad_edu.compiler.running import same_bits
+from tinygrad_edu.compiler.verification import same_bits
 from tinygrad_edu.graph import plain
 from tinygrad_edu.optim.blocks import LARGE
 from tinygrad_edu.rng import Package

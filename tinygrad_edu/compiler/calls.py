@@ -78,7 +78,7 @@ def described(x: Any) -> Any:
     """What a program takes for granted of an argument: of data its shape, of all else the whole."""
     kind = x.__class__
     if kind is np.ndarray:
-        return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
+        return kind_of(x)
     if isinstance(x.data if isinstance(x, Node) else x, Traced):
         raise NestedError
     if isinstance(x, Node):
@@ -91,6 +91,13 @@ def described(x: Any) -> Any:
         f"an argument of class {kind.__name__} cannot be compiled: a program takes NumPy's arrays, "
         "Tensors, numbers, generators, and lists, tuples and dicts of them"
     )
+
+
+def kind_of(x: Any) -> Any:
+    """What a program takes for granted of the numbers that it reads, now and in each later run."""
+    if isinstance(x, np.ndarray):
+        return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
+    return type(x)
 
 
 def structure(x: Any) -> Any:

@@ -25,6 +25,7 @@ from tinygrad_edu.rng import Package
 from tinygrad_edu.structures import is_structure
 
 Function = Callable[..., Any]
+ABSENT = AttributeError, IndexError, KeyError, TypeError
 LENT = np.ndarray | np.random.Generator
 PLAIN = bool | int | float | str | bytes | complex | None
 SKIPPED = ModuleType | BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory
@@ -103,13 +104,16 @@ class Watched(NamedTuple):
     inside: Any
     names: tuple[Any, ...]
 
-    def expressions(self, name: str) -> Iterator[str]:
-        """What reads them, if `inside` is called `name`."""
-        items = isinstance(self.inside, list | dict)
-        for i, key in enumerate(self.names):
-            yield f"{name}[{name}_keys[{i}]]" if items else f"{name}.{key}"
-        if not self.names:  # `training` may be the class's
-            yield f"len({name})" + f" - ('training' in {name})" * isinstance(self.inside, dict)
+    def read(self) -> list[Any]:
+        if not self.names:
+            return [self.size()]
+        if isinstance(self.inside, list | dict):
+            return [self.inside[key] for key in self.names]
+        return [getattr(self.inside, key) for key in self.names]
+
+    def size(self) -> int:
+        """The number of items, but for `training`, which may be the class's."""
+        return len(self.inside) - (isinstance(self.inside, dict) and "training" in self.inside)
 
     def put_back(self, before: list[Any]) -> None:
         for name, x in zip(self.names, before, strict=True):
@@ -132,21 +136,14 @@ class Holdings:
     containers: list[Any]
     names: dict[int, str]
 
-    @functools.cached_property
-    def read(self) -> Callable[[], list[Any]]:
-        """Reads all settings, written out: each run of a program does so."""
-        names: dict[str, Any] = {}
-        parts: list[str] = []
-        for i, x in enumerate(self.settings):
-            names |= {f"x{i}": x.inside, f"x{i}_keys": x.names}
-            parts += x.expressions(f"x{i}")
-        exec(f"def read():\n    return [{', '.join(parts)}]", names)
-        return names["read"]
+    def read(self) -> list[Any]:
+        """All settings, one after the other."""
+        return [x for watched in self.settings for x in watched.read()]
 
     def settings_now(self) -> Settings:
         try:
             return Settings(self.read())
-        except (AttributeError, IndexError, KeyError, ValueError):  # one is no longer there
+        except ABSENT:  # one is no longer there
             return Settings()
 
     def keep(self) -> Callable[[], None]:

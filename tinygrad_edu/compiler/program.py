@@ -161,3 +161,9 @@ def memory_of(x: Any) -> set[int]:
     while getattr(x, "base", None) is not None:  # that of a window is no array, and has a base
         x = x.base
     return {id(x)}
+
+
+def owner(x: Any) -> Any:
+    """The array that owns the memory in which x lies; None if it is not one of NumPy's."""
+    whose = x if x.base is None else x.base
+    return whose if whose.__class__ is np.ndarray and whose.base is None else None

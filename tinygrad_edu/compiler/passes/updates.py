@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.passes.buffers import elementwise, takes_out
-from tinygrad_edu.compiler.program import Program, is_array, kind_of, operands
+from tinygrad_edu.compiler.program import Program, is_array, kind_of, operands, owner
 from tinygrad_edu.compiler.tape import guard
 from tinygrad_edu.tracing import Line
 
@@ -28,6 +28,7 @@ def update_in_place(program: Program) -> Program:
         old = effect.before
         if (
             old in given
+            and owner(old.data) is not None
             and takes_out(line)
             and elementwise(line)
             and kind_of(line.data) == kind_of(old.data)
