@@ -23,6 +23,7 @@ from tinygrad_edu import (
     optim,
 )
 from tinygrad_edu.compiler import passes
+from tinygrad_edu.functional import relu
 from tinygrad_edu.rng import default_rng
 
 X = np.random.default_rng(0).standard_normal((6, 8))
@@ -125,6 +126,27 @@ def test_lines_that_nobody_needs_are_gone(f, left):
         lines = step.latest.program.lines
         assert len(lines) == left
         np.testing.assert_array_equal(step(-X1).data, f(-X1).data)
+
+
+def test_relu_keeps_one_array():
+    w = Tensor(np.array([[1.0, -1.0, np.nan, 0.0, -0.0]]), requires_grad=True)
+    step = compile(lambda x: np.sum(relu(x * w) ** 2))
+    x = np.array([[2.0], [-3.0], [0.0], [np.inf], [np.nan]])
+    with np.errstate(invalid="ignore"):
+        for factor in (1.0, -1.0):
+            w.grad = None
+            expected = v_grad(x * factor, w)
+            step(x * factor)
+            np.testing.assert_array_equal(w.grad, expected)
+    maximum = next(x for x in step.latest.program.lines if x.function is np.maximum)
+    memory = step.latest.program.memory
+    assert memory[maximum] == memory[maximum.inputs[0]]
+
+
+def v_grad(x, w):
+    v = Tensor(w.data, requires_grad=True)
+    np.sum(relu(x * v) ** 2).backward()
+    return v.grad
 
 
 def test_what_leaves_a_program_is_never_its_memory():

@@ -6,12 +6,14 @@ from tinygrad_edu.compiler.passes.constants import fold_constants
 from tinygrad_edu.compiler.passes.dead import remove_dead
 from tinygrad_edu.compiler.passes.identities import drop_identities
 from tinygrad_edu.compiler.passes.products import use_dot
+from tinygrad_edu.compiler.passes.signs import ask_rectified
 from tinygrad_edu.compiler.passes.updates import update_in_place
 
 ALL = (
     fold_constants,
     share_common,
     drop_identities,
+    ask_rectified,
     remove_dead,
     use_dot,
     update_in_place,
@@ -20,6 +22,7 @@ ALL = (
 
 __all__ = [
     "ALL",
+    "ask_rectified",
     "assign_buffers",
     "drop_identities",
     "fold_constants",

@@ -1,0 +1,37 @@
+"""Whose sign does a result have that is kept anyway?"""
+
+import operator
+
+import numpy as np
+
+from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.tracing import Line
+
+
+def ask_rectified(program: Program) -> Program:
+    """With max(h, 0) > 0 for h > 0 where max(h, 0) is there: both are true of the same numbers.
+
+    So the backward pass of relu needs h no more, and max(h, 0) can go to its memory.
+    """
+    new = program.with_lines(program.lines, {})
+    rectified: dict[Line, Line] = {}
+    for line in new.lines:
+        if not is_with_zero(line):
+            continue
+        x = line.inputs[0]
+        if line.function is np.maximum:
+            rectified[x] = line
+        elif line.function in (operator.gt, np.greater) and x in rectified:
+            line.inputs = (rectified[x], *line.inputs[1:])
+    return new
+
+
+def is_with_zero(line: Line) -> bool:
+    """Whether it is a function of a result of the program and of the number 0."""
+    x, y = (*line.inputs, None, None)[:2]
+    is_result = isinstance(x, Line) and x.function is not None
+    return is_result and len(line.inputs) == 2 and not line.options and is_zero(y)
+
+
+def is_zero(y: object) -> bool:
+    return isinstance(y, int | float | np.floating) and y == 0
