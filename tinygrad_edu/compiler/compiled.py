@@ -1,8 +1,8 @@
-"""compile: an ordinary function of the package as a program that can be read, run and kept."""
+"""Which program does a call run? One that was recorded for such a call, or a new one."""
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from tinygrad_edu.compiler.calling import data_of
 from tinygrad_edu.compiler.calls import Call, Function, NestedError, flat
 from tinygrad_edu.compiler.holdings import Holdings
-from tinygrad_edu.compiler.passes import ALL
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
 from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import CHANGED, Runner
@@ -22,28 +21,6 @@ from tinygrad_edu.structures import leaves
 from tinygrad_edu.transforms import called
 
 LIMIT = 16  # programs of one function
-
-
-def compile(
-    f: Function,
-    optimizer: Any = None,
-    *,
-    optimize: Iterable[Callable[..., Any]] | None = None,
-    check: bool = True,
-) -> "Compiled":
-    """The function f as a program of NumPy, recorded when it is called and run from then on.
-
-    f          returns a loss, a scalar with a graph: a call then adds the gradients to `.grad`, as
-               loss.backward() would, and returns the loss without its graph. Or it returns arrays,
-               Tensors under no_grad(), and nested lists, tuples and dicts of them
-    optimizer  makes the whole update as well; `.grad` is neither read nor changed
-    optimize   the passes that improve the program, all by default; () shows it as it was recorded
-    check      run the step eagerly as well, the first time, and compare bit for bit
-
-    There is one program for each signature: the shapes and dtypes of the arguments, all else of
-    them by value, and the settings of the modules, such as `training`.
-    """
-    return Compiled(f, optimizer, ALL if optimize is None else tuple(optimize), check)
 
 
 class Compiled:

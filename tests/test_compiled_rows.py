@@ -1,0 +1,148 @@
+"""One program for each row: the sums of its losses and gradients are those of the batch."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import CompileError, Tensor, Value, compile, nn, optim
+from tinygrad_edu.rng import default_rng
+
+POINTS = np.random.default_rng(0).standard_normal((12, 2))
+LABELS = np.where(POINTS[:, 0] * POINTS[:, 1] > 0, 1, -1)
+
+
+def network():
+    return nn.MLP(2, [4, 1], rng=np.random.default_rng(1))
+
+
+def hinge_of(model):
+    return lambda point, label: (1 - label * model(point)).relu()
+
+
+def by_rows(f, *columns):
+    """(f(row) / n).backward() for each row, and the mean of the losses."""
+    n = len(columns[0])
+    losses = [f(*(x[i].tolist() for x in columns)) / n for i in range(n)]
+    for loss in losses:
+        loss.backward()
+    return sum((x.data for x in losses[1:]), losses[0].data)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: optim.SGD(p, 0.1, momentum=0.9), optim.Adam], ids=["SGD", "Adam"]
+)
+def test_it_trains_with_the_same_bits(make):
+    model, usual = network(), network()
+    optimizer = make(usual.parameters())
+    step = compile(hinge_of(model), make(model.parameters()), rows=True)
+    for _ in range(5):
+        optimizer.zero_grad()
+        expected = by_rows(hinge_of(usual), POINTS, LABELS.astype(float))
+        optimizer.step()
+        assert step(POINTS, LABELS).data == expected
+        assert [p.data for p in model.parameters()] == [p.data for p in usual.parameters()]
+        assert all(p.grad is None for p in model.parameters())
+    assert expected < by_rows(hinge_of(network()), POINTS, LABELS.astype(float))
+
+
+def test_gradients_are_added_to_grad():
+    model, usual = network(), network()
+    step = compile(hinge_of(model), rows=True)
+    for x in (POINTS, POINTS[:5], POINTS[::2]):
+        labels = LABELS[: len(x)]
+        before = [p.grad or 0.0 for p in model.parameters()]
+        for p in usual.parameters():
+            p.grad = None
+        assert step(x, labels).data == by_rows(hinge_of(usual), x, labels.astype(float))
+        for p, g, q in zip(model.parameters(), before, usual.parameters(), strict=True):
+            assert p.grad == g + q.grad
+    assert len(step.source.splitlines()) > 20
+    assert "# backward" in step.source
+
+
+def test_rows_may_branch_each_their_own_way():
+    w = Value(0.7)
+
+    def f(x):
+        y = x * w
+        return y * y if y > 0 else -y
+
+    step = compile(f, rows=True)
+    x = np.array([1.0, -2.0, 3.0, -4.0, 0.5])
+    for _ in range(2):
+        w.grad = None
+        assert step(x).data == pytest.approx((0.49 + 2.1**2 + 0.35**2 + 1.4 + 2.8) / 5)
+        assert w.grad == pytest.approx((2 * 0.7 * (1 + 9 + 0.25) + 2 + 4) / 5)
+    w.data = -0.7  # each row takes the other branch
+    w.grad = None
+    step(x)
+    assert w.grad == pytest.approx((2 * -0.7 * (4 + 16) - 1 - 3 - 0.5) / 5)
+
+
+def test_a_row_can_be_an_array_of_any_shape():
+    w = [[Value(float(3 * i + j)) for j in range(3)] for i in range(2)]
+    x = np.arange(24.0).reshape(4, 2, 3)
+    step = compile(
+        lambda x: sum(a * b for u, v in zip(x, w, strict=True) for a, b in zip(u, v, strict=True)),
+        rows=True,
+    )
+    assert step(x).data == np.mean(np.sum(x * np.arange(6.0).reshape(2, 3), axis=(1, 2)))
+    np.testing.assert_array_equal([[v.grad for v in row] for row in w], x.mean(axis=0))
+
+
+def test_a_parameter_may_be_an_array():
+    w = Tensor(np.array([1.0, -2.0, 3.0]), requires_grad=True)
+    step = compile(lambda x: np.sum(np.tanh(w * x)), rows=True)
+    x = np.array([0.5, -1.0])
+    assert step(x).item() == pytest.approx(np.tanh(np.outer(x, w.data)).sum() / 2)
+    expected = np.mean(x[:, None] * (1 - np.tanh(np.outer(x, w.data)) ** 2), axis=0)
+    np.testing.assert_allclose(w.grad, expected)
+
+
+@pytest.mark.parametrize("args", [(), (POINTS, LABELS[:3]), (POINTS[:0], LABELS[:0]), (1.0, 2.0)])
+def test_arguments_without_equal_rows_are_refused(args):
+    with pytest.raises(ValueError, match="same number of rows, at least one"):
+        compile(hinge_of(network()), rows=True)(*args)
+
+
+def test_the_program_of_a_row_only_returns_a_loss():
+    w, seen = Value(1.0), {"sum": Value(0.0)}
+
+    def remembers(x):
+        seen["sum"].data = seen["sum"].data + x
+        return w * x
+
+    for f, message in (
+        (remembers, "changes"),
+        (lambda x: w * x * default_rng().normal(), "draws numbers"),
+        (lambda x: x * 2.0, "no loss that depends on a parameter"),
+    ):
+        with pytest.raises(CompileError, match=message):
+            compile(f, rows=True)(np.arange(3.0))
+        assert w.grad is None
+
+
+def test_a_wrong_row_leaves_everything_as_it_was():
+    w = Value(2.0)
+    step = compile(lambda x: w**x * (1.0 / x), optim.SGD([w], 0.1), rows=True)
+    w.grad = 5.0
+    with pytest.raises(ZeroDivisionError):
+        step([1.0, 2.0, 0.0])
+    assert (w.data, w.grad) == (2.0, 5.0)
+
+
+def test_too_many_branches_are_refused():
+    w = Value(1.0)
+    step = compile(lambda x: w * next(k for k in range(40) if x == k), rows=True)
+    with pytest.raises(CompileError, match="more than 16 programs"):
+        step(np.arange(40.0))
+    assert w.grad is None
+
+
+def test_the_programs_cost_and_text_can_be_seen(tmp_path):
+    step = compile(hinge_of(network()), rows=True)
+    with pytest.raises(CompileError, match="no program for these arguments"):
+        step.report(POINTS, LABELS)
+    step(POINTS, LABELS)
+    assert step.report(POINTS, LABELS, repeats=2).lines > 10
+    step.save(tmp_path / "row.py")
+    assert "def step(" in (tmp_path / "row.py").read_text()

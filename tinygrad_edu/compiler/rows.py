@@ -1,0 +1,231 @@
+"""How does the program of one row serve for all? It is called for each, and its gradients add up.
+
+The loss of a batch is the mean of the losses of its rows. A program of all rows would repeat the
+same lines for each of them; so the lines of one row are recorded, and run once a row.
+"""
+
+import functools
+import inspect
+import operator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.calls import Call, Function
+from tinygrad_edu.compiler.compiled import LIMIT, Compiled
+from tinygrad_edu.compiler.recording import Argument, Gradient
+from tinygrad_edu.compiler.reports import Report, reported
+from tinygrad_edu.compiler.running import Runner
+from tinygrad_edu.compiler.tape import CompileError
+from tinygrad_edu.compiler.verification import compare, nearly_same, same_bits
+from tinygrad_edu.modes import no_grad
+from tinygrad_edu.transforms import called
+
+
+@dataclass
+class Batch:
+    """The arguments of a call, row by row.
+
+    columns  the arrays, each with the rows along its first axis
+    rows     the numbers of each row, one after the other, and at the end how many rows there are
+    """
+
+    columns: list[Any]
+    rows: list[list[float]]
+
+    def call(self, i: int) -> Call:
+        """The call of the function for row i."""
+        return Call((*(x[i].tolist() for x in self.columns), float(len(self.rows))), {})
+
+    @property
+    def shapes(self) -> tuple[Any, ...]:
+        return tuple(x.shape[1:] for x in self.columns)
+
+
+def batch_of(f: Function, args: tuple[Any, ...]) -> Batch:
+    """Raises ValueError if the arguments have not the same number of rows, at least one."""
+    columns = [np.asarray(x, dtype=float) for x in args]
+    sizes = {x.shape[:1] for x in columns}
+    if len(sizes) != 1 or sizes & {(), (0,)}:
+        shapes = ", ".join(str(x.shape) for x in columns) or "nothing"
+        raise ValueError(
+            f"{called(f)} is compiled for rows, and was called with {shapes}: each argument must "
+            "be an array with the same number of rows, at least one, along its first axis"
+        )
+    n = len(columns[0])
+    flat = [x.reshape(n, -1) for x in columns]
+    return Batch(columns, np.concatenate([*flat, np.full((n, 1), n)], axis=1).tolist())
+
+
+class Sum:
+    """What one program returns for the rows that it serves, added up."""
+
+    def __init__(self, runner: Runner, values: tuple[Any, ...]) -> None:
+        self.runner = runner
+        self.total: tuple[Any, ...] = ()
+        sources = runner.inputs.sources
+        self.given = [x.index for x in sources if isinstance(x, Argument)]
+        self.held = values[len(self.given) :]
+
+    def adds(self, row: list[float]) -> bool:
+        """Whether the program is right for this row; if it is, its results are added."""
+        results = self.runner.function(*(row[i] for i in self.given), *self.held)
+        if results is None:
+            return False
+        self.total = tuple(map(operator.add, self.total, results)) if self.total else results
+        return True
+
+
+class CompiledRows:
+    """What `compile(f, rows=True)` returns: f is the loss of one row, and a call takes them all."""
+
+    def __init__(
+        self, f: Function, optimizer: Any, optimize: tuple[Callable[..., Any], ...], check: bool
+    ) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self.f, self.check = f, check
+        self.row = Compiled(share_of(f), None, optimize, check)
+        self.update = Compiled(optimizer.step, None, optimize, check) if optimizer else None
+        self.optimizer = optimizer
+        self.runners: dict[Any, list[Runner]] = {}
+        self.lock = RLock()
+
+    def __call__(self, *args: Any) -> Any:
+        batch = batch_of(self.f, args)
+        with self.lock:
+            runners = self.runners.setdefault(batch.shapes, [])
+            sums, recorded = self.sums(batch, runners)
+            if self.check and recorded:
+                self.verify(batch, sums)
+            runners += recorded
+            return self.leave(sums)
+
+    def sums(self, batch: Batch, runners: list[Runner]) -> tuple[list[Sum], list[Runner]]:
+        """For each program that serves a row what it returns, and the programs that are new."""
+        pairs = [(runner, runner.read(batch.rows[0])) for runner in runners]
+        sums = [Sum(runner, values) for runner, values in pairs if values is not None]
+        recorded: list[Runner] = []
+        for i, row in enumerate(batch.rows):
+            if any(x.adds(row) for x in sums):
+                continue
+            if len(runners) + len(recorded) == LIMIT:
+                raise CompileError(
+                    f"{called(self.f)} would need more than {LIMIT} programs, one for each way in "
+                    "which its rows can branch: write it with fewer branches on numbers"
+                )
+            runner = self.recorded(batch.call(i))
+            recorded.append(runner)
+            values = runner.read(row)
+            if values is None or not (new := Sum(runner, values)).adds(row):
+                raise CompileError(
+                    f"{called(self.f)} took another branch when it ran again on the same row: "
+                    "does it depend on more than its arguments and what it holds?"
+                )
+            sums.append(new)
+        return [x for x in sums if x.total], recorded
+
+    def recorded(self, call: Call) -> Runner:
+        """A program of one row. Raises CompileError if it does more than return a loss."""
+        runner = self.row.record(call)
+        targets = [effect.target for effect in runner.program.effects]
+        changed = [x for x in targets if not isinstance(x, Gradient)]
+        if runner.generators or changed:
+            what = f"changes {changed[0].name}" if changed else "draws numbers"
+            raise CompileError(
+                f"{called(self.f)} {what}, and the program of one row only returns a loss: "
+                "compile it without rows=True"
+            )
+        if not targets:
+            raise CompileError(f"{called(self.f)} returned no loss that depends on a parameter")
+        self.row.latest = runner
+        return runner
+
+    def verify(self, batch: Batch, sums: list[Sum]) -> None:
+        """Raise CompileError if the programs' sums are not those of the function itself.
+
+        One program adds in the order in which the rows come; several add up apart.
+        """
+        same = same_bits if len(sums) == 1 else nearly_same
+        nodes = targets_of(sums)
+        with without_gradients(nodes):
+            losses = [self.row.f(*call.args) for call in map(batch.call, range(len(batch.rows)))]
+            for loss in losses:
+                loss.backward()
+            loss = functools.reduce(operator.add, [x.data for x in losses])
+            expected = [("the result", loss)]
+            expected += [(f"the gradient of {p.name or 'a parameter'}", p.grad) for p in nodes]
+        with without_gradients(nodes):
+            result = self.left(sums)
+            found = [("the result", result.data), *(("", p.grad) for p in nodes)]
+            compare(expected, found, "", same)
+
+    def leave(self, sums: list[Sum]) -> Any:
+        """Add the gradients to `.grad`, or make the update; returns the loss."""
+        if self.update is None:
+            return self.left(sums)
+        with without_gradients([*targets_of(sums), *self.optimizer.params]):
+            loss = self.left(sums)
+            self.update()
+        return loss
+
+    def left(self, sums: list[Sum]) -> Any:
+        """The loss, with its gradients added to `.grad`."""
+        with no_grad():
+            return functools.reduce(operator.add, [x.runner.leave((), x.total) for x in sums])
+
+    @property
+    def source(self) -> str:
+        """The text of the program of one row, the one that was recorded last."""
+        return self.row.source
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program of one row to a file of Python that stands alone."""
+        self.row.save(path)
+
+    def report(self, *args: Any, repeats: int = 100) -> Report:
+        """What the program costs for the first row of these arguments."""
+        batch = batch_of(self.f, args)
+        for runner in self.runners.get(batch.shapes, ()):
+            if (values := runner.read(batch.rows[0])) is not None:
+                return reported(runner.program, runner.recorded, values, repeats)
+        raise CompileError("there is no program for these arguments yet: call the function once")
+
+
+def share_of(f: Function) -> Function:
+    """What one of n rows adds to the mean: f / n."""
+
+    def share(*args: Any) -> Any:
+        return f(*args[:-1]) / args[-1]
+
+    share.__name__ = called(f)
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+        last = inspect.Parameter("n", inspect.Parameter.POSITIONAL_ONLY)
+        share.__signature__ = inspect.Signature([*parameters, last])  # type: ignore[attr-defined]
+    except (TypeError, ValueError):  # f has no signature, or one that ends otherwise
+        pass
+    return share
+
+
+def targets_of(sums: list[Sum]) -> list[Any]:
+    """The parameters that the programs have a gradient for, each once."""
+    effects = (effect for x in sums for effect in x.runner.program.effects)
+    return list(dict.fromkeys(effect.target.node for effect in effects))
+
+
+@contextmanager
+def without_gradients(nodes: Iterable[Any]) -> Iterator[None]:
+    """Inside, `.grad` is None at first; afterwards it is as before."""
+    before = [(p, p.grad) for p in nodes]
+    for p, _ in before:
+        p.grad = None
+    try:
+        yield
+    finally:
+        for p, g in before:
+            p.grad = g
