@@ -1,7 +1,5 @@
 """Every row of the table, compiled: value and gradients are the same bits as without."""
 
-import operator
-
 import numpy as np
 import pytest
 import test_rules
@@ -11,7 +9,7 @@ from drawn import THOROUGH
 from test_rules import at, name
 
 from tinygrad_edu import Tensor, Value
-from tinygrad_edu.compiler import CompileError, compile
+from tinygrad_edu.compiler import compile
 
 ROWS = test_rules.TABLE + test_rules_linalg.TABLE + test_rules_shapes.TABLE
 
@@ -42,17 +40,8 @@ def weights(shape):
     return np.random.default_rng(1).standard_normal(shape)
 
 
-# The slope of x**y by y is a logarithm that the rule makes a float of: that is refused.
-VALUE_ROWS = [row for row in test_rules.VALUE_TABLE if row.function is not operator.pow]
-
-
-def test_a_power_with_an_exponent_that_is_trained_is_refused():
-    with pytest.raises(CompileError, match=r"test_compile_rows.*float\(\) of it"):
-        compile(lambda x, y: x**y)(Value(2.0), Value(3.0))
-
-
 @pytest.mark.parametrize("optimize", [{}, {"optimize": ()}], ids=["all passes", "none"])
-@pytest.mark.parametrize("row", VALUE_ROWS, ids=name)
+@pytest.mark.parametrize("row", test_rules.VALUE_TABLE, ids=name)
 def test_a_row_of_values_compiled_is_the_same_bits(row, optimize):
     step = compile(row.f, **optimize)
     for seed in range(3):

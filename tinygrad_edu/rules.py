@@ -44,13 +44,14 @@ def power_backward(g, out, x, y):
     # A Python number stays one, since an array of exponents would turn float32 into float64.
     # Otherwise 1.0 * y makes floats of bools and integers: in uint8, 0 - 1 is 255.
     y_minus_1 = y - (y != 0) if isinstance(y, int | float) else 1.0 * y - ((x != 0) | (y != 0))
-    return lambda: g * y * x**y_minus_1, lambda: g * out * log_or_0(x)
+    return lambda: g * y * x**y_minus_1, lambda: g * out * log_or_0(x, out)
 
 
-def log_or_0(x):
-    """log(x), and 0 at 0; a Python number if x is one."""
+def log_or_0(x, out):
+    """log(x), and 0 at 0; for a Python number x in the dtype of out, so that float32 stays so."""
     log = np.log(1.0 * x + (x == 0))
-    return float(log) if isinstance(x, int | float) else log
+    is_number = isinstance(x, int | float) and not isinstance(out, float)
+    return log.astype(out.dtype) if is_number else log
 
 
 @backward_of(operator.mod, np.remainder)
