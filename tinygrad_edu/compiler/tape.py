@@ -23,6 +23,7 @@ from tinygrad_edu.tracing import Line, Traced, astype, item, lines, untraced
 # What depends on shapes only is no number of the data.
 STATIC = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.iscomplexobj}
 NUMBERS = np.ndarray | np.generic | float | int
+ENGINE = "tinygrad_edu.graph", "tinygrad_edu.rules"
 
 
 class CompileError(RuntimeError):
@@ -170,7 +171,11 @@ def binary(function: Callable[..., Any], reflected: bool = False) -> Callable[..
     def method(self: Recorded, other: Any) -> Any:
         if isinstance(other, Operand):
             return NotImplemented
-        return self.call(function, (other, self) if reflected else (self, other), {})
+        pair = (other, self) if reflected else (self, other)
+        if function is operator.pow and sys._getframe(1).f_globals["__name__"] in ENGINE:
+            # Of numbers, Python's power and NumPy's may differ in the last bit.
+            pair = as_of_tensors(pair)
+        return self.call(function, pair, {})
 
     return method
 
@@ -188,6 +193,16 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
         return self
 
     return method
+
+
+def as_of_tensors(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Operands with each number as an array without axes: a Tensor keeps it so."""
+    return tuple(
+        x.call(np.asarray, (x,), {})
+        if isinstance(x, Recorded) and isinstance(x.data, np.generic)
+        else x
+        for x in operands
+    )
 
 
 NAMES = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"]
