@@ -101,7 +101,7 @@ class Inputs:
     sources   where each value is found
     kinds     what is taken for granted of each that is held; None for an argument
     written   the numbers of those that the program writes to
-    known     the values that were found right before
+    known     the arrays that were found right before
     owners    the arrays that own the memory which is written to, by id
     """
 
@@ -128,7 +128,13 @@ class Inputs:
         names = [f"v{i}" for i in range(len(self.sources))]
         reads = zip(names, map(text.source, self.sources), strict=True)
         values = f"({''.join(f'{name}, ' for name in names)})"
-        held = [f"v{i} is {known}[{i}]" for i, kind in enumerate(self.kinds) if kind is not None]
+        held = [
+            f"v{i} is {known}[{i}]"
+            if isinstance(kind, tuple)
+            else f"v{i}.__class__ is {text.name(kind)}"
+            for i, kind in enumerate(self.kinds)
+            if kind is not None
+        ]
         # A gradient that was None when the function was recorded has no number to read.
         absent = [f"{text.place(place)} is None" for place in self.absent]
         lines = [
@@ -172,17 +178,13 @@ class Inputs:
 
     def admitted(self, values: tuple[Any, ...]) -> bool:
         """Whether these values, some of them new, are what the program was recorded for."""
-        new = [
-            (x, kind)
-            for x, known, kind in zip(values, self.known, self.kinds, strict=True)
-            if kind is not None and x is not known
-        ]
-        if any(kind_of(x) != kind for x, kind in new):
+        pairs = zip(values, self.kinds, strict=True)
+        if any(kind is not None and kind_of(x) != kind for x, kind in pairs):
             return False
-        if self.written and any(isinstance(x, np.ndarray) for x, _ in new):
+        if self.written:
             held = [i for i, kind in enumerate(self.kinds) if isinstance(kind, tuple)]
-            pairs = ((values[i], values[j]) for i in self.written for j in held if i != j)
-            if any(np.may_share_memory(x, y) for x, y in pairs):
+            both = ((values[i], values[j]) for i in self.written for j in held if i != j)
+            if any(np.may_share_memory(x, y) for x, y in both):
                 return False
             owners = [owner(values[i]) for i in self.written]
             if any(x is None for x in owners):
@@ -190,7 +192,7 @@ class Inputs:
             self.owners.clear()
             self.owners.update(map(id, owners))
         for i, kind in enumerate(self.kinds):
-            self.known[i] = None if kind is None else values[i]
+            self.known[i] = values[i] if isinstance(kind, tuple) else None
         return True
 
     def apart(self, x: Any) -> Any:

@@ -72,13 +72,18 @@ class Sum:
         self.given = [x.index for x in sources if isinstance(x, Argument)]
         self.held = values[len(self.given) :]
 
-    def adds(self, row: list[float]) -> bool:
-        """Whether the program is right for this row; if it is, its results are added."""
-        results = self.runner.function(*(row[i] for i in self.given), *self.held)
-        if results is None:
-            return False
-        self.total = tuple(map(operator.add, self.total, results)) if self.total else results
-        return True
+    def add(self, rows: list[list[float]], i: int) -> int:
+        """Add the results for row i and those that follow, up to one that branches otherwise.
+
+        Returns the number of that one.
+        """
+        for row in rows[i:]:
+            results = self.runner.function(*(row[j] for j in self.given), *self.held)
+            if results is None:
+                break
+            self.total = tuple(map(operator.add, self.total, results)) if self.total else results
+            i += 1
+        return i
 
 
 class CompiledRows:
@@ -110,27 +115,30 @@ class CompiledRows:
         pairs = [(runner, runner.read(batch.rows[0])) for runner in runners]
         sums = [Sum(runner, values) for runner, values in pairs if values is not None]
         recorded: list[Runner] = []
-        for i, row in enumerate(batch.rows):
-            if any(x.adds(row) for x in sums):
-                continue
-            if len(runners) + len(recorded) == LIMIT:
-                raise CompileError(
-                    f"{called(self.f)} would need more than {LIMIT} programs, one for each way in "
-                    "which its rows can branch: write it with fewer branches on numbers"
-                )
-            runner = self.recorded(batch.call(i))
-            recorded.append(runner)
-            values = runner.read(row)
-            if values is None or not (new := Sum(runner, values)).adds(row):
+        i = 0
+        while i < len(batch.rows):
+            after = next((j for x in sums if (j := x.add(batch.rows, i)) > i), i)
+            if after == i:
+                recorded.append(self.recorded(batch.call(i), len(runners) + len(recorded)))
+                values = recorded[-1].read(batch.rows[i])
+                if values is not None:
+                    sums.append(Sum(recorded[-1], values))
+                    after = sums[-1].add(batch.rows, i)
+            if after == i:
                 raise CompileError(
                     f"{called(self.f)} took another branch when it ran again on the same row: "
                     "does it depend on more than its arguments and what it holds?"
                 )
-            sums.append(new)
+            i = after
         return [x for x in sums if x.total], recorded
 
-    def recorded(self, call: Call) -> Runner:
+    def recorded(self, call: Call, known: int) -> Runner:
         """A program of one row. Raises CompileError if it does more than return a loss."""
+        if known == LIMIT:
+            raise CompileError(
+                f"{called(self.f)} would need more than {LIMIT} programs, one for each way in "
+                "which its rows can branch: write it with fewer branches on numbers"
+            )
         runner = self.row.record(call)
         targets = [effect.target for effect in runner.program.effects]
         changed = [x for x in targets if not isinstance(x, Gradient)]
@@ -203,12 +211,10 @@ def share_of(f: Function) -> Function:
         return f(*args[:-1]) / args[-1]
 
     share.__name__ = called(f)
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-        last = inspect.Parameter("n", inspect.Parameter.POSITIONAL_ONLY)
+    parameters = list(inspect.signature(f).parameters.values())
+    if all(x.kind is x.POSITIONAL_OR_KEYWORD for x in parameters):  # its names are those of f
+        last = inspect.Parameter("rows", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         share.__signature__ = inspect.Signature([*parameters, last])  # type: ignore[attr-defined]
-    except (TypeError, ValueError):  # f has no signature, or one that ends otherwise
-        pass
     return share
 
 
