@@ -36,6 +36,7 @@ class Program:
     names      what an input is called
     gradients  gradients[line]: the result whose gradient a line is
     memory     for a line whose result goes to memory that the program keeps: which, by number
+    places     places[number]: where that memory lies in one block that all of them share, in bytes
     targets    targets[line]: the input whose array the result of a line is written to
     views      views[line]: the operand whose memory the result lies in
     paths      paths[id(module)]: where a module is in the network
@@ -52,6 +53,7 @@ class Program:
     targets: dict[Line, Line] = field(default_factory=dict)
     views: dict[Line, Line] = field(default_factory=dict)
     paths: dict[int, str] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)
 
     def owner(self, line: Line) -> Line:
         """The line that made the memory in which the result lies."""
@@ -93,6 +95,7 @@ class Program:
             keyed(self.targets),
             keyed({x: swapped(y, new) for x, y in self.views.items() if x not in taken}),
             self.paths,
+            self.places,
         )
 
 

@@ -47,12 +47,20 @@ class Origin:
 
 
 class Tape:
-    """The lines of a recording in order, where each came from, and whose gradients some are."""
+    """The lines of a recording in order, and what else is known of them.
+
+    origins    where each came from
+    gradients  whose gradients some are
+    ends       how many lines there were when nobody held the result any more
+    changed    changed[line]: the line in whose array the result is, for a change in place
+    """
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
         self.origins: dict[Line, Origin] = {}
         self.gradients: dict[Line, Node] = {}
+        self.ends: dict[Line, int] = {}
+        self.changed: dict[Line, Line] = {}
 
     def add(self, line: Line) -> None:
         self.lines.append(line)
@@ -99,6 +107,9 @@ class Recorded(Traced):
     def __init__(self, data: Any, tape: Tape) -> None:
         super().__init__(data)
         self.tape = tape
+
+    def __del__(self) -> None:
+        self.tape.ends[self.line] = len(self.tape.lines)
 
     def made(self, line: Line) -> Any:
         data = line.data
@@ -189,6 +200,7 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
             return out
         if out.dtype != self.dtype:
             out = self.call(astype, (out, self.dtype), {})
+        self.tape.changed[out.line] = self.line
         self.line = out.line
         return self
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import value
+from tinygrad_edu.compiler.lifetimes import kept_bytes
 from tinygrad_edu.compiler.program import Program, is_array
 from tinygrad_edu.compiler.tape import Origin, draw, guard
 from tinygrad_edu.graph import forward_of
@@ -298,7 +299,11 @@ class Writer:
         body = [folded(line) if line else "" for line in indented(self.body())]
         results = [self.expression(line) for line in self.program.returned()]
         arguments = [self.names[line] for line in self.program.inputs]
-        memory = [f"{name} = {empty(arrays[i])}" for i, name in self.memory.items()]
+        block, places = self.fresh("memory"), self.program.places
+        memory = [f"{block} = np.empty({kept_bytes(self.program)}, np.uint8)"] if places else []
+        memory += [
+            f"{name} = {empty(arrays[i], block, places.get(i))}" for i, name in self.memory.items()
+        ]
         held = [f"# {name}: {what(x)}" for name, x in self.constants.items()]
         return "\n".join(
             [
@@ -365,11 +370,13 @@ def folded(line: str) -> str:
     return f"{indent}{before}\n{parts}{indent})"
 
 
-def empty(array: Any) -> str:
-    """An array of the same shape, dtype and order of axes."""
+def empty(array: Any, block: str = "", place: int | None = None) -> str:
+    """An array of the same shape, dtype and order of axes, in a block if it has its place there."""
     order = sorted(range(array.ndim), key=lambda i: -abs(array.strides[i]))
     shape = tuple(array.shape[i] for i in order)
     text = f"np.empty({shape}, np.{array.dtype.name})"
+    if place is not None:
+        text = f"np.ndarray({shape}, np.{array.dtype.name}, {block}, {place})"
     back = tuple(int(i) for i in np.argsort(order))
     return text if back == tuple(range(array.ndim)) else f"{text}.transpose{back}"
 

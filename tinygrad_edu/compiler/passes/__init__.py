@@ -5,6 +5,7 @@ from tinygrad_edu.compiler.passes.common import share_common
 from tinygrad_edu.compiler.passes.constants import fold_constants
 from tinygrad_edu.compiler.passes.dead import remove_dead
 from tinygrad_edu.compiler.passes.identities import drop_identities
+from tinygrad_edu.compiler.passes.packing import pack_memory
 from tinygrad_edu.compiler.passes.products import use_dot
 from tinygrad_edu.compiler.passes.signs import ask_rectified
 from tinygrad_edu.compiler.passes.updates import update_in_place
@@ -18,6 +19,7 @@ ALL = (
     use_dot,
     update_in_place,
     assign_buffers,
+    pack_memory,
 )
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "assign_buffers",
     "drop_identities",
     "fold_constants",
+    "pack_memory",
     "remove_dead",
     "share_common",
     "update_in_place",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.lifetimes import last_uses
 from tinygrad_edu.compiler.program import Program, is_array, kind_of, operands
 from tinygrad_edu.compiler.text import BY_UFUNC, REDUCTIONS
 from tinygrad_edu.tracing import Line
@@ -38,14 +39,6 @@ def assign_buffers(program: Program) -> Program:
         for x in dying:
             free.setdefault(kind_of(x.data), []).append(memory[x])
     return replace(program, memory=memory)
-
-
-def last_uses(program: Program) -> dict[Line, int]:
-    """The number of the last line that reads the memory of a line, or a view of it."""
-    last: dict[Line, int] = {}
-    for i, line in enumerate(program.lines):
-        last.update(dict.fromkeys(map(program.owner, operands(line)), i))
-    return last | dict.fromkeys(map(program.owner, program.results()), len(program.lines))
 
 
 def takes_out(line: Line) -> bool:

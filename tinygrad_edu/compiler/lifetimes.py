@@ -1,0 +1,123 @@
+"""What lives when? For each array of a program, the lines between which its content is needed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from tinygrad_edu.compiler.program import Program, is_array, operands
+from tinygrad_edu.compiler.tape import Tape
+from tinygrad_edu.optim.blocks import BLOCK, LARGE
+from tinygrad_edu.tracing import Line, with_at, with_item
+
+
+@dataclass(frozen=True)
+class Life:
+    """An array that a line makes.
+
+    line    what makes it
+    start   the number of that line
+    end     the number of the first line that runs without it: the one after its last use, or the
+            one that writes its own result to the same memory
+    nbytes  its size
+    memory  in which memory of the program it lies, by number; None if it is made anew in each run
+    """
+
+    line: Line
+    start: int
+    end: int
+    nbytes: int
+    memory: int | None = None
+
+
+def lives_in(program: Program) -> list[Life]:
+    """The arrays that are made, in order; what is returned lives until the last line.
+
+    A view lives in what it is a view of. A result that is written to an input, such as a parameter,
+    is no array of its own.
+    """
+    last, n = last_uses(program), len(program.lines)
+    lives: list[Life] = []
+    latest: dict[int, int] = {}  # which of the lives was the last in a memory
+    for i, line in enumerate(program.lines):
+        if not is_array(line) or line in program.views or line in program.targets:
+            continue
+        memory = program.memory.get(line)
+        if memory is not None:
+            before = latest.get(memory)
+            if before is not None and lives[before].end > i:
+                lives[before] = replace(lives[before], end=i)
+            latest[memory] = len(lives)
+        end = min(last.get(line, i) + 1, n)
+        lives.append(Life(line, i, end, line.data.nbytes, memory))
+    return lives
+
+
+def last_uses(program: Program) -> dict[Line, int]:
+    """The number of the last line that reads the memory of a line, or a view of it."""
+    last: dict[Line, int] = {}
+    for i, line in enumerate(program.lines):
+        last.update(dict.fromkeys(map(program.owner, operands(line)), i))
+    return last | dict.fromkeys(map(program.owner, program.results()), len(program.lines))
+
+
+def living_bytes(spans: Iterable[tuple[int, int, int]], n: int) -> list[int]:
+    """How many bytes live at each of n lines, of spans (start, end, bytes)."""
+    change = [0] * (n + 1)
+    for start, end, nbytes in spans:
+        change[start] += nbytes
+        change[end] -= nbytes
+    return list(accumulate(change[:-1]))
+
+
+def memory_bytes(program: Program) -> dict[int, int]:
+    """The size of each memory of the program, by number."""
+    return {number: line.data.nbytes for line, number in program.memory.items()}
+
+
+def kept_bytes(program: Program) -> int:
+    """The memory that the program has, whether it runs or not."""
+    sizes = memory_bytes(program)
+    return max((at + sizes[number] for number, at in program.places.items()), default=0) + sum(
+        nbytes for number, nbytes in sizes.items() if number not in program.places
+    )
+
+
+def program_bytes(program: Program) -> list[int]:
+    """At each line the memory that the program keeps, and the arrays that this run has made.
+
+    These are its variables, and live until it returns.
+    """
+    n, kept = len(program.lines), kept_bytes(program)
+    made = [(x.start, n, x.nbytes) for x in lives_in(program) if x.memory is None]
+    return [kept + x for x in living_bytes(made, n)]
+
+
+def eager_bytes(program: Program, tape: Tape) -> list[int]:
+    """How much memory the step takes without a program, at each line that was recorded.
+
+    The tape saw when Python gave up each array: while it was recorded the step ran as it always
+    does, with its graph.
+    """
+    lines, n = tape.lines, len(tape.lines)
+    home = dict(program.views) | tape.changed
+    for line in lines:
+        if line.function in (with_item, with_at):
+            home[line] = line.inputs[line.function is with_at]
+
+    def owner(line: Line) -> Line:
+        while line in home:
+            line = home[line]
+        return line
+
+    ends: dict[Line, int] = {}
+    for line in lines:
+        ends[owner(line)] = max(ends.get(owner(line), 0), tape.ends.get(line, n))
+    spans = []
+    for i, line in enumerate(lines):
+        if is_array(line) and line not in home:
+            nbytes = line.data.nbytes
+            if nbytes > LARGE and tape.origins[line].phase == "update":
+                nbytes = BLOCK  # some rows of a large parameter are updated at a time,
+                spans.append((i, i + 1, BLOCK))  # while the step of those before is still held
+            spans.append((i, max(i + 1, ends[line]), nbytes))
+    return living_bytes(spans, n)
