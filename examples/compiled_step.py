@@ -2,7 +2,7 @@
 
 A perceptron learns to read the 1,797 digits of scikit-learn, twice from the same start: as usual,
 and as a program that `compile` wrote down. The losses are equal to the last bit. The program of a
-network that is small enough to read is printed whole.
+network that is small enough to read is printed whole, and drawn: what lives when in its memory.
 """
 
 from pathlib import Path
@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 from tinygrad_edu import compile, manual_seed, nn, optim
 from tinygrad_edu.losses import cross_entropy, mse_loss
+from tinygrad_edu.viz.plots import plot_program
 
 EPOCHS, BATCH = 8, 64
 
@@ -55,11 +56,12 @@ def trained(make, x, y):
     return losses, seconds
 
 
-def print_a_small_program():
-    neuron = nn.Linear(2, 1, rng=np.random.default_rng(0))
-    step = compile(lambda x, y: mse_loss(neuron(x), y), optim.SGD(neuron.parameters(), lr=0.1))
+def show_a_small_program(path):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    step = compile(lambda x, y: mse_loss(model(x), y), optim.SGD(model.parameters(), lr=0.1))
     step(np.ones((4, 2)), np.zeros((4, 1)))
     print(step.source)
+    plot_program(step, "Memory grows forward, and is used again backward", path)
 
 
 def plot(losses, times, path):
@@ -80,7 +82,7 @@ def main(out: Path = Path("out/compiled_step")) -> float:
     out.mkdir(parents=True, exist_ok=True)
     x, y = load_digits(return_X_y=True)
     x = x / 16
-    print_a_small_program()
+    show_a_small_program(out / "program.png")
     usual, usual_seconds = trained(as_usual, x, y)
     program, program_seconds = trained(as_program, x, y)
     assert usual == program, "not the same bits"

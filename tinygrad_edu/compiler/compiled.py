@@ -15,6 +15,7 @@ from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roo
 from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import CHANGED, Runner
 from tinygrad_edu.compiler.tape import CompileError
+from tinygrad_edu.compiler.timelines import Timeline
 from tinygrad_edu.compiler.verification import compare, numbers_now, snapshot
 from tinygrad_edu.graph import Node
 from tinygrad_edu.structures import leaves
@@ -54,9 +55,12 @@ class Compiled:
     @property
     def source(self) -> str:
         """The text of the program that ran last. Raises CompileError before the first call."""
+        return self.program_now().source
+
+    def program_now(self) -> Runner:
         if self.latest is None:
             raise CompileError("there is no program yet: call the function once")
-        return self.latest.source
+        return self.latest
 
     def report(self, *args: Any, repeats: int = 100, **options: Any) -> Report:
         """What the program for these arguments costs: lines, memory, and the time of each line.
@@ -64,10 +68,20 @@ class Compiled:
         It runs `repeats` times on copies: nothing changes.
         """
         given, key = flat(args, options)
-        for runner in self.programs.get(key, ()):
+        # Those that differ in a guard read the same values: the one that ran last comes first.
+        for runner in sorted(self.programs.get(key, ()), key=lambda x: x is not self.latest):
             if (values := runner.read(given)) is not None:
-                return reported(runner.program, runner.recorded, values, repeats)
+                return reported(
+                    runner.program, runner.recorded, values, repeats, max(runner.eager.values())
+                )
         raise CompileError("there is no program for these arguments yet: call the function once")
+
+    def timeline(self) -> Timeline:
+        """What lives when in the program that ran last: each array, and bytes at each line.
+
+        Plain data; `viz.plots.plot_program` draws it. Raises CompileError before the first call.
+        """
+        return self.program_now().timeline()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program that ran last to a file of Python that stands alone.
@@ -75,9 +89,7 @@ class Compiled:
         It needs NumPy and defines `step`, and `held`: a copy of what the program reads beside its
         arguments. Raises CompileError before the first call, and for a program that draws numbers.
         """
-        if self.latest is None:
-            raise CompileError("there is no program yet: call the function once")
-        self.latest.save(Path(path))
+        self.program_now().save(Path(path))
 
     def first_run(self, key: Any, call: Call) -> Any:
         """Record a program, run it beside the eager step, and keep it if they agree."""

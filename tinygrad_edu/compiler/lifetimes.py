@@ -9,6 +9,8 @@ from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.optim.blocks import BLOCK, LARGE
 from tinygrad_edu.tracing import Line, with_at, with_item
 
+FREED = 2**16  # bytes from which an array is given up after its last use, and not at the end
+
 
 @dataclass(frozen=True)
 class Life:
@@ -27,6 +29,11 @@ class Life:
     end: int
     nbytes: int
     memory: int | None = None
+
+    @property
+    def is_freed(self) -> bool:
+        """Whether its memory is given back as soon as nobody needs it."""
+        return self.memory is None and self.nbytes >= FREED
 
 
 def lives_in(program: Program) -> list[Life]:
@@ -85,11 +92,25 @@ def kept_bytes(program: Program) -> int:
 def program_bytes(program: Program) -> list[int]:
     """At each line the memory that the program keeps, and the arrays that this run has made.
 
-    These are its variables, and live until it returns.
+    These are its variables, and live until it returns, but for large ones.
     """
     n, kept = len(program.lines), kept_bytes(program)
-    made = [(x.start, n, x.nbytes) for x in lives_in(program) if x.memory is None]
-    return [kept + x for x in living_bytes(made, n)]
+    made = [x for x in lives_in(program) if x.memory is None]
+    spans = [(x.start, x.end if x.is_freed else n, x.nbytes) for x in made]
+    return [kept + x for x in living_bytes(spans, n)]
+
+
+def freed_after(program: Program) -> dict[Line, list[Line]]:
+    """After which line which variables are given up: large arrays, with all their views."""
+    views: dict[Line, list[Line]] = {}
+    for line in program.lines:
+        if line in program.views:
+            views.setdefault(program.owner(line), []).append(line)
+    found: dict[Line, list[Line]] = {}
+    for x in lives_in(program):
+        if x.is_freed and x.end < len(program.lines):
+            found.setdefault(program.lines[x.end - 1], []).extend((x.line, *views.get(x.line, ())))
+    return found
 
 
 def eager_bytes(program: Program, tape: Tape) -> list[int]:

@@ -13,9 +13,11 @@ import numpy as np
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.compiler.calls import Call
 from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_of
+from tinygrad_edu.compiler.lifetimes import eager_bytes
 from tinygrad_edu.compiler.program import Effect, Program, views_among
 from tinygrad_edu.compiler.tape import (
     CompileError,
+    Origin,
     RecordedGenerator,
     Tape,
     note_value,
@@ -108,12 +110,14 @@ class Recording:
     sources    where each input of the program is read
     holdings   what the function holds
     result     the structure of the result, and the class of each leaf: a node, or None
+    eager      the bytes that the step takes without a program, at each line by its origin
     """
 
     program: Program
     sources: dict[Line, Any]
     holdings: Holdings
     result: tuple[Any, list[Any]]
+    eager: dict[Origin, int]
 
 
 def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> Recording:
@@ -164,7 +168,8 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
         views=views_among(tape.lines),
         paths=found.names,
     )
-    return Recording(program, lender.sources, found, (structure, kinds))
+    eager = dict(zip(tape.origins.values(), eager_bytes(program, tape), strict=True))
+    return Recording(program, lender.sources, found, (structure, kinds), eager)
 
 
 Tape.recorder = record.__code__

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from tinygrad_edu.compiler.lifetimes import kept_bytes, program_bytes
 from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.compiler.text import Writer
 from tinygrad_edu.tracing import Line
@@ -19,6 +20,8 @@ class Report:
     lines      how many the program has
     memory     bytes of the memory that it keeps
     unshared   bytes that the same results take if each has its own
+    peak       bytes that it takes at most: that memory, and the arrays that a run makes
+    eager      bytes that the step takes at most without a program
     times      (seconds, line), the slowest first
     """
 
@@ -26,6 +29,8 @@ class Report:
     lines: int
     memory: int
     unshared: int
+    peak: int
+    eager: int
     times: list[tuple[float, str]]
 
     def __str__(self) -> str:
@@ -33,6 +38,7 @@ class Report:
         head = [
             f"{self.recorded} lines were recorded, {self.lines} are left",
             f"{self.memory / 1e3:,.1f} kB of memory, {self.unshared / 1e3:,.1f} kB unshared",
+            f"{self.peak / 1e3:,.1f} kB at most, {self.eager / 1e3:,.1f} kB without a program",
             f"{total * 1e6:,.1f} µs in all",
         ]
         rows = [
@@ -42,7 +48,9 @@ class Report:
         return "\n".join([*head, *rows])
 
 
-def reported(program: Program, recorded: int, values: tuple[Any, ...], repeats: int) -> Report:
+def reported(
+    program: Program, recorded: int, values: tuple[Any, ...], repeats: int, eager: int
+) -> Report:
     """Run the program some times on copies of what it reads now, so that nothing changes."""
     values = copy.deepcopy(values)
     writer = TimedWriter(program)
@@ -54,12 +62,13 @@ def reported(program: Program, recorded: int, values: tuple[Any, ...], repeats: 
         function(*values)
         best = list(map(min, best, spent))
     texts = ["; ".join(Writer.statements(writer, line)) for line in program.lines]
-    arrays = {number: line.data for line, number in program.memory.items()}
     return Report(
         recorded,
         len(program.lines),
-        sum(x.nbytes for x in arrays.values()),
+        kept_bytes(program),
         sum(line.data.nbytes for line in program.memory),
+        max(program_bytes(program), default=0),
+        eager,
         sorted(zip(best, texts, strict=True), reverse=True),
     )
 

@@ -14,6 +14,8 @@ from tinygrad_edu.compiler.recording import Argument, Gradient, Recording, is_da
 from tinygrad_edu.compiler.saving import write
 from tinygrad_edu.compiler.tape import draw
 from tinygrad_edu.compiler.text import Writer
+from tinygrad_edu.compiler.timelines import Timeline, timeline_of
+from tinygrad_edu.graph import Node
 
 CHANGED = object()
 
@@ -29,7 +31,7 @@ class Runner:
         program.inputs = [line for line in program.inputs if line in used]
         program.inputs.sort(key=lambda line: not isinstance(sources[line], Argument))
         self.program, self.holdings = program, recording.holdings
-        self.recorded = len(recording.program.lines)
+        self.recorded, self.eager = len(recording.program.lines), recording.eager
         self.inputs = Inputs(recording, program.inputs, set(program.targets.values()))
         self.outputs = Outputs(recording, program)
         self.read, self.leave = self.inputs.read, self.outputs.leave
@@ -64,6 +66,13 @@ class Runner:
                 rng.bit_generator.state = state
         return results
 
+    def timeline(self) -> Timeline:
+        """What lives when."""
+        pairs = zip(self.program.inputs, self.inputs.sources, strict=True)
+        kinds = {line: input_kind(source) for line, source in pairs}
+        writer = self.writer
+        return timeline_of(self.program, writer.names, writer.memory, kinds, self.eager)
+
     def save(self, path: Path) -> None:
         """Write the program to a file, with what it reads beside its arguments."""
         names = [self.writer.names[line] for line in self.program.inputs]
@@ -94,6 +103,13 @@ class Runner:
             if not is_written(effect, self.program):
                 found += [f"{self.writer.names[x]}, {what}" for x in lines_in(effect.value)]
         return found
+
+
+def input_kind(source: Any) -> str:
+    """What an input is, in a word."""
+    if isinstance(source, Argument):
+        return "argument"
+    return "parameter" if isinstance(source.place.owner, Node) else "other"
 
 
 def shadow(x: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import value
-from tinygrad_edu.compiler.lifetimes import kept_bytes
+from tinygrad_edu.compiler.lifetimes import freed_after, kept_bytes
 from tinygrad_edu.compiler.program import Program, is_array
 from tinygrad_edu.compiler.tape import Origin, draw, guard
 from tinygrad_edu.graph import forward_of
@@ -273,6 +273,7 @@ class Writer:
     def body(self) -> Iterator[str]:
         """The lines, with their sections, modules and rules."""
         phase = module = rule = None
+        freed = freed_after(self.program)
         for line in self.program.lines:
             origin = self.program.origins.get(line, Origin())
             if origin.phase != phase:
@@ -290,6 +291,8 @@ class Writer:
                 else:
                     yield f"# {rule}"
             yield from (first, *rest)
+            if line in freed:
+                yield f"del {', '.join(self.names[x] for x in freed[line])}"
 
     def text(self) -> str:
         """The whole program: its memory, then one function."""

@@ -4,6 +4,7 @@ from tinygrad_edu.compiler.passes.buffers import assign_buffers
 from tinygrad_edu.compiler.passes.common import share_common
 from tinygrad_edu.compiler.passes.constants import fold_constants
 from tinygrad_edu.compiler.passes.dead import remove_dead
+from tinygrad_edu.compiler.passes.guards import ask_first
 from tinygrad_edu.compiler.passes.identities import drop_identities
 from tinygrad_edu.compiler.passes.packing import pack_memory
 from tinygrad_edu.compiler.passes.products import use_dot
@@ -17,6 +18,7 @@ ALL = (
     ask_rectified,
     remove_dead,
     use_dot,
+    ask_first,
     update_in_place,
     assign_buffers,
     pack_memory,
@@ -24,6 +26,7 @@ ALL = (
 
 __all__ = [
     "ALL",
+    "ask_first",
     "ask_rectified",
     "assign_buffers",
     "drop_identities",
