@@ -21,7 +21,7 @@ from test_losses import CALLS
 from tinygrad_edu import Tensor, losses, manual_seed, nn, no_grad, optim
 from tinygrad_edu.compiler import CompileError, compile
 from tinygrad_edu.compiler.verification import same_bits
-from tinygrad_edu.graph import plain
+from tinygrad_edu.graph import Node, plain
 from tinygrad_edu.optim.blocks import LARGE
 from tinygrad_edu.rng import Package
 from tinygrad_edu.structures import leaves
@@ -51,10 +51,10 @@ class World:
         if self.optimizer:  # no .grad is read or changed
             models = [x for x in self.held if isinstance(x, nn.Module)]
             nodes = [*args, *self.optimizer.params, *(p for m in models for p in m.parameters())]
-            held = [(x, x.grad) for x in nodes if isinstance(x, Tensor)]
+            held = [(x, x.grad) for x in nodes if isinstance(x, Node)]
             self.optimizer.zero_grad()
         out = self.f(*args, **options)
-        roots = [x for x in leaves(out) if isinstance(x, Tensor) and x.requires_grad]
+        roots = [x for x in leaves(out) if isinstance(x, Node) and x.requires_grad]
         for root in roots:
             root.backward()
         if self.optimizer:

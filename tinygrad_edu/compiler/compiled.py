@@ -71,9 +71,7 @@ class Compiled:
         # Those that differ in a guard read the same values: the one that ran last comes first.
         for runner in sorted(self.programs.get(key, ()), key=lambda x: x is not self.latest):
             if (values := runner.read(given)) is not None:
-                return reported(
-                    runner.program, runner.recorded, values, repeats, max(runner.eager.values())
-                )
+                return reported(runner, values, repeats)
         raise CompileError("there is no program for these arguments yet: call the function once")
 
     def timeline(self) -> Timeline:

@@ -286,12 +286,13 @@ def run(
         if leaf not in nodes:
             raise MissedError(leaf)
     seed = lender.ones(root.data) if root.broadcasts else None
-    if optimizer is not None:
-        root.backward(seed)
-        optimizer.step()
-        return out, []
     gradients: dict[Node, Any] = {}
     root.backward(seed, into=gradients)
+    if optimizer is not None:
+        for leaf, g in gradients.items():  # a Value would turn it into a plain float
+            leaf.grad = g
+        optimizer.step()
+        return out, []
     reached = [(nodes[leaf], g) for leaf, g in gradients.items() if leaf in nodes]
     return out, [Effect(Gradient(leaf), lines(g)) for leaf, g in reached]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tinygrad_edu.compiler.lifetimes import kept_bytes, program_bytes
 from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.compiler.running import Runner
 from tinygrad_edu.compiler.text import Writer
 from tinygrad_edu.tracing import Line
 
@@ -48,11 +49,9 @@ class Report:
         return "\n".join([*head, *rows])
 
 
-def reported(
-    program: Program, recorded: int, values: tuple[Any, ...], repeats: int, eager: int
-) -> Report:
+def reported(runner: Runner, values: tuple[Any, ...], repeats: int) -> Report:
     """Run the program some times on copies of what it reads now, so that nothing changes."""
-    values = copy.deepcopy(values)
+    program, values = runner.program, copy.deepcopy(values)
     writer = TimedWriter(program)
     _, function = writer.build()
     best = [float("inf")] * len(program.lines)
@@ -63,12 +62,12 @@ def reported(
         best = list(map(min, best, spent))
     texts = ["; ".join(Writer.statements(writer, line)) for line in program.lines]
     return Report(
-        recorded,
+        runner.recorded,
         len(program.lines),
         kept_bytes(program),
         sum(line.data.nbytes for line in program.memory),
         max(program_bytes(program), default=0),
-        eager,
+        max(runner.eager.values(), default=0),
         sorted(zip(best, texts, strict=True), reverse=True),
     )
 

@@ -22,6 +22,7 @@ from tinygrad_edu.compiler.recording import Argument, Gradient
 from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import Runner
 from tinygrad_edu.compiler.tape import CompileError
+from tinygrad_edu.compiler.timelines import Timeline
 from tinygrad_edu.compiler.verification import compare, nearly_same, same_bits
 from tinygrad_edu.modes import no_grad
 from tinygrad_edu.transforms import called
@@ -191,6 +192,10 @@ class CompiledRows:
         """The text of the program of one row, the one that was recorded last."""
         return self.row.source
 
+    def timeline(self) -> Timeline:
+        """What lives when in the program of one row."""
+        return self.row.timeline()
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program of one row to a file of Python that stands alone."""
         self.row.save(path)
@@ -200,7 +205,7 @@ class CompiledRows:
         batch = batch_of(self.f, args)
         for runner in self.runners.get(batch.shapes, ()):
             if (values := runner.read(batch.rows[0])) is not None:
-                return reported(runner.program, runner.recorded, values, repeats)
+                return reported(runner, values, repeats)
         raise CompileError("there is no program for these arguments yet: call the function once")
 
 
