@@ -61,6 +61,8 @@ class Text:
         """
         if isinstance(x, Line):
             return next(names)
+        if isinstance(x, Held):  # changed in place
+            return self.source(x)
         if type(x) in (list, tuple):
             inside = "".join(f"{self.whole(y, names)}, " for y in x)
             return f"[{inside}]" if isinstance(x, list) else f"({inside})"

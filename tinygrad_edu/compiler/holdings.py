@@ -22,7 +22,7 @@ from tinygrad_edu.memory import Memory
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.rng import Package
-from tinygrad_edu.structures import is_structure
+from tinygrad_edu.structures import is_structure, leaves
 
 Function = Callable[..., Any]
 ABSENT = AttributeError, IndexError, KeyError, TypeError
@@ -66,6 +66,13 @@ class Place:
             owner.__setstate__((owner.func, x, owner.keywords, vars(owner)))
         else:
             setattr(self.owner, self.key, x)
+
+
+class Part(Place):
+    """An array in a tuple: leaf number `key` of what is at the place `owner`."""
+
+    def get(self) -> Any:
+        return leaves(self.owner.get())[self.key]
 
 
 class Settings(list[Any]):

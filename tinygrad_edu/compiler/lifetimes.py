@@ -83,10 +83,9 @@ def memory_bytes(program: Program) -> dict[int, int]:
 
 def kept_bytes(program: Program) -> int:
     """The memory that the program has, whether it runs or not."""
-    sizes = memory_bytes(program)
-    return max((at + sizes[number] for number, at in program.places.items()), default=0) + sum(
-        nbytes for number, nbytes in sizes.items() if number not in program.places
-    )
+    sizes, places = memory_bytes(program), program.places
+    block = max((places[x] + nbytes for x, nbytes in sizes.items() if x in places), default=0)
+    return block + sum(nbytes for x, nbytes in sizes.items() if x not in places)
 
 
 def program_bytes(program: Program) -> list[int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.compiler.calls import Call
-from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_of
+from tinygrad_edu.compiler.holdings import Holdings, Part, Place, Settings, holdings_of
 from tinygrad_edu.compiler.lifetimes import eager_bytes
 from tinygrad_edu.compiler.program import Effect, Program, views_among
 from tinygrad_edu.compiler.tape import (
@@ -343,10 +343,25 @@ def changes(places: list[Place], lent: list[Any], optimizer: Any) -> list[Effect
         after = lines(now)
         if same(after, before):
             continue
+        if is_structure(value) and is_structure(now):
+            parts = changed_parts(place, value, now, before)
+            effects += parts
+            stays = {effect.target.key: Held(place, effect.target.key) for effect in parts}
+            after = rebuilt(after, (stays.get(i, x) for i, x in enumerate(leaves(after))))
         effects.append(
             Effect(place, after, in_place=now is value and isinstance(now, Traced), before=before)
         )
     return effects
+
+
+def changed_parts(place: Place, value: Any, now: Any, before: Any) -> list[Effect]:
+    """The arrays of a tuple that were changed in place, as Adam changes its running means."""
+    leaf = zip(leaves(value), leaves(now), leaves(before))
+    return [
+        Effect(Part(place, i, place.name), new.line, in_place=True, before=line)
+        for i, (old, new, line) in enumerate(leaf)
+        if new is old and isinstance(new, Traced) and new.line is not line
+    ]
 
 
 def same(x: Any, y: Any) -> bool:

@@ -67,10 +67,11 @@ class Runner:
         return results
 
     def timeline(self) -> Timeline:
-        """What lives when."""
+        """What lives when, line by line."""
         pairs = zip(self.program.inputs, self.inputs.sources, strict=True)
         kinds = {line: input_kind(source) for line, source in pairs}
-        writer = self.writer
+        writer = Writer(self.program)
+        writer.text()  # which names all that there is
         return timeline_of(self.program, writer.names, writer.memory, kinds, self.eager)
 
     def save(self, path: Path) -> None:

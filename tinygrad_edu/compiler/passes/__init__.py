@@ -7,6 +7,7 @@ from tinygrad_edu.compiler.passes.dead import remove_dead
 from tinygrad_edu.compiler.passes.guards import ask_first
 from tinygrad_edu.compiler.passes.identities import drop_identities
 from tinygrad_edu.compiler.passes.packing import pack_memory
+from tinygrad_edu.compiler.passes.powers import use_square
 from tinygrad_edu.compiler.passes.products import use_dot
 from tinygrad_edu.compiler.passes.signs import ask_rectified
 from tinygrad_edu.compiler.passes.updates import update_in_place
@@ -18,6 +19,7 @@ ALL = (
     ask_rectified,
     remove_dead,
     use_dot,
+    use_square,
     ask_first,
     update_in_place,
     assign_buffers,
@@ -36,4 +38,5 @@ __all__ = [
     "share_common",
     "update_in_place",
     "use_dot",
+    "use_square",
 ]

@@ -140,7 +140,8 @@ def draw_sums(ax: Any, timeline: Any) -> None:
         label = f"{name}: at most {size(max(sizes))}"
         ax.step(x, y, where="post", color=color, linestyle=linestyle, label=label)
         peak = int(np.argmax(sizes))
-        ax.plot(peak + 0.5, y[peak], "o", color=color)
+        if min(sizes) < max(sizes):
+            ax.plot(peak + 0.5, y[peak], "o", color=color)
     needed = np.array([*timeline.needed, timeline.needed[-1]]) / scale
     ax.fill_between(
         x, needed, step="post", color=COLORS["sky blue"], alpha=0.6, linewidth=0,
