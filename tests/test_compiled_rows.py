@@ -98,6 +98,12 @@ def test_a_parameter_may_be_an_array():
     np.testing.assert_allclose(w.grad, expected)
 
 
+def test_an_argument_may_have_a_default():
+    w = Value(3.0)
+    step = compile(lambda x, factor=2.0: x * factor * w, rows=True)
+    assert (step([1.0, 2.0]).data, step([1.0, 2.0], [1.0, 1.0]).data) == (9.0, 4.5)
+
+
 @pytest.mark.parametrize("args", [(), (POINTS, LABELS[:3]), (POINTS[:0], LABELS[:0]), (1.0, 2.0)])
 def test_arguments_without_equal_rows_are_refused(args):
     with pytest.raises(ValueError, match="same number of rows, at least one"):

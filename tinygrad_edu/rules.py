@@ -50,7 +50,7 @@ def power_backward(g, out, x, y):
 def log_or_0(x, out):
     """log(x), and 0 at 0; for a Python number x in the dtype of out, so that float32 stays so."""
     log = np.log(1.0 * x + (x == 0))
-    is_number = isinstance(x, int | float) and not isinstance(out, float)
+    is_number = isinstance(x, int | float) and hasattr(out, "dtype")
     return log.astype(out.dtype) if is_number else log
 
 

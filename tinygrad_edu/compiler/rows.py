@@ -218,7 +218,7 @@ def share_of(f: Function) -> Function:
     share.__name__ = called(f)
     parameters = list(inspect.signature(f).parameters.values())
     if all(x.kind is x.POSITIONAL_OR_KEYWORD for x in parameters):  # its names are those of f
-        last = inspect.Parameter("rows", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        last = inspect.Parameter("rows", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
         share.__signature__ = inspect.Signature([*parameters, last])  # type: ignore[attr-defined]
     return share
 
