@@ -1,0 +1,48 @@
+"""How do the functions of loops become machine code? All at once, before the program first runs."""
+
+import sys
+from time import perf_counter
+from typing import Any
+
+from tinygrad_edu.compiler.tape import CompileError
+from tinygrad_edu.progress import Progress
+
+PATIENCE = 2  # seconds without a word
+ADVICE = (
+    'compile it with backend="numpy", which takes every program, and please report the function '
+    "that it was recorded from"
+)
+
+
+def compile_functions(functions: dict[str, Any], samples: dict[str, list[Any]], text: str) -> None:
+    """Compile each function for arguments like these samples.
+
+    Raises CompileError, with the line of the program, where numba cannot.
+    """
+    from numba import typeof
+    from numba.core.errors import NumbaError
+
+    start, told = perf_counter(), False
+    with Progress(True, len(functions), unit="function", delay=PATIENCE) as progress:
+        for number, (name, function) in enumerate(functions.items(), start=1):
+            try:
+                function.compile(tuple(map(typeof, samples[name])))
+            except NumbaError as error:
+                raise CompileError(refusal(name, error, text)) from error
+            progress.step()
+            left = len(functions) - number
+            if progress.bar is None and left and not told and perf_counter() - start > PATIENCE:
+                print(f"numba is compiling: {left} more of {len(functions)}", file=sys.stderr)
+                told = True
+
+
+def refusal(name: str, error: Exception, text: str) -> str:
+    """What numba could not compile, by its line in the program."""
+    lines = text.splitlines()
+    number = getattr(getattr(error, "loc", None), "line", 0)
+    line = lines[number - 1].strip() if 0 < number <= len(lines) else name
+    reason = str(error).strip().splitlines()
+    return (
+        f"numba cannot compile the line `{line}` of {name} ({reason[-1] if reason else error}): "
+        f"{ADVICE}"
+    )

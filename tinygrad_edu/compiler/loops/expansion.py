@@ -1,0 +1,160 @@
+"""Which lines are simpler ones in disguise? They are written out before the loops are planned."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.loops.lowerings import (
+    FILLED,
+    FLOATS,
+    dtype_of,
+    function_of,
+    is_operand,
+)
+from tinygrad_edu.compiler.loops.views import block_of
+from tinygrad_edu.compiler.passes.dead import remove_dead
+from tinygrad_edu.compiler.program import Program, is_array, operands
+from tinygrad_edu.tracing import Line, item, with_item
+
+
+def expand(program: Program) -> Program:
+    """The program in simpler lines."""
+    lines: list[Line] = []
+    taken: dict[Line, Any] = {}
+    for line in program.lines:
+        simpler = list(simple(line))
+        lines += simpler
+        for x in simpler:
+            if x is not line and line in program.origins:
+                program.origins[x] = program.origins[line]
+        if simpler[-1] is not line:
+            taken[line] = simpler[-1]
+    new = program.with_lines(lines, taken)
+    ask_relu(new)
+    divide_exps(new)
+    add_blocks(new)
+    return remove_dead(new)
+
+
+def simple(line: Line) -> Iterator[Line]:
+    """vdot, count_nonzero and mean as sums; any other line as it is."""
+    function, inputs = line.function, line.inputs
+    plain = all(map(is_operand, inputs)) and not line.options
+    if function is np.vdot and plain and dtype_of(line) in FLOATS:
+        x, y = (a.data if isinstance(a, Line) else a for a in inputs)
+        if np.shape(x) == np.shape(y) and np.ndim(x):
+            product = Line(np.asarray(x * y, dtype_of(line)), np.multiply, inputs)
+            yield from (product, Line(line.data, np.sum, (product,)))
+            return
+    counts = function is np.count_nonzero and len(inputs) == 1 and plain
+    if counts and is_array(inputs[0]) and dtype_of(inputs[0]) == np.bool:
+        yield Line(line.data, np.sum, inputs)
+        return
+    if function is np.mean and inputs and is_operand(inputs[0]) and is_array(inputs[0]):
+        x = inputs[0].data
+        options = {k: y for k, y in line.options.items() if k in ("axis", "keepdims")}
+        if options == line.options and len(inputs) <= 2 and dtype_of(line) == x.dtype:
+            total = Line(np.sum(x, *inputs[1:], **options), np.sum, inputs, options)
+            count = x.dtype.type(x.size // max(1, np.size(line.data)))
+            yield from (total, Line(line.data, np.true_divide, (total, count)))
+            return
+    yield line
+
+
+def ask_relu(program: Program) -> None:
+    """relu(x) > 0 in the place of x > 0: x itself is then needed no more."""
+    relus: dict[Any, Line] = {}
+    for line in program.lines:
+        function, inputs = function_of(line), line.inputs
+        if function not in (np.maximum, np.greater) or not is_zero(inputs[1]):
+            continue
+        x = inputs[0]
+        if not isinstance(x, Line):
+            continue
+        if function is np.maximum:
+            relus[x] = line
+        elif x in relus and is_array(x) and dtype_of(x) in FLOATS:
+            line.inputs = (relus[x], inputs[1])
+
+
+def divide_exps(program: Program) -> None:
+    """exp(x) / s in the place of exp(x - log(s)), where exp(x) is there: softmax, and its log."""
+    exps: dict[Any, Line] = {}
+    lines: list[Line] = []
+    for line in program.lines:
+        lines.append(line)
+        if function_of(line) is not np.exp or not isinstance(line.inputs[0], Line):
+            continue
+        exps[line.inputs[0]] = line
+        views, y = [], line.inputs[0]
+        while isinstance(y, Line) and y.function in (np.copy, np.transpose):
+            views.append(y)
+            y = y.inputs[0]
+        x, s = difference(y)
+        if not isinstance(x, Line) or x not in exps or not isinstance(s, Line):
+            continue
+        if function_of(s) is np.log and exps[x] is not line:
+            last = Line(y.data, np.true_divide, (exps[x], s.inputs[0]))
+            steps = [last]
+            for view in reversed(views):
+                last = Line(view.data, view.function, (last, *view.inputs[1:]), view.options)
+                steps.append(last)
+            line.function, line.inputs, line.options = last.function, last.inputs, last.options
+            for step in steps[:-1]:
+                lines.insert(-1, step)
+                if line in program.origins:
+                    program.origins[step] = program.origins[line]
+    program.lines = lines
+
+
+def difference(line: Any) -> tuple[Any, Any]:
+    """(x, y) if the line is x - y."""
+    if isinstance(line, Line) and function_of(line) is np.subtract and not line.options:
+        return line.inputs
+    return None, None
+
+
+def is_zero(x: Any) -> bool:
+    return isinstance(x, int | float | np.generic) and x == 0
+
+
+def add_blocks(program: Program) -> None:
+    """x + (zeros, but for a block) adds to that block of x. Slices have such gradients."""
+    uses: dict[Line, int] = {}
+    for line in program.lines:
+        for x in operands(line):
+            uses[x] = uses.get(x, 0) + 1
+    for x in program.results():
+        uses[x] = uses.get(x, 0) + 1
+    lines: list[Line] = []
+    for line in program.lines:
+        if function_of(line) is np.add and not line.options:
+            for x, part in (line.inputs, line.inputs[::-1]):
+                if is_block(part) and uses[part] == 1 and is_like(x, line, part):
+                    _, index, value = part.inputs
+                    before = Line(x.data[index], item, (x, index))
+                    after = Line(before.data, np.add, (before, value))
+                    for new in (before, after):
+                        lines.append(new)
+                        if line in program.origins:
+                            program.origins[new] = program.origins[line]
+                    line.function, line.inputs = with_item, (x, index, after)
+                    break
+        lines.append(line)
+    program.lines = lines
+
+
+def is_block(x: Any) -> bool:
+    """Whether x is zeros with one block that is something else."""
+    if not isinstance(x, Line) or not block_of(x):
+        return False
+    whole, index, value = x.inputs
+    empty = isinstance(whole, Line) and FILLED.get(whole.function) == 0
+    return empty and np.ndim(whole.data[index]) > 0 and dtype_of(value) == dtype_of(x)
+
+
+def is_like(x: Any, *others: Line) -> bool:
+    """Whether an array has the shape and the dtype of others."""
+    kinds = {(np.shape(y.data), dtype_of(y)) for y in others}
+    return isinstance(x, Line) and is_array(x) and kinds == {(x.data.shape, x.data.dtype)}

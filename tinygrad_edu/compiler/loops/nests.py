@@ -1,0 +1,216 @@
+"""What is done one after the other? Nests of loops, products of matrices, patches, single lines.
+
+An array is seen as elements at indices, so a transpose or a broadcast is no array of its own: an
+`Access` says which element of an array stands at the loops i, j, ... of a nest.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.loops.lowerings import FLAT, Elementwise, Reduction, function_of
+from tinygrad_edu.compiler.loops.views import Index
+from tinygrad_edu.tracing import Line
+
+MOST_ARRAYS = 10  # in one loop: compiled code compares each with each, whether they overlap
+SHORT = 32  # a row that is not worth a loop of its own for exp
+
+
+@dataclass(frozen=True)
+class Access:
+    """An element of `base`: for each of its axes (number of the loop or None, start, step)."""
+
+    base: Line
+    index: Index
+
+    def loops(self) -> list[int]:
+        return [loop for loop, _, _ in self.index if loop is not None]
+
+
+@dataclass(eq=False)
+class Node:
+    """A line inside loops.
+
+    what   what it does
+    space  how often each loop runs
+    reads  its operands: an access, or a number
+    axes   for each axis of the result, the loop that goes along it, or None
+    """
+
+    line: Line
+    what: Elementwise | Reduction
+    space: tuple[int, ...]
+    reads: list[Any]
+    axes: list[int | None]
+
+    @property
+    def reduces(self) -> bool:
+        return isinstance(self.what, Reduction)
+
+    @property
+    def kept(self) -> list[int]:
+        return [i for i in self.axes if i is not None]
+
+    @property
+    def ends_with_row(self) -> bool:
+        """Whether it is a number once the innermost loop is through."""
+        return self.reduces and self.kept == list(range(len(self.space) - 1))
+
+
+@dataclass(eq=False)
+class Product:
+    """out := a @ b; or, with `onto`, the update onto := onto - rate * (a @ b)."""
+
+    line: Line
+    a: Access
+    b: Access
+    rate: Any = None
+    onto: Line | None = None
+
+
+@dataclass(eq=False)
+class Block:
+    """What is written to one part of an array: set, or added.
+
+    index  for each axis of the array, (axis of the value or None, start, step)
+    value  an access, along the axes of the value, or a number
+    """
+
+    index: Index
+    value: Any
+    shape: tuple[int, ...]
+    adds: bool
+
+
+@dataclass(eq=False)
+class Patch:
+    """A copy of `whole` (an access or a number; None if it is there), and blocks written to it."""
+
+    line: Line
+    whole: Any
+    blocks: list[Block]
+
+
+@dataclass(eq=False)
+class Single:
+    """A guard, or a reshape, between the loops."""
+
+    line: Line
+
+
+@dataclass(eq=False)
+class Stretch:
+    """Nodes beside each other: in the innermost loop, or just outside of it."""
+
+    inner: bool
+    nodes: list[Node] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Nest:
+    """Loops inside each other. The innermost may be several, one after the other.
+
+    where  for each line, the number of its stretch and its node
+    again  what a later stretch looks at as well
+    """
+
+    space: tuple[int, ...]
+    stretches: list[Stretch] = field(default_factory=list)
+    where: dict[Line, tuple[int, Node]] = field(default_factory=dict)
+    again: set[Line] = field(default_factory=set)
+
+    def nodes(self) -> Iterator[Node]:
+        for stretch in self.stretches:
+            yield from stretch.nodes
+
+    def join(self, node: Node, reads: list[Access], given: set[Line]) -> bool:
+        """Take the node in, if it can be computed here. Returns whether it can.
+
+        reads  all elements that the node looks at
+        given  what exists before all loops
+        """
+        depth = len(self.space)
+        inner = node.space == self.space
+        if not inner and not (depth and node.space == self.space[:-1]):
+            return False
+        mine = [x for x in reads if x.base in self.where]
+        if not inner and ((node.kept and node.ends_with_row) or not mine):
+            return False
+        if not inner and function_of(node.line) in FLAT and self.space[-1] < SHORT:
+            return False  # for many short rows, it is better in a loop over the rows
+        first = 0
+        for x in mine:
+            number = self.from_stretch(x, inner)
+            if number is None:
+                return False
+            first = max(first, number)
+        if not (mine or not self.stretches or self.is_related(reads, given)):
+            return False
+        if not self.has_room(node, inner):
+            return False
+        number = first
+        while number < len(self.stretches) and self.stretches[number].inner != inner:
+            number += 1
+        if number >= len(self.stretches):
+            number = len(self.stretches)
+            self.stretches.append(Stretch(inner))
+        for x in mine:
+            earlier, other = self.where[x.base]
+            if earlier < number and self.stretches[earlier].inner and not other.reduces:
+                self.again.add(x.base)
+        self.stretches[number].nodes.append(node)
+        self.where[node.line] = number, node
+        return True
+
+    def from_stretch(self, x: Access, inner: bool) -> int | None:
+        """The first stretch in which an element that is computed here can be looked at."""
+        depth = len(self.space)
+        number, other = self.where[x.base]
+        by_row = not self.stretches[number].inner
+        if other.reduces:
+            fine = not by_row and other.ends_with_row and is_at_hand(x, other, depth - 1)
+            return number + 1 if fine else None
+        if by_row:
+            return number if is_at_hand(x, other, depth - 1) else None
+        return number if inner and is_at_hand(x, other, depth) else None
+
+    def is_related(self, reads: list[Access], given: set[Line]) -> bool:
+        """Whether the nest looks at an array that is looked at here too."""
+        if all(x.base in given for x in reads):
+            return True
+        arrays = {x.base for x in reads if np.ndim(x.base.data)}
+        return any(
+            isinstance(y, Access) and y.base in arrays
+            for other in self.nodes()
+            for y in other.reads
+        )
+
+    def has_room(self, node: Node, inner: bool) -> bool:
+        """Whether one more node leaves the loop fast: few arrays, and exp is with its like."""
+        if not self.stretches:
+            return True
+        nodes = [*self.nodes(), node]
+        accesses = [(y, x) for y in nodes for x in y.reads if isinstance(x, Access)]
+        arrays = {x.base for _, x in accesses if x.base not in self.where and np.ndim(x.base.data)}
+        if len(arrays) > MOST_ARRAYS:
+            return False
+        flat = any(function_of(y.line) in FLAT and y.space == self.space for y in nodes)
+        if not flat or not self.space:
+            return True
+        # Several numbers at once: no sum beside it, and rows only if they are long.
+        if not inner or any(y.reduces and y.ends_with_row for y in nodes):
+            return False
+        if len(self.space) == 1 or self.space[-1] >= SHORT:
+            return True
+        whole = all(len(x.loops()) in (0, len(self.space)) for _, x in accesses)
+        return whole and not any(y.reduces for y in nodes)
+
+
+def is_at_hand(x: Access, other: Node, depth: int) -> bool:
+    """Whether x is the number that the other node computes at the same moment."""
+    for axis, (loop, start, _) in enumerate(x.index):
+        if start or loop != other.axes[axis]:
+            return False
+    return all(loop < depth for loop in x.loops())
