@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tinygrad_edu.compiler.backends import backend_of
 from tinygrad_edu.compiler.calls import Function
 from tinygrad_edu.compiler.compiled import Compiled
 from tinygrad_edu.compiler.passes import ALL
@@ -19,6 +20,7 @@ def compile(
     optimize: Iterable[Callable[..., Any]] | None = None,
     check: bool = True,
     rows: bool = False,
+    backend: str = "numpy",
 ) -> Compiled | CompiledRows:
     """The function f as a program of NumPy, recorded when it is called and run from then on.
 
@@ -30,9 +32,16 @@ def compile(
     check      run the step eagerly as well, the first time, and compare bit for bit
     rows       f is the loss of one row, a function of floats: a call takes arrays with a row for
                each, and its loss is the mean. The program is that of one row, and runs for each
+    backend    "numpy"; or "numba": loops, compiled to machine code, the same numbers to rounding
 
     There is one program for each signature: the shapes and dtypes of the arguments, all else of
     them by value, and the settings of the modules, such as `training`.
     """
-    kind = CompiledRows if rows else Compiled
-    return kind(f, optimizer, ALL if optimize is None else tuple(optimize), check)
+    passes = ALL if optimize is None else tuple(optimize)
+    if not rows:
+        return Compiled(f, optimizer, passes, check, backend_of(backend))
+    if backend != "numpy":
+        raise ValueError(
+            'rows=True is for backend="numpy": a row has floats, and no arrays to loop over'
+        )
+    return CompiledRows(f, optimizer, passes, check)

@@ -3,11 +3,13 @@
 import functools
 import os
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.backends import Backend, backend_of
 from tinygrad_edu.compiler.calling import data_of
 from tinygrad_edu.compiler.calls import Call, Function, NestedError, flat
 from tinygrad_edu.compiler.holdings import Holdings
@@ -16,7 +18,14 @@ from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import CHANGED, Runner
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.compiler.timelines import Timeline
-from tinygrad_edu.compiler.verification import compare, numbers_now, snapshot
+from tinygrad_edu.compiler.verification import (
+    compare,
+    compare_to_rounding,
+    nudged,
+    numbers_now,
+    rounding_of,
+    snapshot,
+)
 from tinygrad_edu.graph import Node
 from tinygrad_edu.structures import leaves
 from tinygrad_edu.transforms import called
@@ -28,10 +37,16 @@ class Compiled:
     """What `compile` returns. It is called as f is."""
 
     def __init__(
-        self, f: Function, optimizer: Any, optimize: tuple[Callable[..., Any], ...], check: bool
+        self,
+        f: Function,
+        optimizer: Any,
+        optimize: tuple[Callable[..., Any], ...],
+        check: bool,
+        backend: Backend | None = None,
     ) -> None:
         functools.update_wrapper(self, f, updated=())
         self.f, self.optimizer, self.optimize, self.check = f, optimizer, optimize, check
+        self.backend = backend or backend_of("numpy")
         self.programs: dict[Any, list[Runner]] = {}
         self.latest: Runner | None = None
 
@@ -71,7 +86,7 @@ class Compiled:
         # Those that differ in a guard read the same values: the one that ran last comes first.
         for runner in sorted(self.programs.get(key, ()), key=lambda x: x is not self.latest):
             if (values := runner.read(given)) is not None:
-                return reported(runner, values, repeats)
+                return reported(runner, values, repeats, self.backend.timed)
         raise CompileError("there is no program for these arguments yet: call the function once")
 
     def timeline(self) -> Timeline:
@@ -98,9 +113,9 @@ class Compiled:
         with snapshot(runner.holdings, given) as restore:
             try:
                 if self.check:
-                    results = self.eagerly(call, runner.holdings)
-                    expected = results, numbers_now(runner.holdings, given)
+                    expected = self.expected(call, runner.holdings)
                     restore()
+                    others = [] if self.backend.exact else self.others(call, runner, restore)
                 out = runner.run(given)
                 if out is CHANGED:
                     raise CompileError(
@@ -108,8 +123,13 @@ class Compiled:
                         "arguments: does it depend on more than its arguments and what it holds?"
                     )
                 if self.check:
-                    compare(expected[0], [data_of(x) for x in leaves(out)], "the result")
-                    compare(expected[1], numbers_now(runner.holdings, given), "")
+                    found = [("the result", data_of(x)) for x in leaves(out)]
+                    found += numbers_now(runner.holdings, given)
+                    if self.backend.exact:
+                        compare(expected, found, "")
+                    else:
+                        rounding = rounding_of(runner.program)
+                        compare_to_rounding(expected, found, others, rounding)
             except BaseException:
                 restore()
                 raise
@@ -128,7 +148,25 @@ class Compiled:
             program = recording.program
             for improve in self.optimize:
                 program = improve(program)
-            return Runner(call, recording, program)
+            return Runner(call, recording, program, self.backend.writer)
+
+    def expected(self, call: Call, holdings: Holdings) -> list[tuple[str, Any]]:
+        """All numbers after a step without a program, by name."""
+        results = [("the result", x) for x in self.eagerly(call, holdings)]
+        return [*results, *numbers_now(holdings, call.leaves)]
+
+    def others(self, call: Call, runner: Runner, restore: Callable[[], None]) -> list[Any]:
+        """What the function gives on inputs changed in their last digit.
+
+        Raises CompileError if it gives others on the same inputs.
+        """
+        found = []
+        for other in chain([call, call], nudged(call, runner.holdings)):
+            found.append(self.expected(other, runner.holdings))
+            restore()
+        first, again, *others = found
+        compare(first, again, "")
+        return others
 
     def eagerly(self, call: Call, holdings: Holdings) -> list[Any]:
         """Take the step without a program. Returns the data of the results."""

@@ -1,12 +1,16 @@
 """What does a program cost? Its lines, its memory, and the time of each line, measured."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.compiler.lifetimes import kept_bytes, program_bytes
+from tinygrad_edu.compiler.loops import LoopWriter
+from tinygrad_edu.compiler.loops.functions import FunctionText
 from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.compiler.running import Runner
 from tinygrad_edu.compiler.text import Writer
@@ -23,7 +27,7 @@ class Report:
     unshared   bytes that the same results take if each has its own
     peak       bytes that it takes at most: that memory, and the arrays that a run makes
     eager      bytes that the step takes at most without a program
-    times      (seconds, line), the slowest first
+    times      (seconds, line or loops), the slowest first
     """
 
     recorded: int
@@ -49,39 +53,77 @@ class Report:
         return "\n".join([*head, *rows])
 
 
-def reported(runner: Runner, values: tuple[Any, ...], repeats: int) -> Report:
-    """Run the program some times on copies of what it reads now, so that nothing changes."""
-    program, values = runner.program, copy.deepcopy(values)
-    writer = TimedWriter(program)
-    _, function = writer.build()
-    best = [float("inf")] * len(program.lines)
-    for _ in range(repeats):
-        spent = writer.constants["spent"]
-        spent[:] = [0.0] * len(program.lines)
-        function(*values)
-        best = list(map(min, best, spent))
-    texts = ["; ".join(Writer.statements(writer, line)) for line in program.lines]
-    return Report(
-        runner.recorded,
-        len(program.lines),
-        kept_bytes(program),
-        sum(line.data.nbytes for line in program.memory),
-        max(program_bytes(program), default=0),
-        max(runner.eager.values(), default=0),
-        sorted(zip(best, texts, strict=True), reverse=True),
-    )
+class Timed(Writer):
+    """Writes a program that notes how long each of its pieces takes.
 
-
-class TimedWriter(Writer):
-    """Writes a program that notes how long each line takes."""
+    pieces  what each is, as text
+    """
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.taken |= {"spent", "clock", "start"}
         self.constants |= {"spent": [], "clock": perf_counter}
-        self.numbers = {line: i for i, line in enumerate(program.lines)}
+        self.pieces: list[str] = []
+
+    def timed(self, lines: Iterable[str], text: str) -> Iterator[str]:
+        """The lines, and around them the clock."""
+        yield "start = clock()"
+        yield from lines
+        yield f"spent[{len(self.pieces)}] = clock() - start"
+        self.pieces.append(text)
+
+    def memory_sizes(self) -> tuple[int, int, int]:
+        """Bytes that are kept, that would be without sharing, and that it takes at most."""
+        unshared = sum(line.data.nbytes for line in self.program.memory)
+        peak = max(program_bytes(self.program), default=0)
+        return kept_bytes(self.program), unshared, peak
+
+
+class TimedWriter(Timed):
+    """Writes NumPy, and times each line."""
 
     def statements(self, line: Line) -> Iterator[str]:
-        yield "start = clock()"
-        yield from super().statements(line)
-        yield f"spent[{self.numbers[line]}] = clock() - start"
+        lines = list(super().statements(line))
+        yield from self.timed(lines, "; ".join(lines))
+
+
+class TimedLoopWriter(Timed, LoopWriter):
+    """Writes loops, each nest a function of its own, and times each and the lines of NumPy."""
+
+    longest = 0
+
+    def numpy_line(self, line: Line) -> Iterator[str]:
+        lines = list(super().numpy_line(line))
+        yield from self.timed(lines, f"NumPy: {'; '.join(lines)}")
+
+    def piece(self, writer: FunctionText, steps: list[Any], shared: bool) -> Iterator[str]:
+        lines = list(super().piece(writer, steps, shared))
+        if lines:
+            yield from self.timed(lines, f"loops: {'; '.join(writer.results(steps))}")
+
+    def compile(self, text: str, names: dict[str, Any]) -> None:
+        """Nothing yet: each function is compiled when it is first called."""
+
+    def memory_sizes(self) -> tuple[int, int, int]:
+        totals = self.kept.totals.items()
+        memory = sum(count * np.dtype(name).itemsize for name, count in totals)
+        seen = sum(x.data.nbytes for x in self.plan.stored if x in self.plan.needed)
+        return memory, sum(x.data.nbytes for x in self.kept.places), memory + seen
+
+
+def reported(
+    runner: Runner, values: tuple[Any, ...], repeats: int, timed: type[Timed] = TimedWriter
+) -> Report:
+    """Run the program some times on copies of what it reads now, so that nothing changes."""
+    program, values = runner.program, copy.deepcopy(values)
+    writer = timed(program)
+    _, function = writer.build()
+    best = [float("inf")] * len(writer.pieces)
+    for _ in range(repeats):
+        spent = writer.constants["spent"]
+        spent[:] = [0.0] * len(writer.pieces)
+        function(*values)
+        best = list(map(min, best, spent))
+    times = sorted(zip(best, writer.pieces, strict=True), reverse=True)
+    eager = max(runner.eager.values(), default=0)
+    return Report(runner.recorded, len(program.lines), *writer.memory_sizes(), eager, times)

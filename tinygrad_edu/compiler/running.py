@@ -23,7 +23,9 @@ CHANGED = object()
 class Runner:
     """One program, bound to where it reads and where it leaves its results."""
 
-    def __init__(self, call: Call, recording: Recording, program: Program) -> None:
+    def __init__(
+        self, call: Call, recording: Recording, program: Program, writer: type[Writer]
+    ) -> None:
         self.recognizes = recognizer(call)
         used = {*lines_in([[line.inputs, line.options] for line in program.lines])}
         used |= {*program.results()}
@@ -39,7 +41,7 @@ class Runner:
         inputs = enumerate(program.inputs)
         self.generators = [i for i, x in inputs if draws and is_generator(x.data)]
         self.lock = RLock()
-        self.writer = Writer(program)
+        self.writer = writer(program)
         self.source, self.function = self.writer.build()
         for line in [*program.lines, *program.inputs]:
             line.data = shadow(line.data)
@@ -82,7 +84,7 @@ class Runner:
         held = {name: values[i] for i, name in enumerate(names) if kinds[i] is not None}
         write(
             path,
-            self.source,
+            self.writer.alone(),
             self.writer.constants,
             held,
             [name for i, name in enumerate(names) if kinds[i] is None],
@@ -91,18 +93,17 @@ class Runner:
 
     def returned_names(self) -> list[str]:
         """What each number that the program returns is."""
-        found = [
-            f"{self.writer.names[line]}, of the result" for line in lines_in(self.program.outputs)
-        ]
-        names = {place.owner: place.name for place in self.holdings.places if is_data(place)}
-        for effect in self.program.effects:
+        names, program = self.writer.names, self.writer.program  # in the lines that were written
+        found = [f"{names[line]}, of the result" for line in lines_in(program.outputs)]
+        owners = {place.owner: place.name for place in self.holdings.places if is_data(place)}
+        for effect in program.effects:
             target = effect.target
             if isinstance(target, Gradient):
-                what = f"the gradient of {names.get(target.node, 'an argument')}"
+                what = f"the gradient of {owners.get(target.node, 'an argument')}"
             else:
                 what = f"the new {target.name}"
-            if not is_written(effect, self.program):
-                found += [f"{self.writer.names[x]}, {what}" for x in lines_in(effect.value)]
+            if not is_written(effect, program):
+                found += [f"{names[x]}, {what}" for x in lines_in(effect.value)]
         return found
 
 

@@ -90,6 +90,7 @@ class Writer:
         self.taken = {"np", "math", CHANGED, "step"}
         self.constants: dict[str, Any] = {}
         self.constant_names: dict[int, str] = {}
+        self.source = ""
 
     # Names
 
@@ -323,10 +324,14 @@ class Writer:
 
     def build(self) -> tuple[str, Callable[..., Any]]:
         """The text, and the function that it defines."""
-        text = self.text()
+        self.source = text = self.text()
         names = {"np": np, "math": math, CHANGED: None, **self.constants}
         exec(compile(text, "<program>", "exec"), names)
         return text, names["step"]
+
+    def alone(self) -> str:
+        """The text that runs without this package."""
+        return self.source
 
 
 def is_of_numpy(x: Any) -> bool:

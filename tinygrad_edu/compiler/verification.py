@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.calling import data_of
+from tinygrad_edu.compiler.calls import Call
 from tinygrad_edu.compiler.holdings import Holdings, Place
+from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.compiler.recording import is_generator
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.graph import Node
-from tinygrad_edu.structures import leaves
+from tinygrad_edu.structures import leaves, rebuilt
 
 
 @contextmanager
@@ -83,8 +85,88 @@ def compare(
     for a, b in zip(expected, found, strict=True):
         name, x, y = (what, a, b) if what else (a[0], a[1], b[1])
         if not same(x, y):
-            raise CompileError(
-                f"the program is wrong, and nothing was changed: {name} is {y!r:.200} by the "
-                f"program, and {x!r:.200} by the function itself. Does it draw from a generator, "
-                "or read a file, that is no argument of the function and no variable of it?"
-            )
+            raise is_wrong(name, x, y)
+
+
+def is_wrong(name: str, x: Any, y: Any) -> CompileError:
+    return CompileError(
+        f"the program is wrong, and nothing was changed: {name} is {y!r:.200} by the "
+        f"program, and {x!r:.200} by the function itself. Does it draw from a generator, "
+        "or read a file, that is no argument of the function and no variable of it?"
+    )
+
+
+# Numbers that are equal to rounding
+
+ROUNDING = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2}
+LEEWAY = 1000  # times what a change in the last digit of the inputs makes
+NUDGES = 2
+
+
+def rounding_of(program: Program) -> float:
+    """How far rounding may lead: what was once a float32 is no better as a float64."""
+    dtypes = {np.result_type(x.data).name for x in program.lines if is_number(x.data)}
+    return max((ROUNDING.get(name, 0) for name in dtypes), default=0)
+
+
+def is_number(x: Any) -> bool:
+    return isinstance(x, np.ndarray | np.generic | float)
+
+
+def compare_to_rounding(expected: Any, found: Any, others: Any, rounding: float) -> None:
+    """Raise CompileError, with both, where two lists of (name, numbers) differ by more than that.
+
+    others    what the function itself gives on inputs that are changed in their last digit
+    rounding  how far numbers may differ, as a part of the largest of an array
+    """
+    for i, ((name, x), (_, y)) in enumerate(zip(expected, found, strict=True)):
+        if not is_near(x, y, [other[i][1] for other in others], rounding):
+            raise is_wrong(name, x, y)
+
+
+def is_near(x: Any, y: Any, others: list[Any], rounding: float) -> bool:
+    """Whether y is x to rounding, or as near as the `others`, where rounding decides.
+
+    The slope of a bias before a normalization, say, is nothing but rounding.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if (x.dtype, x.shape) != (y.dtype, y.shape):
+        return False
+    if x.dtype.kind not in "fiub" or same_bits(x, y):
+        return same_bits(x, y)
+    wide = [np.asarray(z, float) for z in (x, y, *others)]
+    finite = np.isfinite(wide).all(axis=0)
+    alike = all(np.array_equal(wide[0][~finite], z[~finite], equal_nan=True) for z in wide[2:])
+    if alike and not np.array_equal(wide[0][~finite], wide[1][~finite], equal_nan=True):
+        return False
+    a, b, *rest = (z[finite] for z in wide)
+    moved = max((np.abs(a - z).max(initial=0) for z in rest), default=0)
+    bound = rounding * np.abs(a).max(initial=0) if x.dtype.kind == "f" else 0
+    if moved > bound / 10:  # rounding decides
+        bound += LEEWAY * moved
+    return bool((np.abs(a - b) <= bound).all())
+
+
+def nudged(call: Call, holdings: Holdings) -> Iterator[Call]:
+    """The call, some times, when all that it reads has been changed in the last digit.
+
+    Who asks puts back what was changed.
+    """
+    rng = np.random.default_rng(0)
+
+    def moved(x: Any) -> Any:
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+            return x
+        step = np.finfo(x.dtype).eps * rng.choice([-1, 1], x.shape)
+        with np.errstate(all="ignore"):
+            return (x * (1 + step)).astype(x.dtype)
+
+    for _ in range(NUDGES):
+        for place in holdings.places:
+            value = place.get()
+            place.set(rebuilt(value, map(moved, leaves(value))))
+        for x in call.leaves:
+            if isinstance(x, Node):
+                x._array = moved(x.data)
+        args, options = rebuilt((call.args, call.options), map(moved, call.leaves))
+        yield Call(args, options)

@@ -198,11 +198,6 @@ class LoopWriter(Writer):
         elif isinstance(x, np.ndarray | np.generic):
             yield f"{name} = np.{x.dtype.name}({name})"
 
-    def memory_sizes(self) -> tuple[int, int]:
-        totals = self.kept.totals.items()
-        memory = sum(count * np.dtype(name).itemsize for name, count in totals)
-        return memory, sum(line.data.nbytes for line in self.kept.places)
-
     def alone(self) -> str:
         """The text with the tools that it imports written out, in the place of their imports."""
         tools = [module for module in TOOLS if f"from {module} import" in self.source]
