@@ -31,7 +31,6 @@ def expand(program: Program) -> Program:
         if simpler[-1] is not line:
             taken[line] = simpler[-1]
     new = program.with_lines(lines, taken)
-    ask_relu(new)
     divide_exps(new)
     add_blocks(new)
     return remove_dead(new)
@@ -60,22 +59,6 @@ def simple(line: Line) -> Iterator[Line]:
             yield from (total, Line(line.data, np.true_divide, (total, count)))
             return
     yield line
-
-
-def ask_relu(program: Program) -> None:
-    """relu(x) > 0 in the place of x > 0: x itself is then needed no more."""
-    relus: dict[Any, Line] = {}
-    for line in program.lines:
-        function, inputs = function_of(line), line.inputs
-        if function not in (np.maximum, np.greater) or not is_zero(inputs[1]):
-            continue
-        x = inputs[0]
-        if not isinstance(x, Line):
-            continue
-        if function is np.maximum:
-            relus[x] = line
-        elif x in relus and is_array(x) and dtype_of(x) in FLOATS:
-            line.inputs = (relus[x], inputs[1])
 
 
 def divide_exps(program: Program) -> None:
@@ -113,10 +96,6 @@ def difference(line: Any) -> tuple[Any, Any]:
     if isinstance(line, Line) and function_of(line) is np.subtract and not line.options:
         return line.inputs
     return None, None
-
-
-def is_zero(x: Any) -> bool:
-    return isinstance(x, int | float | np.generic) and x == 0
 
 
 def add_blocks(program: Program) -> None:
