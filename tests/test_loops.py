@@ -4,10 +4,12 @@ Without numba the loops run as the Python that they are: slowly, and on the same
 """
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +18,7 @@ from drawn import THOROUGH
 from test_compile_rows import ROWS, weights
 from test_rules import at, name
 
-from tinygrad_edu import Tensor, losses, nn, optim
+from tinygrad_edu import Tensor, losses, manual_seed, nn, optim
 from tinygrad_edu import functional as F  # noqa: N812
 from tinygrad_edu.compiler import CompileError, backends, compile
 from tinygrad_edu.compiler.loops import compilation, writing
@@ -524,3 +526,15 @@ def test_a_report_times_the_loops_and_the_lines_of_numpy():
     texts = [text for _, text in step.report(x, repeats=3).times]
     assert any(text.startswith("loops: nest") for text in texts)
     assert any("np.sort" in text for text in texts)
+
+
+@pytest.mark.usefixtures("by_python")
+def test_the_page_shows_a_real_text():
+    page = (Path(__file__).parent.parent / "docs/compile.md").read_text()
+    program, shown = re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    manual_seed(0)
+    names = {"np": np, "nn": nn, "optim": optim, "compile": compile, "print": lambda _: None}
+    names["rng"] = np.random.default_rng(0)
+    exec(program, names)
+    real = re.sub(r"\(<string>:\d+\)", "(lesson.py:11)", names["fast"].source)
+    assert real.strip() == shown.strip()

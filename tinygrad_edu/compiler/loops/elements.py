@@ -30,6 +30,7 @@ class Elements:
         self.orders: dict[Line, tuple[int, ...]] = {}
         self.nodes: dict[Line, Node] = {}
         self.held: dict[int, Line] = {}
+        self.numbers = {x: i for i, x in enumerate([*program.inputs, *program.lines])}
         self.given = set(program.inputs)
         self.uses: dict[Line, list[Line]] = {}
         for line in program.lines:
@@ -42,6 +43,7 @@ class Elements:
         if isinstance(x, np.ndarray):
             if id(x) not in self.held:
                 self.held[id(x)] = Line(x)
+                self.numbers[self.held[id(x)]] = -len(self.held)
                 self.given.add(self.held[id(x)])
             return self.held[id(x)]
         return x

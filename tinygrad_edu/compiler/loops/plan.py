@@ -41,7 +41,6 @@ class Plan(Elements):
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self.numbers = {line: i for i, line in enumerate(program.lines)}
         self.results = set(program.results())
         self.scalars = self.python_scalars()
         for line in program.lines:
@@ -68,7 +67,7 @@ class Plan(Elements):
 
     def number(self, line: Line) -> int:
         """The place of a line in the program; what is given comes first, copies last."""
-        return self.numbers.get(line, -1)
+        return self.numbers[line]
 
     # What each line is
 
