@@ -1,9 +1,15 @@
 """One program for each row: the sums of its losses and gradients are those of the batch."""
 
+import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tinygrad_edu import CompileError, Tensor, Value, compile, nn, optim
+from tinygrad_edu.compiler import backends
+from tinygrad_edu.compiler.loops import rows as loops
 from tinygrad_edu.rng import default_rng
 
 POINTS = np.random.default_rng(0).standard_normal((12, 2))
@@ -76,6 +82,48 @@ def test_rows_may_branch_each_their_own_way():
     w.grad = None
     step(x)
     assert w.grad == pytest.approx((2 * -0.7 * (4 + 16) - 1 - 3 - 0.5) / 5)
+
+
+@pytest.fixture
+def by_python(monkeypatch):
+    """numba that compiles nothing: the loops run as the Python that they are."""
+    if find_spec("numba") is None:
+        monkeypatch.setitem(sys.modules, "numba", SimpleNamespace(njit=lambda function: function))
+        monkeypatch.setattr(backends, "find_spec", lambda _: True)
+        monkeypatch.setattr(loops, "compile_functions", lambda *_: None)
+
+
+@pytest.mark.usefixtures("by_python")
+def test_rows_as_a_loop_train_as_rows_of_python():
+    found = []
+    for backend in ("numpy", "numba"):
+        model = network()
+        optimizer = optim.SGD(model.parameters(), 0.1, momentum=0.9)
+        step = compile(hinge_of(model), optimizer, rows=True, backend=backend)
+        losses = [step(POINTS, LABELS).data for _ in range(5)]
+        found.append(losses + [p.data for p in model.parameters()])
+    np.testing.assert_allclose(*found, rtol=1e-12)
+    assert "for i in range(i, len(rows)):" in step.source
+
+
+@pytest.mark.usefixtures("by_python")
+def test_rows_of_a_loop_may_branch_each_their_own_way():
+    w = Value(0.7)
+    step = compile(lambda x: (x * w) ** 2 if x * w > 0 else -x * w, rows=True, backend="numba")
+    x = np.array([1.0, -2.0, 3.0, -4.0, 0.5])
+    for _ in range(2):
+        w.grad = None
+        assert step(x).data == pytest.approx((0.49 + 2.1**2 + 0.35**2 + 1.4 + 2.8) / 5)
+        assert w.grad == pytest.approx((2 * 0.7 * (1 + 9 + 0.25) + 2 + 4) / 5)
+
+
+@pytest.mark.usefixtures("by_python")
+def test_rows_with_arrays_stay_python():
+    w = Tensor(np.array([1.0, -2.0, 3.0]), requires_grad=True)
+    step = compile(lambda x: np.sum(np.tanh(w * x)), rows=True, backend="numba")
+    x = np.array([0.5, -1.0])
+    assert step(x).item() == pytest.approx(np.tanh(np.outer(x, w.data)).sum() / 2)
+    assert "for i in" not in step.source
 
 
 def test_a_row_can_be_an_array_of_any_shape():

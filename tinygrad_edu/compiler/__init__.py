@@ -38,10 +38,7 @@ def compile(
     them by value, and the settings of the modules, such as `training`.
     """
     passes = ALL if optimize is None else tuple(optimize)
-    if not rows:
-        return Compiled(f, optimizer, passes, check, backend_of(backend))
-    if backend != "numpy":
-        raise ValueError(
-            'rows=True is for backend="numpy": a row has floats, and no arrays to loop over'
-        )
-    return CompiledRows(f, optimizer, passes, check)
+    chosen = backend_of(backend)
+    if rows:
+        return CompiledRows(f, optimizer, passes, check, as_loops=not chosen.exact)
+    return Compiled(f, optimizer, passes, check, chosen)

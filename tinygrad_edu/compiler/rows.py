@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.calls import Call, Function
 from tinygrad_edu.compiler.compiled import LIMIT, Compiled
+from tinygrad_edu.compiler.loops.rows import RowsWriter, has_floats_only
 from tinygrad_edu.compiler.recording import Argument, Gradient
 from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import Runner
@@ -33,15 +34,20 @@ class Batch:
     """The arguments of a call, row by row.
 
     columns  the arrays, each with the rows along its first axis
-    rows     the numbers of each row, one after the other, and at the end how many rows there are
+    table    the numbers of each row, one after the other, and at the end how many rows there are
     """
 
     columns: list[Any]
-    rows: list[list[float]]
+    table: Any
+
+    @functools.cached_property
+    def rows(self) -> list[list[float]]:
+        """The table as floats of Python."""
+        return self.table.tolist()
 
     def call(self, i: int) -> Call:
         """The call of the function for row i."""
-        return Call((*(x[i].tolist() for x in self.columns), float(len(self.rows))), {})
+        return Call((*(x[i].tolist() for x in self.columns), float(len(self.table))), {})
 
     @property
     def shapes(self) -> tuple[Any, ...]:
@@ -60,7 +66,7 @@ def batch_of(f: Function, args: tuple[Any, ...]) -> Batch:
         )
     n = len(columns[0])
     flat = [x.reshape(n, -1) for x in columns]
-    return Batch(columns, np.concatenate([*flat, np.full((n, 1), n)], axis=1).tolist())
+    return Batch(columns, np.concatenate([*flat, np.full((n, 1), n)], axis=1))
 
 
 class Sum:
@@ -69,17 +75,16 @@ class Sum:
     def __init__(self, runner: Runner, values: tuple[Any, ...]) -> None:
         self.runner = runner
         self.total: tuple[Any, ...] = ()
-        sources = runner.inputs.sources
-        self.given = [x.index for x in sources if isinstance(x, Argument)]
-        self.held = values[len(self.given) :]
+        self.columns = columns_of(runner)
+        self.held = values[len(self.columns) :]
 
-    def add(self, rows: list[list[float]], i: int) -> int:
+    def add(self, batch: Batch, i: int) -> int:
         """Add the results for row i and those that follow, up to one that branches otherwise.
 
         Returns the number of that one.
         """
-        for row in rows[i:]:
-            results = self.runner.function(*(row[j] for j in self.given), *self.held)
+        for row in batch.rows[i:]:
+            results = self.runner.function(*(row[j] for j in self.columns), *self.held)
             if results is None:
                 break
             self.total = tuple(map(operator.add, self.total, results)) if self.total else results
@@ -87,11 +92,36 @@ class Sum:
         return i
 
 
+class LoopSum(Sum):
+    """The same by a loop over the rows that numba has compiled."""
+
+    def __init__(self, runner: Runner, values: tuple[Any, ...], loop: Callable[..., int]) -> None:
+        super().__init__(runner, values)
+        self.loop, self.numbers = loop, np.array(self.held, float)
+        self.sums = np.full(len(runner.program.returned()), -0.0)  # -0 + x is x, even if x is -0
+
+    def add(self, batch: Batch, i: int) -> int:
+        after = self.loop(batch.table, i, self.numbers, self.sums)
+        if after > i:
+            self.total = tuple(self.sums.tolist())
+        return after
+
+
+def columns_of(runner: Runner) -> list[int]:
+    """Where in a row the arguments of a program are."""
+    return [x.index for x in runner.inputs.sources if isinstance(x, Argument)]
+
+
 class CompiledRows:
     """What `compile(f, rows=True)` returns: f is the loss of one row, and a call takes them all."""
 
     def __init__(
-        self, f: Function, optimizer: Any, optimize: tuple[Callable[..., Any], ...], check: bool
+        self,
+        f: Function,
+        optimizer: Any,
+        optimize: tuple[Callable[..., Any], ...],
+        check: bool,
+        as_loops: bool,
     ) -> None:
         functools.update_wrapper(self, f, updated=())
         self.f, self.check = f, check
@@ -99,6 +129,7 @@ class CompiledRows:
         self.update = Compiled(optimizer.step, None, optimize, check) if optimizer else None
         self.optimizer = optimizer
         self.runners: dict[Any, list[Runner]] = {}
+        self.as_loops, self.loops = as_loops, dict[Runner, tuple[str, Callable[..., int]]]()
         self.lock = RLock()
 
     def __call__(self, *args: Any) -> Any:
@@ -113,18 +144,19 @@ class CompiledRows:
 
     def sums(self, batch: Batch, runners: list[Runner]) -> tuple[list[Sum], list[Runner]]:
         """For each program that serves a row what it returns, and the programs that are new."""
-        pairs = [(runner, runner.read(batch.rows[0])) for runner in runners]
-        sums = [Sum(runner, values) for runner, values in pairs if values is not None]
+        first = batch.table[0].tolist()
+        pairs = [(runner, runner.read(first)) for runner in runners]
+        sums = [self.sum_of(runner, values) for runner, values in pairs if values is not None]
         recorded: list[Runner] = []
         i = 0
-        while i < len(batch.rows):
-            after = next((j for x in sums if (j := x.add(batch.rows, i)) > i), i)
+        while i < len(batch.table):
+            after = next((j for x in sums if (j := x.add(batch, i)) > i), i)
             if after == i:
                 recorded.append(self.recorded(batch.call(i), len(runners) + len(recorded)))
-                values = recorded[-1].read(batch.rows[i])
+                values = recorded[-1].read(batch.table[i].tolist())
                 if values is not None:
-                    sums.append(Sum(recorded[-1], values))
-                    after = sums[-1].add(batch.rows, i)
+                    sums.append(self.sum_of(recorded[-1], values))
+                    after = sums[-1].add(batch, i)
             if after == i:
                 raise CompileError(
                     f"{called(self.f)} took another branch when it ran again on the same row: "
@@ -132,6 +164,14 @@ class CompiledRows:
                 )
             i = after
         return [x for x in sums if x.total], recorded
+
+    def sum_of(self, runner: Runner, values: tuple[Any, ...]) -> Sum:
+        """What adds up the results of a program; a row with arrays is no loop over floats."""
+        if not self.as_loops or not has_floats_only(runner.program):
+            return Sum(runner, values)
+        if runner not in self.loops:
+            self.loops[runner] = RowsWriter(runner.program, columns_of(runner)).build()
+        return LoopSum(runner, values, self.loops[runner][1])
 
     def recorded(self, call: Call, known: int) -> Runner:
         """A program of one row. Raises CompileError if it does more than return a loss."""
@@ -159,7 +199,7 @@ class CompiledRows:
 
         One program adds in the order in which the rows come; several add up apart.
         """
-        same = same_bits if len(sums) == 1 else nearly_same
+        same = nearly_same if self.as_loops or len(sums) > 1 else same_bits
         nodes = targets_of(sums)
         with without_gradients(nodes):
             losses = [self.row.f(*call.args) for call in map(batch.call, range(len(batch.rows)))]
@@ -189,8 +229,9 @@ class CompiledRows:
 
     @property
     def source(self) -> str:
-        """The text of the program of one row, the one that was recorded last."""
-        return self.row.source
+        """The text of the program of one row, the one that was recorded last; or of its loop."""
+        loop = self.loops.get(self.row.program_now())
+        return self.row.source if loop is None else loop[0]
 
     def timeline(self) -> Timeline:
         """What lives when in the program of one row."""

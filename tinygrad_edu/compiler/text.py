@@ -66,17 +66,25 @@ WIDTH = 88  # of a line, as formatters have it
 
 def weighted_sum_text(*operands: str) -> str:
     """w1 x1 + ... + wn xn + b, added in the order in which Python's `sum` adds."""
-    n = len(operands) // 2
-    products = [f"{w} * {x}" for w, x in zip(operands[:n], operands[n:-1])]
     if sys.version_info >= (3, 12):  # sum() keeps what floats lose on the way
-        return f"sum(({', '.join(products)},), {operands[-1]})"
-    return " + ".join([operands[-1], *products])
+        return f"sum(({', '.join(products(operands))},), {operands[-1]})"
+    return plain_sum_text(*operands)
 
 
+def plain_sum_text(*operands: str) -> str:
+    return " + ".join([operands[-1], *products(operands)])
+
+
+def products(operands: tuple[str, ...]) -> list[str]:
+    n = len(operands) // 2
+    return [f"{w} * {x}" for w, x in zip(operands[:n], operands[n:-1])]
+
+
+WEIGHTED_SUM = forward_of(value.weighted_sum)
 # Functions of Values, as they are written for floats
 SCALARS: dict[Any, Callable[..., str]] = {
     value.relu: lambda x: f"{x} if {x} > 0 else 0.0",
-    forward_of(value.weighted_sum): weighted_sum_text,
+    WEIGHTED_SUM: weighted_sum_text,
 }
 
 
@@ -90,6 +98,7 @@ class Writer:
         self.taken = {"np", "math", CHANGED, "step"}
         self.constants: dict[str, Any] = {}
         self.constant_names: dict[int, str] = {}
+        self.scalars = SCALARS
         self.source = ""
 
     # Names
@@ -196,8 +205,8 @@ class Writer:
             return f"{self.operand(inputs[0])}[{self.index(inputs[1])}]"
         if function is astype:
             return f"{self.operand(inputs[0])}.astype({self.expression(inputs[1])})"
-        if function in SCALARS:
-            return SCALARS[function](*map(self.operand, inputs))
+        if function in self.scalars:
+            return self.scalars[function](*map(self.operand, inputs))
         if function is draw:
             rng, name, *rest = inputs
             return f"{self.names[rng]}.{name}({self.arguments(rest, options)})"
