@@ -112,7 +112,7 @@ class Inputs:
             for source, line in zip(self.sources, lines, strict=True)
         ]
         self.written = [i for i, line in enumerate(lines) if line in written]
-        self.holdings = recording.holdings
+        self.holdings, self.same = recording.holdings, recording.same
         self.settings = self.holdings.settings_now()
         self.known: list[Any] = [None] * len(lines)
         self.owners: set[int] = set()
@@ -131,10 +131,11 @@ class Inputs:
         held = [f"v{i} is {known}[{i}]" for i, kind in enumerate(self.kinds) if kind is not None]
         # A gradient that was None when the function was recorded has no number to read.
         absent = [f"{text.place(place)} is None" for place in self.absent]
+        same_array = [" is ".join(map(text.source, pair)) for pair in self.same]
         lines = [
             f"    if not ({conjunction(self.settings_in(text))}) and not {same}():",
             "        return None",
-            f"    if not ({conjunction(absent)}):",
+            f"    if not ({conjunction([*absent, *same_array])}):",
             "        return None",
             *(f"    {name} = {where}" for name, where in reads),
         ]

@@ -82,7 +82,7 @@ def described(x: Any) -> Any:
     if isinstance(x.data if isinstance(x, Node) else x, Traced):
         raise NestedError
     if isinstance(x, Node):
-        return kind, x.requires_grad, described(x.data)
+        return kind, x.requires_grad, x.function is None, described(x.data)
     if kind is float or isinstance(x, np.generic | np.random.Generator):
         return kind
     if x is None or isinstance(x, bool | int | str | type | np.dtype) or callable(x):
@@ -101,9 +101,9 @@ def kind_of(x: Any) -> Any:
 
 
 def structure(x: Any) -> Any:
-    """The nesting of lists, tuples and dicts."""
+    """The nesting of lists, tuples and dicts; a dict in its order, in which a loop goes over it."""
     if isinstance(x, dict):
-        return dict, tuple((key, structure(x[key])) for key in sorted(x, key=str))
+        return type(x), tuple((key, structure(y)) for key, y in x.items())
     if is_structure(x):
         return type(x), tuple(map(structure, x))
     return None

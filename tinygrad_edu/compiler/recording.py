@@ -63,25 +63,32 @@ class MissedError(Exception):
 
 
 class Lender:
-    """Gives recorded arrays for real ones, the same one for the same array."""
+    """Gives recorded arrays for real ones: the same one for an array that is held in two places.
+
+    same  pairs of sources that have the same array, which a change in place shows at both
+    """
 
     def __init__(self) -> None:
         self.tape = Tape()
         self.lent: dict[int, Any] = {}
         self.sources: dict[Line, Any] = {}
         self.names: dict[Line, str] = {}
+        self.same: list[tuple[Held, Held]] = []
 
     def lend(self, x: Any, source: Any, name: str) -> Any:
         if isinstance(x, bool) or not isinstance(x, NUMBERS | np.random.Generator):
             return x
-        shared = isinstance(x, np.ndarray | np.random.Generator)
+        # The next call may give another array, which is not the held one, or that of two arguments.
+        shared = isinstance(source, Held) and isinstance(x, np.ndarray | np.random.Generator)
         if shared and id(x) in self.lent:
-            return self.lent[id(x)]
+            first, lent = self.lent[id(x)]
+            self.same.append((first, source))
+            return lent
         out = on_tape(Line(x, name=name), self.tape)
         self.sources[out.line], self.names[out.line] = source, name
         lent = RecordedGenerator(x, out) if isinstance(x, np.random.Generator) else out
         if shared:
-            self.lent[id(x)] = lent
+            self.lent[id(x)] = source, lent
         return lent
 
     def ones(self, x: Any) -> Any:
@@ -107,12 +114,14 @@ class Recording:
     program    what it does
     sources    where each input of the program is read
     holdings   what the function holds
+    same       pairs of sources that have the same array or generator
     result     the structure of the result, and the class of each leaf: a node, or None
     """
 
     program: Program
     sources: dict[Line, Any]
     holdings: Holdings
+    same: list[tuple[Held, Held]]
     result: tuple[Any, list[Any]]
 
 
@@ -121,8 +130,9 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
 
     Everything is left as it was, generators too. With an optimizer the program makes the whole
     update. `extra` are leaves that f uses and that were not found by walking what it holds.
+    A model or a function that is an argument holds numbers as f does.
     """
-    found = holdings_of(f, optimizer, *extra)
+    found = holdings_of(f, optimizer, *filter(callable, call.leaves), *extra)
     lender = Lender()
     originals = [place.get() for place in found.places]
     settings = found.settings_now()
@@ -164,7 +174,7 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
         views=views_among(tape.lines),
         paths=found.names,
     )
-    return Recording(program, lender.sources, found, (structure, kinds))
+    return Recording(program, lender.sources, found, lender.same, (structure, kinds))
 
 
 Tape.recorder = record.__code__

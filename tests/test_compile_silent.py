@@ -1,0 +1,96 @@
+"""compile is never wrong in silence: a later call differs in what the first one did not show."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import CompileError, Tensor, compile, nn, no_grad
+from tinygrad_edu.graph import plain
+from tinygrad_edu.structures import leaves
+
+X = np.arange(3.0)
+
+
+def assert_same_calls(f, *calls, between=lambda: None):
+    """Compiled, and called in turns with f itself, it gives the same numbers after each change."""
+    step = compile(f)
+    for args in calls:
+        found, expected = leaves(step(*args)), leaves(f(*args))
+        for x, y in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(plain(x), plain(y))
+        between()
+    return step
+
+
+# Arguments
+
+
+held = np.ones(3)
+SAME = {
+    "a held array": (lambda x: x * held, (held,), (X,)),
+    "two arguments": (lambda x, y: x - 2 * y, (X, X), (X, X + 1)),
+    "the order of a dict": (
+        lambda xs: next(iter(xs.values())) * 2,
+        ({"a": X, "b": X + 1},),
+        ({"b": X + 1, "a": X},),
+    ),
+}
+
+
+@pytest.mark.parametrize("row", SAME)
+def test_arguments_may_be_related_in_one_call_and_not_in_the_next(row):
+    f, *calls = SAME[row]
+    assert_same_calls(f, *calls, *calls)
+
+
+def test_an_argument_may_be_the_generator_that_is_held():
+    rng = np.random.default_rng(0)
+    step = compile(lambda x, other: x * rng.normal() + other.normal(size=3))
+    step(X, rng)
+    found = step(X, np.random.default_rng(5))
+    state = rng.bit_generator.state
+    rng = np.random.default_rng(0)
+    rng.normal(), rng.normal(size=3)
+    expected = X * rng.normal() + np.random.default_rng(5).normal(size=3)
+    np.testing.assert_array_equal(found, expected)
+    assert state == rng.bit_generator.state
+
+
+def test_two_names_of_one_array_may_part():
+    class Pair:
+        first = second = None
+
+    pair = Pair()
+    pair.first = pair.second = np.ones(3)
+    assert_same_calls(
+        lambda x: x * pair.first + 10 * pair.second,
+        *[(X,)] * 3,
+        between=lambda: setattr(pair, "second", pair.second + 1),
+    )
+
+
+def test_a_model_that_is_given_is_seen_as_one_that_is_held():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    with no_grad():
+        step = compile(lambda model, x: model(x))
+        step(model, x)
+        mean = model.layers[1].running_mean.copy()
+        model.eval()
+        np.testing.assert_array_equal(step(model, x).data, model(x).data)
+        model.layers[1].eps = 0.5
+        np.testing.assert_array_equal(step(model, x).data, model(x).data)
+    assert mean.any()
+    factor = 2.0
+    step = compile(lambda f, x: f(x))
+    times = lambda x: x * factor  # noqa: E731
+    step(times, X)
+    factor = 5.0
+    np.testing.assert_array_equal(step(times, X), X * 5)
+
+
+def test_a_tensor_with_a_graph_is_refused_after_one_without():
+    w = Tensor(X, requires_grad=True)
+    step = compile(lambda x: (x * x).sum())
+    step(w)
+    with pytest.raises(CompileError, match="was computed from others"):
+        step(w * 2.0)
