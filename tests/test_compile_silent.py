@@ -5,6 +5,7 @@ import pytest
 
 from tinygrad_edu import CompileError, Tensor, compile, nn, no_grad
 from tinygrad_edu.graph import plain
+from tinygrad_edu.rng import default_rng
 from tinygrad_edu.structures import leaves
 
 X = np.arange(3.0)
@@ -94,3 +95,35 @@ def test_a_tensor_with_a_graph_is_refused_after_one_without():
     step(w)
     with pytest.raises(CompileError, match="was computed from others"):
         step(w * 2.0)
+
+
+# Shapes
+
+
+A, B = np.array([1.0, -1.0, 2.0, 0.0]), np.array([1.0, 3.0, 2.0, 0.0])
+SHAPES = {
+    "a mask": lambda x: x[x > 0].sum() / x[x > 0].size,
+    "a mask of a Tensor": lambda x: Tensor(x)[x > 0].mean(),
+    "a slice": lambda x: x[: abs(x[1]).astype(int)].size * x,
+    "where": lambda x: np.where(x > 0)[0].size * x,
+    "nonzero": lambda x: np.nonzero(x > 0)[0].size * x,
+    "unique": lambda x: len(np.unique(abs(x))) * x,
+    "counts": lambda x: np.unique(abs(x), return_counts=True)[1].size * x,
+    "bincount": lambda x: np.bincount(abs(x).astype(int)).shape[0] * x,
+    "repeat": lambda x: np.repeat(x, abs(x).astype(int)).size * x,
+    "tile": lambda x: np.tile(x, abs(x[1]).astype(int)).size * x,
+    "delete": lambda x: np.delete(x, np.flatnonzero(x > 0)).size * x,
+    "a draw": lambda x: np.sum(default_rng().random(size=abs(x[1]).astype(int)).size) * x,
+}
+
+
+@pytest.mark.parametrize("row", SHAPES)
+def test_a_shape_may_depend_on_the_numbers(row):
+    step = assert_same_calls(SHAPES[row], (A,), (B,), (A,), (B,))
+    assert sum(map(len, step.programs.values())) == 2
+    assert ".shape != (" in step.source
+
+
+def test_a_choice_between_two_arrays_needs_no_question():
+    step = assert_same_calls(lambda x: np.where(x > 0, x, -x)[1:][::2], (A,), (B,))
+    assert "CHANGED" not in step.source

@@ -23,6 +23,14 @@ from tinygrad_edu.tracing import Line, Traced, astype, item, lines, untraced
 # What depends on shapes only is no number of the data.
 STATIC = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.iscomplexobj}
 NUMBERS = np.ndarray | np.generic | float | int
+# The shape of their results depends on the numbers, ...
+BY_NUMBERS = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.delete}
+BY_NUMBERS |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values}
+BY_NUMBERS |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.union1d, np.trim_zeros, np.bincount}
+BY_NUMBERS |= {np.histogram, np.histogram_bin_edges, np.insert}
+# ... or on those of the second operand.
+BY_SECOND = {np.repeat, np.reshape, np.broadcast_to, np.tile, np.resize, np.pad, np.linspace}
+BY_SECOND |= {np.split, np.array_split}
 ENGINE = "tinygrad_edu.graph", "tinygrad_edu.rules"
 
 
@@ -106,6 +114,8 @@ class Recorded(Traced):
             return data
         self.tape.add(line)
         if isinstance(data, NUMBERS):
+            if isinstance(data, np.ndarray) and depends_on_numbers(line):
+                self.tape.add(Line(data.shape, guard, (np.shape, line, data.shape)))
             return on_tape(line, self.tape)
         if isinstance(data, tuple | list):
             items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
@@ -270,6 +280,30 @@ def note_value(node: Node) -> None:
 def guard(question: Callable[[Any], Any], x: Any, answer: Any) -> Any:
     """question(x), which was `answer` when the program was recorded."""
     return question(x)
+
+
+def depends_on_numbers(line: Line) -> bool:
+    """Whether not only the numbers of a result depend on those of its operands: its shape, too."""
+    function, inputs = line.function, line.inputs
+    if function is item:
+        x, index = inputs
+        if isinstance(x.data, tuple | list):  # one of several results, as of np.where(x)
+            return x.function is np.where or depends_on_numbers(x)
+        return any(map(chooses, index if isinstance(index, tuple) else (index,)))
+    if function in BY_SECOND or function is draw:
+        return has_line([*inputs[1:], *line.options.values()])
+    return function in BY_NUMBERS
+
+
+def has_line(x: Any) -> bool:
+    return isinstance(x, Line) or (isinstance(x, tuple | list) and any(map(has_line, x)))
+
+
+def chooses(index: Any) -> bool:
+    """Whether an index of an array picks more or less with other numbers."""
+    if isinstance(index, slice):
+        return any(isinstance(x, Line) for x in (index.start, index.stop, index.step))
+    return isinstance(index, Line) and np.result_type(index.data).kind == "b"
 
 
 def refused(what: str, line: Line) -> CompileError:

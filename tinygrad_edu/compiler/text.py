@@ -229,9 +229,11 @@ class Writer:
     def statements(self, line: Line) -> Iterator[str]:
         function, inputs = line.function, line.inputs
         if function is guard:
-            _, x, answer = inputs
+            question, x, answer = inputs
             text = self.expression(x)
-            if isinstance(answer, bool):
+            if question is np.shape:
+                text = f"{text}.shape != {answer}"
+            elif isinstance(answer, bool):
                 text = f"not {text}" if answer else text
             else:
                 text = f"{text} != {answer!r}"
