@@ -1,5 +1,8 @@
 """compile is never wrong in silence: a later call differs in what the first one did not show."""
 
+import copy
+import operator
+
 import numpy as np
 import pytest
 
@@ -127,3 +130,75 @@ def test_a_shape_may_depend_on_the_numbers(row):
 def test_a_choice_between_two_arrays_needs_no_question():
     step = assert_same_calls(lambda x: np.where(x > 0, x, -x)[1:][::2], (A,), (B,))
     assert "CHANGED" not in step.source
+
+
+# Changes in place
+
+
+kept = np.zeros(4)
+IN_PLACE = {
+    "sum": lambda x: np.sum(np.stack([x, x]), axis=0, out=kept),
+    "mean": lambda x: np.mean(np.stack([x, x]), axis=0, out=kept),
+    "clip": lambda x: np.clip(x, 0, 1, out=kept),
+    "dot": lambda x: np.dot(np.eye(4), x, out=kept),
+    "cumsum": lambda x: np.cumsum(x, out=kept),
+    "add": lambda x: np.add(x, x, out=kept),
+    "some": lambda x: np.add(x, 1.0, out=kept, where=x > 0),
+    "some of none": lambda x: np.divide(1.0, x, out=np.zeros_like(x), where=x != 0),
+    "two": lambda x: np.divmod(x, 2.0, out=(kept, x * 0)),
+}
+
+
+@pytest.mark.parametrize("row", IN_PLACE)
+def test_a_result_may_go_to_an_array_that_is_there(row):
+    histories = []
+    for make in (compile, lambda f: f):
+        kept[:] = 7.0
+        step = make(lambda x: (IN_PLACE[row](x), kept * 2.0))
+        histories.append([np.copy(y) for x in (A, B, A + B) for y in leaves((step(x), kept))])
+    for x, y in zip(*histories, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: np.copyto(kept, x),
+        lambda x: np.put(kept, [0], x[:1]),
+        lambda x: np.putmask(kept, x > 0, x),
+        lambda x: np.place(kept, x > 0, x),
+        lambda x: np.nan_to_num(kept, copy=False),
+    ],
+)
+def test_a_change_that_no_line_can_make_is_refused_before_it_happens(change):
+    kept[:] = np.nan
+    with pytest.raises(CompileError, match=r"test_compile_silent.py:\d+: .* changes an array"):
+        compile(lambda x: (change(x), kept * 2.0))(A)
+    assert np.isnan(kept).all()
+
+
+# Numbers
+
+
+def test_a_number_cannot_be_looked_up_unseen():
+    for f in (lambda x: {1.0: 10.0}.get(x, 0.0) + x, lambda x: (x in {1.0, 3.0}) + x):
+        with pytest.raises(CompileError, match="a look-up of it"):
+            compile(f)(2.0)
+    with pytest.raises(CompileError, match=r"round\(\) of it"):
+        compile(lambda x: round(x, 1))(2.0)
+
+
+def test_a_copy_is_a_line():
+    def f(x):
+        y = copy.deepcopy(x)
+        y[0] = 5.0
+        return copy.copy(x) * y
+
+    assert_same_calls(f, (A,), (B,))
+
+
+def test_arguments_may_have_the_names_of_functions():
+    assert_same_calls(
+        lambda abs, slice: operator.abs(abs) * abs[slice:3].sum(),  # noqa: A006
+        *[(A, np.int64(1))] * 2,
+    )

@@ -24,7 +24,7 @@ class Runner:
     def __init__(self, call: Call, recording: Recording, program: Program) -> None:
         self.recognizes = recognizer(call)
         used = {*lines_in([[line.inputs, line.options] for line in program.lines])}
-        used |= {*program.results()}
+        used |= {*program.results(), *program.targets.values()}
         sources = recording.sources
         program.inputs = [line for line in program.inputs if line in used]
         program.inputs.sort(key=lambda line: not isinstance(sources[line], Argument))

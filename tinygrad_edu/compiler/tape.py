@@ -31,6 +31,7 @@ BY_NUMBERS |= {np.histogram, np.histogram_bin_edges, np.insert}
 # ... or on those of the second operand.
 BY_SECOND = {np.repeat, np.reshape, np.broadcast_to, np.tile, np.resize, np.pad, np.linspace}
 BY_SECOND |= {np.split, np.array_split}
+CHANGES = {np.copyto, np.put, np.putmask, np.place, np.fill_diagonal, np.put_along_axis}
 ENGINE = "tinygrad_edu.graph", "tinygrad_edu.rules"
 
 
@@ -102,7 +103,6 @@ class Recorded(Traced):
     """An array or a number on a tape."""
 
     __slots__ = ("tape",)
-    __hash__ = object.__hash__
 
     def __init__(self, data: Any, tape: Tape) -> None:
         super().__init__(data)
@@ -132,7 +132,12 @@ class Recorded(Traced):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(issubclass(kind, Operand) for kind in types):
             return NotImplemented
-        return self.call(function, args, kwargs)
+        if function in CHANGES or (function is np.nan_to_num and kwargs.get("copy") is False):
+            raise CompileError(
+                f"{user_line()}: np.{function.__name__} changes an array in place, which a program "
+                "does with x[index] = value and with x += y alone"
+            )
+        return super().__array_function__(function, types, args, kwargs)
 
     # A number decides: the program asks again, and gives up where it comes out otherwise.
 
@@ -150,6 +155,18 @@ class Recorded(Traced):
         return answer
 
     # What would leave the tape
+
+    def __hash__(self) -> int:  # for x in {1.0, 2.0}, {1.0: ...}.get(x)
+        raise refused("a look-up of it", self.line)
+
+    def __round__(self, digits: Any = None) -> Any:
+        raise refused("round() of it", self.line)
+
+    def __copy__(self) -> Any:
+        return self.copy("K")
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy("K")
 
     def __float__(self) -> float:
         raise refused("float() of it", self.line)
@@ -238,7 +255,6 @@ class RecordedFloat(Recorded):
     """A float on a tape. It says that its class is float: a Value takes it for its data."""
 
     __slots__ = ()
-    __hash__ = object.__hash__
     __class__ = property(lambda self: float)
 
     def __float__(self) -> float:

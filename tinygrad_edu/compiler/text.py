@@ -15,7 +15,7 @@ from tinygrad_edu import value
 from tinygrad_edu.compiler.program import Program, is_array
 from tinygrad_edu.compiler.tape import Origin, draw, guard
 from tinygrad_edu.graph import forward_of
-from tinygrad_edu.tracing import Line, astype, item, with_at, with_item
+from tinygrad_edu.tracing import Line, astype, item, with_at, with_item, with_some
 
 OPERATORS: dict[Any, str] = {
     operator.add: "+",
@@ -60,6 +60,7 @@ SIGNS: dict[Any, str] = {operator.neg: "-", operator.pos: "+", operator.invert: 
 METHODS = {np.reshape: "reshape", np.swapaxes: "swapaxes", np.ravel: "ravel"}
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply}
 CHANGED = "CHANGED"
+BUILTINS = "abs", "bool", "float", "int", "object", "slice", "sum"  # names that lines use
 WIDTH = 88  # of a line, as formatters have it
 
 
@@ -86,7 +87,7 @@ class Writer:
         self.program = program
         self.names: dict[Line, str] = {}
         self.memory: dict[int, str] = {}
-        self.taken = {"np", "math", CHANGED, "step"}
+        self.taken = {"np", "math", CHANGED, "step", *BUILTINS}
         self.constants: dict[str, Any] = {}
         self.constant_names: dict[int, str] = {}
 
@@ -248,6 +249,11 @@ class Writer:
             rest = ", ".join(map(self.expression, (index, *values)))
             yield f"{self.names[line]} = {self.copy(x)}"
             yield f"np.{ufunc.__name__}.at({self.names[line]}, {rest})"
+        elif function is with_some:
+            part, x, *operands = inputs
+            rest = self.arguments(operands, line.options, self.names[line])
+            yield f"{self.names[line]} = {self.copy(x)}"
+            yield f"{self.function(part)}({rest})"
         else:
             out = self.memory.get(self.program.memory.get(line, -1), "")
             if line in self.program.targets:
