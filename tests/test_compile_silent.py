@@ -2,6 +2,9 @@
 
 import copy
 import operator
+import random
+from collections import deque
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -98,6 +101,81 @@ def test_a_tensor_with_a_graph_is_refused_after_one_without():
     step(w)
     with pytest.raises(CompileError, match="was computed from others"):
         step(w * 2.0)
+
+
+# What a function holds
+
+
+class Slotted:
+    __slots__ = ("array", "factor")
+
+    def __init__(self):
+        self.array, self.factor = np.ones(3), 2.0
+
+
+class Stack(list):
+    factor = 2.0
+
+
+class Holder:
+    slotted = Slotted()
+
+    def __init__(self):
+        self.factor = 2.0
+
+
+def with_attribute(x):
+    return x * with_attribute.factor
+
+
+with_attribute.factor = 2.0
+slotted, holder, stack, chosen = Slotted(), Holder(), Stack([np.ones(3)]), {1, 2}
+recent, pair = deque([np.ones(3)], maxlen=1), [(np.ones(3), 2)]
+settings = ModuleType("settings_of_a_user")
+settings.factor, settings.array = 2.0, np.ones(3)
+exec("def scaled(x): return x * array * factor", vars(settings))
+HELD = {
+    "a slot": (lambda x: x * slotted.factor, setattr, slotted, "factor", 5.0),
+    "an array in a slot": (lambda x: x * slotted.array, setattr, slotted, "array", X),
+    "a module": (lambda x: x * settings.factor, setattr, settings, "factor", 5.0),
+    "an array in a module": (lambda x: x * settings.array, setattr, settings, "array", X),
+    "a function in a module": (lambda x: settings.scaled(x) * 2, setattr, settings, "factor", 7.0),
+    "a named attribute": (lambda x: x * getattr(holder, "factor"), setattr, holder, "factor", 5.0),  # noqa: B009
+    "of a function": (with_attribute, setattr, with_attribute, "factor", 5.0),
+    "of a class": (lambda x: x * holder.slotted.factor, setattr, holder.slotted, "factor", 5.0),
+    "of a list": (lambda x: x * stack[0] * stack.factor, setattr, stack, "factor", 5.0),
+    "a set": (lambda x: x * len(chosen), chosen.add, 3),
+    "a deque": (lambda x: x * recent[0], recent.append, X),
+    "a number beside an array": (
+        lambda x: x * pair[0][0] * pair[0][1],
+        pair.__setitem__,
+        0,
+        (np.ones(3), 3),
+    ),
+    "a longer tuple": (lambda x: x + sum(pair[0]), pair.__setitem__, 0, (np.ones(3), 3, 4)),
+}
+
+
+@pytest.mark.parametrize("row", HELD)
+def test_what_a_function_holds_is_seen_wherever_it_is_kept(row):
+    f, change, *what = HELD[row]
+    assert_same_calls(f, *[(X,)] * 3, between=lambda: change(*what))
+
+
+def test_new_arrays_in_a_tuple_need_no_other_program():
+    held = {"pair": (np.ones(3), 2)}
+    step = assert_same_calls(
+        lambda x: x * held["pair"][0] * held["pair"][1],
+        *[(X,)] * 3,
+        between=lambda: held.update(pair=(held["pair"][0] + 1, 2)),
+    )
+    assert sum(map(len, step.programs.values())) == 1
+
+
+@pytest.mark.parametrize("rng", [random.Random(3), np.random.RandomState(3)])
+def test_a_branch_by_chance_that_cannot_be_drawn_again_is_refused(rng):
+    with pytest.raises(CompileError, match="a program cannot draw from"):
+        compile(lambda x: x * 2.0 if rng.random() < 2.0 else x)(X)
 
 
 # Shapes

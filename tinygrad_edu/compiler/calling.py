@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.calls import Call, kind_of
-from tinygrad_edu.compiler.holdings import ABSENT, Place
+from tinygrad_edu.compiler.holdings import ABSENT, ITEMS, Place, equal, has_lent, outline
 from tinygrad_edu.compiler.program import Effect, Program, owner
 from tinygrad_edu.compiler.recording import Argument, Gradient, Held, Recording, is_data
 from tinygrad_edu.graph import Node, adding
@@ -122,7 +122,7 @@ class Inputs:
 
     def written_out(self) -> Callable[[Sequence[Any]], tuple[Any, ...] | None]:
         """The function `read`: quick where all is the very object that it was before."""
-        text = Text(ABSENT=ABSENT, leaves=leaves, data_of=data_of, ndarray=np.ndarray)
+        text = Text(ABSENT=ABSENT, equal=equal, leaves=leaves, data_of=data_of, ndarray=np.ndarray)
         same, admitted = text.name(self.has_same_settings), text.name(self.admitted)
         apart, known, owners = map(text.name, (self.apart, self.known, self.owners))
         names = [f"v{i}" for i in range(len(self.sources))]
@@ -159,10 +159,16 @@ class Inputs:
         for watched in self.holdings.settings:
             inside = text.name(watched.inside)
             for key in watched.names:
-                items = isinstance(watched.inside, list | dict)
+                items = isinstance(watched.inside, ITEMS)
                 where = f"{inside}[{text.name(key)}]" if items else f"{inside}.{key}"
-                yield f"{where} is {text.name(next(settings))}"
-            if not watched.names:
+                setting = next(settings)
+                if has_lent(watched.get(key)):
+                    yield f"equal({text.name(outline)}({where}), {text.name(setting)})"
+                else:
+                    yield f"{where} is {text.name(setting)}"
+            if isinstance(watched.inside, set):
+                yield f"{inside} == {text.name(next(settings))}"
+            elif not watched.names:
                 may_train = isinstance(watched.inside, dict)
                 training = f" - ('training' in {inside})" * may_train
                 yield f"len({inside}){training} == {next(settings)}"

@@ -144,7 +144,7 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
             mode(node)
 
     listening = temporarily(RECORDING, mode and note)
-    with undisturbed(f, originals, call), borrowed(found, originals), listening:
+    with undisturbed(f, found.chance, originals, call), borrowed(found, originals), listening:
         lent = []
         for place, x in zip(found.places, originals, strict=True):
             value = lender.lend_all(x, functools.partial(Held, place), place.name)
@@ -181,14 +181,18 @@ Tape.recorder = record.__code__
 
 
 @contextmanager
-def undisturbed(f: Function, originals: list[Any], call: Call) -> Iterator[None]:
+def undisturbed(f: Function, chance: list[Any], originals: list[Any], call: Call) -> Iterator[None]:
     """Inside, numbers may be drawn from the generators that are recorded, and from no others.
 
-    Afterwards all are as before. Raises CompileError for a draw that was not seen.
+    `chance` are those that f holds and whose draws are not seen. Afterwards all are as before.
+    Raises CompileError for a draw that was not seen.
     """
     given = [x for found in [*originals, *call.leaves] for x in leaves(found)]
     recorded = {id(x.bit_generator) for x in given if is_generator(x)}
-    sources = {id(x): x for x in sources_of_chance()}
+    legacy: Any = np.random.mtrand._rand
+    hidden = [x._bit_generator if hasattr(x, "_bit_generator") else x for x in [legacy, *chance]]
+    # Of the generators that NumPy and Python keep for all, draws are not seen either.
+    sources = {id(x): x for x in [*hidden, random._inst]}
     sources |= {id(x.bit_generator): x.bit_generator for x in given if is_generator(x)}
     before = [(x, state_of(x)) for x in sources.values()]
     unseen = []
@@ -207,12 +211,6 @@ def undisturbed(f: Function, originals: list[Any], call: Call) -> Iterator[None]
             "take a np.random.Generator, as an argument of the function or as a variable that it "
             "closes over, and draw with its methods"
         )
-
-
-def sources_of_chance() -> list[Any]:
-    """The generators that NumPy and Python keep for all: their draws are not seen."""
-    legacy: Any = np.random.mtrand._rand
-    return [legacy._bit_generator, random._inst]
 
 
 def is_generator(x: Any) -> bool:
