@@ -255,6 +255,57 @@ def test_a_change_that_no_line_can_make_is_refused_before_it_happens(change):
     assert np.isnan(kept).all()
 
 
+def change_a_view_of_the_argument(x):
+    row = x[:2]
+    row[row > 2] = 0.0
+    return x.sum()
+
+
+def change_a_view(x):
+    y = x * 1.0
+    row = y[:2]
+    row[row > 2] = 0.0
+    return y.sum()
+
+
+def change_what_has_a_view(x):
+    y = x * 1.0
+    row = y[:2]
+    y[y > 2] = 0.0
+    return row.sum()
+
+
+def change_a_view_of_what_is_held(x):
+    np.add.at(kept[:2], [0], x[1])
+    return kept * 2.0
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        change_a_view_of_the_argument,
+        change_a_view,
+        change_what_has_a_view,
+        change_a_view_of_what_is_held,
+    ],
+)
+def test_a_change_that_is_seen_through_a_view_is_refused(f):
+    x = A.copy()  # which no mask changes: here the program would be right
+    with pytest.raises(CompileError, match=r"test_compile_silent.py:\d+: .* the same memory"):
+        compile(f)(x)
+    np.testing.assert_array_equal(x, A)
+
+
+def test_a_change_that_nobody_sees_through_a_view_is_a_line():
+    def f(x):
+        first, second = (x * 2.0).reshape(2, 2)
+        first[first > 1] = 0.0
+        second += 1.0
+        return first, second
+
+    assert_same_calls(f, (A,), (B,))
+
+
 # Numbers
 
 

@@ -85,7 +85,7 @@ class Traced(NDArrayOperatorsMixin):
             target = inputs[0]
             if not isinstance(target, Traced):
                 raise TypeError("ufunc.at would change a plain array in place, unseen by the trace")
-            target.line = self.call(with_at, (ufunc, *inputs), options).line
+            target.become(self.call(with_at, (ufunc, *inputs), options))
             return None
         targets = options.pop("out", ())
         function = ufunc if method == "__call__" else getattr(ufunc, method)
@@ -115,8 +115,11 @@ class Traced(NDArrayOperatorsMixin):
         return self.call(item, (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        self.become(self.call(with_item, (self, index, value), {}))
+
+    def become(self, other: Any) -> None:
         """From now on this is another array; what was made of it before stays as it was."""
-        self.line = self.call(with_item, (self, index, value), {}).line
+        self.line = other.line
 
     def __len__(self) -> int:
         return len(self.data)
@@ -187,7 +190,7 @@ def put(out: Any, target: Any) -> Any:
         return out
     check_target(target)
     if (target.shape, target.dtype) == (out.shape, out.dtype):
-        target.line = out.line
+        target.become(out)
     else:
         target[...] = out
     return target

@@ -13,7 +13,15 @@ import numpy as np
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.compiler.calls import Call
 from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_of
-from tinygrad_edu.compiler.program import Effect, Program, views_among
+from tinygrad_edu.compiler.program import (
+    Effect,
+    Program,
+    is_array,
+    lines_in,
+    memory_of,
+    operands,
+    views_among,
+)
 from tinygrad_edu.compiler.tape import (
     CompileError,
     RecordedGenerator,
@@ -159,6 +167,7 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
         kinds = [type(x) if isinstance(x, Node) else None for x in leaves(out)]
         results = [lines(x.data if isinstance(x, Node) else x) for x in leaves(out)]
         structure = rebuilt(out, iter(range(len(results))))
+        check_views(lender, [results, [effect.value for effect in effects]])
     tape = lender.tape
     gradients = {
         g: node.data.line for g, node in tape.gradients.items() if isinstance(node.data, Traced)
@@ -365,6 +374,30 @@ def check_arguments(names: list[str], given: Any) -> None:
             raise CompileError(
                 f"argument {name} is changed in place, and the caller's array would be another "
                 "one after each call: make a new array"
+            )
+
+
+def check_views(lender: Lender, results: Any) -> None:
+    """Raise CompileError if memory is read that was changed through another array.
+
+    The lines before a change in place go on without it, and the views of them as well.
+    """
+    tape, given = lender.tape, lender.sources
+    if not tape.replaced:
+        return
+    readers: dict[int, list[tuple[int, Line]]] = {}
+    uses = [(i, x) for i, line in enumerate(tape.lines) for x in operands(line)]
+    for i, x in [*uses, *((len(tape.lines), x) for x in lines_in(results))]:
+        for key in memory_of(x.data):
+            readers.setdefault(key, []).append((i, x))
+    for line, number, where in tape.replaced:
+        later = [x for key in memory_of(line.data) for i, x in readers.get(key, ()) if i >= number]
+        # What was given is known to others, and a view of it changes it.
+        later += [] if line in given else given
+        if any(np.may_share_memory(line.data, x.data) for x in later if is_array(x)):
+            raise CompileError(
+                f"{where}: an array is changed in place, and another one that is in the same "
+                "memory is used later. A program does not see such a change: work on a copy"
             )
 
 

@@ -56,12 +56,16 @@ class Origin:
 
 
 class Tape:
-    """The lines of a recording in order, where each came from, and whose gradients some are."""
+    """The lines of a recording in order, where each came from, and whose gradients some are.
+
+    replaced  (line, number, user's line): a change in place, after so many lines
+    """
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
         self.origins: dict[Line, Origin] = {}
         self.gradients: dict[Line, Node] = {}
+        self.replaced: list[tuple[Line, int, str]] = []
 
     def add(self, line: Line) -> None:
         self.lines.append(line)
@@ -121,6 +125,10 @@ class Recorded(Traced):
             items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
             return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
         raise refused(f"{getattr(line.function, '__name__', line.function)}() of it", line)
+
+    def become(self, other: Any) -> None:
+        self.tape.replaced.append((self.line, len(self.tape.lines), user_line()))
+        super().become(other)
 
     # A Tensor computes for itself: it finds this array in its data.
 
@@ -216,7 +224,7 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
             return out
         if out.dtype != self.dtype:
             out = self.call(astype, (out, self.dtype), {})
-        self.line = out.line
+        self.become(out)
         return self
 
     return method
