@@ -331,3 +331,23 @@ def test_arguments_may_have_the_names_of_functions():
         lambda abs, slice: operator.abs(abs) * abs[slice:3].sum(),  # noqa: A006
         *[(A, np.int64(1))] * 2,
     )
+
+
+def test_a_refusal_that_the_function_catches_is_raised_after_it():
+    def f(x):
+        try:
+            total = x.sum().item()
+        except Exception:
+            total = 0.0
+        return x * (total > 100)
+
+    with pytest.raises(CompileError, match=r"test_compile_silent.py:\d+: .*\.item\(\) of it"):
+        compile(f)(X)
+
+
+def test_each_of_several_results_keeps_its_memory():
+    def f(x):
+        first, second = np.broadcast_arrays(np.exp(x), np.tanh(x))
+        return np.sin(np.exp(first * 2) + 1) * second
+
+    assert_same_calls(f, (A,), (B,))

@@ -146,10 +146,16 @@ def views_among(lines: Iterable[Line]) -> dict[Line, Line]:
     views = {}
     for line in lines:
         for x in operands(line):
-            if memory_of(line.data) & memory_of(x.data):
+            if isinstance(x.data, tuple | list):  # each of several results may be of another one
+                x = next((y for y in operands(x) if shares_memory(line, y)), x)
+            if shares_memory(line, x):
                 views[line] = x
                 break
     return views
+
+
+def shares_memory(x: Line, y: Line) -> bool:
+    return bool(memory_of(x.data) & memory_of(y.data))
 
 
 def memory_of(x: Any) -> set[int]:

@@ -161,6 +161,8 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
         names = call.names(f)
         given = arguments(names, lender, call)
         out, effects = run(f, given, optimizer, found, lender)
+        if lender.tape.refusals:  # and f has gone on
+            raise lender.tape.refusals[0]
         effects += changes(found.places, lent, optimizer)
         check_arguments(names, given)
         check_settings(f, found, settings)

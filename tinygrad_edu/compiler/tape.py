@@ -59,6 +59,7 @@ class Tape:
     """The lines of a recording in order, where each came from, and whose gradients some are.
 
     replaced  (line, number, user's line): a change in place, after so many lines
+    refusals  the errors that were raised: the function may have caught them
     """
 
     def __init__(self) -> None:
@@ -66,10 +67,16 @@ class Tape:
         self.origins: dict[Line, Origin] = {}
         self.gradients: dict[Line, Node] = {}
         self.replaced: list[tuple[Line, int, str]] = []
+        self.refusals: list[CompileError] = []
 
     def add(self, line: Line) -> None:
         self.lines.append(line)
         self.origins[line] = self.origin()
+
+    def refused(self, why: str) -> CompileError:
+        """The error, at the user's line, for what the tape cannot hold in truth."""
+        self.refusals.append(CompileError(f"{user_line()}: {why}"))
+        return self.refusals[-1]
 
     def origin(self) -> Origin:
         """Read from Python's frames, so that the engine has nothing to report."""
@@ -124,7 +131,7 @@ class Recorded(Traced):
         if isinstance(data, tuple | list):
             items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
             return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
-        raise refused(f"{getattr(line.function, '__name__', line.function)}() of it", line)
+        raise self.refused(f"{getattr(line.function, '__name__', line.function)}() of it")
 
     def become(self, other: Any) -> None:
         self.tape.replaced.append((self.line, len(self.tape.lines), user_line()))
@@ -141,9 +148,9 @@ class Recorded(Traced):
         if any(issubclass(kind, Operand) for kind in types):
             return NotImplemented
         if function in CHANGES or (function is np.nan_to_num and kwargs.get("copy") is False):
-            raise CompileError(
-                f"{user_line()}: np.{function.__name__} changes an array in place, which a program "
-                "does with x[index] = value and with x += y alone"
+            raise self.tape.refused(
+                f"np.{function.__name__} changes an array in place, which a program does with "
+                "x[index] = value and with x += y alone"
             )
         return super().__array_function__(function, types, args, kwargs)
 
@@ -164,11 +171,19 @@ class Recorded(Traced):
 
     # What would leave the tape
 
+    def refused(self, what: str) -> CompileError:
+        shape = f", of shape {self.shape}," if self.ndim else ""
+        return self.tape.refused(
+            f"a number of the computation{shape} is asked for while it is compiled, and {what} "
+            "would be the same number in every run. Return it from the function instead, or "
+            "compute with Tensors and with NumPy's functions"
+        )
+
     def __hash__(self) -> int:  # for x in {1.0, 2.0}, {1.0: ...}.get(x)
-        raise refused("a look-up of it", self.line)
+        raise self.refused("a look-up of it")
 
     def __round__(self, digits: Any = None) -> Any:
-        raise refused("round() of it", self.line)
+        raise self.refused("round() of it")
 
     def __copy__(self) -> Any:
         return self.copy("K")
@@ -177,27 +192,27 @@ class Recorded(Traced):
         return self.copy("K")
 
     def __float__(self) -> float:
-        raise refused("float() of it", self.line)
+        raise self.refused("float() of it")
 
     def __int__(self) -> int:
         if np.result_type(self.data).kind in "iub":
             return self.decided(operator.index)
-        raise refused("int() of it", self.line)
+        raise self.refused("int() of it")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise refused("np.asarray() of it", self.line)
+        raise self.refused("np.asarray() of it")
 
     def item(self, *index: Any) -> Any:
-        raise refused(".item() of it", self.line)
+        raise self.refused(".item() of it")
 
     def tolist(self) -> Any:
-        raise refused(".tolist() of it", self.line)
+        raise self.refused(".tolist() of it")
 
     def __repr__(self) -> str:
-        raise refused("the text of it", self.line)
+        raise self.refused("the text of it")
 
     def __format__(self, spec: str) -> str:
-        raise refused("the text of it", self.line)
+        raise self.refused("the text of it")
 
 
 def binary(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
@@ -268,7 +283,7 @@ class RecordedFloat(Recorded):
     def __float__(self) -> float:
         if in_value():  # math.exp and its like: `note_value` writes down the whole call
             return float(self.data)
-        raise refused("float() of it", self.line)
+        raise self.refused("float() of it")
 
 
 def on_tape(line: Line, tape: Tape) -> Any:
@@ -330,15 +345,6 @@ def chooses(index: Any) -> bool:
     return isinstance(index, Line) and np.result_type(index.data).kind == "b"
 
 
-def refused(what: str, line: Line) -> CompileError:
-    shape = f", of shape {np.shape(line.data)}," if np.ndim(line.data) else ""
-    return CompileError(
-        f"{user_line()}: a number of the computation{shape} is asked for while it is compiled, and "
-        f"{what} would be the same number in every run. Return it from the function instead, or "
-        "compute with Tensors and with NumPy's functions"
-    )
-
-
 def draw(rng: np.random.Generator, name: str, *args: Any, **options: Any) -> Any:
     """rng.name(*args, **options)."""
     return getattr(rng, name)(*args, **options)
@@ -358,8 +364,8 @@ class RecordedGenerator(np.random.Generator):
         if (name.startswith("_") and "reduce" not in name) or name == "recorded":
             return super().__getattribute__(name)
         if not callable(getattr(np.random.Generator, name)) or name in UNRECORDED:
-            raise CompileError(
-                f"{user_line()}: rng.{name} would leave the program; "
+            raise self.recorded.tape.refused(
+                f"rng.{name} would leave the program; "
                 "draw with methods that return what they draw, such as rng.permuted(x)"
             )
 
@@ -367,7 +373,7 @@ class RecordedGenerator(np.random.Generator):
             recorded = self.recorded
             rng: Any = recorded.data
             if options.get("out") is not None:
-                raise CompileError(f"{user_line()}: rng.{name}() is recorded without out=")
+                raise recorded.tape.refused(f"rng.{name}() is recorded without out=")
             data = draw(rng, name, *untraced(args), **untraced(options))
             inputs = (recorded.line, name, *lines(args))
             return recorded.made(Line(data, draw, inputs, lines(options)))
