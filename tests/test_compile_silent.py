@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tinygrad_edu import CompileError, Tensor, compile, nn, no_grad
+from tinygrad_edu import CompileError, Tensor, compile, nn, no_grad, optim
 from tinygrad_edu.graph import plain
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.structures import leaves
@@ -101,6 +101,53 @@ def test_a_tensor_with_a_graph_is_refused_after_one_without():
     step(w)
     with pytest.raises(CompileError, match="was computed from others"):
         step(w * 2.0)
+
+
+def test_parameters_may_be_given_as_well():
+    w, v, other = (Tensor(np.ones(3), requires_grad=True) for _ in range(3))
+
+    def loss(params, x):
+        return ((params[0] * x * w) ** 2).sum()
+
+    step, usual = compile(loss, optim.SGD([w], 0.1)), optim.SGD([v], 0.1)
+    for given in (w, w, other, w, other):
+        step([given], X)
+        usual.zero_grad()
+        ((X * v * (v if given is w else other.detach())) ** 2).sum().backward()
+        usual.step()
+        np.testing.assert_array_equal(w.data, v.data)
+
+
+class Boosted(optim.Optimizer):
+    def __init__(self, params, counts):
+        super().__init__(params, lr=0.1)
+        self.boost, self.counts, self.count = 2.0, counts, 0
+
+    def update(self, g, p, state, group):
+        self.count += self.counts
+        return g * group["lr"] * self.boost, state
+
+
+def test_attributes_of_an_optimizer_of_the_users_are_seen():
+    w = Tensor(np.ones(3), requires_grad=True)
+    optimizer = Boosted([w], 0)
+    step = compile(lambda x: (w * x).sum(), optimizer)
+    for boost in (1.0, 4.0):
+        before, optimizer.boost = w.data.copy(), boost
+        step(X)
+        np.testing.assert_array_equal(w.data, before - X * 0.1 * boost)
+    with pytest.raises(CompileError, match="changes count of Boosted from 0 to 1"):
+        compile(lambda x: (w * x).sum(), Boosted([w], 1))(X)
+
+
+def test_a_function_that_is_compiled_is_a_part_of_one_that_calls_it():
+    w = Tensor(np.ones(3), requires_grad=True)
+    inner = compile(lambda x: (w * x).sum())
+    inner(X)
+    outer = compile(lambda x: (w * x).sum() + 3 * inner(np.ones(3)))
+    w.grad = None
+    assert outer(X).item() == 12.0
+    np.testing.assert_array_equal(w.grad, X + 3)
 
 
 # What a function holds

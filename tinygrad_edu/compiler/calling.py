@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.calls import Call, kind_of
+from tinygrad_edu.compiler.calls import INSIDE, Call, kind_of
 from tinygrad_edu.compiler.holdings import ABSENT, ITEMS, Place, equal, has_lent, outline
 from tinygrad_edu.compiler.program import Effect, Program, owner
 from tinygrad_edu.compiler.recording import Argument, Gradient, Held, Recording, is_data
@@ -81,8 +81,8 @@ def recognizer(call: Call) -> Callable[[tuple[Any, ...]], bool] | None:
     plain = all(x.__class__ is np.ndarray and x.flags.c_contiguous for x in call.args)
     if call.options or not call.args or not plain:
         return None
-    text = Text(ndarray=np.ndarray, recording=RECORDING.get)
-    conditions = [f"len(args) == {len(call.args)}"]
+    text = Text(ndarray=np.ndarray, recording=RECORDING.get, inside=INSIDE.get)
+    conditions = [f"len(args) == {len(call.args)}", "not inside()"]
     conditions += ["recording() is not False" if RECORDING.get() else "recording() is False"]
     for i, x in enumerate(call.args):
         conditions += [f"args[{i}].__class__ is ndarray", f"args[{i}].shape == {x.shape}"]
@@ -105,13 +105,16 @@ class Inputs:
     owners    the arrays that own the memory which is written to, by id
     """
 
-    def __init__(self, recording: Recording, lines: list[Line], written: set[Line]) -> None:
+    def __init__(
+        self, call: Call, recording: Recording, lines: list[Line], written: set[Line]
+    ) -> None:
         self.sources = [recording.sources[line] for line in lines]
         self.kinds = [
             None if isinstance(source, Argument) else kind_of(line.data)
             for source, line in zip(self.sources, lines, strict=True)
         ]
         self.written = [i for i, line in enumerate(lines) if line in written]
+        self.nodes = [(i, x) for i, x in enumerate(call.leaves) if isinstance(x, Node)]
         self.holdings, self.same = recording.holdings, recording.same
         self.settings = self.holdings.settings_now()
         self.known: list[Any] = [None] * len(lines)
@@ -135,7 +138,7 @@ class Inputs:
         lines = [
             f"    if not ({conjunction(self.settings_in(text))}) and not {same}():",
             "        return None",
-            f"    if not ({conjunction([*absent, *same_array])}):",
+            f"    if not ({conjunction([*absent, *same_array, *self.same_nodes(text)])}):",
             "        return None",
             *(f"    {name} = {where}" for name, where in reads),
         ]
@@ -152,6 +155,15 @@ class Inputs:
         """The values that are held, by number."""
         sources = enumerate(self.sources)
         return {i: leaves(x.place.get())[x.index] for i, x in sources if isinstance(x, Held)}
+
+    def same_nodes(self, text: Text) -> Iterator[str]:
+        """The conditions that say which nodes that are given are held as well."""
+        held = {id(x): x for x in self.holdings.leaves}
+        for i, x in self.nodes if held else ():
+            if id(x) in held:
+                yield f"given[{i}] is {text.name(x)}"
+            else:
+                yield f"id(given[{i}]) not in {text.name(held)}"
 
     def settings_in(self, text: Text) -> Iterator[str]:
         """The conditions that say that each setting is the object that it was."""

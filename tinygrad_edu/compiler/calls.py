@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,12 @@ Function = Callable[..., Any]
 STRUCTURES = list, tuple, dict
 
 
+# Whether a function that is compiled runs as it is, to be recorded or to be compared with.
+INSIDE: ContextVar[bool] = ContextVar("inside", default=False)
+
+
 class NestedError(Exception):
-    """An argument is recorded: the call is a part of another function that is compiled."""
+    """The call is a part of another function that is compiled."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def flat(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], Any
 
     That is as far as the arguments tell: what the function holds has a say as well.
     """
+    if INSIDE.get():
+        raise NestedError
     nesting = None
     given = list(args)
     if options or any(isinstance(x, STRUCTURES) for x in args):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.calling import data_of
-from tinygrad_edu.compiler.calls import Call, Function, NestedError, flat
+from tinygrad_edu.compiler.calls import INSIDE, Call, Function, NestedError, flat
 from tinygrad_edu.compiler.holdings import Holdings
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
 from tinygrad_edu.compiler.reports import Report, reported
@@ -17,6 +17,7 @@ from tinygrad_edu.compiler.running import CHANGED, Runner
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.compiler.verification import compare, numbers_now, snapshot
 from tinygrad_edu.graph import Node
+from tinygrad_edu.modes import temporarily
 from tinygrad_edu.structures import leaves
 from tinygrad_edu.transforms import called
 
@@ -124,10 +125,11 @@ class Compiled:
         """Take the step without a program. Returns the data of the results."""
         held = []
         if self.optimizer is not None:
-            nodes = [place.owner for place in holdings.places if place.key == "grad"]
-            held = [(x, x.grad) for x in [*nodes, *call.leaves] if isinstance(x, Node)]
+            nodes = [*holdings.leaves, *(x for x in call.leaves if isinstance(x, Node))]
+            held = [(x, x.grad) for x in nodes]
             self.optimizer.zero_grad()
-        out = self.f(*call.args, **call.options)
+        with temporarily(INSIDE, True):
+            out = self.f(*call.args, **call.options)
         if roots := graph_roots(out):
             checked_root(self.f, roots).backward()
         if self.optimizer is not None:

@@ -41,6 +41,8 @@ LENT = np.ndarray | np.random.Generator
 PLAIN = bool | int | float | str | bytes | complex | None
 SKIPPED = BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory | np.random.Generator
 ITEMS = list, dict, deque  # what keeps things under a key or a number
+OF_MODULE = {"training"}  # attributes that are looked after apart
+OF_OPTIMIZER = {"defaults", "param_groups", "state", "large"}
 CHANCE = random.Random | np.random.RandomState  # no program can draw from them
 
 
@@ -173,6 +175,10 @@ class Holdings:
     names: dict[int, str]
     chance: list[Any]
 
+    @property
+    def leaves(self) -> list[Node]:
+        return [place.owner for place in self.places if place.key == "grad"]
+
     def read(self) -> list[Any]:
         """All settings, one after the other."""
         return [x for watched in self.settings for x in watched.read()]
@@ -255,7 +261,6 @@ def holdings_of(*roots: Any) -> Holdings:
         if isinstance(x, Optimizer):
             places += state_of(x, names)
             settings += settings_of(x)
-            continue
         if isinstance(x, CHANCE):
             chance.append(x)
         kept: dict[int, tuple[Any, list[Any]]] = {}
@@ -312,8 +317,9 @@ def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
         yield from (Place(x, name, name) for name in data_of_class(x, used))
     elif not isinstance(x, MethodType):
         names = used | names_in_class(x.__class__, used)
+        apart = OF_OPTIMIZER if isinstance(x, Optimizer) else OF_MODULE
         for name in attributes(x):
-            if name in names and name != "training":
+            if name in names and name not in apart:
                 yield Place(x, name, f"{path}.{name}".strip("."))
 
 
@@ -408,7 +414,8 @@ def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
         return
     elif isinstance(x, Optimizer):
         yield from x.params
-        yield type(x)
+        yield from (y for name, y in vars(x).items() if name not in OF_OPTIMIZER)
+        yield from type(x).__mro__
     elif type(x).__module__.startswith("tinygrad_edu.compiler."):  # another function, compiled
         yield from (getattr(x, "f", None), getattr(x, "optimizer", None))
     else:
@@ -486,9 +493,10 @@ def names_in_class(kind: Any, used: set[str]) -> set[str]:
 
 def functions_of(kind: type, used: set[str] | None) -> Iterator[FunctionType]:
     """The methods of a class with these names, and those that Python calls itself."""
+    called_by_us = {"step", "update"} if issubclass(kind, Optimizer) else set()
     for name, x in vars(kind).items():
         f = getattr(x, "__func__", None) or getattr(x, "fget", None) or x
-        called = used is None or name in used or name.startswith("__")
+        called = used is None or name in used | called_by_us or name.startswith("__")
         if isinstance(f, FunctionType) and called and name not in ("__init__", "__new__"):
             yield f
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.compiler.calls import Call
+from tinygrad_edu.compiler.calls import INSIDE, Call
 from tinygrad_edu.compiler.holdings import Holdings, Place, Settings, holdings_of
 from tinygrad_edu.compiler.program import (
     Effect,
@@ -159,12 +159,12 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
             lent.append((value, lines(value)))
             place.set(value)
         names = call.names(f)
-        given = arguments(names, lender, call)
+        given = arguments(names, lender, call, found)
         out, effects = run(f, given, optimizer, found, lender)
         if lender.tape.refusals:  # and f has gone on
             raise lender.tape.refusals[0]
         effects += changes(found.places, lent, optimizer)
-        check_arguments(names, given)
+        check_arguments(names, given, found)
         check_settings(f, found, settings)
         kinds = [type(x) if isinstance(x, Node) else None for x in leaves(out)]
         results = [lines(x.data if isinstance(x, Node) else x) for x in leaves(out)]
@@ -259,12 +259,16 @@ def borrowed(found: Holdings, originals: list[Any]) -> Iterator[None]:
         yield
 
 
-def arguments(names: list[str], lender: Lender, call: Call) -> Any:
-    """(args, options), recorded; a Tensor is one around a recorded array."""
+def arguments(names: list[str], lender: Lender, call: Call, found: Holdings) -> Any:
+    """(args, options), recorded; a Tensor is one around a recorded array, or one that is held."""
     given: list[Any] = []
+    held = set(map(id, found.leaves))
     for i, (x, name) in enumerate(zip(call.leaves, names, strict=True)):
         if not isinstance(x, Node):
             given.append(lender.lend(x, Argument(i), name))
+            continue
+        if id(x) in held:
+            given.append(x)
             continue
         if x.function is not None and x.requires_grad:
             raise CompileError(
@@ -286,7 +290,8 @@ def run(
     start = next_birth()
     before = [place.get() for place in found.places]
     args, options = given
-    out = f(*args, **options)
+    with temporarily(INSIDE, True):
+        out = f(*args, **options)
     roots = graph_roots(out)
     if not roots:
         if optimizer is not None:
@@ -295,7 +300,8 @@ def run(
     root = checked_root(f, roots)
     check_gradients(f, found, before)
     nodes: dict[Any, Any] = {place.owner: place.owner for place in found.places if is_data(place)}
-    nodes |= {x: Argument(i) for i, x in enumerate(leaves(given)) if isinstance(x, Node)}
+    given_nodes = {x: Argument(i) for i, x in enumerate(leaves(given)) if isinstance(x, Node)}
+    nodes = given_nodes | nodes
     for leaf in outside([root], start):
         if leaf not in nodes:
             raise MissedError(leaf)
@@ -369,8 +375,11 @@ def same(x: Any, y: Any) -> bool:
     return x is y
 
 
-def check_arguments(names: list[str], given: Any) -> None:
+def check_arguments(names: list[str], given: Any, found: Holdings) -> None:
+    held = set(map(id, found.leaves))
     for x, name in zip(leaves(given), names, strict=True):
+        if id(x) in held:
+            continue
         data = x.data if isinstance(x, Node) else x
         if isinstance(data, Traced) and data.line.function is not None:
             raise CompileError(

@@ -23,7 +23,7 @@ from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import Runner
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.compiler.verification import compare, nearly_same, same_bits
-from tinygrad_edu.modes import no_grad
+from tinygrad_edu.modes import RECORDING, no_grad
 from tinygrad_edu.transforms import called
 
 
@@ -43,8 +43,9 @@ class Batch:
         return Call((*(x[i].tolist() for x in self.columns), float(len(self.rows))), {})
 
     @property
-    def shapes(self) -> tuple[Any, ...]:
-        return tuple(x.shape[1:] for x in self.columns)
+    def key(self) -> tuple[Any, ...]:
+        """What the programs of a call have in common: the shapes of a row, and no_grad()."""
+        return RECORDING.get() is not False, *(x.shape[1:] for x in self.columns)
 
 
 def batch_of(f: Function, args: tuple[Any, ...]) -> Batch:
@@ -98,7 +99,7 @@ class CompiledRows:
     def __call__(self, *args: Any) -> Any:
         batch = batch_of(self.f, args)
         with self.lock:
-            runners = self.runners.setdefault(batch.shapes, [])
+            runners = self.runners.setdefault(batch.key, [])
             sums, recorded = self.sums(batch, runners)
             if self.check and recorded:
                 self.verify(batch, sums)
@@ -190,7 +191,7 @@ class CompiledRows:
     def report(self, *args: Any, repeats: int = 100) -> Report:
         """What the program costs for the first row of these arguments."""
         batch = batch_of(self.f, args)
-        for runner in self.runners.get(batch.shapes, ()):
+        for runner in self.runners.get(batch.key, ()):
             if (values := runner.read(batch.rows[0])) is not None:
                 return reported(runner.program, runner.recorded, values, repeats)
         raise CompileError("there is no program for these arguments yet: call the function once")

@@ -30,7 +30,7 @@ class Runner:
         program.inputs.sort(key=lambda line: not isinstance(sources[line], Argument))
         self.program, self.holdings = program, recording.holdings
         self.recorded = len(recording.program.lines)
-        self.inputs = Inputs(recording, program.inputs, set(program.targets.values()))
+        self.inputs = Inputs(call, recording, program.inputs, set(program.targets.values()))
         self.outputs = Outputs(recording, program)
         self.read, self.leave = self.inputs.read, self.outputs.leave
         draws = any(line.function is draw for line in program.lines)
