@@ -353,6 +353,31 @@ def test_a_change_that_nobody_sees_through_a_view_is_a_line():
     assert_same_calls(f, (A,), (B,))
 
 
+def test_a_change_in_place_fails_as_in_numpy():
+    def grown(x):
+        x = x.copy()
+        x += np.ones((2, 4))
+
+    def broken(x):
+        x = x.astype(int)
+        x += 0.5
+
+    for f in (grown, broken, lambda x: np.add(x, 0.5, out=x.astype(int))):
+        with pytest.raises((TypeError, ValueError)):
+            f(A)
+        with pytest.raises((TypeError, ValueError)):
+            compile(f, check=False)(A)
+
+
+def test_the_copy_of_a_number_is_a_number():
+    def f(x):
+        y = x.copy()
+        y += np.ones(2)
+        return y
+
+    assert_same_calls(f, (np.float64(2.0),), (np.float64(3.0),))
+
+
 # Numbers
 
 

@@ -163,6 +163,8 @@ class Traced(NDArrayOperatorsMixin):
         return self.call(astype, (self, dtype), {})
 
     def copy(self, order: Any = "C") -> Any:
+        if isinstance(self.data, np.generic):  # of which np.copy would make an array
+            return self
         # np.copy(x) would keep the order of x.
         return self.call(np.copy, (self, order), {})
 
@@ -192,8 +194,15 @@ def put(out: Any, target: Any) -> Any:
     if (target.shape, target.dtype) == (out.shape, out.dtype):
         target.become(out)
     else:
+        check_cast(out, target)
         target[...] = out
     return target
+
+
+def check_cast(out: Any, target: Any) -> None:
+    """Raise TypeError where NumPy would, for numbers that would lose more than digits."""
+    if not np.can_cast(out.dtype, target.dtype, "same_kind"):
+        raise TypeError(f"results of {out.dtype} do not go into an array of {target.dtype}")
 
 
 def check_target(target: Any) -> None:

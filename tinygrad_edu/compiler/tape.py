@@ -18,7 +18,7 @@ from tinygrad_edu.messages import user_frame, user_line
 from tinygrad_edu.nn import Module
 from tinygrad_edu.operands import Operand
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.tracing import Line, Traced, astype, item, lines, untraced
+from tinygrad_edu.tracing import Line, Traced, astype, check_cast, item, lines, untraced
 
 # What depends on shapes only is no number of the data.
 STATIC = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.iscomplexobj}
@@ -237,6 +237,9 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
         out = self.call(function, (self, other), {})
         if not isinstance(self.data, np.ndarray):
             return out
+        if out.shape != self.shape:
+            raise ValueError(f"an array of shape {self.shape} cannot become one of {out.shape}")
+        check_cast(out, self)
         if out.dtype != self.dtype:
             out = self.call(astype, (out, self.dtype), {})
         self.become(out)
