@@ -3,7 +3,10 @@
 import copy
 import operator
 import random
+import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from types import ModuleType
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 
 from tinygrad_edu import CompileError, Tensor, compile, nn, no_grad, optim
 from tinygrad_edu.graph import plain
+from tinygrad_edu.kernels import index_update
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.structures import leaves
 
@@ -148,6 +152,32 @@ def test_a_function_that_is_compiled_is_a_part_of_one_that_calls_it():
     w.grad = None
     assert outer(X).item() == 12.0
     np.testing.assert_array_equal(w.grad, X + 3)
+
+    rows = compile(lambda x: w[0] * x, rows=True)
+    with pytest.raises(CompileError, match="call it outside"):
+        compile(lambda x: (w * x).sum() + rows(np.ones(3)))(X)
+
+
+def test_threads_record_one_after_the_other():
+    w = Tensor(np.ones(3), requires_grad=True)
+    data = w.data
+    meet = Barrier(4, timeout=60)
+
+    def loss(x):
+        time.sleep(0.005)  # so that the others find what is lent
+        return (w * x).sum()
+
+    step = compile(loss)
+
+    def run(i):
+        meet.wait()
+        return step(X).item()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, range(4))) == [3.0] * 4
+    np.testing.assert_array_equal(w.grad, 4 * X)
+    assert w.data is data
+    assert sum(map(len, step.programs.values())) == 1
 
 
 # What a function holds
@@ -423,3 +453,19 @@ def test_each_of_several_results_keeps_its_memory():
         return np.sin(np.exp(first * 2) + 1) * second
 
     assert_same_calls(f, (A,), (B,))
+
+
+def test_an_array_without_axes_is_changed_in_place():
+    def f(x, y):
+        return (index_update(x * x, True, y * y) * 0.5).sum()
+
+    x, y = (Tensor(np.array(v), requires_grad=True) for v in (2.0, 3.0))
+    assert compile(f)(x, y).item() == 4.5
+    assert (x.grad, y.grad) == (0.0, 3.0)
+
+
+def test_constants_among_several_results_are_folded():
+    w = Tensor(X, requires_grad=True)
+    step = compile(lambda: (np.concatenate([w, w[:1]]) * 0.5).sum())
+    step()
+    np.testing.assert_array_equal(w.grad, [1.0, 0.5, 0.5])

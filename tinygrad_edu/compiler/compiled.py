@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tinygrad_edu.structures import leaves
 from tinygrad_edu.transforms import called
 
 LIMIT = 16  # programs of one function
+taking_turns = RLock()  # what a function holds is lent to one recording at a time
 
 
 class Compiled:
@@ -45,12 +47,22 @@ class Compiled:
             given, key = flat(args, options)
         except NestedError:  # inside of another function that is compiled
             return self.f(*args, **options)
+        if (out := self.known_run(key, given)) is not CHANGED:
+            return out
+        with taking_turns:
+            # While another thread recorded, what is held was lent, and no program fitted it.
+            if (out := self.known_run(key, given)) is not CHANGED:
+                return out
+            return self.first_run(key, Call(args, options))
+
+    def known_run(self, key: Any, given: list[Any]) -> Any:
+        """The result of the first program that fits; CHANGED if none does."""
         for runner in self.programs.get(key, ()):
             out = runner.run(given)
             if out is not CHANGED:
                 self.latest = runner
                 return out
-        return self.first_run(key, Call(args, options))
+        return CHANGED
 
     @property
     def source(self) -> str:

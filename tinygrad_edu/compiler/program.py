@@ -81,6 +81,7 @@ class Program:
             pairs = [(swapped(line, new), x) for line, x in found.items()]
             return {line: x for line, x in reversed(pairs) if isinstance(line, Line)}
 
+        views = [(x, swapped(y, new)) for x, y in self.views.items()]
         return Program(
             self.inputs,
             copies,
@@ -91,7 +92,7 @@ class Program:
             keyed({line: swapped(x, new) for line, x in self.gradients.items()}),
             keyed(self.memory),
             keyed(self.targets),
-            keyed({x: swapped(y, new) for x, y in self.views.items() if x not in taken}),
+            keyed({x: y for x, y in views if x not in taken and isinstance(y, Line)}),
             self.paths,
         )
 

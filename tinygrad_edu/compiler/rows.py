@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.calls import Call, Function
-from tinygrad_edu.compiler.compiled import LIMIT, Compiled
+from tinygrad_edu.compiler.calls import INSIDE, Call, Function
+from tinygrad_edu.compiler.compiled import LIMIT, Compiled, taking_turns
 from tinygrad_edu.compiler.recording import Argument, Gradient
 from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import Runner
@@ -97,6 +97,11 @@ class CompiledRows:
         self.lock = RLock()
 
     def __call__(self, *args: Any) -> Any:
+        if INSIDE.get():
+            raise CompileError(
+                f"{called(self.f)} is compiled for rows, and another function that is compiled "
+                "calls it: call it outside"
+            )
         batch = batch_of(self.f, args)
         with self.lock:
             runners = self.runners.setdefault(batch.key, [])
@@ -132,7 +137,8 @@ class CompiledRows:
 
     def recorded(self, call: Call) -> Runner:
         """A program of one row. Raises CompileError if it does more than return a loss."""
-        runner = self.row.record(call)
+        with taking_turns:
+            runner = self.row.record(call)
         targets = [effect.target for effect in runner.program.effects]
         changed = [x for x in targets if not isinstance(x, Gradient)]
         if runner.generators or changed:

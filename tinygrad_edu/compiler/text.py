@@ -60,7 +60,7 @@ SIGNS: dict[Any, str] = {operator.neg: "-", operator.pos: "+", operator.invert: 
 METHODS = {np.reshape: "reshape", np.swapaxes: "swapaxes", np.ravel: "ravel"}
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply}
 CHANGED = "CHANGED"
-BUILTINS = "abs", "bool", "float", "int", "object", "slice", "sum"  # names that lines use
+BUILTINS = "abs", "bool", "float", "int", "object", "range", "slice", "sum"  # names that lines use
 WIDTH = 88  # of a line, as formatters have it
 
 
@@ -139,7 +139,7 @@ class Writer:
                 return {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[repr(x)]
             case str():
                 return json.dumps(x)
-            case bool() | int() | float() | None:
+            case bool() | int() | float() | range() | None:
                 return repr(x)
             case _ if x is Ellipsis:
                 return "..."
@@ -167,6 +167,8 @@ class Writer:
 
     def copy(self, x: Any) -> str:
         """A copy in the same order of axes: a sum may depend on it in the last bit."""
+        if isinstance(x, np.generic):  # an array without axes that was folded
+            return f"np.array({self.expression(x)})"
         data = x.data if isinstance(x, Line) else x
         return f"{self.operand(x)}.copy({'' if data.flags.c_contiguous else repr('K')})"
 
