@@ -447,6 +447,22 @@ def test_a_refusal_that_the_function_catches_is_raised_after_it():
         compile(f)(X)
 
 
+def test_an_array_of_numpy_takes_no_number_of_a_recording():
+    def f(x):
+        out = np.zeros(3)
+        out[0] = x[0]
+        return out
+
+    with pytest.raises(CompileError, match=r"test_compile_silent.py:\d+: .*float\(\) of it"):
+        compile(f)(X)
+
+
+def test_an_attribute_that_a_recording_lacks_is_named_at_the_users_line():
+    with pytest.raises(AttributeError, match=r"test_compile_silent.py:\d+: \.sort of an array"):
+        compile(lambda x: x.sort())(X)
+    assert_same_calls(lambda x: (x.flatten(), hasattr(x, "nothing") * x), (A,), (B,))
+
+
 def test_each_of_several_results_keeps_its_memory():
     def f(x):
         first, second = np.broadcast_arrays(np.exp(x), np.tanh(x))
@@ -466,6 +482,6 @@ def test_an_array_without_axes_is_changed_in_place():
 
 def test_constants_among_several_results_are_folded():
     w = Tensor(X, requires_grad=True)
-    step = compile(lambda: (np.concatenate([w, w[:1]]) * 0.5).sum())
+    step = compile(lambda: np.sum(np.concatenate([w, w[:1]]) * 0.5))
     step()
     np.testing.assert_array_equal(w.grad, [1.0, 0.5, 0.5])

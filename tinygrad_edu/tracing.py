@@ -168,6 +168,9 @@ class Traced(NDArrayOperatorsMixin):
         # np.copy(x) would keep the order of x.
         return self.call(np.copy, (self, order), {})
 
+    def flatten(self, order: Any = "C") -> Any:
+        return np.ravel(self, order).copy()
+
     @property
     def T(self) -> Any:
         return np.transpose(self)

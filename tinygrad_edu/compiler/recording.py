@@ -160,9 +160,15 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
             place.set(value)
         names = call.names(f)
         given = arguments(names, lender, call, found)
-        out, effects = run(f, given, optimizer, found, lender)
-        if lender.tape.refusals:  # and f has gone on
-            raise lender.tape.refusals[0]
+        refusals = lender.tape.refusals
+        try:
+            out, effects = run(f, given, optimizer, found, lender)
+        except Exception as error:
+            if refusals and error is not refusals[0]:  # f, or NumPy, made another error of it
+                raise refusals[0] from error
+            raise
+        if refusals:  # and f has gone on
+            raise refusals[0]
         effects += changes(found.places, lent, optimizer)
         check_arguments(names, given, found)
         check_settings(f, found, settings)

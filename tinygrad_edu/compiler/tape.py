@@ -185,6 +185,12 @@ class Recorded(Traced):
     def __round__(self, digits: Any = None) -> Any:
         raise self.refused("round() of it")
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"{user_line()}: .{name} of an array or a number cannot be written down: use a "
+            "function of NumPy that returns what it computes, such as np.sort(x) for x.sort()"
+        )
+
     def __copy__(self) -> Any:
         return self.copy("K")
 
