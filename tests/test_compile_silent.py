@@ -206,6 +206,14 @@ def with_attribute(x):
 
 
 with_attribute.factor = 2.0
+
+
+def turn(found):
+    first = next(iter(found))
+    found[first] = found.pop(first)
+
+
+table = {"a": np.ones(3), "b": np.zeros(3)}
 slotted, holder, stack, chosen = Slotted(), Holder(), Stack([np.ones(3)]), {1, 2}
 recent, pair = deque([np.ones(3)], maxlen=1), [(np.ones(3), 2)]
 settings = ModuleType("settings_of_a_user")
@@ -229,6 +237,7 @@ HELD = {
         0,
         (np.ones(3), 3),
     ),
+    "the order of a dict": (lambda x: x + next(iter(table.values())), turn, table),
     "a longer tuple": (lambda x: x + sum(pair[0]), pair.__setitem__, 0, (np.ones(3), 3, 4)),
 }
 
@@ -237,6 +246,17 @@ HELD = {
 def test_what_a_function_holds_is_seen_wherever_it_is_kept(row):
     f, change, *what = HELD[row]
     assert_same_calls(f, *[(X,)] * 3, between=lambda: change(*what))
+
+
+def test_too_many_programs_name_what_changes_in_what_is_held():
+    factor = 0.0
+    step = compile(lambda x: x * factor, check=False)
+    for i in range(16):
+        factor = float(i)
+        step(X)
+    factor = 16.0
+    with pytest.raises(CompileError, match=r"now factor of the function from 15\.0 to 16\.0"):
+        step(X)
 
 
 def test_new_arrays_in_a_tuple_need_no_other_program():

@@ -178,8 +178,9 @@ class Inputs:
                     yield f"equal({text.name(outline)}({where}), {text.name(setting)})"
                 else:
                     yield f"{where} is {text.name(setting)}"
-            if isinstance(watched.inside, set):
-                yield f"{inside} == {text.name(next(settings))}"
+            if not watched.names and isinstance(watched.size(), frozenset | tuple):
+                kind = "tuple" if isinstance(watched.owner, dict) else ""
+                yield f"{kind}({inside}) == {text.name(next(settings))}"
             elif not watched.names:
                 may_train = isinstance(watched.inside, dict)
                 training = f" - ('training' in {inside})" * may_train

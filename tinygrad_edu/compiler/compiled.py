@@ -151,8 +151,12 @@ class Compiled:
         return [np.copy(data_of(x)) for x in leaves(out)]
 
     def too_many(self, key: Any) -> str:
+        many = f"{called(self.f)} would need more than {LIMIT} programs."
+        for runner in self.programs.get(key, ())[-1:]:
+            if change := runner.holdings.changed(runner.inputs.settings):
+                return f"{many} It holds what keeps changing, now {change}: hold an array instead"
         others = [str(other) for other in self.programs]
         return (
-            f"{called(self.f)} would need more than {LIMIT} programs. It was called with "
-            f"{others[-1]} and now with {key}: pass what changes as an array of one shape"
+            f"{many} It was called with {others[-1]} and now with {key}: pass what changes as an "
+            "array of one shape"
         )

@@ -114,12 +114,20 @@ class Watched(NamedTuple):
 
     owner   who they belong to, for a message
     inside  what has them, as attributes or as items
-    names   under these names; none if it is the number of items that counts, or a set as a whole
+    names   under these names; none if it is the number of items that counts, or, of a set and a
+            dict, which they are and in which order
     """
 
     owner: Any
     inside: Any
     names: tuple[Any, ...]
+
+    def told(self) -> tuple[Any, ...]:
+        """The names, for a message."""
+        if isinstance(self.inside, CellType):
+            pairs = zip(self.owner.__code__.co_freevars, self.owner.__closure__, strict=True)
+            return tuple(name for name, cell in pairs if cell is self.inside)
+        return self.names or ("the size",)
 
     def read(self) -> list[Any]:
         return [outline(x) if has_lent(x) else x for x in self.contents()]
@@ -131,9 +139,11 @@ class Watched(NamedTuple):
         return self.inside[name] if isinstance(self.inside, ITEMS) else getattr(self.inside, name)
 
     def size(self) -> Any:
-        """The number of items, but for `training`, which may be the class's; a set is its items."""
+        """The number of items, but for `training`, which may be the class's; or the items."""
         if isinstance(self.inside, set):
             return frozenset(self.inside)
+        if isinstance(self.owner, dict):  # no attributes: a loop goes over it in its order
+            return tuple(self.inside)
         return len(self.inside) - (isinstance(self.inside, dict) and "training" in self.inside)
 
     def put_back(self, before: list[Any]) -> None:
@@ -210,7 +220,7 @@ class Holdings:
         now = self.settings_now()
         if now == before:
             return ""
-        names = [(x.owner, name) for x in self.settings for name in x.names or ("the size",)]
+        names = [(x.owner, name) for x in self.settings for name in x.told()]
         for (owner, name), old, new in zip(names, before, now, strict=False):
             if not equal(old, new):
                 return f"{str(name).lstrip('_')} of {told(owner)} from {old!r:.60} to {new!r:.60}"
