@@ -226,6 +226,7 @@ HELD = {
     "an array in a module": (lambda x: x * settings.array, setattr, settings, "array", X),
     "a function in a module": (lambda x: settings.scaled(x) * 2, setattr, settings, "factor", 7.0),
     "a named attribute": (lambda x: x * getattr(holder, "factor"), setattr, holder, "factor", 5.0),  # noqa: B009
+    "an item of vars": (lambda x: x * vars(holder)["factor"], setattr, holder, "factor", 6.0),
     "of a function": (with_attribute, setattr, with_attribute, "factor", 5.0),
     "of a class": (lambda x: x * holder.slotted.factor, setattr, holder.slotted, "factor", 5.0),
     "of a list": (lambda x: x * stack[0] * stack.factor, setattr, stack, "factor", 5.0),

@@ -31,8 +31,8 @@ def compile(
     rows       f is the loss of one row, a function of floats: a call takes arrays with a row for
                each, and its loss is the mean. The program is that of one row, and runs for each
 
-    There is one program for each signature: the shapes and dtypes of the arguments, all else of
-    them by value, and the settings of the modules, such as `training`.
+    There is one program for each signature: the shapes and dtypes of the arguments, the class of
+    floats and all else by value, and what f holds that is no array, such as `training`.
     """
     kind = CompiledRows if rows else Compiled
     return kind(f, optimizer, ALL if optimize is None else tuple(optimize), check)

@@ -43,6 +43,7 @@ SKIPPED = BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory | np
 ITEMS = list, dict, deque  # what keeps things under a key or a number
 OF_MODULE = {"training"}  # attributes that are looked after apart
 OF_OPTIMIZER = {"defaults", "param_groups", "state", "large"}
+LOOK_UPS = {"getattr", "vars", "__dict__", "globals"}  # by names that are constants of the code
 CHANCE = random.Random | np.random.RandomState  # no program can draw from them
 
 
@@ -476,7 +477,7 @@ def names_used(roots: tuple[Any, ...]) -> set[str]:
 def names_in(code: CodeType) -> Iterator[str]:
     """The global names and attributes that a function uses, and those inside it."""
     yield from code.co_names
-    if "getattr" in code.co_names:
+    if not LOOK_UPS.isdisjoint(code.co_names):
         yield from (x for x in code.co_consts if isinstance(x, str) and x.isidentifier())
     for x in code.co_consts:
         if isinstance(x, CodeType):
