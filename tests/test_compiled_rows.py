@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tinygrad_edu import CompileError, Tensor, Value, compile, nn, optim
+from tinygrad_edu import CompileError, Tensor, Value, compile, nn, no_grad, optim
 from tinygrad_edu.compiler import backends
 from tinygrad_edu.compiler.loops import rows as loops
 from tinygrad_edu.rng import default_rng
@@ -200,3 +200,13 @@ def test_the_programs_cost_and_text_can_be_seen(tmp_path):
     assert step.report(POINTS, LABELS, repeats=2).lines > 10
     step.save(tmp_path / "row.py")
     assert "def step(" in (tmp_path / "row.py").read_text()
+
+
+def test_no_gradient_is_added_where_none_is_recorded():
+    w = Value(1.0)
+    step = compile(lambda x: w * x, rows=True)
+    step(np.arange(3.0))
+    w.grad = None
+    with no_grad(), pytest.raises(CompileError, match="no loss that depends on a parameter"):
+        step(np.arange(3.0))
+    assert w.grad is None

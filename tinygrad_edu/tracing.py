@@ -85,24 +85,26 @@ class Traced(NDArrayOperatorsMixin):
             target = inputs[0]
             if not isinstance(target, Traced):
                 raise TypeError("ufunc.at would change a plain array in place, unseen by the trace")
-            target.line = self.call(with_at, (ufunc, *inputs), options).line
+            target.become(self.call(with_at, (ufunc, *inputs), options))
             return None
-        (target,) = options.pop("out", (None,))
-        out = self.call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options)
-        if target is None:
-            return out
-        if not isinstance(target, Traced):
-            raise TypeError("out= of a plain array would leave the trace: assign the result")
-        if (target.shape, target.dtype) == (out.shape, out.dtype):
-            target.line = out.line
+        targets = options.pop("out", ())
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        if targets and options.get("where", True) is not True:
+            (target,) = targets
+            check_target(target)
+            out = self.call(with_some, (function, target, *inputs), options)
         else:
-            target[...] = out
-        return target
+            out = self.call(function, inputs, options)
+        if len(targets) > 1:  # of np.divmod
+            return tuple(map(put, out, targets))
+        return put(out, *targets) if targets else out
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        return self.call(function, args, kwargs)
+        options = dict(kwargs)
+        target = options.pop("out", None)
+        return put(self.call(function, args, options), target)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TypeError("a traced array is no plain array: use a function of NumPy, or x.data")
@@ -113,8 +115,11 @@ class Traced(NDArrayOperatorsMixin):
         return self.call(item, (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        self.become(self.call(with_item, (self, index, value), {}))
+
+    def become(self, other: Any) -> None:
         """From now on this is another array; what was made of it before stays as it was."""
-        self.line = self.call(with_item, (self, index, value), {}).line
+        self.line = other.line
 
     def __len__(self) -> int:
         return len(self.data)
@@ -158,8 +163,13 @@ class Traced(NDArrayOperatorsMixin):
         return self.call(astype, (self, dtype), {})
 
     def copy(self, order: Any = "C") -> Any:
+        if isinstance(self.data, np.generic):  # of which np.copy would make an array
+            return self
         # np.copy(x) would keep the order of x.
         return self.call(np.copy, (self, order), {})
+
+    def flatten(self, order: Any = "C") -> Any:
+        return np.ravel(self, order).copy()
 
     @property
     def T(self) -> Any:
@@ -179,6 +189,30 @@ class Traced(NDArrayOperatorsMixin):
     diagonal, take, trace = np.diagonal, np.take, np.trace
 
 
+def put(out: Any, target: Any) -> Any:
+    """What a call with out=target returns: from now on the target is what was computed."""
+    if target is None:
+        return out
+    check_target(target)
+    if (target.shape, target.dtype) == (out.shape, out.dtype):
+        target.become(out)
+    else:
+        check_cast(out, target)
+        target[...] = out
+    return target
+
+
+def check_cast(out: Any, target: Any) -> None:
+    """Raise TypeError where NumPy would, for numbers that would lose more than digits."""
+    if not np.can_cast(out.dtype, target.dtype, "same_kind"):
+        raise TypeError(f"results of {out.dtype} do not go into an array of {target.dtype}")
+
+
+def check_target(target: Any) -> None:
+    if not isinstance(target, Traced):
+        raise TypeError("out= of a plain array would leave the trace: assign the result")
+
+
 def item(x: Any, index: Any) -> Any:
     """x[index]."""
     return x[index]
@@ -196,6 +230,12 @@ def with_at(ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> Any:
     out = x.copy("K")
     ufunc.at(out, index, *values)
     return out
+
+
+def with_some(function: Any, x: Any, *inputs: Any, **options: Any) -> Any:
+    """A copy of x with some of the results of function(*inputs), as `where` says."""
+    out = x.copy("K")
+    return function(*inputs, out=out, **options)
 
 
 def astype(x: Any, dtype: Any) -> Any:

@@ -34,8 +34,8 @@ def compile(
                each, and its loss is the mean. The program is that of one row, and runs for each
     backend    "numpy"; or "numba": loops, compiled to machine code, the same numbers to rounding
 
-    There is one program for each signature: the shapes and dtypes of the arguments, all else of
-    them by value, and the settings of the modules, such as `training`.
+    There is one program for each signature: the shapes and dtypes of the arguments, the class of
+    floats and all else by value, and what f holds that is no array, such as `training`.
     """
     passes = ALL if optimize is None else tuple(optimize)
     chosen = backend_of(backend)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.calls import Call, kind_of
-from tinygrad_edu.compiler.holdings import ABSENT, Place
+from tinygrad_edu.compiler.calls import INSIDE, Call, kind_of
+from tinygrad_edu.compiler.holdings import ABSENT, ITEMS, Place, equal, has_lent, outline
 from tinygrad_edu.compiler.program import Effect, Program, owner
 from tinygrad_edu.compiler.recording import Argument, Gradient, Held, Recording, is_data
 from tinygrad_edu.graph import Node, adding
@@ -83,8 +83,8 @@ def recognizer(call: Call) -> Callable[[tuple[Any, ...]], bool] | None:
     plain = all(x.__class__ is np.ndarray and x.flags.c_contiguous for x in call.args)
     if call.options or not call.args or not plain:
         return None
-    text = Text(ndarray=np.ndarray, recording=RECORDING.get)
-    conditions = [f"len(args) == {len(call.args)}"]
+    text = Text(ndarray=np.ndarray, recording=RECORDING.get, inside=INSIDE.get)
+    conditions = [f"len(args) == {len(call.args)}", "not inside()"]
     conditions += ["recording() is not False" if RECORDING.get() else "recording() is False"]
     for i, x in enumerate(call.args):
         conditions += [f"args[{i}].__class__ is ndarray", f"args[{i}].shape == {x.shape}"]
@@ -107,14 +107,17 @@ class Inputs:
     owners    the arrays that own the memory which is written to, by id
     """
 
-    def __init__(self, recording: Recording, lines: list[Line], written: set[Line]) -> None:
+    def __init__(
+        self, call: Call, recording: Recording, lines: list[Line], written: set[Line]
+    ) -> None:
         self.sources = [recording.sources[line] for line in lines]
         self.kinds = [
             None if isinstance(source, Argument) else kind_of(line.data)
             for source, line in zip(self.sources, lines, strict=True)
         ]
         self.written = [i for i, line in enumerate(lines) if line in written]
-        self.holdings = recording.holdings
+        self.nodes = [(i, x) for i, x in enumerate(call.leaves) if isinstance(x, Node)]
+        self.holdings, self.same = recording.holdings, recording.same
         self.settings = self.holdings.settings_now()
         self.known: list[Any] = [None] * len(lines)
         self.owners: set[int] = set()
@@ -124,7 +127,7 @@ class Inputs:
 
     def written_out(self) -> Callable[[Sequence[Any]], tuple[Any, ...] | None]:
         """The function `read`: quick where all is the very object that it was before."""
-        text = Text(ABSENT=ABSENT, leaves=leaves, data_of=data_of, ndarray=np.ndarray)
+        text = Text(ABSENT=ABSENT, equal=equal, leaves=leaves, data_of=data_of, ndarray=np.ndarray)
         same, admitted = text.name(self.has_same_settings), text.name(self.admitted)
         apart, known, owners = map(text.name, (self.apart, self.known, self.owners))
         names = [f"v{i}" for i in range(len(self.sources))]
@@ -139,10 +142,11 @@ class Inputs:
         ]
         # A gradient that was None when the function was recorded has no number to read.
         absent = [f"{text.place(place)} is None" for place in self.absent]
+        same_array = [" is ".join(map(text.source, pair)) for pair in self.same]
         lines = [
             f"    if not ({conjunction(self.settings_in(text))}) and not {same}():",
             "        return None",
-            f"    if not ({conjunction(absent)}):",
+            f"    if not ({conjunction([*absent, *same_array, *self.same_nodes(text)])}):",
             "        return None",
             *(f"    {name} = {where}" for name, where in reads),
         ]
@@ -160,16 +164,32 @@ class Inputs:
         sources = enumerate(self.sources)
         return {i: leaves(x.place.get())[x.index] for i, x in sources if isinstance(x, Held)}
 
+    def same_nodes(self, text: Text) -> Iterator[str]:
+        """The conditions that say which nodes that are given are held as well."""
+        held = {id(x): x for x in self.holdings.leaves}
+        for i, x in self.nodes if held else ():
+            if id(x) in held:
+                yield f"given[{i}] is {text.name(x)}"
+            else:
+                yield f"id(given[{i}]) not in {text.name(held)}"
+
     def settings_in(self, text: Text) -> Iterator[str]:
         """The conditions that say that each setting is the object that it was."""
         settings = iter(self.settings)
         for watched in self.holdings.settings:
             inside = text.name(watched.inside)
             for key in watched.names:
-                items = isinstance(watched.inside, list | dict)
+                items = isinstance(watched.inside, ITEMS)
                 where = f"{inside}[{text.name(key)}]" if items else f"{inside}.{key}"
-                yield f"{where} is {text.name(next(settings))}"
-            if not watched.names:
+                setting = next(settings)
+                if has_lent(watched.get(key)):
+                    yield f"equal({text.name(outline)}({where}), {text.name(setting)})"
+                else:
+                    yield f"{where} is {text.name(setting)}"
+            if not watched.names and isinstance(watched.size(), frozenset | tuple):
+                kind = "tuple" if isinstance(watched.owner, dict) else ""
+                yield f"{kind}({inside}) == {text.name(next(settings))}"
+            elif not watched.names:
                 may_train = isinstance(watched.inside, dict)
                 training = f" - ('training' in {inside})" * may_train
                 yield f"len({inside}){training} == {next(settings)}"

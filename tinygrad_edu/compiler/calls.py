@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,12 @@ Function = Callable[..., Any]
 STRUCTURES = list, tuple, dict
 
 
+# Whether a function that is compiled runs as it is, to be recorded or to be compared with.
+INSIDE: ContextVar[bool] = ContextVar("inside", default=False)
+
+
 class NestedError(Exception):
-    """An argument is recorded: the call is a part of another function that is compiled."""
+    """The call is a part of another function that is compiled."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def flat(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], Any
 
     That is as far as the arguments tell: what the function holds has a say as well.
     """
+    if INSIDE.get():
+        raise NestedError
     nesting = None
     given = list(args)
     if options or any(isinstance(x, STRUCTURES) for x in args):
@@ -82,7 +89,7 @@ def described(x: Any) -> Any:
     if isinstance(x.data if isinstance(x, Node) else x, Traced):
         raise NestedError
     if isinstance(x, Node):
-        return kind, x.requires_grad, described(x.data)
+        return kind, x.requires_grad, x.function is None, described(x.data)
     if kind is float or isinstance(x, np.generic | np.random.Generator):
         return kind
     if x is None or isinstance(x, bool | int | str | type | np.dtype) or callable(x):
@@ -101,9 +108,9 @@ def kind_of(x: Any) -> Any:
 
 
 def structure(x: Any) -> Any:
-    """The nesting of lists, tuples and dicts."""
+    """The nesting of lists, tuples and dicts; a dict in its order, in which a loop goes over it."""
     if isinstance(x, dict):
-        return dict, tuple((key, structure(x[key])) for key in sorted(x, key=str))
+        return type(x), tuple((key, structure(y)) for key, y in x.items())
     if is_structure(x):
         return type(x), tuple(map(structure, x))
     return None

@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compiler.backends import Backend, backend_of
 from tinygrad_edu.compiler.calling import data_of
-from tinygrad_edu.compiler.calls import Call, Function, NestedError, flat
+from tinygrad_edu.compiler.calls import INSIDE, Call, Function, NestedError, flat
 from tinygrad_edu.compiler.holdings import Holdings
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
 from tinygrad_edu.compiler.reports import Report, reported
@@ -27,10 +28,12 @@ from tinygrad_edu.compiler.verification import (
     snapshot,
 )
 from tinygrad_edu.graph import Node
+from tinygrad_edu.modes import temporarily
 from tinygrad_edu.structures import leaves
 from tinygrad_edu.transforms import called
 
 LIMIT = 16  # programs of one function
+taking_turns = RLock()  # what a function holds is lent to one recording at a time
 
 
 class Compiled:
@@ -60,12 +63,22 @@ class Compiled:
             given, key = flat(args, options)
         except NestedError:  # inside of another function that is compiled
             return self.f(*args, **options)
+        if (out := self.known_run(key, given)) is not CHANGED:
+            return out
+        with taking_turns:
+            # While another thread recorded, what is held was lent, and no program fitted it.
+            if (out := self.known_run(key, given)) is not CHANGED:
+                return out
+            return self.first_run(key, Call(args, options))
+
+    def known_run(self, key: Any, given: list[Any]) -> Any:
+        """The result of the first program that fits; CHANGED if none does."""
         for runner in self.programs.get(key, ()):
             out = runner.run(given)
             if out is not CHANGED:
                 self.latest = runner
                 return out
-        return self.first_run(key, Call(args, options))
+        return CHANGED
 
     @property
     def source(self) -> str:
@@ -172,10 +185,11 @@ class Compiled:
         """Take the step without a program. Returns the data of the results."""
         held = []
         if self.optimizer is not None:
-            nodes = [place.owner for place in holdings.places if place.key == "grad"]
-            held = [(x, x.grad) for x in [*nodes, *call.leaves] if isinstance(x, Node)]
+            nodes = [*holdings.leaves, *(x for x in call.leaves if isinstance(x, Node))]
+            held = [(x, x.grad) for x in nodes]
             self.optimizer.zero_grad()
-        out = self.f(*call.args, **call.options)
+        with temporarily(INSIDE, True):
+            out = self.f(*call.args, **call.options)
         if roots := graph_roots(out):
             checked_root(self.f, roots).backward()
         if self.optimizer is not None:
@@ -185,8 +199,12 @@ class Compiled:
         return [np.copy(data_of(x)) for x in leaves(out)]
 
     def too_many(self, key: Any) -> str:
+        many = f"{called(self.f)} would need more than {LIMIT} programs."
+        for runner in self.programs.get(key, ())[-1:]:
+            if change := runner.holdings.changed(runner.inputs.settings):
+                return f"{many} It holds what keeps changing, now {change}: hold an array instead"
         others = [str(other) for other in self.programs]
         return (
-            f"{called(self.f)} would need more than {LIMIT} programs. It was called with "
-            f"{others[-1]} and now with {key}: pass what changes as an array of one shape"
+            f"{many} It was called with {others[-1]} and now with {key}: pass what changes as an "
+            "array of one shape"
         )

@@ -9,10 +9,20 @@ of a program. All else that is found there is a setting, which a program takes f
 import copy
 import functools
 import operator
+import random
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +33,18 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.rng import Package
 from tinygrad_edu.structures import is_structure, leaves
+from tinygrad_edu.tracing import Traced
 
 Function = Callable[..., Any]
 ABSENT = AttributeError, IndexError, KeyError, TypeError
 LENT = np.ndarray | np.random.Generator
 PLAIN = bool | int | float | str | bytes | complex | None
-SKIPPED = ModuleType | BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory
-SKIPPED |= np.random.Generator
+SKIPPED = BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory | np.random.Generator
+ITEMS = list, dict, deque  # what keeps things under a key or a number
+OF_MODULE = {"training"}  # attributes that are looked after apart
+OF_OPTIMIZER = {"defaults", "param_groups", "state", "large"}
+LOOK_UPS = {"getattr", "vars", "__dict__", "globals"}  # by names that are constants of the code
+CHANCE = random.Random | np.random.RandomState  # no program can draw from them
 
 
 @dataclass(frozen=True)
@@ -48,10 +63,11 @@ class Place:
     @property
     def kept_in(self) -> Any:
         """The list or dict that has it, if it is no attribute beyond `vars`."""
-        if isinstance(self.owner, list | dict):
+        if isinstance(self.owner, ITEMS):
             return self.owner
         slots = Node | type | CellType | FunctionType | functools.partial  # type: ignore[type-arg]
-        return None if isinstance(self.owner, slots) else vars(self.owner)
+        inside = None if isinstance(self.owner, slots) else getattr(self.owner, "__dict__", None)
+        return inside if inside is not None and self.key in inside else None
 
     def get(self) -> Any:
         inside = self.kept_in
@@ -96,6 +112,8 @@ def equal(x: Any, y: Any) -> bool:
         return False
     if isinstance(x, tuple):
         return len(x) == len(y) and all(map(equal, x, y))
+    if isinstance(x, frozenset):
+        return x == y
     return isinstance(x, PLAIN | np.generic) and repr(x) == repr(y)
 
 
@@ -104,30 +122,60 @@ class Watched(NamedTuple):
 
     owner   who they belong to, for a message
     inside  what has them, as attributes or as items
-    names   under these names; none if it is the number of items that counts
+    names   under these names; none if it is the number of items that counts, or, of a set and a
+            dict, which they are and in which order
     """
 
     owner: Any
     inside: Any
     names: tuple[Any, ...]
 
-    def read(self) -> list[Any]:
-        if not self.names:
-            return [self.size()]
-        if isinstance(self.inside, list | dict):
-            return [self.inside[key] for key in self.names]
-        return [getattr(self.inside, key) for key in self.names]
+    def told(self) -> tuple[Any, ...]:
+        """The names, for a message."""
+        if isinstance(self.inside, CellType):
+            pairs = zip(self.owner.__code__.co_freevars, self.owner.__closure__, strict=True)
+            return tuple(name for name, cell in pairs if cell is self.inside)
+        return self.names or ("the size",)
 
-    def size(self) -> int:
-        """The number of items, but for `training`, which may be the class's."""
+    def read(self) -> list[Any]:
+        return [outline(x) if has_lent(x) else x for x in self.contents()]
+
+    def contents(self) -> list[Any]:
+        return [self.get(name) for name in self.names] or [self.size()]
+
+    def get(self, name: Any) -> Any:
+        return self.inside[name] if isinstance(self.inside, ITEMS) else getattr(self.inside, name)
+
+    def size(self) -> Any:
+        """The number of items, but for `training`, which may be the class's; or the items."""
+        if isinstance(self.inside, set):
+            return frozenset(self.inside)
+        if isinstance(self.owner, dict):  # no attributes: a loop goes over it in its order
+            return tuple(self.inside)
         return len(self.inside) - (isinstance(self.inside, dict) and "training" in self.inside)
 
     def put_back(self, before: list[Any]) -> None:
         for name, x in zip(self.names, before, strict=True):
-            if isinstance(self.inside, list | dict):
+            if isinstance(self.inside, ITEMS):
                 self.inside[name] = x
             elif getattr(self.inside, name) is not x:
                 setattr(self.inside, name, x)
+
+
+def has_lent(x: Any) -> bool:
+    """Whether x is a tuple with an array, a generator or what was lent for one."""
+    return isinstance(x, tuple) and any(isinstance(y, LENT | Traced) or has_lent(y) for y in x)
+
+
+def outline(x: Any) -> Any:
+    """A tuple with the class of each number in it, which is read anew, and all else as it is."""
+    if isinstance(x, tuple):
+        return tuple(map(outline, x))
+    if isinstance(x, Traced):
+        x = x.data
+    if isinstance(x, np.random.Generator):
+        return np.random.Generator
+    return type(x) if isinstance(x, np.ndarray | np.generic | float) else x
 
 
 @dataclass(frozen=True)
@@ -136,12 +184,18 @@ class Holdings:
     settings    what a program takes for granted, such as `training`
     containers  lists and dicts, those of attributes among them
     names       what a parameter or a module is called, by its id
+    chance      generators that no program can draw from
     """
 
     places: list[Place]
     settings: list[Watched]
     containers: list[Any]
     names: dict[int, str]
+    chance: list[Any]
+
+    @property
+    def leaves(self) -> list[Node]:
+        return [place.owner for place in self.places if place.key == "grad"]
 
     def read(self) -> list[Any]:
         """All settings, one after the other."""
@@ -156,11 +210,11 @@ class Holdings:
     def keep(self) -> Callable[[], None]:
         """What puts everything back that is no place, if a function has changed it after all."""
         copies = [copy.copy(x) for x in self.containers]
-        before = self.read()
+        before = [x for watched in self.settings for x in watched.contents()]
 
         def put_back() -> None:
             for x, old in zip(self.containers, copies, strict=True):
-                if len(x) != len(old) or isinstance(x, dict):
+                if len(x) != len(old) or not isinstance(x, list):
                     refill(x, old)
             i = 0
             for watched in self.settings:
@@ -174,7 +228,7 @@ class Holdings:
         now = self.settings_now()
         if now == before:
             return ""
-        names = [(x.owner, name) for x in self.settings for name in x.names or ("the size",)]
+        names = [(x.owner, name) for x in self.settings for name in x.told()]
         for (owner, name), old, new in zip(names, before, now, strict=False):
             if not equal(old, new):
                 return f"{str(name).lstrip('_')} of {told(owner)} from {old!r:.60} to {new!r:.60}"
@@ -182,9 +236,15 @@ class Holdings:
 
 
 def refill(x: Any, old: Any) -> None:
-    """Give a list its old items, and a dict its old keys."""
+    """Give a list or a set its old items, and a dict its old keys."""
     if isinstance(x, list):
         x[:] = old
+    elif isinstance(x, set):
+        x.clear()
+        x.update(old)
+    elif isinstance(x, deque):
+        x.clear()
+        x.extend(old)
     else:
         for key in [key for key in x if key not in old]:
             del x[key]
@@ -207,6 +267,7 @@ def holdings_of(*roots: Any) -> Holdings:
     paths = paths_of(roots, used)
     names = dict(paths)
     containers = []
+    chance = []
     known = set()
     for x in reachable(roots, used):
         if isinstance(x, Node):
@@ -218,7 +279,8 @@ def holdings_of(*roots: Any) -> Holdings:
         if isinstance(x, Optimizer):
             places += state_of(x, names)
             settings += settings_of(x)
-            continue
+        if isinstance(x, CHANCE):
+            chance.append(x)
         kept: dict[int, tuple[Any, list[Any]]] = {}
         for place in slots(x, used, names.get(id(x), "")):
             value = place.get()
@@ -227,7 +289,7 @@ def holdings_of(*roots: Any) -> Holdings:
             known.add((id(place.owner), place.key))
             if is_lent(value):
                 places.append(place)
-            else:
+            if not is_lent(value) or isinstance(value, tuple):
                 inside = place.owner if place.kept_in is None else place.kept_in
                 kept.setdefault(id(inside), (inside, []))[1].append(place.key)
                 if isinstance(value, list | dict):
@@ -235,12 +297,12 @@ def holdings_of(*roots: Any) -> Holdings:
         settings += [Watched(x, inside, tuple(keys)) for inside, keys in kept.values()]
         if isinstance(x, Module):
             settings.append(Watched(x, x, ("training",)))
-        inside = x if isinstance(x, list | dict) else getattr(x, "__dict__", None)
-        if isinstance(inside, list | dict) and not isinstance(x, FunctionType):
+        inside = x if isinstance(x, (*ITEMS, set)) else getattr(x, "__dict__", None)
+        if isinstance(inside, (*ITEMS, set)) and not isinstance(x, FunctionType | ModuleType):
             settings.append(Watched(x, inside, ()))
             containers.append(inside)
     settings += [Watched(x, x, ("_requires_grad",)) for x in nodes]
-    return Holdings(places, settings, containers, paths)
+    return Holdings(places, settings, containers, paths, chance)
 
 
 def is_lent(x: Any) -> bool:
@@ -263,17 +325,19 @@ def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
         if x.__defaults__:
             yield Place(x, "__defaults__", "default")
         yield from (Place(x.__globals__, name, name) for name in globals_of(x))
+        yield from (Place(x, name, name) for name in vars(x) if name in used)
     elif isinstance(x, functools.partial):
         yield Place(x, "args", "given")
-    elif isinstance(x, list | dict):
+    elif isinstance(x, ITEMS):
         keys = x if isinstance(x, dict) else range(len(x))
         yield from (Place(x, key, f"{path}.{key}".strip(".")) for key in keys)
     elif isinstance(x, type):
         yield from (Place(x, name, name) for name in data_of_class(x, used))
-    elif hasattr(x, "__dict__") and not isinstance(x, MethodType):
+    elif not isinstance(x, MethodType):
         names = used | names_in_class(x.__class__, used)
-        for name in vars(x):
-            if name in names and name != "training":
+        apart = OF_OPTIMIZER if isinstance(x, Optimizer) else OF_MODULE
+        for name in attributes(x):
+            if name in names and name not in apart:
                 yield Place(x, name, f"{path}.{name}".strip("."))
 
 
@@ -336,6 +400,8 @@ def reachable(roots: tuple[Any, ...], used: set[str] | None = None) -> Iterator[
             continue
         if isinstance(x, type) and is_library(x.__module__):
             continue
+        if isinstance(x, ModuleType) and is_library(x.__name__):
+            continue
         seen.add(id(x))
         yield x
         stack += reversed(list(parts(x, used)))
@@ -349,14 +415,16 @@ def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
         if x.__kwdefaults__:
             yield x.__kwdefaults__
         yield from (x.__globals__[name] for name in globals_of(x))
+        yield from (y for name, y in vars(x).items() if used is None or name in used)
     elif isinstance(x, MethodType):
         yield from (x.__self__, x.__func__)
     elif isinstance(x, functools.partial):
         yield from (x.func, *x.args, x.keywords)
-    elif isinstance(x, dict):
-        yield from x.values()
-    elif is_structure(x) or isinstance(x, set | frozenset):
-        yield from x
+    elif is_structure(x) or isinstance(x, deque | set | frozenset):
+        yield from x.values() if isinstance(x, dict) else x
+        yield from type(x).__mro__
+        if hasattr(x, "__dict__"):  # of a class of the user's
+            yield vars(x)
     elif isinstance(x, type):
         yield from functions_of(x, used)
         yield from (vars(x)[name] for name in data_of_class(x, used))
@@ -364,13 +432,27 @@ def parts(x: Any, used: set[str] | None) -> Iterator[Any]:
         return
     elif isinstance(x, Optimizer):
         yield from x.params
-        yield type(x)
+        yield from (y for name, y in vars(x).items() if name not in OF_OPTIMIZER)
+        yield from type(x).__mro__
     elif type(x).__module__.startswith("tinygrad_edu.compiler."):  # another function, compiled
         yield from (getattr(x, "f", None), getattr(x, "optimizer", None))
-    elif hasattr(x, "__dict__"):
+    else:
         names = None if used is None else used | names_in_class(x.__class__, used)
-        yield from (y for name, y in vars(x).items() if names is None or name in names)
+        yield from (y for name, y in attributes(x).items() if names is None or name in names)
         yield from type(x).__mro__
+
+
+def attributes(x: Any) -> dict[str, Any]:
+    """The attributes of an object: those in its `__dict__`, and in slots of the user's classes."""
+    found: dict[str, Any] = getattr(x, "__dict__", {})
+    slots = [
+        name
+        for kind in type(x).__mro__
+        if not is_library(kind.__module__)
+        for name, slot in vars(kind).items()
+        if isinstance(slot, MemberDescriptorType) and hasattr(x, name)
+    ]
+    return {**found, **{name: getattr(x, name) for name in slots}} if slots else found
 
 
 def has_contents(cell: Any) -> bool:
@@ -402,6 +484,8 @@ def names_used(roots: tuple[Any, ...]) -> set[str]:
 def names_in(code: CodeType) -> Iterator[str]:
     """The global names and attributes that a function uses, and those inside it."""
     yield from code.co_names
+    if not LOOK_UPS.isdisjoint(code.co_names):
+        yield from (x for x in code.co_consts if isinstance(x, str) and x.isidentifier())
     for x in code.co_consts:
         if isinstance(x, CodeType):
             yield from names_in(x)
@@ -427,9 +511,10 @@ def names_in_class(kind: Any, used: set[str]) -> set[str]:
 
 def functions_of(kind: type, used: set[str] | None) -> Iterator[FunctionType]:
     """The methods of a class with these names, and those that Python calls itself."""
+    called_by_us = {"step", "update"} if issubclass(kind, Optimizer) else set()
     for name, x in vars(kind).items():
         f = getattr(x, "__func__", None) or getattr(x, "fget", None) or x
-        called = used is None or name in used or name.startswith("__")
+        called = used is None or name in used | called_by_us or name.startswith("__")
         if isinstance(f, FunctionType) and called and name not in ("__init__", "__new__"):
             yield f
 
@@ -441,7 +526,7 @@ def data_of_class(kind: Any, used: set[str] | None) -> list[str]:
         for name, x in vars(kind).items()
         if (used is None or name in used)
         and not name.startswith("__")
-        and isinstance(x, LENT | PLAIN | Node | Module | tuple | list | dict)
+        and not hasattr(type(x), "__get__")
     ]
 
 

@@ -7,7 +7,7 @@ from itertools import accumulate
 from tinygrad_edu.compiler.program import Program, is_array, operands
 from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.optim.blocks import BLOCK, LARGE
-from tinygrad_edu.tracing import Line, with_at, with_item
+from tinygrad_edu.tracing import Line, with_at, with_item, with_some
 
 FREED = 2**16  # bytes from which an array is given up after its last use, and not at the end
 
@@ -121,8 +121,8 @@ def eager_bytes(program: Program, tape: Tape) -> list[int]:
     lines, n = tape.lines, len(tape.lines)
     home = dict(program.views) | tape.changed
     for line in lines:
-        if line.function in (with_item, with_at):
-            home[line] = line.inputs[line.function is with_at]
+        if line.function in (with_item, with_at, with_some):
+            home[line] = line.inputs[line.function is not with_item]
 
     def owner(line: Line) -> Line:
         while line in home:

@@ -83,6 +83,7 @@ class Program:
             pairs = [(swapped(line, new), x) for line, x in found.items()]
             return {line: x for line, x in reversed(pairs) if isinstance(line, Line)}
 
+        views = [(x, swapped(y, new)) for x, y in self.views.items()]
         return Program(
             self.inputs,
             copies,
@@ -93,7 +94,7 @@ class Program:
             keyed({line: swapped(x, new) for line, x in self.gradients.items()}),
             keyed(self.memory),
             keyed(self.targets),
-            keyed({x: swapped(y, new) for x, y in self.views.items() if x not in taken}),
+            keyed({x: y for x, y in views if x not in taken and isinstance(y, Line)}),
             self.paths,
             self.places,
         )
@@ -149,10 +150,16 @@ def views_among(lines: Iterable[Line]) -> dict[Line, Line]:
     views = {}
     for line in lines:
         for x in operands(line):
-            if memory_of(line.data) & memory_of(x.data):
+            if isinstance(x.data, tuple | list):  # each of several results may be of another one
+                x = next((y for y in operands(x) if shares_memory(line, y)), x)
+            if shares_memory(line, x):
                 views[line] = x
                 break
     return views
+
+
+def shares_memory(x: Line, y: Line) -> bool:
+    return bool(memory_of(x.data) & memory_of(y.data))
 
 
 def memory_of(x: Any) -> set[int]:

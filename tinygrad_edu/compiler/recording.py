@@ -11,10 +11,18 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.compiler.calls import Call
+from tinygrad_edu.compiler.calls import INSIDE, Call
 from tinygrad_edu.compiler.holdings import Holdings, Part, Place, Settings, holdings_of
 from tinygrad_edu.compiler.lifetimes import eager_bytes
-from tinygrad_edu.compiler.program import Effect, Program, views_among
+from tinygrad_edu.compiler.program import (
+    Effect,
+    Program,
+    is_array,
+    lines_in,
+    memory_of,
+    operands,
+    views_among,
+)
 from tinygrad_edu.compiler.tape import (
     CompileError,
     Origin,
@@ -65,25 +73,32 @@ class MissedError(Exception):
 
 
 class Lender:
-    """Gives recorded arrays for real ones, the same one for the same array."""
+    """Gives recorded arrays for real ones: the same one for an array that is held in two places.
+
+    same  pairs of sources that have the same array, which a change in place shows at both
+    """
 
     def __init__(self) -> None:
         self.tape = Tape()
         self.lent: dict[int, Any] = {}
         self.sources: dict[Line, Any] = {}
         self.names: dict[Line, str] = {}
+        self.same: list[tuple[Held, Held]] = []
 
     def lend(self, x: Any, source: Any, name: str) -> Any:
         if isinstance(x, bool) or not isinstance(x, NUMBERS | np.random.Generator):
             return x
-        shared = isinstance(x, np.ndarray | np.random.Generator)
+        # The next call may give another array, which is not the held one, or that of two arguments.
+        shared = isinstance(source, Held) and isinstance(x, np.ndarray | np.random.Generator)
         if shared and id(x) in self.lent:
-            return self.lent[id(x)]
+            first, lent = self.lent[id(x)]
+            self.same.append((first, source))
+            return lent
         out = on_tape(Line(x, name=name), self.tape)
         self.sources[out.line], self.names[out.line] = source, name
         lent = RecordedGenerator(x, out) if isinstance(x, np.random.Generator) else out
         if shared:
-            self.lent[id(x)] = lent
+            self.lent[id(x)] = source, lent
         return lent
 
     def ones(self, x: Any) -> Any:
@@ -109,6 +124,7 @@ class Recording:
     program    what it does
     sources    where each input of the program is read
     holdings   what the function holds
+    same       pairs of sources that have the same array or generator
     result     the structure of the result, and the class of each leaf: a node, or None
     eager      the bytes that the step takes without a program, at each line by its origin
     """
@@ -116,6 +132,7 @@ class Recording:
     program: Program
     sources: dict[Line, Any]
     holdings: Holdings
+    same: list[tuple[Held, Held]]
     result: tuple[Any, list[Any]]
     eager: dict[Origin, int]
 
@@ -125,8 +142,9 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
 
     Everything is left as it was, generators too. With an optimizer the program makes the whole
     update. `extra` are leaves that f uses and that were not found by walking what it holds.
+    A model or a function that is an argument holds numbers as f does.
     """
-    found = holdings_of(f, optimizer, *extra)
+    found = holdings_of(f, optimizer, *filter(callable, call.leaves), *extra)
     lender = Lender()
     originals = [place.get() for place in found.places]
     settings = found.settings_now()
@@ -138,21 +156,30 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
             mode(node)
 
     listening = temporarily(RECORDING, mode and note)
-    with undisturbed(f, originals, call), borrowed(found, originals), listening:
+    with undisturbed(f, found.chance, originals, call), borrowed(found, originals), listening:
         lent = []
         for place, x in zip(found.places, originals, strict=True):
             value = lender.lend_all(x, functools.partial(Held, place), place.name)
             lent.append((value, lines(value)))
             place.set(value)
         names = call.names(f)
-        given = arguments(names, lender, call)
-        out, effects = run(f, given, optimizer, found, lender)
+        given = arguments(names, lender, call, found)
+        refusals = lender.tape.refusals
+        try:
+            out, effects = run(f, given, optimizer, found, lender)
+        except Exception as error:
+            if refusals and error is not refusals[0]:  # f, or NumPy, made another error of it
+                raise refusals[0] from error
+            raise
+        if refusals:  # and f has gone on
+            raise refusals[0]
         effects += changes(found.places, lent, optimizer)
-        check_arguments(names, given)
+        check_arguments(names, given, found)
         check_settings(f, found, settings)
         kinds = [type(x) if isinstance(x, Node) else None for x in leaves(out)]
         results = [lines(x.data if isinstance(x, Node) else x) for x in leaves(out)]
         structure = rebuilt(out, iter(range(len(results))))
+        check_views(lender, [results, [effect.value for effect in effects]])
     tape = lender.tape
     gradients = {
         g: node.data.line for g, node in tape.gradients.items() if isinstance(node.data, Traced)
@@ -169,21 +196,25 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
         paths=found.names,
     )
     eager = dict(zip(tape.origins.values(), eager_bytes(program, tape), strict=True))
-    return Recording(program, lender.sources, found, (structure, kinds), eager)
+    return Recording(program, lender.sources, found, lender.same, (structure, kinds), eager)
 
 
 Tape.recorder = record.__code__
 
 
 @contextmanager
-def undisturbed(f: Function, originals: list[Any], call: Call) -> Iterator[None]:
+def undisturbed(f: Function, chance: list[Any], originals: list[Any], call: Call) -> Iterator[None]:
     """Inside, numbers may be drawn from the generators that are recorded, and from no others.
 
-    Afterwards all are as before. Raises CompileError for a draw that was not seen.
+    `chance` are those that f holds and whose draws are not seen. Afterwards all are as before.
+    Raises CompileError for a draw that was not seen.
     """
     given = [x for found in [*originals, *call.leaves] for x in leaves(found)]
     recorded = {id(x.bit_generator) for x in given if is_generator(x)}
-    sources = {id(x): x for x in sources_of_chance()}
+    legacy: Any = np.random.mtrand._rand
+    hidden = [x._bit_generator if hasattr(x, "_bit_generator") else x for x in [legacy, *chance]]
+    # Of the generators that NumPy and Python keep for all, draws are not seen either.
+    sources = {id(x): x for x in [*hidden, random._inst]}
     sources |= {id(x.bit_generator): x.bit_generator for x in given if is_generator(x)}
     before = [(x, state_of(x)) for x in sources.values()]
     unseen = []
@@ -202,12 +233,6 @@ def undisturbed(f: Function, originals: list[Any], call: Call) -> Iterator[None]
             "take a np.random.Generator, as an argument of the function or as a variable that it "
             "closes over, and draw with its methods"
         )
-
-
-def sources_of_chance() -> list[Any]:
-    """The generators that NumPy and Python keep for all: their draws are not seen."""
-    legacy: Any = np.random.mtrand._rand
-    return [legacy._bit_generator, random._inst]
 
 
 def is_generator(x: Any) -> bool:
@@ -245,12 +270,16 @@ def borrowed(found: Holdings, originals: list[Any]) -> Iterator[None]:
         yield
 
 
-def arguments(names: list[str], lender: Lender, call: Call) -> Any:
-    """(args, options), recorded; a Tensor is one around a recorded array."""
+def arguments(names: list[str], lender: Lender, call: Call, found: Holdings) -> Any:
+    """(args, options), recorded; a Tensor is one around a recorded array, or one that is held."""
     given: list[Any] = []
+    held = set(map(id, found.leaves))
     for i, (x, name) in enumerate(zip(call.leaves, names, strict=True)):
         if not isinstance(x, Node):
             given.append(lender.lend(x, Argument(i), name))
+            continue
+        if id(x) in held:
+            given.append(x)
             continue
         if x.function is not None and x.requires_grad:
             raise CompileError(
@@ -272,7 +301,8 @@ def run(
     start = next_birth()
     before = [place.get() for place in found.places]
     args, options = given
-    out = f(*args, **options)
+    with temporarily(INSIDE, True):
+        out = f(*args, **options)
     roots = graph_roots(out)
     if not roots:
         if optimizer is not None:
@@ -281,7 +311,8 @@ def run(
     root = checked_root(f, roots)
     check_gradients(f, found, before)
     nodes: dict[Any, Any] = {place.owner: place.owner for place in found.places if is_data(place)}
-    nodes |= {x: Argument(i) for i, x in enumerate(leaves(given)) if isinstance(x, Node)}
+    given_nodes = {x: Argument(i) for i, x in enumerate(leaves(given)) if isinstance(x, Node)}
+    nodes = given_nodes | nodes
     for leaf in outside([root], start):
         if leaf not in nodes:
             raise MissedError(leaf)
@@ -371,13 +402,40 @@ def same(x: Any, y: Any) -> bool:
     return x is y
 
 
-def check_arguments(names: list[str], given: Any) -> None:
+def check_arguments(names: list[str], given: Any, found: Holdings) -> None:
+    held = set(map(id, found.leaves))
     for x, name in zip(leaves(given), names, strict=True):
+        if id(x) in held:
+            continue
         data = x.data if isinstance(x, Node) else x
         if isinstance(data, Traced) and data.line.function is not None:
             raise CompileError(
                 f"argument {name} is changed in place, and the caller's array would be another "
                 "one after each call: make a new array"
+            )
+
+
+def check_views(lender: Lender, results: Any) -> None:
+    """Raise CompileError if memory is read that was changed through another array.
+
+    The lines before a change in place go on without it, and the views of them as well.
+    """
+    tape, given = lender.tape, lender.sources
+    if not tape.replaced:
+        return
+    readers: dict[int, list[tuple[int, Line]]] = {}
+    uses = [(i, x) for i, line in enumerate(tape.lines) for x in operands(line)]
+    for i, x in [*uses, *((len(tape.lines), x) for x in lines_in(results))]:
+        for key in memory_of(x.data):
+            readers.setdefault(key, []).append((i, x))
+    for line, number, where in tape.replaced:
+        later = [x for key in memory_of(line.data) for i, x in readers.get(key, ()) if i >= number]
+        # What was given is known to others, and a view of it changes it.
+        later += [] if line in given else given
+        if any(np.may_share_memory(line.data, x.data) for x in later if is_array(x)):
+            raise CompileError(
+                f"{where}: an array is changed in place, and another one that is in the same "
+                "memory is used later. A program does not see such a change: work on a copy"
             )
 
 

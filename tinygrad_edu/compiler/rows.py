@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.calls import Call, Function
-from tinygrad_edu.compiler.compiled import LIMIT, Compiled
+from tinygrad_edu.compiler.calls import INSIDE, Call, Function
+from tinygrad_edu.compiler.compiled import LIMIT, Compiled, taking_turns
 from tinygrad_edu.compiler.loops.rows import RowsWriter, has_floats_only
 from tinygrad_edu.compiler.recording import Argument, Gradient
 from tinygrad_edu.compiler.reports import Report, reported
@@ -25,7 +25,7 @@ from tinygrad_edu.compiler.running import Runner
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.compiler.timelines import Timeline
 from tinygrad_edu.compiler.verification import compare, nearly_same, same_bits
-from tinygrad_edu.modes import no_grad
+from tinygrad_edu.modes import RECORDING, no_grad
 from tinygrad_edu.transforms import called
 
 
@@ -50,8 +50,9 @@ class Batch:
         return Call((*(x[i].tolist() for x in self.columns), float(len(self.table))), {})
 
     @property
-    def shapes(self) -> tuple[Any, ...]:
-        return tuple(x.shape[1:] for x in self.columns)
+    def key(self) -> tuple[Any, ...]:
+        """What the programs of a call have in common: the shapes of a row, and no_grad()."""
+        return RECORDING.get() is not False, *(x.shape[1:] for x in self.columns)
 
 
 def batch_of(f: Function, args: tuple[Any, ...]) -> Batch:
@@ -133,9 +134,14 @@ class CompiledRows:
         self.lock = RLock()
 
     def __call__(self, *args: Any) -> Any:
+        if INSIDE.get():
+            raise CompileError(
+                f"{called(self.f)} is compiled for rows, and another function that is compiled "
+                "calls it: call it outside"
+            )
         batch = batch_of(self.f, args)
         with self.lock:
-            runners = self.runners.setdefault(batch.shapes, [])
+            runners = self.runners.setdefault(batch.key, [])
             sums, recorded = self.sums(batch, runners)
             if self.check and recorded:
                 self.verify(batch, sums)
@@ -180,7 +186,8 @@ class CompiledRows:
                 f"{called(self.f)} would need more than {LIMIT} programs, one for each way in "
                 "which its rows can branch: write it with fewer branches on numbers"
             )
-        runner = self.row.record(call)
+        with taking_turns:
+            runner = self.row.record(call)
         targets = [effect.target for effect in runner.program.effects]
         changed = [x for x in targets if not isinstance(x, Gradient)]
         if runner.generators or changed:
@@ -244,7 +251,7 @@ class CompiledRows:
     def report(self, *args: Any, repeats: int = 100) -> Report:
         """What the program costs for the first row of these arguments."""
         batch = batch_of(self.f, args)
-        for runner in self.runners.get(batch.shapes, ()):
+        for runner in self.runners.get(batch.key, ()):
             if (values := runner.read(batch.rows[0])) is not None:
                 return reported(runner, values, repeats)
         raise CompileError("there is no program for these arguments yet: call the function once")

@@ -28,13 +28,13 @@ class Runner:
     ) -> None:
         self.recognizes = recognizer(call)
         used = {*lines_in([[line.inputs, line.options] for line in program.lines])}
-        used |= {*program.results()}
+        used |= {*program.results(), *program.targets.values()}
         sources = recording.sources
         program.inputs = [line for line in program.inputs if line in used]
         program.inputs.sort(key=lambda line: not isinstance(sources[line], Argument))
         self.program, self.holdings = program, recording.holdings
         self.recorded, self.eager = len(recording.program.lines), recording.eager
-        self.inputs = Inputs(recording, program.inputs, set(program.targets.values()))
+        self.inputs = Inputs(call, recording, program.inputs, set(program.targets.values()))
         self.outputs = Outputs(recording, program)
         self.read, self.leave = self.inputs.read, self.outputs.leave
         draws = any(line.function is draw for line in program.lines)

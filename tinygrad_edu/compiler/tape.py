@@ -18,11 +18,20 @@ from tinygrad_edu.messages import user_frame, user_line
 from tinygrad_edu.nn import Module
 from tinygrad_edu.operands import Operand
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.tracing import Line, Traced, astype, item, lines, untraced
+from tinygrad_edu.tracing import Line, Traced, astype, check_cast, item, lines, untraced
 
 # What depends on shapes only is no number of the data.
 STATIC = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.iscomplexobj}
 NUMBERS = np.ndarray | np.generic | float | int
+# The shape of their results depends on the numbers, ...
+BY_NUMBERS = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.delete}
+BY_NUMBERS |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values}
+BY_NUMBERS |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.union1d, np.trim_zeros, np.bincount}
+BY_NUMBERS |= {np.histogram, np.histogram_bin_edges, np.insert}
+# ... or on those of the second operand.
+BY_SECOND = {np.repeat, np.reshape, np.broadcast_to, np.tile, np.resize, np.pad, np.linspace}
+BY_SECOND |= {np.split, np.array_split}
+CHANGES = {np.copyto, np.put, np.putmask, np.place, np.fill_diagonal, np.put_along_axis}
 ENGINE = "tinygrad_edu.graph", "tinygrad_edu.rules"
 
 
@@ -53,6 +62,8 @@ class Tape:
     gradients  whose gradients some are
     ends       how many lines there were when nobody held the result any more
     changed    changed[line]: the line in whose array the result is, for a change in place
+    replaced   (line, number, user's line): a change in place, after so many lines
+    refusals   the errors that were raised: the function may have caught them
     """
 
     def __init__(self) -> None:
@@ -61,10 +72,17 @@ class Tape:
         self.gradients: dict[Line, Node] = {}
         self.ends: dict[Line, int] = {}
         self.changed: dict[Line, Line] = {}
+        self.replaced: list[tuple[Line, int, str]] = []
+        self.refusals: list[CompileError] = []
 
     def add(self, line: Line) -> None:
         self.lines.append(line)
         self.origins[line] = self.origin()
+
+    def refused(self, why: str) -> CompileError:
+        """The error, at the user's line, for what the tape cannot hold in truth."""
+        self.refusals.append(CompileError(f"{user_line()}: {why}"))
+        return self.refusals[-1]
 
     def origin(self) -> Origin:
         """Read from Python's frames, so that the engine has nothing to report."""
@@ -102,7 +120,6 @@ class Recorded(Traced):
     """An array or a number on a tape."""
 
     __slots__ = ("tape",)
-    __hash__ = object.__hash__
 
     def __init__(self, data: Any, tape: Tape) -> None:
         super().__init__(data)
@@ -117,11 +134,17 @@ class Recorded(Traced):
             return data
         self.tape.add(line)
         if isinstance(data, NUMBERS):
+            if isinstance(data, np.ndarray) and depends_on_numbers(line):
+                self.tape.add(Line(data.shape, guard, (np.shape, line, data.shape)))
             return on_tape(line, self.tape)
         if isinstance(data, tuple | list):
             items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
             return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
-        raise refused(f"{getattr(line.function, '__name__', line.function)}() of it", line)
+        raise self.refused(f"{getattr(line.function, '__name__', line.function)}() of it")
+
+    def become(self, other: Any) -> None:
+        self.tape.replaced.append((self.line, len(self.tape.lines), user_line()))
+        super().become(other)
 
     # A Tensor computes for itself: it finds this array in its data.
 
@@ -133,7 +156,12 @@ class Recorded(Traced):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(issubclass(kind, Operand) for kind in types):
             return NotImplemented
-        return self.call(function, args, kwargs)
+        if function in CHANGES or (function is np.nan_to_num and kwargs.get("copy") is False):
+            raise self.tape.refused(
+                f"np.{function.__name__} changes an array in place, which a program does with "
+                "x[index] = value and with x += y alone"
+            )
+        return super().__array_function__(function, types, args, kwargs)
 
     # A number decides: the program asks again, and gives up where it comes out otherwise.
 
@@ -152,28 +180,54 @@ class Recorded(Traced):
 
     # What would leave the tape
 
+    def refused(self, what: str) -> CompileError:
+        shape = f", of shape {self.shape}," if self.ndim else ""
+        return self.tape.refused(
+            f"a number of the computation{shape} is asked for while it is compiled, and {what} "
+            "would be the same number in every run. Return it from the function instead, or "
+            "compute with Tensors and with NumPy's functions"
+        )
+
+    def __hash__(self) -> int:  # for x in {1.0, 2.0}, {1.0: ...}.get(x)
+        raise self.refused("a look-up of it")
+
+    def __round__(self, digits: Any = None) -> Any:
+        raise self.refused("round() of it")
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"{user_line()}: .{name} of an array or a number cannot be written down: use a "
+            "function of NumPy that returns what it computes, such as np.sort(x) for x.sort()"
+        )
+
+    def __copy__(self) -> Any:
+        return self.copy("K")
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy("K")
+
     def __float__(self) -> float:
-        raise refused("float() of it", self.line)
+        raise self.refused("float() of it")
 
     def __int__(self) -> int:
         if np.result_type(self.data).kind in "iub":
             return self.decided(operator.index)
-        raise refused("int() of it", self.line)
+        raise self.refused("int() of it")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise refused("np.asarray() of it", self.line)
+        raise self.refused("np.asarray() of it")
 
     def item(self, *index: Any) -> Any:
-        raise refused(".item() of it", self.line)
+        raise self.refused(".item() of it")
 
     def tolist(self) -> Any:
-        raise refused(".tolist() of it", self.line)
+        raise self.refused(".tolist() of it")
 
     def __repr__(self) -> str:
-        raise refused("the text of it", self.line)
+        raise self.refused("the text of it")
 
     def __format__(self, spec: str) -> str:
-        raise refused("the text of it", self.line)
+        raise self.refused("the text of it")
 
 
 def binary(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
@@ -198,10 +252,13 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
         out = self.call(function, (self, other), {})
         if not isinstance(self.data, np.ndarray):
             return out
+        if out.shape != self.shape:
+            raise ValueError(f"an array of shape {self.shape} cannot become one of {out.shape}")
+        check_cast(out, self)
         if out.dtype != self.dtype:
             out = self.call(astype, (out, self.dtype), {})
         self.tape.changed[out.line] = self.line
-        self.line = out.line
+        self.become(out)
         return self
 
     return method
@@ -240,13 +297,12 @@ class RecordedFloat(Recorded):
     """A float on a tape. It says that its class is float: a Value takes it for its data."""
 
     __slots__ = ()
-    __hash__ = object.__hash__
     __class__ = property(lambda self: float)
 
     def __float__(self) -> float:
         if in_value():  # math.exp and its like: `note_value` writes down the whole call
             return float(self.data)
-        raise refused("float() of it", self.line)
+        raise self.refused("float() of it")
 
 
 def on_tape(line: Line, tape: Tape) -> Any:
@@ -284,13 +340,28 @@ def guard(question: Callable[[Any], Any], x: Any, answer: Any) -> Any:
     return question(x)
 
 
-def refused(what: str, line: Line) -> CompileError:
-    shape = f", of shape {np.shape(line.data)}," if np.ndim(line.data) else ""
-    return CompileError(
-        f"{user_line()}: a number of the computation{shape} is asked for while it is compiled, and "
-        f"{what} would be the same number in every run. Return it from the function instead, or "
-        "compute with Tensors and with NumPy's functions"
-    )
+def depends_on_numbers(line: Line) -> bool:
+    """Whether not only the numbers of a result depend on those of its operands: its shape, too."""
+    function, inputs = line.function, line.inputs
+    if function is item:
+        x, index = inputs
+        if isinstance(x.data, tuple | list):  # one of several results, as of np.where(x)
+            return x.function is np.where or depends_on_numbers(x)
+        return any(map(chooses, index if isinstance(index, tuple) else (index,)))
+    if function in BY_SECOND or function is draw:
+        return has_line([*inputs[1:], *line.options.values()])
+    return function in BY_NUMBERS
+
+
+def has_line(x: Any) -> bool:
+    return isinstance(x, Line) or (isinstance(x, tuple | list) and any(map(has_line, x)))
+
+
+def chooses(index: Any) -> bool:
+    """Whether an index of an array picks more or less with other numbers."""
+    if isinstance(index, slice):
+        return any(isinstance(x, Line) for x in (index.start, index.stop, index.step))
+    return isinstance(index, Line) and np.result_type(index.data).kind == "b"
 
 
 def draw(rng: np.random.Generator, name: str, *args: Any, **options: Any) -> Any:
@@ -312,8 +383,8 @@ class RecordedGenerator(np.random.Generator):
         if (name.startswith("_") and "reduce" not in name) or name == "recorded":
             return super().__getattribute__(name)
         if not callable(getattr(np.random.Generator, name)) or name in UNRECORDED:
-            raise CompileError(
-                f"{user_line()}: rng.{name} would leave the program; "
+            raise self.recorded.tape.refused(
+                f"rng.{name} would leave the program; "
                 "draw with methods that return what they draw, such as rng.permuted(x)"
             )
 
@@ -321,7 +392,7 @@ class RecordedGenerator(np.random.Generator):
             recorded = self.recorded
             rng: Any = recorded.data
             if options.get("out") is not None:
-                raise CompileError(f"{user_line()}: rng.{name}() is recorded without out=")
+                raise recorded.tape.refused(f"rng.{name}() is recorded without out=")
             data = draw(rng, name, *untraced(args), **untraced(options))
             inputs = (recorded.line, name, *lines(args))
             return recorded.made(Line(data, draw, inputs, lines(options)))

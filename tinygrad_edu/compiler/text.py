@@ -16,7 +16,7 @@ from tinygrad_edu.compiler.lifetimes import freed_after, kept_bytes
 from tinygrad_edu.compiler.program import Program, is_array
 from tinygrad_edu.compiler.tape import Origin, draw, guard
 from tinygrad_edu.graph import forward_of
-from tinygrad_edu.tracing import Line, astype, item, with_at, with_item
+from tinygrad_edu.tracing import Line, astype, item, with_at, with_item, with_some
 
 OPERATORS: dict[Any, str] = {
     operator.add: "+",
@@ -61,6 +61,7 @@ SIGNS: dict[Any, str] = {operator.neg: "-", operator.pos: "+", operator.invert: 
 METHODS = {np.reshape: "reshape", np.swapaxes: "swapaxes", np.ravel: "ravel"}
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply}
 CHANGED = "CHANGED"
+BUILTINS = "abs", "bool", "float", "int", "object", "range", "slice", "sum"  # names that lines use
 WIDTH = 88  # of a line, as formatters have it
 
 
@@ -95,7 +96,7 @@ class Writer:
         self.program = program
         self.names: dict[Line, str] = {}
         self.memory: dict[int, str] = {}
-        self.taken = {"np", "math", CHANGED, "step"}
+        self.taken = {"np", "math", CHANGED, "step", *BUILTINS}
         self.constants: dict[str, Any] = {}
         self.constant_names: dict[int, str] = {}
         self.scalars = SCALARS
@@ -149,7 +150,7 @@ class Writer:
                 return {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[repr(x)]
             case str():
                 return json.dumps(x)
-            case bool() | int() | float() | None:
+            case bool() | int() | float() | range() | None:
                 return repr(x)
             case _ if x is Ellipsis:
                 return "..."
@@ -177,6 +178,8 @@ class Writer:
 
     def copy(self, x: Any) -> str:
         """A copy in the same order of axes: a sum may depend on it in the last bit."""
+        if isinstance(x, np.generic):  # an array without axes that was folded
+            return f"np.array({self.expression(x)})"
         data = x.data if isinstance(x, Line) else x
         return f"{self.operand(x)}.copy({'' if data.flags.c_contiguous else repr('K')})"
 
@@ -240,9 +243,11 @@ class Writer:
     def statements(self, line: Line) -> Iterator[str]:
         function, inputs = line.function, line.inputs
         if function is guard:
-            _, x, answer = inputs
+            question, x, answer = inputs
             text = self.expression(x)
-            if isinstance(answer, bool):
+            if question is np.shape:
+                text = f"{text}.shape != {answer}"
+            elif isinstance(answer, bool):
                 text = f"not {text}" if answer else text
             else:
                 text = f"{text} != {answer!r}"
@@ -257,6 +262,11 @@ class Writer:
             rest = ", ".join(map(self.expression, (index, *values)))
             yield f"{self.names[line]} = {self.copy(x)}"
             yield f"np.{ufunc.__name__}.at({self.names[line]}, {rest})"
+        elif function is with_some:
+            part, x, *operands = inputs
+            rest = self.arguments(operands, line.options, self.names[line])
+            yield f"{self.names[line]} = {self.copy(x)}"
+            yield f"{self.function(part)}({rest})"
         else:
             out = self.memory.get(self.program.memory.get(line, -1), "")
             if line in self.program.targets:
