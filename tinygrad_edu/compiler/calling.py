@@ -7,6 +7,7 @@ gets functions of its own for this, written out and without a loop.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from tinygrad_edu.memory import memory_of, next_birth
 from tinygrad_edu.modes import RECORDING
 from tinygrad_edu.structures import is_structure, leaves, rebuilt
 from tinygrad_edu.tracing import Line
+
+CHANGED = object()
 
 
 class Text:
@@ -75,22 +78,21 @@ class Text:
         return function
 
 
-def recognizer(call: Call) -> Callable[[tuple[Any, ...]], bool] | None:
-    """Whether arguments have the signature of this call: for a call with plain arrays alone.
-
-    None for any other call, which takes the general way: `calls.flat`.
+def signature_of(call: Call, text: Text) -> list[str]:
+    """The conditions under which `args` have the signature of this call, if it has plain arrays
+    alone; none for any other call, which takes the general way: `calls.flat`.
     """
     plain = all(x.__class__ is np.ndarray and x.flags.c_contiguous for x in call.args)
     if call.options or not call.args or not plain:
-        return None
-    text = Text(ndarray=np.ndarray, recording=RECORDING.get, inside=INSIDE.get)
-    conditions = [f"len(args) == {len(call.args)}", "not inside()"]
-    conditions += ["recording() is not False" if RECORDING.get() else "recording() is False"]
+        return []
+    recording, inside = text.name(RECORDING.get), text.name(INSIDE.get)
+    conditions = [f"len(given) == {len(call.args)}", f"not {inside}()"]
+    conditions += [f"{recording}() is not False" if RECORDING.get() else f"{recording}() is False"]
     for i, x in enumerate(call.args):
-        conditions += [f"args[{i}].__class__ is ndarray", f"args[{i}].shape == {x.shape}"]
-        conditions += [f"args[{i}].dtype is {text.name(x.dtype)}"]
-        conditions += [f"args[{i}].flags.c_contiguous"]
-    return text.function("(args)", [f"return {conjunction(conditions)}"])
+        conditions += [f"given[{i}].__class__ is ndarray", f"given[{i}].shape == {x.shape}"]
+        conditions += [f"given[{i}].dtype is {text.name(x.dtype)}"]
+        conditions += [f"given[{i}].flags.c_contiguous"]
+    return conditions
 
 
 def conjunction(conditions: Iterable[str]) -> str:
@@ -98,7 +100,7 @@ def conjunction(conditions: Iterable[str]) -> str:
 
 
 class Inputs:
-    """What a program reads: `read(given)` gives its values; None if it takes others for granted.
+    """What a program reads: `read(given)` gives the values, None if it was recorded for others.
 
     sources   where each value is found
     kinds     what is taken for granted of each that is held; None for an argument
@@ -123,16 +125,27 @@ class Inputs:
         self.owners: set[int] = set()
         targets = [x.target for x in recording.program.effects if isinstance(x.target, Place)]
         self.absent = [place for place in targets if place.get() is None]
-        self.read = self.written_out()
+        self.lock = RLock()
+        text = Text(ndarray=np.ndarray)
+        reading = [*self.lines(text, "return None"), f"return ({self.names})"]
+        self.read: Callable[[Sequence[Any]], Any] = text.function("(given)", reading)
 
-    def written_out(self) -> Callable[[Sequence[Any]], tuple[Any, ...] | None]:
-        """The function `read`: quick where all is the very object that it was before."""
-        text = Text(ABSENT=ABSENT, equal=equal, leaves=leaves, data_of=data_of, ndarray=np.ndarray)
+    @property
+    def names(self) -> str:
+        """What the values are called in the lines that read them."""
+        return "".join(f"v{i}, " for i in range(len(self.sources)))
+
+    def lines(self, text: Text, otherwise: str) -> list[str]:
+        """Lines that read the values from `given` and from where they are held.
+
+        They are quick where all is the very object that it was before. They end in `otherwise`
+        where the program was recorded for something else.
+        """
+        text.names |= {"ABSENT": ABSENT, "equal": equal, "leaves": leaves, "data_of": data_of}
         same, admitted = text.name(self.has_same_settings), text.name(self.admitted)
         apart, known, owners = map(text.name, (self.apart, self.known, self.owners))
         names = [f"v{i}" for i in range(len(self.sources))]
         reads = zip(names, map(text.source, self.sources), strict=True)
-        values = f"({''.join(f'{name}, ' for name in names)})"
         held = [
             f"v{i} is {known}[{i}]"
             if isinstance(kind, tuple)
@@ -145,19 +158,19 @@ class Inputs:
         same_array = [" is ".join(map(text.source, pair)) for pair in self.same]
         lines = [
             f"    if not ({conjunction(self.settings_in(text))}) and not {same}():",
-            "        return None",
+            f"        {otherwise}",
             f"    if not ({conjunction([*absent, *same_array, *self.same_nodes(text)])}):",
-            "        return None",
+            f"        {otherwise}",
             *(f"    {name} = {where}" for name, where in reads),
         ]
-        after = [f"if not ({conjunction(held)}) and not {admitted}({values}):", "    return None"]
+        changed = f"not ({conjunction(held)}) and not {admitted}(({self.names}))"
+        after = [f"if {changed}:", f"    {otherwise}"]
         for name, source in zip(names, self.sources, strict=True):
             if self.written and isinstance(source, Argument):
                 may_lie = f"{name}.base is not None or id({name}) in {owners}"
                 after.append(f"if {name}.__class__ is ndarray and ({may_lie}):")
                 after.append(f"    {name} = {apart}({name})")
-        lines = ["try:", *lines, "except ABSENT:", "    return None", *after, f"return {values}"]
-        return text.function("(given)", lines)
+        return ["try:", *lines, "except ABSENT:", f"    {otherwise}", *after]
 
     def now(self) -> dict[int, Any]:
         """The values that are held, by number."""
@@ -234,14 +247,16 @@ class Outputs:
         self.outputs = program.outputs
         self.written = [x.target for x in program.effects if is_written(x, program)]
         self.effects = [x for x in program.effects if not is_written(x, program)]
-        self.leave = self.written_out(len(program.returned()))
+        self.count = len(program.returned())
+        text = Text(ndarray=np.ndarray)
+        self.leave = text.function("(given, results)", self.lines(text))
 
-    def written_out(self, count: int) -> Callable[[Sequence[Any], tuple[Any, ...]], Any]:
-        """The function `leave`, for a program that returns so many numbers."""
-        text = Text(ndarray=np.ndarray, adding=adding, next_birth=next_birth)
-        text.names |= {"memory_of": memory_of, "leave": leave, "wrapped": wrapped}
-        text.names |= {"rebuilt": rebuilt, "structure": self.structure}
-        names = [f"r{i}" for i in range(count)]
+    def lines(self, text: Text) -> list[str]:
+        """Lines that leave `results` where they belong, and return the result of the call."""
+        text.names |= {"adding": adding, "next_birth": next_birth, "memory_of": memory_of}
+        text.names |= {"put": put, "wrapped": wrapped, "rebuilt": rebuilt}
+        text.names |= {"structure": self.structure}
+        names = [f"r{i}" for i in range(self.count)]
         found = iter(names)
         results = [text.whole(x, found) for x in self.outputs]
         effects = [(x, text.whole(x.value, found)) for x in self.effects]
@@ -260,7 +275,7 @@ class Outputs:
             if isinstance(place, Gradient):
                 continue
             if place.kept_in is None or effect.in_place:
-                lines.append(f"leave({text.name(place)}, {value}, {effect.in_place})")
+                lines.append(f"put({text.name(place)}, {value}, {effect.in_place})")
             else:
                 lines.append(f"{text.place(place)} = {value}")
         if updated := [text.name(place.owner) for place in self.written if is_data(place)]:
@@ -273,7 +288,33 @@ class Outputs:
             lines.append(f"return rebuilt(structure, iter(({''.join(f'{x}, ' for x in results)})))")
         else:
             lines.append(f"return {results[0]}")
-        return text.function("(given, results)", lines)
+        return lines
+
+
+def caller(
+    inputs: Inputs, outputs: Outputs, step: Callable[..., Any], call: Call | None = None
+) -> Any:
+    """The function that reads, runs `step`, and leaves: the result for what is `given`.
+
+    It returns CHANGED, and does nothing, if the program was recorded for something else. With a
+    call it asks itself whether the arguments are like those of that; None if they are no plain
+    arrays.
+    """
+    text = Text(ndarray=np.ndarray, CHANGED=CHANGED, step=step, lock=inputs.lock)
+    signature = [] if call is None else signature_of(call, text)
+    if call is not None and not signature:
+        return None
+    run = [
+        *inputs.lines(text, "return CHANGED"),
+        "with lock:",  # its memory serves one run at a time
+        f"    results = step({inputs.names})",
+        "    if results is None:",
+        "        return CHANGED",
+        *(f"    {line}" for line in outputs.lines(text)),
+    ]
+    return text.function(
+        "(given)", [f"if not ({conjunction(signature)}):", "    return CHANGED", *run]
+    )
 
 
 def is_written(effect: Effect, program: Program) -> bool:
@@ -284,11 +325,13 @@ def is_written(effect: Effect, program: Program) -> bool:
 def wrapped(kind: Any, x: Any) -> Any:
     """A node around a result, without a graph."""
     out: Any = object.__new__(kind)
-    Node.__init__(out, x if x.__class__ is kind.native else kind.adopt(x), False, None)
+    if x.__class__ is not kind.native:
+        x = np.asarray(x) if kind.broadcasts and isinstance(x, np.generic) else kind.adopt(x)
+    Node.__init__(out, x, False, None)
     return out
 
 
-def leave(place: Place, value: Any, in_place: bool) -> None:
+def put(place: Place, value: Any, in_place: bool) -> None:
     """Put a value where it belongs; a node is then younger than the graphs made before."""
     owner = place.owner
     if in_place:

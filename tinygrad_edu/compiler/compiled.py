@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.backends import Backend, backend_of
-from tinygrad_edu.compiler.calling import data_of
+from tinygrad_edu.compiler.calling import CHANGED, data_of
 from tinygrad_edu.compiler.calls import INSIDE, Call, Function, NestedError, flat
 from tinygrad_edu.compiler.holdings import Holdings
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
 from tinygrad_edu.compiler.reports import Report, reported
-from tinygrad_edu.compiler.running import CHANGED, Runner
+from tinygrad_edu.compiler.running import Runner
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.compiler.timelines import Timeline
 from tinygrad_edu.compiler.verification import (
@@ -55,8 +55,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         latest = self.latest
-        if latest is not None and not options and latest.recognizes and latest.recognizes(args):
-            out = latest.run(args)
+        if latest is not None and latest.quick is not None and not options:
+            out = latest.quick(args)
             if out is not CHANGED:
                 return out
         try:

@@ -1,13 +1,11 @@
 """How does a program run? It reads and leaves what the function itself would read and leave."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.calling import Inputs, Outputs, is_written, recognizer
+from tinygrad_edu.compiler.calling import Inputs, Outputs, caller, is_written
 from tinygrad_edu.compiler.calls import Call
 from tinygrad_edu.compiler.program import Program, lines_in
 from tinygrad_edu.compiler.recording import Argument, Gradient, Recording, is_data, is_generator
@@ -17,8 +15,6 @@ from tinygrad_edu.compiler.text import Writer
 from tinygrad_edu.compiler.timelines import Timeline, timeline_of
 from tinygrad_edu.graph import Node
 
-CHANGED = object()
-
 
 class Runner:
     """One program, bound to where it reads and where it leaves its results."""
@@ -26,7 +22,6 @@ class Runner:
     def __init__(
         self, call: Call, recording: Recording, program: Program, writer: type[Writer]
     ) -> None:
-        self.recognizes = recognizer(call)
         used = {*lines_in([[line.inputs, line.options] for line in program.lines])}
         used |= {*program.results(), *program.targets.values()}
         sources = recording.sources
@@ -36,29 +31,19 @@ class Runner:
         self.recorded, self.eager = len(recording.program.lines), recording.eager
         self.inputs = Inputs(call, recording, program.inputs, set(program.targets.values()))
         self.outputs = Outputs(recording, program)
-        self.read, self.leave = self.inputs.read, self.outputs.leave
         draws = any(line.function is draw for line in program.lines)
         inputs = enumerate(program.inputs)
         self.generators = [i for i, x in inputs if draws and is_generator(x.data)]
-        self.lock = RLock()
         self.writer = writer(program)
         self.source, self.function = self.writer.build()
+        self.read, self.leave = self.inputs.read, self.outputs.leave
+        step = self.drawn if self.generators else self.function
+        self.run = caller(self.inputs, self.outputs, step)
+        self.quick = caller(self.inputs, self.outputs, step, call)
         for line in [*program.lines, *program.inputs]:
             line.data = shadow(line.data)
 
-    def run(self, given: Sequence[Any]) -> Any:
-        """The result for these arguments; CHANGED, and nothing done, if the program is not right.
-
-        It is not where a setting, a shape or a branch is another one.
-        """
-        values = self.read(given)
-        if values is None:
-            return CHANGED
-        with self.lock:  # its memory serves one run at a time
-            results = self.drawn(values) if self.generators else self.function(*values)
-            return CHANGED if results is None else self.leave(given, results)
-
-    def drawn(self, values: tuple[Any, ...]) -> Any:
+    def drawn(self, *values: Any) -> Any:
         """What the program returns; what it has drawn is given back if that is None."""
         generators = [values[i] for i in self.generators]
         states = [rng.bit_generator.state for rng in generators]
