@@ -581,9 +581,10 @@ def test_results_are_the_callers():
         second = step(x * 2)
         assert_same([plain(y) for y in first], copies, "the first result")
         held = [x, kept, *(p.data for p in model.parameters())]
-        for a, b, e in zip(first, second, expected, strict=True):
-            a, b, e = plain(a), plain(b), plain(e)
-            assert not np.shares_memory(a, b) or np.shares_memory(e, kept) or e.size == 4
+        for i, triple in enumerate(zip(first, second, expected, strict=True)):
+            a, b, e = map(plain, triple)
+            may_share = i in (4, 5)  # `kept` and the bias are what the function itself returns
+            assert may_share or not np.shares_memory(a, b)
             for h in held:
                 assert np.shares_memory(e, h) or not np.shares_memory(a, h)
 
@@ -907,7 +908,6 @@ class Fails(nn.Module):
 def test_nothing_is_half_done(how):
     model = Fails(how)
     optimizer = optim.Adam(model.parameters())
-    model(np.ones((4, 3))) if how == "" else None
     world = World(model, model, optimizer)
     before, attributes, data = world.numbers(), dict(vars(model)), model.w.data
     with pytest.raises(ZeroDivisionError if how == "error" else CompileError):

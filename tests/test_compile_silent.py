@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tinygrad_edu import CompileError, Tensor, compile, nn, no_grad, optim
+from tinygrad_edu import CompileError, Tensor, Value, compile, detect_anomaly, nn, no_grad, optim
 from tinygrad_edu.graph import plain
 from tinygrad_edu.kernels import index_update
 from tinygrad_edu.rng import default_rng
@@ -506,3 +506,30 @@ def test_constants_among_several_results_are_folded():
     step = compile(lambda: np.sum(np.concatenate([w, w[:1]]) * 0.5))
     step()
     np.testing.assert_array_equal(w.grad, [1.0, 0.5, 0.5])
+
+
+def test_who_looks_at_operations_sees_them():
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda x: np.log(w * x).sum(), optim.SGD([w], 0.1))
+    step(np.ones(2))
+    before = w.data.copy()
+    with (
+        detect_anomaly(),
+        pytest.raises(ArithmeticError, match="log"),
+        np.errstate(invalid="ignore"),
+    ):
+        step(-np.ones(2))
+    np.testing.assert_array_equal(w.data, before)
+    with detect_anomaly():
+        loss = step(np.ones(2))
+    assert not loss.requires_grad
+    np.testing.assert_allclose(w.data, before - 0.1 / before)
+    assert w.grad is None
+
+
+def test_a_parameter_is_no_loss():
+    w = Value(1.0)
+    with pytest.raises(CompileError, match="returned a parameter itself"):
+        compile(lambda: w)()
+    with no_grad():
+        assert compile(lambda: w)().data == 1.0

@@ -18,7 +18,7 @@ from tinygrad_edu.compiler.program import Effect, Program, owner
 from tinygrad_edu.compiler.recording import Argument, Gradient, Held, Recording, is_data
 from tinygrad_edu.graph import Node, adding
 from tinygrad_edu.memory import memory_of, next_birth
-from tinygrad_edu.modes import RECORDING
+from tinygrad_edu.modes import RECORDING, WATCH
 from tinygrad_edu.structures import is_structure, leaves, rebuilt
 from tinygrad_edu.tracing import Line
 
@@ -83,11 +83,12 @@ def signature_of(call: Call, text: Text) -> list[str]:
     alone; none for any other call, which takes the general way: `calls.flat`.
     """
     plain = all(x.__class__ is np.ndarray and x.flags.c_contiguous for x in call.args)
-    if call.options or not call.args or not plain:
+    remembers = RECORDING.get()
+    if call.options or not call.args or not plain or callable(remembers):
         return []
-    recording, inside = text.name(RECORDING.get), text.name(INSIDE.get)
-    conditions = [f"len(given) == {len(call.args)}", f"not {inside}()"]
-    conditions += [f"{recording}() is not False" if RECORDING.get() else f"{recording}() is False"]
+    recording, inside, watch = map(text.name, (RECORDING.get, INSIDE.get, WATCH.get))
+    conditions = [f"len(given) == {len(call.args)}", f"not {inside}()", f"{watch}() is None"]
+    conditions += [f"{recording}() is {remembers}"]
     for i, x in enumerate(call.args):
         conditions += [f"given[{i}].__class__ is ndarray", f"given[{i}].shape == {x.shape}"]
         conditions += [f"given[{i}].dtype is {text.name(x.dtype)}"]

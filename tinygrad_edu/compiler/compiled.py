@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 from threading import RLock
@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.compiler.backends import Backend, backend_of
 from tinygrad_edu.compiler.calling import CHANGED, data_of
 from tinygrad_edu.compiler.calls import INSIDE, Call, Function, NestedError, flat
-from tinygrad_edu.compiler.holdings import Holdings
+from tinygrad_edu.compiler.holdings import Holdings, holdings_of
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
 from tinygrad_edu.compiler.reports import Report, reported
 from tinygrad_edu.compiler.running import Runner
@@ -28,8 +28,8 @@ from tinygrad_edu.compiler.verification import (
     snapshot,
 )
 from tinygrad_edu.graph import Node
-from tinygrad_edu.modes import temporarily
-from tinygrad_edu.structures import leaves
+from tinygrad_edu.modes import RECORDING, WATCH, no_grad, temporarily
+from tinygrad_edu.structures import leaves, rebuilt
 from tinygrad_edu.transforms import called
 
 LIMIT = 16  # programs of one function
@@ -63,6 +63,8 @@ class Compiled:
             given, key = flat(args, options)
         except NestedError:  # inside of another function that is compiled
             return self.f(*args, **options)
+        if callable(RECORDING.get()) or WATCH.get() is not None:
+            return self.watched_run(Call(args, options))
         if (out := self.known_run(key, given)) is not CHANGED:
             return out
         with taking_turns:
@@ -165,7 +167,8 @@ class Compiled:
 
     def expected(self, call: Call, holdings: Holdings) -> list[tuple[str, Any]]:
         """All numbers after a step without a program, by name."""
-        results = [("the result", x) for x in self.eagerly(call, holdings)]
+        out = self.eagerly(call, holdings.leaves)
+        results = [("the result", np.copy(data_of(x))) for x in leaves(out)]
         return [*results, *numbers_now(holdings, call.leaves)]
 
     def others(self, call: Call, runner: Runner, restore: Callable[[], None]) -> list[Any]:
@@ -181,11 +184,11 @@ class Compiled:
         compare(first, again, "")
         return others
 
-    def eagerly(self, call: Call, holdings: Holdings) -> list[Any]:
-        """Take the step without a program. Returns the data of the results."""
+    def eagerly(self, call: Call, leaves_held: Iterable[Node]) -> Any:
+        """Take the step without a program. Returns the result, with its graph."""
         held = []
         if self.optimizer is not None:
-            nodes = [*holdings.leaves, *(x for x in call.leaves if isinstance(x, Node))]
+            nodes = [*leaves_held, *(x for x in call.leaves if isinstance(x, Node))]
             held = [(x, x.grad) for x in nodes]
             self.optimizer.zero_grad()
         with temporarily(INSIDE, True):
@@ -196,7 +199,13 @@ class Compiled:
             self.optimizer.step()
             for p, g in held:
                 p.grad = g
-        return [np.copy(data_of(x)) for x in leaves(out)]
+        return out
+
+    def watched_run(self, call: Call) -> Any:
+        """The step without a program: somebody, such as `detect_anomaly`, looks at operations."""
+        out: Any = self.eagerly(call, holdings_of(self.f, self.optimizer).leaves)
+        with no_grad():
+            return rebuilt(out, (+x if isinstance(x, Node) else x for x in leaves(out)))
 
     def too_many(self, key: Any) -> str:
         many = f"{called(self.f)} would need more than {LIMIT} programs."

@@ -304,6 +304,11 @@ def run(
     with temporarily(INSIDE, True):
         out = f(*args, **options)
     roots = graph_roots(out)
+    if RECORDING.get() and isinstance(out, Node) and out.requires_grad and not roots:
+        raise CompileError(
+            f"{called(f)} returned a parameter itself, which has no graph: return w * 1.0 for a "
+            "loss, or w.detach() for its number"
+        )
     if not roots:
         if optimizer is not None:
             raise CompileError(f"{called(f)} returned no loss that depends on a parameter")
