@@ -396,6 +396,79 @@ def test_a_copy_of_a_parameter_keeps_what_it_was():
         agree(y, x)
 
 
+@pytest.mark.usefixtures("machine")
+def test_a_product_reads_a_parameter_in_another_shape_before_it_changes():
+    def trained(backend):
+        v, w = (Tensor(x, requires_grad=True) for x in arrays((8, 2), (4, 3)))
+        optimizer = optim.SGD([v, w], lr=0.01)
+        step = compile(lambda: ((v.reshape(4, 4) @ w) ** 2).sum(), optimizer, backend=backend)
+        return [*(step().data for _ in range(3)), v.data, w.data]
+
+    for x, y in zip(trained("numpy"), trained("numba"), strict=True):
+        agree(y, x)
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_transposed_softmax_is_the_callers():
+    step = compile(lambda x: np.exp(np.transpose(F.log_softmax(x, dim=0))), backend="numba")
+    x, y = arrays((3, 4), (3, 4))
+    first = step(x)
+    kept = np.copy(first)
+    step(y * 3)
+    np.testing.assert_array_equal(first, kept)
+
+
+# Lines that are written in another way
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize("s", [1e300, -1.0, 1e-320])
+def test_exp_of_a_difference_may_be_finite_where_a_quotient_is_not(s):
+    def f(x, s):
+        return np.exp(x), np.exp(x - np.log(s))
+
+    step = compile(f, backend="numba")
+    step(np.ones(3), np.ones(3))  # for which both are the same
+    x, s = np.full(3, 800 * np.sign(np.log(abs(s)))), np.full(3, s)
+    with np.errstate(all="ignore"):
+        for found, expected in zip(step(x, s), f(x, s), strict=True):
+            agree(found, expected)
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_softmax_without_its_peak_overflows_as_numpys_does():
+    def f(x):
+        return np.exp(x - np.log(np.exp(x).sum(axis=1, keepdims=True)))
+
+    step = compile(f, backend="numba")
+    step(np.ones((2, 3)))
+    x = np.full((2, 3), 800.0)
+    with np.errstate(all="ignore"):
+        agree(step(x), f(x))
+
+
+@needs_numba
+def test_a_difference_of_equal_products_is_0():
+    """A product and a sum in one instruction would round once, and find what is left."""
+    x = np.linspace(0.1, 3, 100)
+    step = compile(lambda x, y: np.sqrt(x * x - y * y), backend="numba")
+    step(x + 1, x)
+    np.testing.assert_array_equal(step(x, np.copy(x)), np.zeros(100))
+
+
+@pytest.mark.usefixtures("machine")
+def test_arrays_of_many_axes_stay_with_numpy():
+    x = np.arange(2.0**12).reshape([2] * 12)
+
+    def f(x):
+        y = x * 2
+        pairs = np.concatenate([y, x]), x @ x
+        return y, y.sum(axis=0), x.T.reshape(64, 64).max(axis=0), *pairs
+
+    for found, expected in zip(compile(f, backend="numba")(x), f(x), strict=True):
+        agree(found, expected)
+
+
 # What is checked before a program is handed out
 
 

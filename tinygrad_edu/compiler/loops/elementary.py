@@ -13,7 +13,10 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "boundscheck": False}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "boundscheck": False}
+# A product and a sum in one instruction: here it is quicker. Where people write x * x - y * y, it
+# would find what rounding has left, and not the 0 that NumPy finds for equal x and y.
+FUSED = {**OPTIONS, "fastmath": {"contract"}}
 LOG2_HIGH, LOG2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
@@ -109,7 +112,7 @@ def build(text: str, name: str, dtype: Any, coefficients: list[float], **names: 
     filled = text.format(polynomial=polynomial(coefficients, variable))
     inside |= names
     exec(filled, inside)
-    return jit(inside[name])
+    return njit(**FUSED)(inside[name])
 
 
 def exp(x: Any) -> Any:
@@ -127,7 +130,7 @@ def tanh(x: Any) -> Any:
 def of_both(function: Callable[..., Any], by_dtype: dict[Any, Any]) -> None:
     """In compiled code, the function is the one for the dtype of its argument."""
 
-    @overload(function, jit_options=OPTIONS)
+    @overload(function, jit_options=FUSED)
     def choose(x):  # type: ignore[no-untyped-def]  # numba compares the signatures
         chosen = by_dtype[x]
         return lambda x: chosen(x)  # noqa: PLW0108  # numba takes functions of Python only

@@ -11,6 +11,7 @@ from tinygrad_edu.compiler.loops.lowerings import (
     dtype_of,
     function_of,
     is_operand,
+    reduction,
 )
 from tinygrad_edu.compiler.loops.views import block_of
 from tinygrad_edu.compiler.passes.dead import remove_dead
@@ -62,7 +63,7 @@ def simple(line: Line) -> Iterator[Line]:
 
 
 def divide_exps(program: Program) -> None:
-    """exp(x) / s in the place of exp(x - log(s)), where exp(x) is there: softmax, and its log."""
+    """exp(x) / s in the place of exp(x - log(s)), where both are there: softmax, and its log."""
     exps: dict[Any, Line] = {}
     lines: list[Line] = []
     for line in program.lines:
@@ -77,18 +78,34 @@ def divide_exps(program: Program) -> None:
         x, s = difference(y)
         if not isinstance(x, Line) or x not in exps or not isinstance(s, Line):
             continue
-        if function_of(s) is np.log and exps[x] is not line:
+        if function_of(s) is np.log and is_total(s.inputs[0], exps[x], x):
             last = Line(y.data, np.true_divide, (exps[x], s.inputs[0]))
             steps = [last]
             for view in reversed(views):
                 last = Line(view.data, view.function, (last, *view.inputs[1:]), view.options)
                 steps.append(last)
-            line.function, line.inputs, line.options = last.function, last.inputs, last.options
-            for step in steps[:-1]:
+            # A copy: unlike a view, the result of exp has memory of its own.
+            line.function, line.inputs, line.options = np.copy, (last,), {}
+            for step in steps:
                 lines.insert(-1, step)
                 if line in program.origins:
                     program.origins[step] = program.origins[line]
     program.lines = lines
+
+
+def is_total(s: Any, exps: Line, x: Line) -> bool:
+    """Whether s is the sum of exp(x), and x is 0 at most, and 0 somewhere: then s is 1 or more.
+
+    For any other s, one of log(s) and exp(x) / s may be infinite or nan where the other is not.
+    """
+    z, peak = difference(x)
+    if not (isinstance(z, Line) and isinstance(peak, Line) and isinstance(s, Line)):
+        return False
+    total, most = reduction(s), reduction(peak)
+    if total is None or most is None or (total.x, most.x) != (exps, z):
+        return False
+    kinds = (total.ufunc, most.ufunc) == (np.add, np.maximum)
+    return kinds and total.axes == most.axes and total.keeps and most.keeps
 
 
 def difference(line: Any) -> tuple[Any, Any]:

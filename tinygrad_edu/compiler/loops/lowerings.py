@@ -100,7 +100,11 @@ def dtype_of(x: Any) -> Any:
 
 
 def is_operand(x: Any) -> bool:
-    return dtype_of(x) in DTYPES and np.size(x.data if isinstance(x, Line) else x) > 0
+    """Whether loops can take it: its dtype, its number of axes, and that it is not empty."""
+    if dtype_of(x) not in DTYPES:
+        return False
+    data = x.data if isinstance(x, Line) else x
+    return bool(np.size(data) > 0 and np.ndim(data) <= MOST_AXES)
 
 
 def function_of(line: Line) -> Any:
@@ -126,7 +130,7 @@ def elementwise(line: Line) -> Elementwise | None:
     """What the line does to each element, if it does the same to each."""
     function, inputs = function_of(line), line.inputs
     out = dtype_of(line)
-    if out not in DTYPES or np.size(line.data) == 0 or np.ndim(line.data) > MOST_AXES:
+    if not is_operand(line):
         return None
     if function is astype and np.dtype(inputs[1]) == out and is_operand(inputs[0]):
         if out == np.int64 and dtype_of(inputs[0]) in FLOATS:
@@ -233,7 +237,8 @@ def is_product(line: Line) -> bool:
     ndims = [np.ndim(x.data if isinstance(x, Line) else x) for x in line.inputs]
     if line.function is np.dot and ndims != [2, 2]:
         return False
-    return len(dtypes) == 1 and dtypes <= FLOATS and line.data.size > 0 and min(ndims) >= 2
+    fits = all(map(is_operand, (line, *line.inputs)))
+    return fits and len(dtypes) == 1 and dtypes <= FLOATS and min(ndims) >= 2
 
 
 def is_question(line: Line) -> bool:

@@ -103,7 +103,12 @@ class Plan(Elements):
         """Whether what it copies is changed later, by the program itself."""
         if line.function not in (np.copy, astype):
             return False
-        return self.resolve(line.inputs[0]).base in self.program.targets.values()
+        return self.source(line.inputs[0]) in self.program.targets.values()
+
+    def source(self, x: Line) -> Line:
+        """The line whose memory x may look at, in another shape too."""
+        base = self.resolve(x).base
+        return self.source(base.inputs[0]) if self.kinds.get(base) == "reshape" else base
 
     def needed_by_python(self) -> set[Line]:
         found = set(self.results)
@@ -143,7 +148,7 @@ class Plan(Elements):
             number = rate.data if isinstance(rate, Line) else rate
             early = not isinstance(rate, Line) or rate in self.given | self.scalars
             # It now runs later, and must not read what another update has changed.
-            safe = not any(self.resolve(x).base in changed for x in p.inputs)
+            safe = not any(self.source(x) in changed for x in p.inputs)
             fits = isinstance(number, float | np.floating) and dtype_of(p) == dtype_of(u)
             if fits and early and safe:
                 self.absorbed |= {s, p}

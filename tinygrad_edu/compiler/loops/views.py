@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.loops.lowerings import DTYPES, FLOATS, dtype_of, is_operand
+from tinygrad_edu.compiler.loops.lowerings import FLOATS, dtype_of, is_operand
 from tinygrad_edu.compiler.program import is_array
 from tinygrad_edu.tracing import Line, astype, item, with_item
 
@@ -42,7 +42,7 @@ def view_of(line: Line) -> Index | None:
         return None
     x, rest = inputs[0].data, inputs[1:]
     x = np.asarray(x) if isinstance(x, float | np.generic) else x
-    if not isinstance(x, np.ndarray) or dtype_of(line) not in DTYPES or line.data.size == 0:
+    if not isinstance(x, np.ndarray) or not is_operand(line) or not is_operand(x):
         return None
     if dtype_of(x) != dtype_of(line):
         return None
@@ -120,4 +120,5 @@ def is_reshape(line: Line) -> bool:
     if function not in (np.reshape, np.ravel) or not isinstance(inputs[0], Line):
         return False
     plain = not options and len(inputs) == (2 if function is np.reshape else 1)
-    return plain and is_array(line) and is_array(inputs[0]) and is_operand(line)
+    arrays = is_array(line) and is_array(inputs[0])
+    return plain and arrays and is_operand(line) and is_operand(inputs[0])
