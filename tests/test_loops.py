@@ -344,6 +344,16 @@ def test_gradients_of_slices_are_written_into_one_array():
 
 
 @pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize("shape", [(1, 1), (1,)])
+def test_an_array_of_one_number_goes_from_function_to_function_as_a_number(shape):
+    def f(x):
+        y = x * 2
+        return (np.sort(np.concatenate([y, x]), axis=0) * np.exp(y)).sum() + (y * y).sum()
+
+    agree_in_three_runs(f, shape)
+
+
+@pytest.mark.usefixtures("machine")
 def test_a_long_program_is_cut_and_its_steps_share_functions():
     cell = nn.LSTM(3, 4, rng=np.random.default_rng(0))
     source = agree_in_three_runs(lambda x: (cell(x)[0] ** 2).sum(), (20, 2, 3))
@@ -539,6 +549,29 @@ def test_every_way_to_blas_gives_the_product(dtype):
             agree(out, x @ y)
             product(x, y, out, dtype(-0.5), dtype(1))
             agree(out, (x @ y) / 2)
+
+
+@needs_numba
+def test_no_product_is_written_to_an_array_that_is_read_only():
+    from numba import njit
+    from numba.core.errors import TypingError
+
+    from tinygrad_edu.compiler.loops import blas
+
+    a, out = np.eye(3), np.zeros((3, 3))
+    out.flags.writeable = False
+    with pytest.raises(TypingError, match="read-only"):
+        njit(lambda a, out: blas.gemm(a, a, out, 1.0, 0.0))(a, out)
+    np.testing.assert_array_equal(out, 0)
+
+
+@needs_numba
+def test_a_compiler_that_is_off_is_no_error_of_python(monkeypatch):
+    from numba import config
+
+    monkeypatch.setattr(config, "DISABLE_JIT", 1)
+    with pytest.raises(CompileError, match="NUMBA_DISABLE_JIT is set"):
+        compile(lambda x: np.exp(x).sum(), backend="numba")(np.ones(3))
 
 
 @needs_numba

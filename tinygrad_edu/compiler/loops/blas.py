@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, objmode, types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import get_cython_function_address, intrinsic
 
 LETTERS = {types.float32: "s", types.float64: "d"}
@@ -113,6 +114,8 @@ def gemm_by(call: Any) -> Any:
         Shapes are not checked.
         """
         dtype = out.dtype
+        if not out.mutable:
+            raise TypingError("the product would be written to an array that is read-only")
 
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             arrays = zip(signature.args[:3], args[:3], strict=True)

@@ -8,6 +8,7 @@ from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.progress import Progress
 
 PATIENCE = 2  # seconds without a word
+REMEDY = 'unset it before Python starts, or compile with backend="numpy"'
 ADVICE = (
     'compile it with backend="numpy", which takes every program, and please report the function '
     "that it was recorded from"
@@ -19,9 +20,11 @@ def compile_functions(functions: dict[str, Any], samples: dict[str, list[Any]], 
 
     Raises CompileError, with the line of the program, where numba cannot.
     """
-    from numba import typeof
+    from numba import config, typeof
     from numba.core.errors import NumbaError
 
+    if config.DISABLE_JIT:
+        raise CompileError(f"numba compiles nothing while NUMBA_DISABLE_JIT is set: {REMEDY}")
     start, told = perf_counter(), False
     with Progress(True, len(functions), unit="function", delay=PATIENCE) as progress:
         for number, (name, function) in enumerate(functions.items(), start=1):

@@ -246,5 +246,5 @@ class LoopWriter(Writer):
         if line in self.plan.step_of and isinstance(x, np.ndarray):
             if line in self.plan.reshaped:
                 return np.empty(x.shape, x.dtype)
-            return x if line in self.plan.needed else x[()]
+            return x if line in self.plan.needed else x.flat[0]
         return x
