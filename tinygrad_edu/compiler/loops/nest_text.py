@@ -2,6 +2,7 @@
 around it: h2_ij.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,15 +16,15 @@ from tinygrad_edu.compiler.loops.views import along
 from tinygrad_edu.tracing import Line
 
 UNROLLED = 2  # an innermost loop as short as that is better written out
+BLOCK = 4096  # how many float64 are added one after the other: then sums of them are added
 FLOAT64 = np.dtype(np.float64)
 
 
 @dataclass
-class Inside:
-    """What stands before a loop, in it, and after it."""
+class Around:
+    """What stands before a loop, and after it."""
 
     before: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
 
@@ -31,6 +32,10 @@ class NestText:
     """Writes one nest.
 
     flat    whether one loop over all elements is enough
+    space   how often each loop runs
+    block   the loop that runs in blocks, of so many elements each; None if there are few elements
+    around  what stands before and after each loop
+    blocks  what stands before and after the loop within a block
     local   the names of what is a number at this moment
     suffix  of the names of numbers: the letters of the loops around them
     """
@@ -39,9 +44,13 @@ class NestText:
         self.nest, self.elements = nest, elements
         self.plan = elements.plan
         self.depth = len(nest.space)
-        self.flat = self.depth > 1 and self.can_be_flat()
+        long = math.prod(nest.space) > BLOCK
+        self.flat = (self.depth > 1 or (self.depth == 1 and long)) and self.can_be_flat()
         self.loops = 1 if self.flat else self.depth
-        self.whole = Inside()
+        self.space = (math.prod(nest.space),) if self.flat else nest.space
+        self.block = self.loop_in_blocks()
+        self.around = [Around() for _ in range(max(self.loops, 1))]
+        self.blocks = Around()
         self.local: dict[Line, str] = {}
         self.again: dict[Access, str] = {}
         self.flats: dict[str, str] = {}
@@ -50,18 +59,21 @@ class NestText:
         self.used_here = set(bases) & set(nest.where)
 
     def lines(self) -> Iterator[str]:
+        first = self.around[0].before
         for node in self.nest.nodes():
-            if node.reduces and node.kept and not self.ends_with_row(node):
-                self.whole.before += self.filled(node)
+            if node.reduces and node.kept and not self.is_set_once(node):
+                first += self.filled(node)
         body: list[tuple[int, str]] = []  # (how far to indent, text)
         for number, stretch in enumerate(self.nest.stretches):
             body += self.stretch(stretch, number)
-        yield from (f"{name} = {array}.reshape({array}.size)" for array, name in self.flats.items())
-        yield from self.whole.before
-        for loop in range(self.loops - 1):
-            yield indented(loop, self.head(loop))
+        if self.block is None or not self.flat:
+            yield from (f"{flat} = {x}.reshape({x}.size)" for x, flat in self.flats.items())
+        outer = range(self.loops - 1)
+        for loop in outer:
+            yield from (indented(level, text) for level, text in self.into(loop))
         yield from (indented(level, text) for level, text in body)
-        yield from self.whole.after
+        for loop in reversed(outer):
+            yield from (indented(level, text) for level, text in self.out_of(loop))
 
     def stretch(self, stretch: Stretch, number: int) -> Iterator[tuple[int, str]]:
         """The innermost loop, or what stands just outside of it."""
@@ -70,23 +82,88 @@ class NestText:
             for line in self.nest.again:
                 self.local.pop(line, None)  # that was the last number of the loop before
         self.again = {}
-        level = self.loops if stretch.inner else max(self.loops - 1, 0)
+        last = max(self.loops - 1, 0)
+        self.around[last] = Around(self.around[0].before if last == 0 and number == 0 else [])
+        if self.block == last:
+            self.blocks = Around()
+        level = self.loops if stretch.inner else last
         self.suffix = "_" + LETTERS[:level] if level else ""
-        inside = Inside()
+        lines: list[str] = []
         for node in stretch.nodes:
             if node.reduces:
-                self.reduce(node, inside)
+                self.reduce(node, lines)
             else:
-                self.map(node, inside.lines)
-        outside = max(self.loops - 1, 0)
-        yield from ((outside, text) for text in inside.before)
+                self.map(node, lines)
         if inner:
-            yield outside, self.head(self.loops - 1)
-        yield from ((level, text) for text in inside.lines)
-        yield from ((outside, text) for text in inside.after)
+            yield from self.into(last)
+            yield from ((self.level(self.loops), text) for text in lines)
+            yield from self.out_of(last)
+        else:
+            around = self.around[last]
+            yield from ((self.level(last), x) for x in [*around.before, *lines, *around.after])
 
-    def head(self, loop: int) -> str:
-        return f"for {LETTERS[loop]} in range({self.bound(loop)}):"
+    # Where the loops begin and end
+
+    def level(self, loops: int) -> int:
+        """How far to indent within so many loops."""
+        return loops + (self.block is not None and loops > self.block and self.rounds() > 1)
+
+    def rounds(self) -> int:
+        """How many rounds of its loop a block has."""
+        assert self.block is not None
+        return max(1, BLOCK // math.prod(self.space[self.block + 1 :]))
+
+    def into(self, loop: int) -> Iterator[tuple[int, str]]:
+        """The head of a loop, and what stands before it."""
+        level, letter, bound = self.level(loop), LETTERS[loop], self.bound(loop)
+        head = f"for {letter} in range({bound}):"
+        yield from ((level, text) for text in self.around[loop].before)
+        if loop != self.block:
+            yield level, head
+            return
+        step, start = self.rounds(), f"{letter}_0"
+        whole = f"{next(iter(self.flats))}.size" if self.flat else bound
+        yield level, f"for {start} in range(0, {whole}, {step}):" if step > 1 else head
+        yield from ((level + 1, text) for text in self.blocks.before)
+        if self.flat:  # a loop from 0 takes several numbers at once, one from elsewhere does not
+            for x, flat in self.flats.items():
+                yield level + 1, f"{flat} = {x}.reshape({x}.size)[{start} : {start} + {step}]"
+            yield level + 1, head
+        elif step > 1:
+            yield level + 1, f"for {letter} in range({start}, min({start} + {step}, {bound})):"
+
+    def out_of(self, loop: int) -> Iterator[tuple[int, str]]:
+        """What stands after a loop."""
+        level = self.level(loop)
+        if loop == self.block:
+            yield from ((level + 1, text) for text in self.blocks.after)
+        yield from ((level, text) for text in self.around[loop].after)
+
+    def loop_in_blocks(self) -> int | None:
+        """The outermost loop of which one round has few elements, if there is a long sum.
+
+        A row in several loops is not cut: its elements are added several at once.
+        """
+        for loop in range(1 if self.flat else self.loops - 1):
+            if self.loops - loop <= 2 or math.prod(self.space[loop + 1 :]) <= BLOCK:
+                return loop if any(self.is_long(x, loop) for x in self.nest.nodes()) else None
+        return None
+
+    def is_long(self, node: Node, loop: int) -> bool:
+        """Whether it adds more float64 in one number than a block has, along this loop too."""
+        if not isinstance(node.what, Reduction) or node.what.ufunc is not np.add:
+            return False
+        start, space = self.first_inside(node), self.space[: len(node.space)]
+        long = start <= loop < len(space) and math.prod(space[start:]) > BLOCK
+        return long and dtype_of(node.line) == FLOAT64
+
+    def first_inside(self, node: Node) -> int:
+        """The outermost loop within which a total is one number."""
+        return 0 if self.flat else max(node.kept, default=-1) + 1
+
+    def is_set_once(self, node: Node) -> bool:
+        """Whether the total is there after one run of the loops over it."""
+        return not self.flat and node.kept == list(range(self.first_inside(node)))
 
     # One loop in the place of several
 
@@ -209,34 +286,39 @@ class NestText:
 
     # Reductions
 
-    def ends_with_row(self, node: Node) -> bool:
-        """Whether the total is a number that is there after each innermost loop."""
-        return node.ends_with_row and not self.flat
-
-    def reduce(self, node: Node, inside: Inside) -> None:
+    def reduce(self, node: Node, lines: list[str]) -> None:
         """A reduction: into an array, at each step; or into a number, before and after a loop."""
         line, reduction, out = node.line, node.what, dtype_of(node.line)
         assert isinstance(reduction, Reduction)
-        if node.kept and not node.ends_with_row:
-            x = self.operand(node.reads[0], out, inside.lines)
-            inside.lines.append(taken_in(reduction, self.target(node), x, out, False))
+        start = self.first_inside(node)
+        if start == len(node.space):
+            x = self.operand(node.reads[0], out, lines)
+            lines.append(taken_in(reduction, self.target(node), x, out, False))
             return
         # A sum of many float32 is kept in float64: NumPy adds in pairs, which is as exact.
         wide = FLOAT64 if out == np.float32 and reduction.ufunc is np.add else out
-        x = self.operand(node.reads[0], wide, inside.lines)
-        by_row = self.ends_with_row(node) and node.space == self.nest.space and self.depth > 0
-        level = self.suffix[:-1] if by_row and len(self.suffix) > 2 else ""
+        x = self.operand(node.reads[0], wide, lines)
+        once = not node.kept or self.is_set_once(node)
         stored = line in self.plan.stored
-        name = self.elements.names[line] + (level or "_0" * stored)
+        level = LETTERS[:start]
+        name = self.elements.names[line] + (f"_{level}" if level else "_0" * stored)
         total = name if wide == out else f"{name}_sum"
-        inside.lines.append(taken_in(reduction, total, x, wide, True))
-        where = inside if by_row else self.whole
-        where.before.append(f"{total} = {first_of(reduction, wide)}")
+        around = self.around[start]
+        around.before.append(f"{total} = {first_of(reduction, wide)}")
+        if self.block is not None and self.is_long(node, self.block):
+            self.blocks.before.append(f"{name}_part = {first_of(reduction, wide)}")
+            lines.append(taken_in(reduction, f"{name}_part", x, wide, True))
+            self.blocks.after.append(f"{total} += {name}_part")
+        else:
+            lines.append(taken_in(reduction, total, x, wide, True))
         if total != name:
-            where.after.append(f"{name} = np.{out.name}({total})")
+            around.after.append(f"{name} = np.{out.name}({total})")
+        if not once:
+            around.after.append(taken_in(reduction, self.target(node), name, out, False))
+            return
         self.local[line] = name
         if stored:
-            where.after.append(f"{self.target(node)} = {name}")
+            around.after.append(f"{self.target(node)} = {name}")
         elif not level:
             self.elements.defined.add(line)
 

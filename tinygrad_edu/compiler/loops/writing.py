@@ -41,7 +41,9 @@ def jit(function):
 COMPILED: WeakValueDictionary[Any, Any] = WeakValueDictionary()  # functions of all programs
 BLAS, ELEMENTARY = "tinygrad_edu.compiler.loops.blas", "tinygrad_edu.compiler.loops.elementary"
 TOOLS = {BLAS: ("add", "gemm"), ELEMENTARY: ("aligned", "exp", "jit", "log", "tanh")}
-INSIDE = re.compile(rf".+_([{LETTERS}]+|flat|sum|0)|at_\d+")  # what numbers in loops are called
+INSIDE = re.compile(
+    rf".+_([{LETTERS}]+|flat|sum|part|0)|at_\d+"
+)  # what numbers in loops are called
 
 
 class LoopWriter(Writer):
@@ -61,7 +63,7 @@ class LoopWriter(Writer):
         self.plan = Plan(self.program)
         self.kept = Memory(self.plan)
         self.taken |= {name for names in TOOLS.values() for name in names}
-        self.taken |= {"memory", "ok", *LETTERS}
+        self.taken |= {"abs", "memory", "min", "ok", "range", *LETTERS}
         self.functions: dict[str, Function] = {}
         self.prepared: set[Line] = set()
         self.held: list[str] = []
