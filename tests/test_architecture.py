@@ -45,7 +45,7 @@ FLOORS = [
     {"memory"},
     {"graph", "optim", "precision", "rng"},
     {"anomaly", "kernels", "notation", "notebook", "slopes", "structures"},
-    {"rules"},
+    {"recurrences", "rules"},
     {"numpy_api"},
     {"value", "tensor"},
     {"functional", "scalars", "transforms"},

@@ -99,16 +99,25 @@ def test_an_lstm_remembers_over_500_steps_and_its_graph_is_not_recursive():
     np.testing.assert_allclose(c_0.grad, 1.0)
 
 
-def test_the_steps_of_a_long_sequence_cost_no_quadratic_time():
-    x = Tensor(normal(1024, 1), requires_grad=True)
-    sizes = []
-    out = np.stack(recurrent.unstacked(x))
-    np.testing.assert_array_equal(out.data, x.data)
-    out.backward(
-        np.ones(out.shape), watch=lambda node, g, partials: sizes.extend(map(np.size, partials))
-    )
-    np.testing.assert_array_equal(x.grad, np.ones(x.shape))
-    assert sum(sizes) <= 32 * x.size  # two partials of each half, log2(1024) times
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("options", [{}, {"bias": False}])
+@pytest.mark.parametrize("shape", [(6, 2, 3), (6, 3)])
+def test_a_layer_walks_its_cell_along_the_sequence(kind, options, shape):
+    layer, x = kind(3, 4, **options), Tensor(normal(*shape), requires_grad=True)
+    (cell,) = layer.cells[0]
+    out, _ = layer(x)
+    (out * normal(*out.shape)).sum().backward()
+    expected = [p.grad for p in (x, *layer.parameters())]
+    x.grad = layer.zero_grad()
+    state, steps = None, []
+    for t in range(6):
+        state = cell(x[t], state)
+        steps.append(state[0] if kind is LSTM else state)
+    by_cell = np.stack(steps)
+    np.testing.assert_allclose(out.data, by_cell.data, rtol=1e-12, atol=1e-14)
+    (by_cell * normal(*out.shape)).sum().backward()
+    for g, p in zip(expected, (x, *layer.parameters()), strict=True):
+        np.testing.assert_allclose(g, p.grad, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", LAYERS)

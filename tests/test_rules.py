@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, Value, gradcheck, kernels, value
+from tinygrad_edu import Tensor, Value, gradcheck, kernels, recurrences, value
 from tinygrad_edu.graph import RULES, apply, forward_of
 from tinygrad_edu.numpy_api.elementwise import convert
 from tinygrad_edu.numpy_api.joining import concatenate_arrays, stack_arrays
@@ -282,6 +282,17 @@ TABLE = [
     Row(kernels.linear, [(5, 3), (3, 2), (2,)]),
     Row(kernels.linear, [(3,), (3, 2), (2,)]),
     Row(kernels.linear, [(2, 5, 3), (3, 2), (2,)]),
+    Row(recurrences.rnn, [(3, 2, 2), (2, 2), (2, 2)]),
+    Row(
+        recurrences.rnn,
+        [(3, 2), (2, 2), (2,)],
+        lambda *inputs: recurrences.rnn(*inputs, rectified=True),
+        domain=apart,
+    ),
+    Row(recurrences.gru, [(3, 2, 6), (2, 6), (6,), (2, 2)]),
+    Row(recurrences.gru, [(2, 3), (1, 3), (3,), (1,)]),
+    Row(recurrences.lstm, [(3, 2, 8), (2, 8), (2, 2), (2, 2)]),
+    Row(recurrences.lstm, [(2, 4), (1, 4), (1,), (1,)]),
     Row(kernels.relu, [(2, 3)], domain=apart),
     Row(kernels.sigmoid, [(2, 3)]),
     Row(kernels.log1pexp, [(2, 3)]),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_edu import kernels
+from tinygrad_edu import kernels, recurrences
 from tinygrad_edu.graph import plain
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.init import uniform_parameter
@@ -61,9 +61,18 @@ class Cell(Module):
         """x W_ih + b_ih."""
         return affine(x, self.weight_ih, self.bias_ih)
 
+    def asked(self, x: Any) -> Any:
+        """x W_ih + b_ih + b_hh: all that does not depend on h."""
+        bias = None if self.bias_ih is None else self.bias_ih + self.bias_hh
+        return affine(x, self.weight_ih, bias)
+
     def from_hidden(self, h: Any) -> Any:
         """h W_hh + b_hh."""
         return affine(h, self.weight_hh, self.bias_hh)
+
+    def scan(self, x: Any, state: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        """h after each step of the sequence x: (T, N, in), and the last state."""
+        raise NotImplementedError
 
     def start(self, x: Any, hx: Any) -> list[Any]:
         """The state before this step: what hx holds, or zeros."""
@@ -82,7 +91,7 @@ class Cell(Module):
         )
 
 
-def affine(x: Any, weight: Tensor, bias: Tensor | None) -> Any:
+def affine(x: Any, weight: Tensor, bias: Any) -> Any:
     """x W + b, with no b where it is None."""
     return x @ weight if bias is None else kernels.linear(x, weight, bias)
 
@@ -133,6 +142,11 @@ class RNNCell(Cell):
         squash = NONLINEARITIES[self.nonlinearity]
         return squash(self.from_input(x) + self.from_hidden(h))
 
+    def scan(self, x: Any, state: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        rectified = self.nonlinearity == "relu"
+        out = recurrences.rnn(self.asked(x), self.weight_hh, *state, rectified=rectified)
+        return out, (out[-1],)
+
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, nonlinearity={self.nonlinearity!r}"
 
@@ -163,6 +177,11 @@ class GRUCell(Cell):
         n = np.tanh(x_n + r * h_n)
         return (1 - z) * n + z * h
 
+    def scan(self, x: Any, state: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        bias = 0.0 if self.bias_hh is None else self.bias_hh
+        out = recurrences.gru(self.from_input(x), self.weight_hh, bias, *state)
+        return out, (out[-1],)
+
 
 class LSTMCell(Cell):
     """c' = f c + i g, h' = o tanh(c'): what c holds is kept, added to and shown by gates.
@@ -189,6 +208,10 @@ class LSTMCell(Cell):
         i, f, g, o = kernels.sigmoid(i), kernels.sigmoid(f), np.tanh(g), kernels.sigmoid(o)
         c = f * c + i * g
         return o * np.tanh(c), c
+
+    def scan(self, x: Any, state: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        h, c = recurrences.lstm(self.asked(x), self.weight_hh, *state)
+        return h, (h[-1], c[-1])
 
 
 class Recurrent(Module):
@@ -231,20 +254,20 @@ class Recurrent(Module):
         x = as_array(x)
         self.expect_sequence(x.shape)
         time = 1 if self.batch_first and x.ndim == 3 else 0
-        steps = unstacked(np.moveaxis(x, time, 0))
-        starts = iter(self.initial_states(steps[0].shape[:-1], hx))
+        x = np.moveaxis(x, time, 0)
+        starts = iter(self.initial_states(x.shape[1:-1], hx))
         finals = []
         for layer, cells in enumerate(self.cells):
             if layer:
-                steps = [self.dropout(step) for step in steps]
+                x = self.dropout(x)
             outputs = []
             for cell, stride in zip(cells, self.strides, strict=True):
-                states = scan(cell, steps[::stride], next(starts))
-                finals.append(states[-1])
-                outputs.append([h for h, *_ in states][::stride])
-            steps = [side_by_side(hs) for hs in zip(*outputs, strict=True)]
+                h, final = cell.scan(x[::stride], next(starts))
+                outputs.append(h[::stride])
+                finals.append(final)
+            x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
         h_n = [np.stack(states) for states in zip(*finals, strict=True)]
-        return np.stack(steps, axis=time), bare(h_n)
+        return np.moveaxis(x, 0, time), h_n[0] if len(h_n) == 1 else tuple(h_n)
 
     def expect_sequence(self, shape: tuple[int, ...]) -> None:
         n = self.cells[0][0].input_size
@@ -263,34 +286,6 @@ class Recurrent(Module):
 
     def extra_repr(self) -> str:
         return "batch_first=True" if self.batch_first else ""
-
-
-def unstacked(x: Any) -> list[Any]:
-    """x[0], x[1], ..., cut in halves again and again.
-
-    The gradient of each cut is as large as what was cut: T² for T single cuts, T log T for halves.
-    """
-    n = len(x)
-    return [x[0]] if n == 1 else unstacked(x[: n // 2]) + unstacked(x[n // 2 :])
-
-
-def scan(cell: Cell, steps: list[Any], state: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """The state, (h,) or (h, c), after each step."""
-    states = []
-    for x in steps:
-        out = cell(x, bare(state))
-        state = out if isinstance(out, tuple) else (out,)
-        states.append(state)
-    return states
-
-
-def bare(state: Any) -> Any:
-    """h where there is nothing else, or else the pair."""
-    return state[0] if len(state) == 1 else tuple(state)
-
-
-def side_by_side(hs: tuple[Any, ...]) -> Any:
-    return hs[0] if len(hs) == 1 else np.concatenate(hs, axis=-1)
 
 
 class RNN(Recurrent):

@@ -1,0 +1,156 @@
+"""What does a recurrent layer do with a whole sequence? Loops over time, each as one function.
+
+They come with their rules, as in kernels.py. As single operations each step would be twenty nodes,
+and the gradient of each weight a sum over all steps; here that sum is one product of matrices.
+The rules compute the gates anew, all steps at once: only h and c are kept. (T steps, H numbers in
+h; axes between them, such as the batch, are "...".)
+"""
+
+import numpy as np
+
+from tinygrad_edu.graph import backward_of, primitive
+from tinygrad_edu.kernels import rows
+from tinygrad_edu.precision import wide
+
+
+@primitive
+def rnn(a, weight, h, rectified=False):
+    """Every h of h' = tanh(a[t] + h W), or max(·, 0) if `rectified`.
+
+    a: (T, ..., H), x W_ih + b for all steps; weight: (H, H); h: (..., H). out: (T, ..., H).
+    """
+    out = []
+    for x in a:
+        x = x + h @ weight
+        h = np.maximum(x, 0) if rectified else np.tanh(x)
+        out.append(h)
+    return np.stack(out)
+
+
+@backward_of(rnn)
+def rnn_backward(g, out, a, weight, h, rectified=False):
+    slopes = (out > 0) if rectified else 1 - out * out
+    d_h, d_a, back = 0 * h, [], transposed(weight)
+    for t in reversed(range(len(a))):
+        d_a.append((d_h + g[t]) * slopes[t])
+        d_h = d_a[-1] @ back
+    d_a = np.stack(d_a[::-1])
+    return d_a, lambda: rows(before(h, out)).T @ rows(d_a), d_h
+
+
+@primitive
+def gru(a, weight, bias, h):
+    """Every h of a GRU, with the equations of `nn.GRUCell`.
+
+    a: (T, ..., 3 H), x W_ih + b_ih for all steps; weight: (H, 3 H); bias: (3 H,); h: (..., H).
+    out: (T, ..., H).
+    """
+    n = weight.shape[0]
+    out = []
+    for x in a:
+        y = h @ weight + bias
+        r, z = parts(squashed(x[..., : 2 * n] + y[..., : 2 * n]), n)
+        new = np.tanh(x[..., 2 * n :] + r * y[..., 2 * n :])
+        h = (1 - z) * new + z * h
+        out.append(h)
+    return np.stack(out)
+
+
+@backward_of(gru)
+def gru_backward(g, out, a, weight, bias, h):
+    n = weight.shape[0]
+    before_h = before(h, out)
+    y = (rows(before_h) @ weight + bias).reshape(a.shape)
+    r, z = parts(squashed(a[..., : 2 * n] + y[..., : 2 * n]), n)
+    new = np.tanh(a[..., 2 * n :] + r * y[..., 2 * n :])
+    # How far h' follows what each gate is asked, from the input and from h.
+    by_new = (1 - z) * (1 - new * new)
+    by_r = by_new * y[..., 2 * n :] * r * (1 - r)
+    by_z = (before_h - new) * z * (1 - z)
+    slopes = np.concatenate([by_r, by_z, by_new * r], axis=-1)
+    d_h, d_y, back = 0 * h, [], transposed(weight)
+    d_hs = []
+    for t in reversed(range(len(a))):
+        d_h = d_h + g[t]
+        d_hs.append(d_h)
+        d_y.append(np.concatenate([d_h, d_h, d_h], axis=-1) * slopes[t])
+        d_h = d_h * z[t] + d_y[-1] @ back
+    d_hs, d_y = np.stack(d_hs[::-1]), np.stack(d_y[::-1])
+    return (
+        lambda: np.concatenate([d_hs * by_r, d_hs * by_z, d_hs * by_new], axis=-1),
+        lambda: rows(before_h).T @ rows(d_y),
+        lambda: wide(rows(d_y)).sum(axis=0),
+        d_h,
+    )
+
+
+@primitive
+def lstm(a, weight, h, c):
+    """Every state of an LSTM, with the equations of `nn.LSTMCell`: out[0] are the h, out[1] the c.
+
+    a: (T, ..., 4 H), x W_ih + b for all steps; weight: (H, 4 H); h and c: (..., H).
+    out: (2, T, ..., H).
+    """
+    n = weight.shape[0]
+    scale = scale_of_gates(weight)
+    shift = 1 - scale
+    a, weight = a * scale, weight * scale
+    hs, cs = [], []
+    for x in a:
+        i, f, g, o = parts(np.tanh(x + h @ weight) * scale + shift, n)
+        c = f * c + i * g
+        h = o * np.tanh(c)
+        hs.append(h)
+        cs.append(c)
+    return np.stack([np.stack(hs), np.stack(cs)])
+
+
+@backward_of(lstm)
+def lstm_backward(gradient, out, a, weight, h, c):
+    n = weight.shape[0]
+    hs, cs = out
+    before_h, before_c = before(h, hs), before(c, cs)
+    scale = scale_of_gates(weight)
+    gates = np.tanh((a + (rows(before_h) @ weight).reshape(a.shape)) * scale)
+    i, f, g, o = parts(gates * scale + (1 - scale), n)
+    shown = np.tanh(cs)
+    # How far c (the first three) and h (the last) follow what each gate is asked.
+    slopes = np.concatenate([g, before_c, i, shown], axis=-1)
+    slopes = slopes * ((1 - gates * gates) * (scale * scale))
+    h_by_c = o * (1 - shown * shown)
+    d_h, d_c, d_a, back = 0 * h, 0 * c, [], transposed(weight)
+    for t in reversed(range(len(a))):
+        d_h = d_h + gradient[0, t]
+        d_c = d_c + gradient[1, t] + d_h * h_by_c[t]
+        d_a.append(np.concatenate([d_c, d_c, d_c, d_h], axis=-1) * slopes[t])
+        d_c, d_h = d_c * f[t], d_a[-1] @ back
+    d_a = np.stack(d_a[::-1])
+    return d_a, lambda: rows(before_h).T @ rows(d_a), d_h, d_c
+
+
+def scale_of_gates(weight):
+    """1/2 for the columns of i, f and o, since sigmoid(x) = tanh(x / 2) / 2 + 1/2; 1 for g's."""
+    n = weight.shape[0]
+    scale = np.full_like(weight, 0.5, shape=4 * n)
+    scale[2 * n : 3 * n] = 1
+    return scale
+
+
+def squashed(x):
+    """sigmoid(x), as a tanh: right to rounding of 1, which is all that a gate needs."""
+    return np.tanh(x * 0.5) * 0.5 + 0.5
+
+
+def parts(x, n):
+    """x in parts of n columns each."""
+    return [x[..., k : k + n] for k in range(0, x.shape[-1], n)]
+
+
+def before(h, out):
+    """The state before each step: h, and then out[:-1]."""
+    return np.concatenate([h[None], out[:-1]])
+
+
+def transposed(weight):
+    """W.T in an order that is read along: the product with it is then taken many times."""
+    return np.copy(weight.T, order="C")
