@@ -533,3 +533,13 @@ def test_a_parameter_is_no_loss():
         compile(lambda: w)()
     with no_grad():
         assert compile(lambda: w)().data == 1.0
+
+
+def test_a_parameter_that_cannot_be_written_to_is_refused_as_it_always_is():
+    w = Tensor(np.ones(3), requires_grad=True)
+    step = compile(lambda x: (w * x).sum(), optim.SGD([w], 0.1))
+    step(X)
+    w.data = np.ones(3)
+    w.data.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        step(X)

@@ -29,7 +29,8 @@ def compile(
                Tensors under no_grad(), and nested lists, tuples and dicts of them
     optimizer  makes the whole update as well; `.grad` is neither read nor changed
     optimize   the passes that improve the program, all by default; () shows it as it was recorded
-    check      run the step eagerly as well, the first time, and compare bit for bit
+    check      run the step eagerly as well, the first time, and compare bit for bit; the loops of
+               numba to rounding
     rows       f is the loss of one row, a function of floats: a call takes arrays with a row for
                each, and its loss is the mean. The program is that of one row, and runs for each
     backend    "numpy"; or "numba": loops, compiled to machine code, the same numbers to rounding

@@ -223,7 +223,8 @@ class Inputs:
             if any(np.may_share_memory(x, y) for x, y in both):
                 return False
             owners = [owner(values[i]) for i in self.written]
-            if any(x is None for x in owners):
+            writeable = all(values[i].flags.writeable for i in self.written)
+            if not writeable or any(x is None for x in owners):
                 return False
             self.owners.clear()
             self.owners.update(map(id, owners))
