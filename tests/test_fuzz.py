@@ -20,7 +20,7 @@ from tinygrad_edu import Tensor, kernels, tensor
 from tinygrad_edu.graph import RULES, behind, plain
 from tinygrad_edu.numpy_api.dispatch import COMPOSITIONS
 
-COUNT = int(os.environ.get("FUZZ_PROGRAMS", "300"))
+COUNT = int(os.environ.get("FUZZ_PROGRAMS", "200"))
 FIRST = int(os.environ.get("FUZZ_SEED", "0"))
 PART = 250  # programs in one test, so that several processes can share them
 

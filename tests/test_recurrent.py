@@ -1,12 +1,13 @@
 """RNN, GRU, LSTM and their cells: against PyTorch's numbers, and on their own."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from references import check_module, stored
 
-from tinygrad_edu import Tensor, gradcheck, manual_seed, no_grad
+from tinygrad_edu import Tensor, gradcheck, manual_seed, no_grad, recurrences
 from tinygrad_edu.nn import recurrent
 from tinygrad_edu.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 
@@ -118,6 +119,15 @@ def test_a_layer_walks_its_cell_along_the_sequence(kind, options, shape):
     (by_cell * normal(*out.shape)).sum().backward()
     for g, p in zip(expected, (x, *layer.parameters()), strict=True):
         np.testing.assert_allclose(g, p.grad, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("a", "h"), [((3, 2, 8), (2,)), ((3, 8), (2, 2)), ((0, 8), (2,)), ((3, 6), (2,))]
+)
+def test_a_sequence_and_a_state_that_do_not_fit_are_refused(a, h):
+    message = re.escape(f"a has shape {a}, and the state {h}, {h}")
+    with pytest.raises(ValueError, match=message):
+        recurrences.lstm(Tensor(np.ones(a)), np.ones((2, 8)), np.ones(h), np.ones(h))
 
 
 @pytest.mark.parametrize("kind", LAYERS)

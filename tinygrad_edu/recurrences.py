@@ -19,6 +19,7 @@ def rnn(a, weight, h, rectified=False):
 
     a: (T, ..., H), x W_ih + b for all steps; weight: (H, H); h: (..., H). out: (T, ..., H).
     """
+    check_shapes("rnn", a, weight, h)
     out = []
     for x in a:
         x = x + h @ weight
@@ -45,6 +46,7 @@ def gru(a, weight, bias, h):
     a: (T, ..., 3 H), x W_ih + b_ih for all steps; weight: (H, 3 H); bias: (3 H,); h: (..., H).
     out: (T, ..., H).
     """
+    check_shapes("gru", a, weight, h)
     n = weight.shape[0]
     out = []
     for x in a:
@@ -91,6 +93,7 @@ def lstm(a, weight, h, c):
     a: (T, ..., 4 H), x W_ih + b for all steps; weight: (H, 4 H); h and c: (..., H).
     out: (2, T, ..., H).
     """
+    check_shapes("lstm", a, weight, h, c)
     n = weight.shape[0]
     scale = scale_of_gates(weight)
     shift = 1 - scale
@@ -126,6 +129,18 @@ def lstm_backward(gradient, out, a, weight, h, c):
         d_c, d_h = d_c * f[t], d_a[-1] @ back
     d_a = np.stack(d_a[::-1])
     return d_a, lambda: rows(before_h).T @ rows(d_a), d_h, d_c
+
+
+def check_shapes(name, a, weight, *states):
+    """Raise ValueError for arrays that do not fit: nothing broadcasts here."""
+    n, columns = weight.shape
+    step = (*a.shape[1:-1], n)
+    if a.shape[-1:] != (columns,) or not len(a) or any(x.shape != step for x in states):
+        found = ", ".join(str(x.shape) for x in states)
+        raise ValueError(
+            f"{name}: with a weight of shape {weight.shape}, a is (T, ..., {columns}) with T of at "
+            f"least 1, and a state is (..., {n}); a has shape {a.shape}, and the state {found}"
+        )
 
 
 def scale_of_gates(weight):

@@ -173,6 +173,9 @@ PRODUCTS = rows(
     K.soft_nll(a, a * a); np.nextafter(a, 9.0)
     F.conv1d(a, b); F.avg_pool1d(a, 2); F.max_pool1d(a, 2) | gaps(a)
     a @ b + c; (a * b).sum(-1); np.matvec(a, b); np.vecmat(a, b)
+    R.rnn(a, np.outer(a[0], b[0]), b[0])
+    R.gru(np.tile(a, 3), np.tile(np.outer(a[0], b[0]), 3), np.tile(b[0], 3), b[0])
+    R.lstm(np.tile(a, 4), np.tile(np.outer(a[0], b[0]), 4), a[0], b[0])
     """
 )
 
@@ -206,7 +209,7 @@ UNKNOWN_TO_AUTOGRAD = re.compile(
     r"|diagonal|diag|diagflat|linalg.trace|index_update|unindex|tile|repeat|tril|triu|dstack"
     r"|block|stack\(a|concatenate\(a|vdot|multi_dot|vecdot|linalg\.outer|linalg\.matmul|cross"
     r"|matrix_power|matvec|vecmat|einsum\('ii|einsum\(a|norm|pinv|arctan2|kron|std|hypot"
-    r"|prod|sinc|outer|fliplr|flipud|rot90)\b"
+    r"|prod|sinc|outer|fliplr|flipud|rot90|rnn|gru|lstm)\b"
     r"|axis=None\)|transpose\((a, )?[({]|\[(True|False)"
 )
 SHARED_TABLE = [[row for row in part if not UNKNOWN_TO_AUTOGRAD.search(row.text)] for part in TABLE]

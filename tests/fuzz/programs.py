@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu import Tensor, Value, functional, kernels, value
+from tinygrad_edu import Tensor, Value, functional, kernels, recurrences, value
 from tinygrad_edu.value import weighted_sum
 
 LETTERS = "abc"
@@ -82,7 +82,7 @@ class Library:
         return self.function_of(text)(*operands)
 
 
-NUMPY = Library("np.sum(np.sin(a))", np=np, F=functional, K=kernels)
+NUMPY = Library("np.sum(np.sin(a))", np=np, F=functional, K=kernels, R=recurrences)
 
 # Values, and floats that compute the same
 METHODS = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "abs")
@@ -174,7 +174,7 @@ def printed(program: Program) -> str:
 
 HEADER_OF_TENSORS = [
     "import numpy as np",
-    "from tinygrad_edu import Tensor, functional as F, kernels as K",
+    "from tinygrad_edu import Tensor, functional as F, kernels as K, recurrences as R",
 ]
 HEADER_OF_VALUES = [
     "from tinygrad_edu import Value",
