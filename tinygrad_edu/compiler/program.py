@@ -9,6 +9,8 @@ import numpy as np
 from tinygrad_edu.compiler.tape import Origin, draw, guard
 from tinygrad_edu.tracing import Line, replaced
 
+ALIGNED = 64  # bytes: where a line of the cache begins
+
 
 @dataclass(frozen=True)
 class Effect:

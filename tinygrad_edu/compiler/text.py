@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu import value
 from tinygrad_edu.compiler.lifetimes import freed_after, kept_bytes
-from tinygrad_edu.compiler.program import Program, is_array
+from tinygrad_edu.compiler.program import ALIGNED, Program, is_array
 from tinygrad_edu.compiler.tape import Origin, draw, guard
 from tinygrad_edu.graph import forward_of
 from tinygrad_edu.tracing import Line, astype, item, with_at, with_item, with_some
@@ -323,7 +323,10 @@ class Writer:
         results = [self.expression(line) for line in self.program.returned()]
         arguments = [self.names[line] for line in self.program.inputs]
         block, places = self.fresh("memory"), self.program.places
-        memory = [f"{block} = np.empty({kept_bytes(self.program)}, np.uint8)"] if places else []
+        memory = [
+            f"{block} = np.empty({kept_bytes(self.program) + ALIGNED}, np.uint8)",
+            f"{block} = {block}[-{block}.ctypes.data % {ALIGNED} :]",
+        ] * bool(places)
         memory += [
             f"{name} = {empty(arrays[i], block, places.get(i))}" for i, name in self.memory.items()
         ]

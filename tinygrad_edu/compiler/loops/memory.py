@@ -9,9 +9,8 @@ from typing import Any
 from tinygrad_edu.compiler.loops.lowerings import dtype_of
 from tinygrad_edu.compiler.loops.nests import Nest, Patch, Product
 from tinygrad_edu.compiler.loops.plan import Plan
+from tinygrad_edu.compiler.program import ALIGNED
 from tinygrad_edu.tracing import Line
-
-ALIGNED = 64  # bytes
 
 
 class Memory:
