@@ -5,6 +5,7 @@ What another library has no function for raises, in its own words; a wrong numbe
 
 import numpy as np
 import pytest
+from drawn import THOROUGH
 from test_rules import TABLE, at
 from test_rules_shapes import parts
 
@@ -20,8 +21,8 @@ def slopes(row, convert):
 @pytest.mark.filterwarnings("ignore")
 def test_the_table_is_right_on_arrays_of_dask():
     dask_array = pytest.importorskip("dask.array", reason="dask is not installed")
-    right = 0
-    for row in TABLE:
+    right, rows = 0, TABLE if THOROUGH > 1 else TABLE[::3]
+    for row in rows:
         try:
             found = [None if g is None else np.asarray(g) for g in slopes(row, dask_array.asarray)]
         except Exception:  # dask has no such function, or not all of its arguments
@@ -30,7 +31,7 @@ def test_the_table_is_right_on_arrays_of_dask():
             if expected is not None:
                 np.testing.assert_allclose(g, expected, rtol=1e-7, atol=1e-9)
         right += 1
-    assert right >= 180
+    assert right >= 0.35 * len(rows)
 
 
 def test_a_loss_and_its_gradient_stay_lazy():
