@@ -291,6 +291,7 @@ TABLE = [
     ),
     Row(recurrences.gru, [(3, 2, 6), (2, 6), (6,), (2, 2)]),
     Row(recurrences.gru, [(2, 3), (1, 3), (3,), (1,)]),
+    Row(recurrences.gru, [(3, 2, 3), (1, 3), (2, 3), (2, 1)]),
     Row(recurrences.lstm, [(3, 2, 8), (2, 8), (2, 2), (2, 2)]),
     Row(recurrences.lstm, [(2, 4), (1, 4), (1,), (1,)]),
     Row(kernels.relu, [(2, 3)], domain=apart),

@@ -10,7 +10,6 @@ import numpy as np
 
 from tinygrad_edu.graph import backward_of, primitive
 from tinygrad_edu.kernels import rows
-from tinygrad_edu.precision import wide
 
 
 @primitive
@@ -62,7 +61,7 @@ def gru(a, weight, bias, h):
 def gru_backward(g, out, a, weight, bias, h):
     n = weight.shape[0]
     before_h = before(h, out)
-    y = (rows(before_h) @ weight + bias).reshape(a.shape)
+    y = (rows(before_h) @ weight).reshape(a.shape) + bias
     r, z = parts(squashed(a[..., : 2 * n] + y[..., : 2 * n]), n)
     new = np.tanh(a[..., 2 * n :] + r * y[..., 2 * n :])
     # How far h' follows what each gate is asked, from the input and from h.
@@ -81,7 +80,7 @@ def gru_backward(g, out, a, weight, bias, h):
     return (
         lambda: np.concatenate([d_hs * by_r, d_hs * by_z, d_hs * by_new], axis=-1),
         lambda: rows(before_h).T @ rows(d_y),
-        lambda: wide(rows(d_y)).sum(axis=0),
+        lambda: d_y,
         d_h,
     )
 
