@@ -64,7 +64,7 @@ def compiled(f, optimizer, backend="numpy", **options):
 def quartiles(times, i, j) -> tuple[float, str]:
     """The median of times i / j, and it with its quartiles in words."""
     low, ratio, high = np.percentile(times[:, i] / times[:, j], (25, 50, 75))
-    return ratio, f"{ratio:8.3f}  {low:.2f}..{high:.2f}"
+    return ratio, f"{ratio:9.3f}  {low:.2f}..{high:.2f}"
 
 
 def agreed(steps: list[Step], name: str, tolerance: float) -> list[float]:
