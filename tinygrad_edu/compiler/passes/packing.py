@@ -5,11 +5,11 @@ from dataclasses import replace
 from tinygrad_edu.compiler.lifetimes import kept_bytes, lives_in, memory_bytes
 from tinygrad_edu.compiler.program import ALIGNED, Program
 
-WORTH = 2**14  # bytes; for less the text keeps an array for each memory
+WORTH = 2**20  # bytes; for less the text keeps an array for each memory
 
 
 def pack_memory(program: Program) -> Program:
-    """With one block for all memory, if that saves 16 kB: what is smaller stays in the cache.
+    """With one block for all memory, if that saves a megabyte.
 
     What the forward pass has left behind is used again by gradients of other shapes. The largest
     memory is placed first, each at the lowest place that is free whenever it is needed: "greedy by
