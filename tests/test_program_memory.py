@@ -260,8 +260,8 @@ def test_what_lies_in_one_place_is_never_needed_at_once(row, monkeypatch):
     assert sizes.keys() == places.keys()
     for x, y in combinations(lives, 2):
         apart = (
-            places[x.memory] + sizes[x.memory] <= places[y.memory]
-            or places[y.memory] + sizes[y.memory] <= places[x.memory]
+            places[x.memory] + sizes[x.memory] < places[y.memory]
+            or places[y.memory] + sizes[y.memory] < places[x.memory]
         )
         assert apart or x.end <= y.start or y.end <= x.start
     assert all(place % packing.ALIGNED == 0 for place in places.values())

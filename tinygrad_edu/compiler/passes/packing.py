@@ -14,6 +14,7 @@ def pack_memory(program: Program) -> Program:
     What the forward pass has left behind is used again by gradients of other shapes. The largest
     memory is placed first, each at the lowest place that is free whenever it is needed: "greedy by
     size" of Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference".
+    No two touch: NumPy 2.0 takes that for an overlap, and another path with other last bits.
     """
     sizes = memory_bytes(program)
     needed = dict.fromkeys(sizes, 0)  # a bit for each line
@@ -25,10 +26,10 @@ def pack_memory(program: Program) -> Program:
         place = 0
         for other in sorted(places, key=places.__getitem__):
             if needed[other] & needed[number]:
-                if place + sizes[number] <= places[other]:
+                if place + sizes[number] < places[other]:
                     break
                 end = places[other] + sizes[other]
-                place = max(place, -(-end // ALIGNED) * ALIGNED)
+                place = max(place, (end // ALIGNED + 1) * ALIGNED)
         places[number] = place
     packed = replace(program, places=places)
     return packed if kept_bytes(program) - kept_bytes(packed) >= WORTH else program
