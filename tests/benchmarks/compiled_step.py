@@ -29,7 +29,7 @@ from time import perf_counter
 
 import numpy as np
 from scalar_moons import LEARNING_RATE as MOONS_RATE
-from scalar_moons import SIZES, ClosureNetwork, ClosureValue
+from scalar_moons import SIZES, ClosureNetwork, baseline_step, hinge_of
 from sklearn.datasets import make_moons
 from training_step import LEARNING_RATE, alternately, by_hand, perceptron
 
@@ -273,26 +273,6 @@ def compare_with_eager() -> None:
 # Single floats
 
 
-def micrograd_step(model, points, labels) -> Step:
-    """Hinge loss and gradient descent in micrograd's design: see scalar_moons.py."""
-    network = ClosureNetwork(model)
-    parameters = network.parameters()
-    rows = [[ClosureValue(x) for x in row] for row in points]
-
-    def step():
-        scores = [network(row) for row in rows]
-        hinge = sum((1 - y * score).relu() for y, score in zip(labels, scores, strict=True))
-        loss = hinge / len(labels)
-        for p in parameters:
-            p.grad = 0.0
-        loss.backward()
-        for p in parameters:
-            p.data -= MOONS_RATE * p.grad
-        return loss.data
-
-    return step
-
-
 def by_rows(model, backend):
     def hinge(point, label):
         return (1 - label * model(point)).relu()
@@ -307,7 +287,9 @@ def compare_with_micrograd() -> bool:
     points, classes = make_moons(100, noise=0.1, random_state=0)
     labels, met = 2.0 * classes - 1, True
     model = nn.MLP(2, SIZES, rng=np.random.default_rng(0))
-    steps = [micrograd_step(model, points.tolist(), labels.tolist())]
+    steps: list[Step] = [
+        baseline_step(ClosureNetwork(model), points.tolist(), labels.tolist(), hinge_of)
+    ]
     for backend in backends():
         step = by_rows(nn.MLP(2, SIZES, rng=np.random.default_rng(0)), backend)
         steps.append(lambda step=step: step(points, labels).data)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.calls import INSIDE, Call, kind_of
 from tinygrad_edu.compiler.holdings import ABSENT, ITEMS, Place, equal, has_lent, outline
-from tinygrad_edu.compiler.program import Effect, Program, owner
+from tinygrad_edu.compiler.program import Effect, Program, owning_array
 from tinygrad_edu.compiler.recording import Argument, Gradient, Held, Recording, is_data
 from tinygrad_edu.graph import Node, adding
 from tinygrad_edu.memory import memory_of, next_birth
@@ -222,7 +222,7 @@ class Inputs:
             both = ((values[i], values[j]) for i in self.written for j in held if i != j)
             if any(np.may_share_memory(x, y) for x, y in both):
                 return False
-            owners = [owner(values[i]) for i in self.written]
+            owners = [owning_array(values[i]) for i in self.written]
             writeable = all(values[i].flags.writeable for i in self.written)
             if not writeable or any(x is None for x in owners):
                 return False
@@ -234,7 +234,7 @@ class Inputs:
 
     def apart(self, x: Any) -> Any:
         """An argument; a copy of it if it lies in memory that the program writes to."""
-        whose = owner(x)
+        whose = owning_array(x)
         if whose is not None and id(whose) not in self.owners:
             return x
         written = (self.known[i] for i in self.written)
@@ -256,7 +256,7 @@ class Outputs:
     def lines(self, text: Text) -> list[str]:
         """Lines that leave `results` where they belong, and return the result of the call."""
         text.names |= {"adding": adding, "next_birth": next_birth, "memory_of": memory_of}
-        text.names |= {"put": put, "wrapped": wrapped, "rebuilt": rebuilt}
+        text.names |= {"fill": fill, "wrapped": wrapped, "rebuilt": rebuilt}
         text.names |= {"structure": self.structure}
         names = [f"r{i}" for i in range(self.count)]
         found = iter(names)
@@ -277,7 +277,7 @@ class Outputs:
             if isinstance(place, Gradient):
                 continue
             if place.kept_in is None or effect.in_place:
-                lines.append(f"put({text.name(place)}, {value}, {effect.in_place})")
+                lines.append(f"fill({text.name(place)}, {value}, {effect.in_place})")
             else:
                 lines.append(f"{text.place(place)} = {value}")
         if updated := [text.name(place.owner) for place in self.written if is_data(place)]:
@@ -333,7 +333,7 @@ def wrapped(kind: Any, x: Any) -> Any:
     return out
 
 
-def put(place: Place, value: Any, in_place: bool) -> None:
+def fill(place: Place, value: Any, in_place: bool) -> None:
     """Put a value where it belongs; a node is then younger than the graphs made before."""
     owner = place.owner
     if in_place:

@@ -141,7 +141,7 @@ class Compiled:
                     found = [("the result", data_of(x)) for x in leaves(out)]
                     found += numbers_now(runner.holdings, given)
                     if self.backend.exact:
-                        compare(expected, found, "")
+                        compare(expected, found)
                     else:
                         rounding = rounding_of(runner.program)
                         compare_to_rounding(expected, found, others, rounding)
@@ -181,7 +181,7 @@ class Compiled:
             found.append(self.expected(other, runner.holdings))
             restore()
         first, again, *others = found
-        compare(first, again, "")
+        compare(first, again)
         return others
 
     def eagerly(self, call: Call, leaves_held: Iterable[Node]) -> Any:

@@ -142,7 +142,7 @@ def is_array(line: Line) -> bool:
     return isinstance(line.data, np.ndarray)
 
 
-def kind_of(x: Any) -> Any:
+def layout_of(x: Any) -> Any:
     """What two results must have in common for one to take the place of the other."""
     return (x.shape, x.dtype, x.strides) if isinstance(x, np.ndarray) else type(x)
 
@@ -175,7 +175,7 @@ def memory_of(x: Any) -> set[int]:
     return {id(x)}
 
 
-def owner(x: Any) -> Any:
+def owning_array(x: Any) -> Any:
     """The array that owns the memory in which x lies; None if it is not one of NumPy's."""
     whose = x if x.base is None else x.base
     return whose if whose.__class__ is np.ndarray and whose.base is None else None

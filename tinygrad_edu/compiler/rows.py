@@ -218,7 +218,7 @@ class CompiledRows:
         with without_gradients(nodes):
             result = self.left(sums)
             found = [("the result", result.data), *(("", p.grad) for p in nodes)]
-            compare(expected, found, "", same)
+            compare(expected, found, same)
 
     def leave(self, sums: list[Sum]) -> Any:
         """Add the gradients to `.grad`, or make the update; returns the loss."""

@@ -90,7 +90,12 @@ SCALARS: dict[Any, Callable[..., str]] = {
 
 
 class Writer:
-    """Writes one program."""
+    """Writes one program.
+
+    gives_up  what it does where a branch comes out otherwise
+    """
+
+    gives_up = f"return {CHANGED}"
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -245,14 +250,8 @@ class Writer:
         if function is guard:
             question, x, answer = inputs
             text = self.expression(x)
-            if question is np.shape:
-                text = f"{text}.shape != {answer}"
-            elif isinstance(answer, bool):
-                text = f"not {text}" if answer else text
-            else:
-                text = f"{text} != {answer!r}"
-            yield f"if {text}:"
-            yield f"    return {CHANGED}"
+            differs = f"{text}.shape != {answer}" if question is np.shape else other(text, answer)
+            yield from (f"if {differs}:", f"    {self.gives_up}")
         elif function is with_item:
             x, index, value = inputs
             yield f"{self.names[line]} = {self.copy(x)}"
@@ -354,6 +353,13 @@ class Writer:
     def alone(self) -> str:
         """The text that runs without this package."""
         return self.source
+
+
+def other(text: str, answer: Any) -> str:
+    """What asks whether a number is another one than it was."""
+    if isinstance(answer, bool):
+        return f"not {text}" if answer else text
+    return f"{text} != {answer!r}"
 
 
 def is_of_numpy(x: Any) -> bool:

@@ -65,25 +65,9 @@ def same_bits(x: Any, y: Any) -> bool:
     return bool(np.array_equal(nan, np.isnan(y)) and x[~nan].tobytes() == y[~nan].tobytes())
 
 
-def nearly_same(x: Any, y: Any) -> bool:
-    """Whether two arrays or numbers are equal in dtype and shape, and in value to rounding."""
-    x, y = np.asarray(x), np.asarray(y)
-    if (x.dtype, x.shape) != (y.dtype, y.shape) or x.dtype.kind != "f":
-        return same_bits(x, y)
-    finite = np.isfinite(x)
-    if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
-        return False
-    bound = 1e-12 if x.dtype == np.float64 else 1e-5
-    size = np.abs(x[finite]).max(initial=0)
-    return bool((np.abs(x[finite] - y[finite]) <= bound * size).all())
-
-
-def compare(
-    expected: Any, found: Any, what: str, same: Callable[[Any, Any], bool] = same_bits
-) -> None:
-    """Raise CompileError, with both, where two lists of numbers are not the same."""
-    for a, b in zip(expected, found, strict=True):
-        name, x, y = (what, a, b) if what else (a[0], a[1], b[1])
+def compare(expected: Any, found: Any, same: Callable[[Any, Any], bool] = same_bits) -> None:
+    """Raise CompileError, with both, where two lists of (name, numbers) are not the same."""
+    for (name, x), (_, y) in zip(expected, found, strict=True):
         if not same(x, y):
             raise is_wrong(name, x, y)
 
@@ -145,6 +129,11 @@ def is_near(x: Any, y: Any, others: list[Any], rounding: float) -> bool:
     if moved > bound / 10:  # rounding decides
         bound += LEEWAY * moved
     return bool((np.abs(a - b) <= bound).all())
+
+
+def nearly_same(x: Any, y: Any) -> bool:
+    """Whether two arrays or numbers are equal in dtype and shape, and in value to rounding."""
+    return is_near(x, y, [], 1e-12 if np.result_type(x) == np.float64 else 1e-5)
 
 
 def nudged(call: Call, holdings: Holdings) -> Iterator[Call]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.loops.compilation import compile_functions
 from tinygrad_edu.compiler.program import Program, is_array
-from tinygrad_edu.compiler.text import CHANGED, WEIGHTED_SUM, Writer, indented, plain_sum_text
+from tinygrad_edu.compiler.text import WEIGHTED_SUM, Writer, indented, plain_sum_text
 
 TABLE, VECTOR = np.empty((1, 1)), np.empty(1)
 
@@ -20,6 +20,8 @@ class RowsWriter(Writer):
 
     columns  where in a row each argument is
     """
+
+    gives_up = "return i"
 
     def __init__(self, program: Program, columns: list[int]) -> None:
         super().__init__(program)
@@ -34,7 +36,7 @@ class RowsWriter(Writer):
         results = map(self.expression, self.program.returned())
         row = [
             *(f"{name} = rows[i, {j}]" for name, j in zip(given, self.columns, strict=True)),
-            *(line.replace(f"return {CHANGED}", "return i") for line in self.body()),
+            *self.body(),
             "",
             *(f"sums[{k}] += {x}" for k, x in enumerate(results)),
         ]

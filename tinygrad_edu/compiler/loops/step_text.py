@@ -8,6 +8,7 @@ from tinygrad_edu.compiler.loops.lowerings import dtype_of
 from tinygrad_edu.compiler.loops.nest_text import NestText, converted, indented
 from tinygrad_edu.compiler.loops.nests import Access, Block, Nest, Patch, Product
 from tinygrad_edu.compiler.loops.views import straight
+from tinygrad_edu.compiler.text import other
 from tinygrad_edu.tracing import Line
 
 FAILED = "return FAILED"
@@ -28,12 +29,7 @@ def lines_of(step: Any, elements: ElementText) -> Iterator[str]:
 def question(line: Line, elements: ElementText) -> Iterator[str]:
     """A guard: the function ends where the answer is another one."""
     _, x, answer = line.inputs
-    text = elements.element(elements.plan.resolve(x))
-    if isinstance(answer, bool):
-        text = f"not {text}" if answer else text
-    else:
-        text = f"{text} != {answer!r}"
-    yield f"if {text}:"
+    yield f"if {other(elements.element(elements.plan.resolve(x)), answer)}:"
     yield f"    {FAILED}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.lifetimes import last_uses
-from tinygrad_edu.compiler.program import Program, is_array, kind_of, operands
+from tinygrad_edu.compiler.program import Program, is_array, layout_of, operands
 from tinygrad_edu.compiler.text import BY_UFUNC, REDUCTIONS
 from tinygrad_edu.tracing import Line
 
@@ -27,17 +27,17 @@ def assign_buffers(program: Program) -> Program:
     for i, line in enumerate(program.lines):
         dying = {program.owner(x) for x in operands(line)}
         dying = {x for x in dying if last[x] == i and x in memory}
-        kind = kind_of(line.data)
+        kind = layout_of(line.data)
         if takes_out(line) and line not in theirs and line not in program.targets:
             for x in operands(line):
-                if elementwise(line) and x in dying and kind_of(x.data) == kind:
+                if elementwise(line) and x in dying and layout_of(x.data) == kind:
                     memory[line] = memory[x]
                     dying.remove(x)
                     break
             else:
                 memory[line] = free[kind].pop() if free.get(kind) else next(new)
         for x in dying:
-            free.setdefault(kind_of(x.data), []).append(memory[x])
+            free.setdefault(layout_of(x.data), []).append(memory[x])
     return replace(program, memory=memory)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.program import Program, is_array, kind_of
+from tinygrad_edu.compiler.program import Program, is_array, layout_of
 from tinygrad_edu.tracing import Line, astype
 
 ONE = {operator.mul: (0, 1), np.multiply: (0, 1), operator.truediv: (1,), np.true_divide: (1,)}
@@ -42,7 +42,7 @@ def drop_identities(program: Program) -> Program:
 def same_as(line: Line) -> Line | None:
     """The operand that the result equals, bit for bit and in its order of axes, if there is one."""
     for x in candidates(line):
-        if isinstance(x, Line) and kind_of(x.data) == kind_of(line.data):
+        if isinstance(x, Line) and layout_of(x.data) == layout_of(line.data):
             return x
     return None
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.passes.buffers import elementwise, takes_out
-from tinygrad_edu.compiler.program import Program, is_array, kind_of, operands, owner
+from tinygrad_edu.compiler.program import Program, is_array, layout_of, operands, owning_array
 from tinygrad_edu.compiler.tape import guard
 from tinygrad_edu.tracing import Line
 
@@ -28,10 +28,10 @@ def update_in_place(program: Program) -> Program:
         old = effect.before
         if (
             old in given
-            and owner(old.data) is not None
+            and owning_array(old.data) is not None
             and takes_out(line)
             and elementwise(line)
-            and kind_of(line.data) == kind_of(old.data)
+            and layout_of(line.data) == layout_of(old.data)
             and results.count(line) == 1
             and line not in program.views.values()
             and not any(x.function is guard for x in after)
