@@ -60,6 +60,7 @@ class Row(NamedTuple):
 
 EMPTY = np.empty((4, 3, 2))
 ZERO_ONE = np.float32([0, 1, 0])
+TRUE = np.array([[False, True, False], [True, False, False]])
 MASK = np.array([[True, False, True], [False, True, True]])
 
 TABLE = [
@@ -227,7 +228,10 @@ TABLE = [
     Row(np.matmul, [(5, 1, 2, 3), (6, 3, 4)]),
     Row(np.vdot, [(2, 3), (2, 3)]),
     Row(inner_product, [(4,), (4,)]),
-    Row(kernels.nll, [(2, 3)], lambda x: kernels.nll(x * x, MASK)),
+    Row(kernels.cross_entropy, [(2, 3)], lambda x: kernels.cross_entropy(x, TRUE)),
+    Row(kernels.cross_entropy, [(2, 1, 3)], lambda x: kernels.cross_entropy(x, TRUE[:, None])),
+    Row(kernels.cross_entropy, [(3,)], lambda x: kernels.cross_entropy(x, TRUE[0])),
+    Row(kernels.soft_nll, [(2, 3)], lambda x: kernels.soft_nll(x * x, MASK)),
     Row(kernels.soft_nll, [(2, 3), (2, 3)]),
     # shapes
     Row(np.reshape, [(2, 3)], lambda x: np.reshape(x * x, (3, -1))),
@@ -302,6 +306,8 @@ TABLE = [
     Row(kernels.logsumexp, [(2, 3, 4)], lambda x: kernels.logsumexp(x, axis=(0, 1))),
     Row(kernels.logsumexp, [(2, 3)], lambda x: kernels.logsumexp(x, axis=None)),
     Row(kernels.logsumexp, [(2, 3)], lambda x: kernels.logsumexp(x, axis=0, keepdims=True)),
+    Row(kernels.softmax, [(2, 3)]),
+    Row(kernels.softmax, [(2, 3, 4)], lambda x: kernels.softmax(x, axis=1)),
     Row(kernels.log_softmax, [(2, 3)]),
     Row(kernels.log_softmax, [(2, 3, 4)], lambda x: kernels.log_softmax(x, axis=1)),
     Row(np.clip, [(4, 3)], lambda x: np.clip(x * x * x, -0.3, 0.4)),

@@ -541,11 +541,11 @@ def linear(draw):
     return Row(kernels.linear, [(*draw(shapes), n), (n, m), (m,)])
 
 
-def nll(draw):
+def cross_entropy(draw):
     shape = (*draw(with_axes), draw(side))
     labels = draw(hnp.arrays(int, shape[:-1], elements=st.integers(0, shape[-1] - 1)))
     hot = labels[..., None] == np.arange(shape[-1])
-    return Row(squares(lambda x: kernels.nll(x, hot)), [shape])
+    return Row(squares(lambda x: kernels.cross_entropy(x, hot)), [shape])
 
 
 def tensorinv(draw):
@@ -591,6 +591,7 @@ DRAWN = {
     np.repeat: along(np.repeat, counts(())),
     np.array_split: along(np.array_split, side),
     np.split: along(np.split, side | st.lists(st.integers(0, 4), max_size=3)),
+    kernels.softmax: along(kernels.softmax),
     kernels.log_softmax: along(kernels.log_softmax),
     # shapes
     np.reshape: shaped(np.reshape, new_shape),
@@ -674,7 +675,7 @@ DRAWN = {
     np.trace: diagonal_of(np.trace),
     np.linalg.trace: shaped(lambda x, k: np.linalg.trace(x, offset=k), small, of=matrices),
     kernels.linear: linear,
-    kernels.nll: nll,
+    kernels.cross_entropy: cross_entropy,
     kernels.soft_nll: equal(kernels.soft_nll),
     chain_dot: multi_dot,
     # linear algebra

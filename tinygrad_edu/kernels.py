@@ -17,7 +17,7 @@ from tinygrad_edu.precision import floating, wide
 @primitive
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
-    return np.maximum(x, 0.0)
+    return np.maximum(x, np.zeros(x.shape, x.dtype, like=x))  # faster than beside the number 0
 
 
 @backward_of(relu)
@@ -119,19 +119,31 @@ def finite_or_0(x):
 
 
 @primitive
+def softmax(x, axis=-1):
+    """exp(x) / sum(exp(x)) along axis, without overflow."""
+    return by_columns(normalized, floating(x), axis)
+
+
+def normalized(x, axis):
+    _, e, total = exponentials(x, axis)
+    out = e / total
+    return out if out.dtype is x.dtype else out.astype(x.dtype)
+
+
+@backward_of(softmax)
+def softmax_backward(g, out, x, axis=-1):
+    flow = g * out
+    return flow - out * wide(flow).sum(axis=axis, keepdims=True)
+
+
+@primitive
 def log_softmax(x, axis=-1):
     """log(exp(x) / sum(exp(x))) along axis, without overflow."""
-    x = floating(x)
-    if x.ndim == 2 and x.shape[1] <= 32 and axis in (-1, 1):
-        # NumPy takes the maximum of row after row, which for short rows is slower than this copy.
-        return normalized_log(x.T.copy(), axis=0).T.copy()
-    return normalized_log(x, axis)
+    return by_columns(normalized_log, floating(x), axis)
 
 
 def normalized_log(x, axis):
-    """x - log(sum(exp(x))), without overflow: the largest x is subtracted first."""
-    shifted = x - x.max(axis=axis, keepdims=True)
-    total = wide(np.exp(shifted)).sum(axis=axis, keepdims=True)
+    shifted, _, total = exponentials(x, axis)
     out = shifted - np.log(total)
     return out if out.dtype is x.dtype else out.astype(x.dtype)
 
@@ -142,14 +154,41 @@ def log_softmax_backward(g, out, x, axis=-1):
 
 
 @primitive
-def nll(log_p, one_hot):
-    """-sum(log p of the true class) / rows; one_hot says which that is, others may be -inf."""
-    return expected(log_p, one_hot) / -math.prod(one_hot.shape[:-1])
+def cross_entropy(x, true):
+    """-log(softmax(x)) of the true class, mean of all rows; true: bools, one True in each row.
+
+    It is log(sum(exp(x))) - x[true]. True is best in the order of `by_class` in memory.
+    """
+    shifted, _, total = exponentials(by_class(x).copy(), axis=0)
+    return (np.log(total).sum() - expected(shifted, by_class(true))) / total.size
 
 
-@backward_of(nll)
-def nll_backward(g, out, log_p, one_hot):
-    return one_hot * (wide(g) / -math.prod(one_hot.shape[:-1])), None
+@backward_of(cross_entropy)
+def cross_entropy_backward(g, out, x, true):
+    p = softmax(by_class(x).copy(), axis=0).T.reshape(x.shape)
+    return (p - true) * (g / math.prod(x.shape[:-1])), None
+
+
+def by_class(x):
+    """x: (..., classes) as a view of shape (classes, rows).
+
+    NumPy takes the largest of each of many short rows more slowly than of each column of a copy.
+    """
+    return rows(x).T
+
+
+def exponentials(x, axis):
+    """x less its largest, exp of that, which cannot overflow, and the sum of those, along axis."""
+    shifted = x - x.max(axis=axis, keepdims=True)
+    e = np.exp(shifted)
+    return shifted, e, wide(e).sum(axis=axis, keepdims=True)
+
+
+def by_columns(function, x, axis):
+    """function(x, axis); for short rows of a matrix, by the columns of a copy."""
+    if x.ndim == 2 and x.shape[1] <= 32 and axis in (-1, 1):
+        return function(by_class(x).copy(), 0).T.copy()
+    return function(x, axis)
 
 
 @primitive

@@ -120,7 +120,14 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be from 0 to 1, and is {label_smoothing}")
+    logits = floats(logits)
     target = class_target("cross_entropy", "logits", logits, target, or_probabilities=True)
+    # Almost all training takes the usual way: it is worth a kernel.
+    usual = weight is None and reduction == "mean" and not label_smoothing
+    if usual and target.shape != logits.shape:
+        true, total = true_class(target, logits.shape[-1], ignore_index)
+        if total == target.size:
+            return kernels.cross_entropy(logits, true)
     log_p = kernels.log_softmax(logits)
     return weighted_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
 
@@ -154,21 +161,12 @@ def weighted_nll(
 ) -> Any:
     """-sum_c w_c q_c log p_c of each row. The mean over class indices is weighted by w[target]."""
     shape = log_p.shape
-    # Almost all training takes the usual way: it is worth a kernel.
-    usual = weight is None and reduction == "mean" and not label_smoothing
     if weight is not None:
         weight = class_weight(weight, shape[-1], log_p.dtype)
     if target.shape == shape:
         q, counted, total = floats(target, log_p.dtype), 1, math.prod(shape[:-1])
-        if usual:
-            return kernels.soft_nll(log_p, q) / total
     else:
         true, total = true_class(target, shape[-1], ignore_index)
-        if usual and total:
-            mean = kernels.nll(log_p, true)
-            if total == target.size:
-                return mean
-            return mean * np.true_divide(target.size, total).astype(mean.dtype)
         q = true.astype(log_p.dtype)
         counted = q.sum(axis=-1, keepdims=True)  # 0 for a row that is ignored, or else 1
         if weight is not None:
@@ -182,8 +180,9 @@ def weighted_nll(
         q = (1 - label_smoothing) * q + label_smoothing / shape[-1] * counted
     if weight is not None:
         q = weight * q
-    losses = -times_log(q, log_p).sum(axis=-1)
-    return losses.sum() / total if reduction == "mean" else reduced(losses, reduction)
+    if reduction == "mean":
+        return kernels.soft_nll(log_p, q) / total
+    return reduced(-times_log(q, log_p).sum(axis=-1), reduction)
 
 
 @in_single
@@ -457,8 +456,8 @@ def class_weight(weight: Any, classes: int, dtype: Any) -> Any:
 
 @functools.cache
 def class_numbers(classes: int) -> Any:
-    """0, 1, ..., classes - 1."""
-    return np.arange(classes)
+    """0, 1, ..., classes - 1, a column."""
+    return np.arange(classes)[:, None]
 
 
 def true_class(target: Any, classes: int, ignore_index: int) -> Any:
@@ -467,7 +466,8 @@ def true_class(target: Any, classes: int, ignore_index: int) -> Any:
     A target that is ignore_index has no class and is not counted.
     """
     target = integers(target, "target")
-    true = np.equal(target[..., None], class_numbers(classes))
+    # One class after the other in memory, as `cross_entropy` reads it.
+    true = np.equal(class_numbers(classes), target.reshape(-1)).T.reshape(*target.shape, classes)
     if np.count_nonzero(true) == target.size and not 0 <= ignore_index < classes:
         return true, target.size
     counted = target != ignore_index

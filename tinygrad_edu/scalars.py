@@ -126,6 +126,8 @@ ON_VALUES: dict[Any, Callable[..., Any]] = {
     forward_of(kernels.log1pexp): lambda x: np.log(1.0 + np.exp(x)),
     forward_of(kernels.logsumexp): logsumexp,
     forward_of(kernels.log_softmax): lambda x, axis=-1: x - logsumexp(x, axis, keepdims=True),
+    forward_of(kernels.softmax): lambda x, axis=-1: np.exp(x - logsumexp(x, axis, keepdims=True)),
+    forward_of(kernels.cross_entropy): lambda x, true: (logsumexp(x) - (x * true).sum(-1)).mean(),
 }
 
 

@@ -39,6 +39,7 @@ def library() -> Library:
         log1pexp=lambda x: np.log(1 + np.exp(x)),
         erf=erf,
         logsumexp=logsumexp,
+        softmax=softmax,
         log_softmax=lambda x, axis: x - logsumexp(x, axis, True),
         linear=lambda x, weight, bias: np.matmul(x, weight) + bias,
     )

@@ -42,6 +42,7 @@ class Program:
     targets    targets[line]: the input whose array the result of a line is written to
     views      views[line]: the operand whose memory the result lies in
     paths      paths[id(module)]: where a module is in the network
+    computed   computed[id(x)]: the line that made the array x, once, with numbers of the text only
     """
 
     inputs: list[Line]
@@ -56,6 +57,7 @@ class Program:
     views: dict[Line, Line] = field(default_factory=dict)
     paths: dict[int, str] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)
+    computed: dict[int, Line] = field(default_factory=dict)
 
     def owner(self, line: Line) -> Line:
         """The line that made the memory in which the result lies."""
@@ -99,6 +101,7 @@ class Program:
             keyed({x: y for x, y in views if x not in taken and isinstance(y, Line)}),
             self.paths,
             self.places,
+            self.computed,
         )
 
 

@@ -168,10 +168,9 @@ def hardswish(x: Any) -> Any:
     return x * hardsigmoid(x)
 
 
-@in_single
 def softmax(x: Any, dim: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along dim."""
-    return np.exp(log_softmax(x, dim))
+    """exp(x) / sum(exp(x)) along dim, without overflow."""
+    return kernels.softmax(x, axis=dim)
 
 
 def log_softmax(x: Any, dim: int = -1) -> Any:

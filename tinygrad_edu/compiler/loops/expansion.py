@@ -24,7 +24,8 @@ def expand(program: Program) -> Program:
     lines: list[Line] = []
     taken: dict[Line, Any] = {}
     for line in program.lines:
-        simpler = list(simple(line))
+        *fills, plain = filled(line, program)
+        simpler = [*fills, *simple(plain)]
         lines += simpler
         for x in simpler:
             if x is not line and line in program.origins:
@@ -35,6 +36,18 @@ def expand(program: Program) -> Program:
     divide_exps(new)
     add_blocks(new)
     return remove_dead(new)
+
+
+def filled(line: Line, program: Program) -> list[Line]:
+    """The line, after lines that make the zeros and ones among its operands: in a loop, numbers."""
+    made = {id(x): program.computed.get(id(x)) for x in line.inputs if isinstance(x, np.ndarray)}
+    fills = {
+        i: Line(x.data, x.function, x.inputs) for i, x in made.items() if x and x.function in FILLED
+    }
+    if not fills:
+        return [line]
+    inputs = tuple(fills.get(id(x), x) for x in line.inputs)
+    return [*fills.values(), Line(line.data, line.function, inputs, line.options)]
 
 
 def simple(line: Line) -> Iterator[Line]:

@@ -16,22 +16,21 @@ def ask_rectified(program: Program) -> Program:
     new = program.with_lines(program.lines, {})
     rectified: dict[Line, Line] = {}
     for line in new.lines:
-        if not is_with_zero(line):
+        if len(line.inputs) != 2 or line.options:
             continue
-        x = line.inputs[0]
-        if line.function is np.maximum:
+        x, y = line.inputs
+        if not isinstance(x, Line) or x.function is None or not is_zero(y, program):
+            continue
+        if line.function is np.maximum and line.data.shape == x.data.shape:
             rectified[x] = line
         elif line.function in (operator.gt, np.greater) and x in rectified:
-            line.inputs = (rectified[x], *line.inputs[1:])
+            line.inputs = (rectified[x], y)
     return new
 
 
-def is_with_zero(line: Line) -> bool:
-    """Whether it is a function of a result of the program and of the number 0."""
-    x, y = (*line.inputs, None, None)[:2]
-    is_result = isinstance(x, Line) and x.function is not None
-    return is_result and len(line.inputs) == 2 and not line.options and is_zero(y)
-
-
-def is_zero(y: object) -> bool:
+def is_zero(y: object, program: Program) -> bool:
+    """Whether it is 0, or zeros that are the program's own."""
+    made = y if isinstance(y, Line) else program.computed.get(id(y))
+    if made is not None:
+        return made.function is np.zeros
     return isinstance(y, int | float | np.floating) and y == 0
