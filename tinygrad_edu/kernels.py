@@ -17,7 +17,7 @@ from tinygrad_edu.precision import floating, wide
 @primitive
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
-    return np.maximum(x, np.zeros(x.shape, x.dtype, like=x))  # faster than beside the number 0
+    return np.maximum(x, 0.0)
 
 
 @backward_of(relu)

@@ -42,7 +42,7 @@ class Program:
     targets    targets[line]: the input whose array the result of a line is written to
     views      views[line]: the operand whose memory the result lies in
     paths      paths[id(module)]: where a module is in the network
-    computed   computed[id(x)]: the line that made the array x, once, with numbers of the text only
+    computed   computed[id(x)]: the line that would make x, an array of the program's own
     """
 
     inputs: list[Line]

@@ -11,6 +11,7 @@ from tinygrad_edu.compiler.passes.powers import use_square
 from tinygrad_edu.compiler.passes.products import use_dot
 from tinygrad_edu.compiler.passes.signs import ask_rectified
 from tinygrad_edu.compiler.passes.updates import update_in_place
+from tinygrad_edu.compiler.passes.zeros import use_zeros
 
 ALL = (
     fold_constants,
@@ -20,6 +21,7 @@ ALL = (
     remove_dead,
     use_dot,
     use_square,
+    use_zeros,
     ask_first,
     update_in_place,
     assign_buffers,
@@ -39,4 +41,5 @@ __all__ = [
     "update_in_place",
     "use_dot",
     "use_square",
+    "use_zeros",
 ]

@@ -1,6 +1,5 @@
 """Which lines have the same result in every run?"""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,35 +14,30 @@ def fold_constants(program: Program) -> Program:
     An array that the function holds is no such number: it may be another one tomorrow.
     """
     taken: dict[Line, Any] = {}
-    computed = dict(program.computed)
     kept = []
     leaving = set(program.results())
     for line in program.lines:
         inputs, options = swapped(line.inputs, taken), swapped(line.options, taken)
-        fixed = is_fixed((inputs, options), computed)
+        fixed = is_fixed((inputs, options), {id(x) for x in taken.values()})
         if fixed and not must_stay(line) and line not in leaving:
             data = line.data
-            if isinstance(data, np.ndarray):
-                taken[line] = data if data.ndim else data[()]
-                computed[id(data)] = line
-            else:
-                taken[line] = data
+            taken[line] = data[()] if isinstance(data, np.ndarray) and data.ndim == 0 else data
         else:
             kept.append(line)
-    return replace(program.with_lines(kept, taken), computed=computed)
+    return program.with_lines(kept, taken)
 
 
-def is_fixed(x: Any, computed: dict[int, Line]) -> bool:
-    """Whether there is nothing in x but numbers of the text, and what was computed of such."""
+def is_fixed(x: Any, ours: set[int]) -> bool:
+    """Whether there is nothing in x but numbers of the text, and `ours`, made of such."""
     match x:
         case tuple() | list():
-            return all(is_fixed(y, computed) for y in x)
+            return all(is_fixed(y, ours) for y in x)
         case dict():
-            return is_fixed(list(x.values()), computed)
+            return is_fixed(list(x.values()), ours)
         case slice():
-            return is_fixed([x.start, x.stop, x.step], computed)
+            return is_fixed([x.start, x.stop, x.step], ours)
         case np.generic() | float() | int() | str() | None | type() | np.dtype():
             return True
         case np.ndarray():
-            return id(x) in computed
+            return id(x) in ours
     return x is Ellipsis

@@ -16,21 +16,22 @@ def ask_rectified(program: Program) -> Program:
     new = program.with_lines(program.lines, {})
     rectified: dict[Line, Line] = {}
     for line in new.lines:
-        if len(line.inputs) != 2 or line.options:
+        if not is_with_zero(line):
             continue
-        x, y = line.inputs
-        if not isinstance(x, Line) or x.function is None or not is_zero(y, program):
-            continue
-        if line.function is np.maximum and line.data.shape == x.data.shape:
+        x = line.inputs[0]
+        if line.function is np.maximum:
             rectified[x] = line
         elif line.function in (operator.gt, np.greater) and x in rectified:
-            line.inputs = (rectified[x], y)
+            line.inputs = (rectified[x], *line.inputs[1:])
     return new
 
 
-def is_zero(y: object, program: Program) -> bool:
-    """Whether it is 0, or zeros that are the program's own."""
-    made = y if isinstance(y, Line) else program.computed.get(id(y))
-    if made is not None:
-        return made.function is np.zeros
+def is_with_zero(line: Line) -> bool:
+    """Whether it is a function of a result of the program and of the number 0."""
+    x, y = (*line.inputs, None, None)[:2]
+    is_result = isinstance(x, Line) and x.function is not None
+    return is_result and len(line.inputs) == 2 and not line.options and is_zero(y)
+
+
+def is_zero(y: object) -> bool:
     return isinstance(y, int | float | np.floating) and y == 0
