@@ -98,7 +98,7 @@ def test_a_convolutional_network():
     assert nodes["weight"].norm == pytest.approx(np.linalg.norm(model[0].weight.grad.data))
     assert nodes["images"].norm == pytest.approx(np.linalg.norm(images.grad.data))
     made_there = {node.operation for node in graph.nodes if node.module == "layers.0"}
-    assert {"unfold", "matmul", "add"} <= made_there
+    assert {"unfold", "filtered", "add"} <= made_there
 
     folded = describe(loss, record=made, depth=1)
     layers = [node for node in folded.nodes if node.role == "module"]

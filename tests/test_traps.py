@@ -5,9 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from tinygrad_edu import Tensor, Value, gradcheck, index_update, optim
 from tinygrad_edu.graph import RULES
+from tinygrad_edu.kernels import unindex
 from tinygrad_edu.numpy_api.dispatch import COMPOSITIONS
 from tinygrad_edu.transforms import grad, hessian
 
@@ -285,6 +289,26 @@ def test_a_constant_that_is_changed_in_place_makes_a_graph_stale_too(t):
     x.data += 1.0
     with refused(RuntimeError, "'x' of shape (2, 3) was changed"):
         loss.backward()
+
+
+@given(st.data())
+def test_rows_named_by_an_array_get_what_add_at_gives_them(data):
+    x = np.zeros(data.draw(hnp.array_shapes(min_dims=2, max_dims=3, max_side=9)))
+    named = hnp.arrays(
+        np.int8, hnp.array_shapes(max_dims=2), elements=st.integers(-len(x), len(x) - 1)
+    )
+    index = data.draw(named)
+    y = np.arange(1.0, 1 + index.size * x[0].size).reshape(*index.shape, *x.shape[1:])
+    expected = np.zeros_like(x)
+    np.add.at(expected, index, y)
+    np.testing.assert_array_equal(unindex(y, index, x), expected)
+
+
+def test_rows_of_a_table_longer_than_its_index_can_count():
+    index = np.tile(np.array([-1, 3], np.int8), 200)
+    expected = np.zeros((300, 2))
+    expected[[-1, 3]] = 200.0
+    np.testing.assert_array_equal(unindex(np.ones((400, 2)), index, np.zeros((300, 2))), expected)
 
 
 def test_repeated_indices_all_send_their_gradient():

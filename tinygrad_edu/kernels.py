@@ -5,6 +5,7 @@ are those of rules.py.
 """
 
 import math
+import operator
 from types import EllipsisType
 
 import numpy as np
@@ -28,20 +29,21 @@ def relu_backward(g, out, x):
 @primitive
 def linear(x, weight, bias):
     """x W + b, with x: (..., n), W: (n, m), b: (m,): a layer as one operation."""
-    return x @ weight + bias
+    out = rows(x) @ weight + bias
+    return out if x.ndim == 2 else out.reshape(*x.shape[:-1], weight.shape[-1])
 
 
 @backward_of(linear)
 def linear_backward(g, out, x, weight, bias):
     return (
-        lambda: g @ weight.T,
+        lambda: (rows(g) @ weight.T).reshape(x.shape),
         lambda: rows(x).T @ rows(g),
         lambda: wide(rows(g)).sum(axis=0),
     )
 
 
 def rows(x):
-    """x as a matrix: all axes but the last made one."""
+    """x as a matrix: all axes but the last made one. NumPy multiplies several one by one."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
@@ -121,36 +123,44 @@ def finite_or_0(x):
 @primitive
 def softmax(x, axis=-1):
     """exp(x) / sum(exp(x)) along axis, without overflow."""
-    return by_columns(normalized, floating(x), axis)
-
-
-def normalized(x, axis):
+    x = floating(x)
     _, e, total = exponentials(x, axis)
-    out = e / total
-    return out if out.dtype is x.dtype else out.astype(x.dtype)
+    return (e / total).astype(x.dtype, copy=False)
 
 
 @backward_of(softmax)
 def softmax_backward(g, out, x, axis=-1):
-    flow = g * out
-    return flow - out * wide(flow).sum(axis=axis, keepdims=True)
+    return out * (g - sums(g * out, axis))
+
+
+@primitive
+def masked_softmax(x, mask):
+    """softmax(x) along the last axis of what the mask, of bools, lets through; of nothing it is 0.
+
+    mask: broadcasts to x.
+    """
+    looks = mask.any(axis=-1, keepdims=True)
+    hidden = np.where(mask | ~looks, x.dtype.type(0), x.dtype.type(-math.inf))
+    out = softmax(x + hidden)
+    return out if looks.all() else out * looks
+
+
+@backward_of(masked_softmax)
+def masked_softmax_backward(g, out, x, mask):
+    return softmax_backward(g, out, x), None
 
 
 @primitive
 def log_softmax(x, axis=-1):
     """log(exp(x) / sum(exp(x))) along axis, without overflow."""
-    return by_columns(normalized_log, floating(x), axis)
-
-
-def normalized_log(x, axis):
+    x = floating(x)
     shifted, _, total = exponentials(x, axis)
-    out = shifted - np.log(total)
-    return out if out.dtype is x.dtype else out.astype(x.dtype)
+    return (shifted - np.log(total)).astype(x.dtype, copy=False)
 
 
 @backward_of(log_softmax)
 def log_softmax_backward(g, out, x, axis=-1):
-    return g - np.exp(out) * wide(g).sum(axis=axis, keepdims=True)
+    return g - np.exp(out) * sums(g, axis)
 
 
 @primitive
@@ -170,25 +180,43 @@ def cross_entropy_backward(g, out, x, true):
 
 
 def by_class(x):
-    """x: (..., classes) as a view of shape (classes, rows).
-
-    NumPy takes the largest of each of many short rows more slowly than of each column of a copy.
-    """
+    """x: (..., classes) as a view of shape (classes, rows)."""
     return rows(x).T
 
 
 def exponentials(x, axis):
     """x less its largest, exp of that, which cannot overflow, and the sum of those, along axis."""
-    shifted = x - x.max(axis=axis, keepdims=True)
+    shifted = x - largest(x, axis)
     e = np.exp(shifted)
-    return shifted, e, wide(e).sum(axis=axis, keepdims=True)
+    return shifted, e, sums(e, axis)
 
 
-def by_columns(function, x, axis):
-    """function(x, axis); for short rows of a matrix, by the columns of a copy."""
-    if x.ndim == 2 and x.shape[1] <= 32 and axis in (-1, 1):
-        return function(by_class(x).copy(), 0).T.copy()
-    return function(x, axis)
+def largest(x, axis):
+    """The maxima along axis, which stays. NumPy takes those of short rows faster as columns."""
+    if has_short_rows(x, axis):
+        return by_class(x).copy().max(axis=0).reshape(*x.shape[:-1], 1)
+    return x.max(axis=axis, keepdims=True)
+
+
+def sums(x, axis):
+    """The sums along axis, which stays."""
+    return row_sums(x) if has_short_rows(x, axis) else wide(x).sum(axis=axis, keepdims=True)
+
+
+@primitive
+def row_sums(x):
+    """The sums along the last axis, which stays, as a product: for short rows that is faster."""
+    x = wide(x)
+    return x @ np.ones((x.shape[-1], 1), x.dtype, like=x)
+
+
+@backward_of(row_sums)
+def row_sums_backward(g, out, x):
+    return np.broadcast_to(g, x.shape)
+
+
+def has_short_rows(x, axis):
+    return axis == -1 and x.ndim > 1 and 0 < x.shape[-1] <= 64
 
 
 @primitive
@@ -211,23 +239,77 @@ def expected(log_p, q):
 
 
 @primitive
+def centered(x):
+    """x - mean(x) along the last axis."""
+    return x - means(x)
+
+
+@backward_of(centered)
+def centered_backward(g, out, x):
+    return centered(g)
+
+
+@primitive
+def rms_normalized(x, eps):
+    """x / sqrt(mean(x²) + eps) along the last axis."""
+    return x / root_mean_square(x, eps)
+
+
+@backward_of(rms_normalized)
+def rms_normalized_backward(g, out, x, eps):
+    along = np.vecdot(g, out)[..., None] / x.shape[-1]
+    return (g - out * along) / root_mean_square(x, eps), None
+
+
+def root_mean_square(x, eps):
+    """sqrt(mean(x²) + eps) along the last axis, which stays, of length 1."""
+    return np.sqrt(np.vecdot(x, x)[..., None] / x.shape[-1] + eps)
+
+
+def means(x):
+    """The means along the last axis, which stays, of length 1."""
+    return sums(x, -1) / x.shape[-1]
+
+
+@primitive
 def unindex(y, index, x):
     """Zeros in the shape of x, with y added at [index]: the adjoint of x[index].
 
     An element that the index names twice is added to twice.
     """
-    if may_repeat(index):
-        out = np.zeros_like(y, wide(y).dtype, shape=x.shape)
-        np.add.at(out, index, y)
-        return out.astype(y.dtype, copy=False)
-    out = np.zeros_like(y, shape=x.shape)
-    out[index] = y
-    return out
+    if not may_repeat(index):
+        out = np.zeros_like(y, shape=x.shape)
+        out[index] = y
+        return out
+    if names_many_rows(index, y, x):
+        return rows_added(wide(y), index, x).astype(y.dtype, copy=False)
+    out = np.zeros_like(y, wide(y).dtype, shape=x.shape)
+    np.add.at(out, index, y)
+    return out.astype(y.dtype, copy=False)
 
 
 @backward_of(unindex)
 def unindex_backward(g, out, y, index, x):
     return g[index], None, None
+
+
+def names_many_rows(index, y, x):
+    """Whether the index is an array that names whole rows of x, and no fewer than there are."""
+    if not hasattr(index, "dtype") or index.dtype == bool or x.ndim < 2:
+        return False
+    return index.size >= len(x) > 0 and y.shape == (*index.shape, *x.shape[1:])
+
+
+def rows_added(y, index, x):
+    """What `np.add.at` does with rows, several times as fast: they are sorted, then added up."""
+    index = index.reshape(-1).astype(int) % len(x)
+    order = np.argsort(index, kind="stable")
+    starts = np.searchsorted(index[order], np.arange(len(x) + 1))
+    # One row more, which is dropped: starts of rows that come after all others are there.
+    ordered = y.reshape(-1, *x.shape[1:])[np.append(order, 0)]
+    out = np.add.reduceat(ordered, starts, axis=0)[:-1]
+    out[starts[1:] == starts[:-1]] = 0
+    return out
 
 
 def may_repeat(index):
@@ -269,6 +351,36 @@ def stays(index, shape):
 
 
 @primitive
+def framed(x, sides, value):
+    """x between so many `value` before and after each axis: np.pad in a third of its time."""
+    shape = [before + n + after for n, (before, after) in zip(x.shape, sides)]
+    out = np.full_like(x, value, order="C", shape=shape)
+    out[inside(x, sides)] = x
+    return out
+
+
+@backward_of(framed)
+def framed_backward(g, out, x, sides, value):
+    return g[inside(x, sides)], None, None
+
+
+def inside(x, sides):
+    return tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, sides))
+
+
+@primitive
+def filtered(weight, columns):
+    """W X, each filter times each window: (..., O, n) by (..., n, M)."""
+    return weight @ columns
+
+
+@backward_of(filtered)
+def filtered_backward(g, out, weight, columns):
+    # The windows have more numbers than there are filters, and BLAS is faster with more rows first.
+    return lambda: (columns @ g.mT).mT, lambda: weight.mT @ g
+
+
+@primitive
 def unfold(x, kernel_size, stride, dilation):
     """All windows of x, as a view: out[c, *k, *o] = x[c, *(o stride + k dilation)]; im2col.
 
@@ -280,7 +392,9 @@ def unfold(x, kernel_size, stride, dilation):
     spans = tuple(d * (k - 1) + 1 for k, d in zip(kernel_size, dilation))
     windows = sliding_window_view(x, spans, axes)
     strided, dilated = (tuple(slice(None, None, step) for step in s) for s in (stride, dilation))
-    return np.moveaxis(windows[(slice(None), *strided, ..., *dilated)], range(-n, 0), axes)
+    windows = windows[(slice(None), *strided, ..., *dilated)]
+    kernel = windows.ndim - n
+    return windows.transpose(0, *range(kernel, kernel + n), *range(1, kernel))
 
 
 @backward_of(unfold)
@@ -295,6 +409,12 @@ def fold(windows, size, stride, dilation):
     n = len(size)
     kernel_size, output = windows.shape[1 : 1 + n], windows.shape[1 + n : 1 + 2 * n]
     every = slice(None)
+    if stride == kernel_size and size == tuple(map(operator.mul, kernel_size, output)):
+        # The windows lie side by side: each number has one place.
+        pairs = (axis for i in range(1, 1 + n) for axis in (n + i, i))
+        rest = range(1 + 2 * n, windows.ndim)
+        shape = (windows.shape[0], *size, *windows.shape[1 + 2 * n :])
+        return windows.transpose(0, *pairs, *rest).reshape(shape)
     first = windows[(every, *(0,) * n)]  # out gets the memory layout of this
     out = np.zeros_like(first, shape=(first.shape[0], *size, *first.shape[1 + n :]))
     for k in np.ndindex(kernel_size):

@@ -208,8 +208,9 @@ def dropout(
     check_probability(p)
     if not training or p == 0:
         return x
+    x = floating(x)
     kept = default_rng(rng).random(x.shape) >= p
-    return np.where(kept, x, 0) / (1 - p or 1)  # p = 1 keeps nothing
+    return x * (kept / x.dtype.type(1 - p or 1))  # p = 1 keeps nothing
 
 
 def check_probability(p: float) -> None:

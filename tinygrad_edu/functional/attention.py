@@ -47,14 +47,15 @@ def attention_weights(query: Any, key: Any, *masks: Any, scale: float | None = N
     """softmax(Q K^T / sqrt(d) + masks): how much of each value a query takes, (..., L, S)."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * scale) @ key.mT
+    visible = None
     for mask in masks:
-        scores = masked(scores, mask)
-    # The same number off all scores of a row changes nothing, and exp does not overflow. A row that
-    # is all -inf has a sum of 0, and weights of 0.
-    peak = kernels.finite_or_0(plain(scores).max(axis=-1, keepdims=True))
-    weights = np.exp(scores - peak)
-    total = weights.sum(axis=-1, keepdims=True)
-    return weights / (total + (total == 0))
+        check_mask(mask, scores)
+        shown = mask
+        if mask.dtype.kind == "f":
+            shown = plain(mask) > -math.inf
+            scores = scores + np.where(shown, mask, 0)
+        visible = shown if visible is None else visible & shown
+    return kernels.softmax(scores) if visible is None else kernels.masked_softmax(scores, visible)
 
 
 def causal_mask(query: Any, key: Any) -> Any:
@@ -62,8 +63,7 @@ def causal_mask(query: Any, key: Any) -> Any:
     return np.tri(query.shape[-2], key.shape[-2], dtype=bool)
 
 
-def masked(scores: Any, mask: Any) -> Any:
-    """Scores that are -inf where a mask of bools is false, or scores + a mask of floats."""
+def check_mask(mask: Any, scores: Any) -> None:
     if mask.dtype.kind not in "bf":
         raise TypeError(
             f"attn_mask is made of bools (who takes part) or floats (added to the scores), not of "
@@ -75,7 +75,6 @@ def masked(scores: Any, mask: Any) -> Any:
             f"attn_mask of shape {mask.shape} does not broadcast to the scores, (..., L, S) = "
             f"{scores.shape}"
         )
-    return scores + mask if mask.dtype.kind == "f" else np.where(mask, scores, -math.inf)
 
 
 def expect_rows_that_fit(query: Any, key: Any, value: Any) -> None:

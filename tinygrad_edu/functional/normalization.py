@@ -1,7 +1,7 @@
 """Normalization: numbers are shifted to mean 0 and scaled to variance 1, or to length 1.
 
 Batch, layer and group normalization are one equation, y = (x - μ) / sqrt(σ² + eps) · weight + bias,
-and differ in the axes that the mean μ and the variance σ² are taken over.
+and differ in what the mean μ and the variance σ² are taken over. It is laid along the last axis.
 """
 
 import math
@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import kernels
+from tinygrad_edu.functional.windows import batch_first, batch_last
 from tinygrad_edu.graph import plain
 from tinygrad_edu.precision import floating, in_single
 
@@ -32,10 +34,10 @@ def layer_norm(
     Ba, Kiros, Hinton 2016, Layer Normalization, section 3.
     """
     x, shape = floating(input), as_shape(normalized_shape)
-    axes = last_axes("layer_norm", x, shape)
+    check_last_axes("layer_norm", x, shape)
     check_shape("layer_norm", shape, weight=weight, bias=bias)
     check_eps("layer_norm", eps)
-    out, _, _ = standardized(x, axes, eps)
+    out = standardized(x.reshape(*x.shape[: -len(shape)], -1), eps).reshape(x.shape)
     return scaled_and_shifted(out, weight, bias)
 
 
@@ -58,13 +60,13 @@ def rms_norm(
     Zhang, Sennrich 2019, Root Mean Square Layer Normalization, section 4.
     """
     x, shape = floating(input), as_shape(normalized_shape)
-    axes = last_axes("rms_norm", x, shape)
+    check_last_axes("rms_norm", x, shape)
     check_shape("rms_norm", shape, weight=weight)
-    mean_square = np.square(x).mean(axis=axes, keepdims=True)
     if eps is None:
-        eps = float(np.finfo(mean_square.dtype).eps)
+        eps = float(np.finfo(x.dtype).eps)
     check_eps("rms_norm", eps)
-    return scaled_and_shifted(x / np.sqrt(mean_square + eps), weight, None)
+    out = kernels.rms_normalized(x.reshape(*x.shape[: -len(shape)], -1), eps)
+    return scaled_and_shifted(out.reshape(x.shape), weight, None)
 
 
 @in_single
@@ -91,8 +93,7 @@ def group_norm(
     check_shape("group_norm", (channels,), weight=weight, bias=bias)
     check_eps("group_norm", eps)
     size = math.prod(x.shape[1:]) // num_groups
-    groups, _, _ = standardized(x.reshape(n, num_groups, size), (2,), eps)
-    out = groups.reshape(x.shape)
+    out = standardized(x.reshape(n, num_groups, size), eps).reshape(x.shape)
     return scaled_and_shifted(out, per_channel(weight, out), per_channel(bias, out))
 
 
@@ -141,17 +142,23 @@ def batch_norm(
                 "batch_norm needs more than one value per channel in training, and the input "
                 f"has shape {x.shape}"
             )
-        out, mean, variance = standardized(x, (0, *range(2, x.ndim)), eps)
-        track(running_mean, plain(mean), momentum)
-        track(running_var, plain(variance) * (n / (n - 1)), momentum)
-    else:
-        if running_mean is None or running_var is None:
-            raise ValueError(
-                "batch_norm needs running_mean and running_var, or training=True to take the mean "
-                "and the variance of the batch"
-            )
-        mean, variance = per_channel(running_mean, x), per_channel(running_var, x)
-        out = (x - mean) / np.sqrt(variance + eps)
+        across = batch_last(x, x.ndim - 2)
+        channel = across.reshape(channels, n)
+        deviation = kernels.centered(channel)
+        track(running_mean, kernels.means(plain(channel)), momentum)
+        d = plain(deviation)
+        track(running_var, np.vecdot(d, d) / (n - 1), momentum)
+        out = kernels.rms_normalized(deviation, eps)
+        weight, bias = (None if y is None else y[:, None] for y in (weight, bias))
+        out = scaled_and_shifted(out, weight, bias)
+        return batch_first(out.reshape(across.shape), x.ndim - 2)
+    if running_mean is None or running_var is None:
+        raise ValueError(
+            "batch_norm needs running_mean and running_var, or training=True to take the mean "
+            "and the variance of the batch"
+        )
+    mean, variance = per_channel(running_mean, x), per_channel(running_var, x)
+    out = (x - mean) / np.sqrt(variance + eps)
     return scaled_and_shifted(out, per_channel(weight, x), per_channel(bias, x))
 
 
@@ -184,12 +191,9 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     return (x1 * x2).sum(axis=dim) / (length1 * length2)
 
 
-def standardized(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any]:
-    """(x - μ) / sqrt(σ² + eps), and the mean μ and the variance σ² over `axes` themselves."""
-    mean = x.mean(axis=axes, keepdims=True)
-    deviation = x - mean
-    variance = np.square(deviation).mean(axis=axes, keepdims=True)
-    return deviation / np.sqrt(variance + eps), mean, variance
+def standardized(x: Any, eps: float) -> Any:
+    """(x - μ) / sqrt(σ² + eps), with the mean μ and the variance σ² along the last axis."""
+    return kernels.rms_normalized(kernels.centered(x), eps)
 
 
 def scaled_and_shifted(x: Any, weight: Any, bias: Any) -> Any:
@@ -217,13 +221,11 @@ def as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
-def last_axes(name: str, x: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The last axes of x, which must have this shape."""
+def check_last_axes(name: str, x: Any, shape: tuple[int, ...]) -> None:
     check_normalized_shape(name, shape)
     if x.shape[-len(shape) :] != shape:
         expected = ", ".join(map(str, ("...", *shape)))
         raise ValueError(f"{name} expects an input ({expected}), and this is {x.shape}")
-    return tuple(range(-len(shape), 0))
 
 
 # What the layers check, too

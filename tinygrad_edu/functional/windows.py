@@ -90,7 +90,7 @@ def convolution(
     x = batch_last(x, n)
     windows = unfolded(name, x, kernel, steps, gaps, sides)
     columns = windows.reshape(groups, weight.size // out_channels, -1)
-    y = weight.reshape(groups, out_channels // groups, -1) @ columns
+    y = kernels.filtered(weight.reshape(groups, out_channels // groups, -1), columns)
     y = y.reshape(out_channels, *windows.shape[1 + n :])
     return batch_first(plus(name, y, bias), n)
 
@@ -326,12 +326,12 @@ def pad(x: Any, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0
 
 def batch_last(x: Any, n: int) -> Any:
     """(N, C, *size) as (C, *size, N), a view; an x without batch as it is."""
-    return np.moveaxis(x, 0, -1) if x.ndim == n + 2 else x
+    return x.transpose(*range(1, x.ndim), 0) if x.ndim == n + 2 else x
 
 
 def batch_first(y: Any, n: int) -> Any:
     """What `batch_last` did, undone."""
-    return np.moveaxis(y, -1, 0) if y.ndim == n + 2 else y
+    return y.transpose(-1, *range(y.ndim - 1)) if y.ndim == n + 2 else y
 
 
 def unfolded(
@@ -366,7 +366,7 @@ def padded(x: Any, sides: Sides, value: float) -> Any:
     if not any(map(any, sides)):
         return x
     rest = [(0, 0)] * (x.ndim - 1 - len(sides))
-    return np.pad(x, ((0, 0), *sides, *rest), constant_values=value)
+    return kernels.framed(x, ((0, 0), *sides, *rest), value)
 
 
 def plus(name: str, y: Any, bias: Any) -> Any:
