@@ -165,6 +165,22 @@ def test_large_scores_do_not_overflow(size):
     assert np.all(np.isfinite(q.grad))
 
 
+@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf])
+def test_what_is_hidden_has_no_influence_whatever_it_is(junk):
+    key = np.array([[0.0, 0.0], [junk, junk]])
+    query, value = np.ones((2, 2)), np.array([[1.0, 1.0], [5.0, 5.0]])
+    mask = np.array([[True, False], [False, False]])
+    with np.errstate(invalid="ignore"):
+        out = scaled_dot_product_attention(query, key, value, mask)
+    np.testing.assert_array_equal(out, [[1, 1], [0, 0]])
+
+
+def test_nan_in_a_mask_of_floats_is_seen():
+    mask = np.array([[0.0, np.nan], [0.0, 0.0]])
+    out = scaled_dot_product_attention(np.ones((2, 2)), np.ones((2, 2)), np.eye(2), mask)
+    np.testing.assert_array_equal(np.isnan(out), [[True, True], [False, False]])
+
+
 def test_attention_does_not_know_the_order_of_keys():
     q, k, v = normal(3, 2), normal(4, 2), normal(4, 2)
     order = [2, 0, 3, 1]

@@ -268,6 +268,23 @@ def test_a_perceptron_learns_the_same(name, dtype):
 
 
 @pytest.mark.usefixtures("machine")
+def test_a_gradient_that_is_kept_and_used_in_another_shape():
+    """Momentum keeps the first gradient; that of a kernel is a reshaped transpose."""
+    found = []
+    x, y = np.random.default_rng(0).standard_normal((4, 1, 6, 6)), np.array([0, 1, 2, 1])
+    for backend in ("numpy", "numba"):
+        rng = np.random.default_rng(1)
+        layers = [nn.Conv2d(1, 2, 3, rng=rng), nn.BatchNorm2d(2), nn.Flatten()]
+        model = nn.Sequential(*layers, nn.Linear(32, 3, rng=rng))
+        sgd = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        step = compile(
+            lambda x, y, model=model: losses.cross_entropy(model(x), y), sgd, backend=backend
+        )
+        found.append([step(x, y).data for _ in range(3)])
+    agree(found[1], found[0])
+
+
+@pytest.mark.usefixtures("machine")
 def test_gradient_descent_is_one_product_and_changes_the_parameter_itself():
     model = perceptron(np.float64)
     arrays = [p.data for p in model.parameters()]

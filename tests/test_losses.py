@@ -325,6 +325,15 @@ def test_a_mean_over_nothing_is_refused(options):
         cross_entropy(LOGITS, [1, 1], weight=[1, 0, 1])
 
 
+def test_float32_stays_so_where_rows_are_ignored():
+    logits = Tensor(np.ones((3, 4), np.float32), requires_grad=True)
+    for options in ({}, {"label_smoothing": 0.1}, {"weight": np.ones(4, np.float32)}):
+        loss = cross_entropy(logits, [0, 1, -100], **options)
+        loss.backward()
+        assert (loss.dtype, logits.grad.dtype) == (np.float32, np.float32)
+    assert nll_loss(log_softmax(logits), [0, 1, -100]).dtype == np.float32
+
+
 def test_nll_loss_of_log_softmax_is_cross_entropy():
     ours, theirs = tracked(LOGITS), tracked(LOGITS)
     nll_loss(log_softmax(ours), [2, 1]).backward()

@@ -158,6 +158,11 @@ def test_plain_arrays_and_a_state_that_travels(layer, shape):
     np.testing.assert_array_equal(other(normal(*shape)).data, layer(normal(*shape)).data)
 
 
+def test_an_empty_batch_stays_empty():
+    for layer in (LayerNorm(4), RMSNorm(4), LayerNorm((2, 4))):
+        assert layer(np.zeros((0, 2, 4))).shape == (0, 2, 4)
+
+
 def test_in_training_a_channel_has_mean_0_and_variance_1():
     layer = BatchNorm2d(3, eps=0.0)
     out = layer(5 + 3 * normal(4, 3, 2, 2)).data

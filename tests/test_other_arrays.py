@@ -9,7 +9,7 @@ from drawn import THOROUGH
 from test_rules import TABLE, at
 from test_rules_shapes import parts
 
-from tinygrad_edu import Tensor, losses
+from tinygrad_edu import Tensor, functional, losses
 
 
 def slopes(row, convert):
@@ -32,6 +32,25 @@ def test_the_table_is_right_on_arrays_of_dask():
                 np.testing.assert_allclose(g, expected, rtol=1e-7, atol=1e-9)
         right += 1
     assert right >= 0.35 * len(rows)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: functional.layer_norm(x, 6),
+        lambda x: functional.rms_norm(x, 6),
+        functional.softmax,
+        lambda x: functional.batch_norm(x, None, None, training=True),
+    ],
+)
+def test_several_chunks_are_as_good_as_one(f):
+    dask_array = pytest.importorskip("dask.array", reason="dask is not installed")
+    data = np.random.default_rng(0).standard_normal((4, 6))
+    for chunks in ((2, -1), (2, 3)):
+        x, y = Tensor(data, True), Tensor(dask_array.from_array(data, chunks=chunks), True)
+        for t in (x, y):
+            (f(t) ** 3).sum().backward()
+        np.testing.assert_allclose(np.asarray(y.grad), x.grad, rtol=1e-9, atol=1e-12)
 
 
 def test_a_loss_and_its_gradient_stay_lazy():

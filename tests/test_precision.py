@@ -354,3 +354,9 @@ def test_float16_is_known_in_every_object_and_byte_order(dtype):
     b = Tensor(np.zeros(1, dtype), requires_grad=True)
     (b + np.zeros((5000, 1), np.float16)).sum().backward()
     assert b.grad == 5000
+
+
+def test_softmax_of_float16_is_taken_in_float32():
+    x = np.random.default_rng(0).standard_normal((20, 64)).astype(np.float16)
+    expected = functional.softmax(x.astype(float))
+    np.testing.assert_allclose(functional.softmax(x), expected, rtol=6e-4, atol=1e-7)

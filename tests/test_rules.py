@@ -61,6 +61,7 @@ class Row(NamedTuple):
 EMPTY = np.empty((4, 3, 2))
 ZERO_ONE = np.float32([0, 1, 0])
 TRUE = np.array([[False, True, False], [True, False, False]])
+DARK = np.array([[True, False, True], [False, False, False]])
 MASK = np.array([[True, False, True], [False, True, True]])
 
 TABLE = [
@@ -310,9 +311,10 @@ TABLE = [
     Row(kernels.softmax, [(2, 3, 4)], lambda x: kernels.softmax(x, axis=1)),
     Row(kernels.softmax, [(2, 70)]),  # no short rows
     Row(kernels.masked_softmax, [(2, 3)], lambda x: kernels.masked_softmax(x, MASK)),
-    Row(kernels.masked_softmax, [(4, 2, 3)], lambda x: kernels.masked_softmax(x, TRUE & MASK)),
+    Row(kernels.masked_softmax, [(4, 2, 3)], lambda x: kernels.masked_softmax(x, DARK)),
     Row(kernels.row_sums, [(2, 3)], lambda x: kernels.row_sums(x * x)),
     Row(kernels.centered, [(2, 3)], lambda x: kernels.centered(x * x)),
+    Row(kernels.root_mean_square, [(2, 3)], lambda x: kernels.root_mean_square(x, 0.1)),
     Row(kernels.rms_normalized, [(2, 3)], lambda x: kernels.rms_normalized(x, 0.1)),
     Row(kernels.filtered, [(2, 3, 4), (2, 4, 5)]),
     Row(kernels.framed, [(2, 3)], lambda x: kernels.framed(x * x, ((1, 0), (0, 2)), 7.0)),

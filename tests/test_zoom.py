@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, logsumexp, losses, nn, relu, sigmoid, viz
-from tinygrad_edu.functional import softmax
+from tinygrad_edu.functional import batch_norm, layer_norm, rms_norm, softmax
+from tinygrad_edu.functional import scaled_dot_product_attention as attention
 from tinygrad_edu.scalars import zoom
 
 X = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
-CLASSES = np.array([0, 1])
+CLASSES, DARK = np.array([0, 1]), np.array([[True], [False]])
 FUNCTIONS = {
     "matmul": lambda x: np.tanh(x @ x.T).sum(),
     "relu at 0": lambda x: relu(x).mean(),
@@ -16,6 +17,11 @@ FUNCTIONS = {
     "logsumexp": lambda x: logsumexp(x).sum(),
     "softmax": lambda x: softmax(x)[0, 1],
     "cross_entropy": lambda x: losses.cross_entropy(x, CLASSES),
+    "attention": lambda x: attention(x, x, x, is_causal=True)[1, 0],
+    "attention to nothing": lambda x: attention(x, x, x, np.array([[True, False]] * 2) & DARK),
+    "layer_norm": lambda x: layer_norm(x, 3)[0, 1],
+    "rms_norm": lambda x: rms_norm(x, 3, eps=0.1)[0, 1],
+    "batch_norm": lambda x: batch_norm(x, None, None, training=True, eps=0.1)[0, 1],
     "concatenate": lambda x: np.concatenate([x, x]).mean(),
     "mse_loss": lambda x: losses.mse_loss(x, np.ones((2, 3))),
     "where": lambda x: np.where(x > 0, x, 2.0).sum(),

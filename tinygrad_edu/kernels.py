@@ -43,7 +43,7 @@ def linear_backward(g, out, x, weight, bias):
 
 
 def rows(x):
-    """x as a matrix: all axes but the last made one. NumPy multiplies several one by one."""
+    """x as a matrix: all axes but the last made one. Of more, NumPy multiplies matrix by matrix."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
@@ -135,14 +135,14 @@ def softmax_backward(g, out, x, axis=-1):
 
 @primitive
 def masked_softmax(x, mask):
-    """softmax(x) along the last axis of what the mask, of bools, lets through; of nothing it is 0.
+    """softmax(x) along the last axis of what a mask of bools shows; a row that sees nothing gets 0.
 
-    mask: broadcasts to x.
+    mask: broadcasts to x. What it hides has no influence, even nan.
     """
-    looks = mask.any(axis=-1, keepdims=True)
-    hidden = np.where(mask | ~looks, x.dtype.type(0), x.dtype.type(-math.inf))
-    out = softmax(x + hidden)
-    return out if looks.all() else out * looks
+    sees = mask.any(axis=-1, keepdims=True)
+    hidden = np.where(sees, -math.inf, 0).astype(x.dtype)
+    out = softmax(np.where(mask, x, hidden))
+    return out if sees.all() else np.where(sees, out, 0)
 
 
 @backward_of(masked_softmax)
@@ -167,20 +167,20 @@ def log_softmax_backward(g, out, x, axis=-1):
 def cross_entropy(x, true):
     """-log(softmax(x)) of the true class, mean of all rows; true: bools, one True in each row.
 
-    It is log(sum(exp(x))) - x[true]. True is best in the order of `by_class` in memory.
+    It is log(sum(exp(x))) - x[true]. `true` is best in the order of `by_column` in memory.
     """
-    shifted, _, total = exponentials(by_class(x).copy(), axis=0)
-    return (np.log(total).sum() - expected(shifted, by_class(true))) / total.size
+    shifted, _, total = exponentials(by_column(x).copy(), axis=0)
+    return (np.log(total).sum() - expected(shifted, by_column(true))) / total.size
 
 
 @backward_of(cross_entropy)
 def cross_entropy_backward(g, out, x, true):
-    p = softmax(by_class(x).copy(), axis=0).T.reshape(x.shape)
+    p = softmax(by_column(x).copy(), axis=0).T.reshape(x.shape)
     return (p - true) * (g / math.prod(x.shape[:-1])), None
 
 
-def by_class(x):
-    """x: (..., classes) as a view of shape (classes, rows)."""
+def by_column(x):
+    """x: (..., n) as a view of shape (n, rows)."""
     return rows(x).T
 
 
@@ -194,7 +194,7 @@ def exponentials(x, axis):
 def largest(x, axis):
     """The maxima along axis, which stays. NumPy takes those of short rows faster as columns."""
     if has_short_rows(x, axis):
-        return by_class(x).copy().max(axis=0).reshape(*x.shape[:-1], 1)
+        return by_column(x).copy().max(axis=0).reshape(*x.shape[:-1], 1)
     return x.max(axis=axis, keepdims=True)
 
 
@@ -216,6 +216,7 @@ def row_sums_backward(g, out, x):
 
 
 def has_short_rows(x, axis):
+    """Whether this is the last axis, and so short that NumPy spends its time between the rows."""
     return axis == -1 and x.ndim > 1 and 0 < x.shape[-1] <= 64
 
 
@@ -257,13 +258,18 @@ def rms_normalized(x, eps):
 
 @backward_of(rms_normalized)
 def rms_normalized_backward(g, out, x, eps):
-    along = np.vecdot(g, out)[..., None] / x.shape[-1]
-    return (g - out * along) / root_mean_square(x, eps), None
+    return (g - out * means(g * out)) / root_mean_square(x, eps), None
 
 
+@primitive
 def root_mean_square(x, eps):
     """sqrt(mean(x²) + eps) along the last axis, which stays, of length 1."""
-    return np.sqrt(np.vecdot(x, x)[..., None] / x.shape[-1] + eps)
+    return np.sqrt(means(x * x) + eps)
+
+
+@backward_of(root_mean_square)
+def root_mean_square_backward(g, out, x, eps):
+    return g * x / (x.shape[-1] * out), None
 
 
 def means(x):
@@ -295,9 +301,9 @@ def unindex_backward(g, out, y, index, x):
 
 def names_many_rows(index, y, x):
     """Whether the index is an array that names whole rows of x, and no fewer than there are."""
-    if not hasattr(index, "dtype") or index.dtype == bool or x.ndim < 2:
+    if not hasattr(index, "dtype") or index.dtype == bool or x.ndim < 2 or not x.size:
         return False
-    return index.size >= len(x) > 0 and y.shape == (*index.shape, *x.shape[1:])
+    return index.size >= len(x) and y.shape == (*index.shape, *x.shape[1:])
 
 
 def rows_added(y, index, x):

@@ -181,7 +181,7 @@ def weighted_nll(
     if weight is not None:
         q = weight * q
     if reduction == "mean":
-        return kernels.soft_nll(log_p, q) / total
+        return kernels.soft_nll(log_p, q) / np.true_divide(total, 1).astype(log_p.dtype)
     return reduced(-times_log(q, log_p).sum(axis=-1), reduction)
 
 

@@ -121,12 +121,25 @@ def logsumexp(x: Any, axis: Any = -1, keepdims: bool = False) -> Any:
     return np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
 
 
+def masked_softmax(x: Any, mask: Any) -> Any:
+    e = np.zeros_like(x)
+    shown = np.broadcast_to(mask, x.shape)
+    e[shown] = np.exp(x[shown])
+    total = e.sum(axis=-1, keepdims=True)
+    total[~mask.any(axis=-1, keepdims=True)] = 1.0
+    return e / total
+
+
 # Kernels that avoid overflow by comparing, and so by ways that single numbers do not have
 ON_VALUES: dict[Any, Callable[..., Any]] = {
     forward_of(kernels.log1pexp): lambda x: np.log(1.0 + np.exp(x)),
     forward_of(kernels.logsumexp): logsumexp,
     forward_of(kernels.log_softmax): lambda x, axis=-1: x - logsumexp(x, axis, keepdims=True),
     forward_of(kernels.softmax): lambda x, axis=-1: np.exp(x - logsumexp(x, axis, keepdims=True)),
+    forward_of(kernels.masked_softmax): masked_softmax,
+    forward_of(kernels.rms_normalized): lambda x, eps: (
+        x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
+    ),
     forward_of(kernels.cross_entropy): lambda x, true: (logsumexp(x) - (x * true).sum(-1)).mean(),
 }
 

@@ -168,6 +168,7 @@ def hardswish(x: Any) -> Any:
     return x * hardsigmoid(x)
 
 
+@in_single
 def softmax(x: Any, dim: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along dim, without overflow."""
     return kernels.softmax(x, axis=dim)

@@ -52,7 +52,7 @@ def attention_weights(query: Any, key: Any, *masks: Any, scale: float | None = N
         check_mask(mask, scores)
         shown = mask
         if mask.dtype.kind == "f":
-            shown = plain(mask) > -math.inf
+            shown = plain(mask) != -math.inf
             scores = scores + np.where(shown, mask, 0)
         visible = shown if visible is None else visible & shown
     return kernels.softmax(scores) if visible is None else kernels.masked_softmax(scores, visible)

@@ -1,7 +1,8 @@
 """Normalization: numbers are shifted to mean 0 and scaled to variance 1, or to length 1.
 
 Batch, layer and group normalization are one equation, y = (x - μ) / sqrt(σ² + eps) · weight + bias,
-and differ in what the mean μ and the variance σ² are taken over. It is laid along the last axis.
+and differ in what the mean μ and the variance σ² are taken over. The code lays that along the last
+axis.
 """
 
 import math
@@ -37,8 +38,7 @@ def layer_norm(
     check_last_axes("layer_norm", x, shape)
     check_shape("layer_norm", shape, weight=weight, bias=bias)
     check_eps("layer_norm", eps)
-    out = standardized(x.reshape(*x.shape[: -len(shape)], -1), eps).reshape(x.shape)
-    return scaled_and_shifted(out, weight, bias)
+    return scaled_and_shifted(along_last(standardized, x, shape, eps), weight, bias)
 
 
 @in_single
@@ -65,8 +65,7 @@ def rms_norm(
     if eps is None:
         eps = float(np.finfo(x.dtype).eps)
     check_eps("rms_norm", eps)
-    out = kernels.rms_normalized(x.reshape(*x.shape[: -len(shape)], -1), eps)
-    return scaled_and_shifted(out.reshape(x.shape), weight, None)
+    return scaled_and_shifted(along_last(kernels.rms_normalized, x, shape, eps), weight, None)
 
 
 @in_single
@@ -146,8 +145,7 @@ def batch_norm(
         channel = across.reshape(channels, n)
         deviation = kernels.centered(channel)
         track(running_mean, kernels.means(plain(channel)), momentum)
-        d = plain(deviation)
-        track(running_var, np.vecdot(d, d) / (n - 1), momentum)
+        track(running_var, kernels.sums(plain(deviation) ** 2, -1) / (n - 1), momentum)
         out = kernels.rms_normalized(deviation, eps)
         weight, bias = (None if y is None else y[:, None] for y in (weight, bias))
         out = scaled_and_shifted(out, weight, bias)
@@ -189,6 +187,14 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     length1 = np.maximum(np.linalg.norm(x1, axis=dim), eps)
     length2 = np.maximum(np.linalg.norm(x2, axis=dim), eps)
     return (x1 * x2).sum(axis=dim) / (length1 * length2)
+
+
+def along_last(function: Any, x: Any, shape: tuple[int, ...], eps: float) -> Any:
+    """function(x, eps), with the last axes of x, of this shape, as one."""
+    if len(shape) == 1:
+        return function(x, eps)
+    lead = x.shape[: -len(shape)]
+    return function(x.reshape(*lead, math.prod(shape)), eps).reshape(x.shape)
 
 
 def standardized(x: Any, eps: float) -> Any:

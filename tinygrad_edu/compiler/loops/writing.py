@@ -66,6 +66,7 @@ class LoopWriter(Writer):
         self.taken |= {"abs", "memory", "min", "ok", "range", *LETTERS}
         self.functions: dict[str, Function] = {}
         self.prepared: set[Line] = set()
+        self.aliases: dict[Line, str] = {}  # of what a line of NumPy makes again, for a result
         self.held: list[str] = []
 
     def fresh(self, wish: str) -> str:
@@ -150,7 +151,7 @@ class LoopWriter(Writer):
             name = known.name
         for line in function.arguments:
             yield from self.prepare(line)
-        arguments = [self.names[x] for x in function.arguments]
+        arguments = [self.aliases.get(x, self.names[x]) for x in function.arguments]
         arguments += [*map(str, function.offsets), *function.memory]
         results = [*["ok"] * function.asks, *(self.names[x] for x in function.numbers)]
         found = f"{', '.join(results)} = " if results else ""
@@ -186,7 +187,10 @@ class LoopWriter(Writer):
         yield from self.prepare(base)
         self.prepared.add(line)
         shape = ", ".join(map(str, self.kept.shape(line)))
-        made = f"{self.names[line]} = {self.names[self.plan.onto.get(base, base)]}.reshape({shape})"
+        name = self.names[line]
+        if any(line in lines for lines in self.plan.python):
+            name = self.aliases[line] = self.fresh(f"{name}_here")
+        made = f"{name} = {self.names[self.plan.onto.get(base, base)]}.reshape({shape})"
         if base in self.kept.places:
             self.held.append(made)
         else:

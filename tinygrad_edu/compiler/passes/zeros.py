@@ -26,6 +26,8 @@ def use_zeros(program: Program) -> Program:
 
 
 def fits(line: Line) -> bool:
-    """Whether it is worth it, and the result of the same dtype."""
-    x = line.inputs[0]
-    return is_array(line) and line.data.size >= SIZE and layout_of(line.data) == layout_of(x.data)
+    """Whether it is worth it, to the same bits: -0.0 is another zero."""
+    x, zero = line.inputs
+    if not is_array(line) or line.data.size < SIZE or np.signbit(zero):
+        return False
+    return layout_of(line.data) == layout_of(x.data)
