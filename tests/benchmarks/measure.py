@@ -1,0 +1,265 @@
+"""How is everything measured? Rounds of all competitors take turns, each in its own process.
+
+A *row* is one piece of work, such as a training step of one network. Each competitor gets the same
+weights and the same data in a process of its own, on one thread. Their losses over the first steps
+must agree. Then, in each round, every competitor takes steps for some milliseconds, and the others
+wait. A ratio is taken round by round, so that a slow moment of the machine is in both of its sides;
+reported are medians and quartiles over rounds.
+"""
+
+import contextlib
+import importlib.metadata
+import multiprocessing
+import os
+import platform
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from peers import COMPETITORS, is_installed
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "JAX_PLATFORMS": "cpu",
+}
+os.environ.update(ONE_THREAD)
+
+import numpy as np  # noqa: E402  after its number of threads is set
+
+STEPS = 5  # whose losses must agree
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    rounds: int
+    seconds: float  # that a competitor gets in a round
+    patience: float  # seconds that one answer may take
+
+    def calls(self, seconds: float) -> int:
+        return max(1, int(self.seconds / seconds))
+
+
+QUICK, FULL = Effort(5, 0.002, 120), Effort(30, 0.02, 150)
+
+
+@dataclass
+class Limit:
+    """`what` takes at most this many times what `of` takes, or at most so much if `of` is None."""
+
+    what: str
+    of: str | None
+    at_most: float
+
+
+@dataclass
+class Row:
+    """One piece of work for several competitors; what they are compared with is the first."""
+
+    name: str
+    task: str
+    arrays: dict[str, Any]
+    competitors: list[str]
+    options: dict[str, Any] = field(default_factory=dict)
+    check: dict[str, Any] = field(default_factory=dict)  # options while the losses are compared
+    limits: list[Limit] = field(default_factory=list)
+    tolerance: float = 1e-5  # of losses, relative to the first one
+
+
+class Process:
+    """A competitor in a process of its own; `cannot` says why it takes no part any more."""
+
+    def __init__(self, name: str, settings: dict[str, Any] | None = None) -> None:
+        from worker import serve
+
+        competitor = COMPETITORS[name]
+        self.name, self.cannot = name, ""
+        spawn = multiprocessing.get_context("spawn")
+        self.connection, other = spawn.Pipe()
+        arguments = (
+            other,
+            competitor.module,
+            {**competitor.settings, **(settings or {})},
+            competitor.variables,
+        )
+        self.process = spawn.Process(target=serve, args=arguments, daemon=False)
+        self.process.start()
+        other.close()
+
+    def ask(self, question: str, patience: float, **arguments: Any) -> Any:
+        """The answer, or None where there is none."""
+        if self.cannot:
+            return None
+        self.connection.send((question, arguments))
+        if not self.connection.poll(patience):
+            return self.give_up(f"more than {patience:.0f} s")
+        try:
+            state, answer = self.connection.recv()
+        except EOFError:
+            return self.give_up("its process ended")
+        return self.give_up(answer) if state == "cannot" else answer
+
+    def give_up(self, why: str) -> None:
+        self.cannot = why
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.send(None)
+        self.process.join(0.5)
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def quartiles(values: Iterable[float]) -> list[float]:
+    """Lower quartile, median, upper quartile."""
+    return [float(x) for x in np.percentile(list(values), (25, 50, 75))]
+
+
+def ratios(values: Iterable[float], reference: Iterable[float]) -> list[float]:
+    """The quartiles of the ratios of each round."""
+    return quartiles(np.divide(list(values), list(reference)))
+
+
+def result_of(
+    name: str,
+    unit: str,
+    rounds: dict[str, list[float]],
+    cannot: dict[str, str] | None = None,
+    limits: Iterable[Limit] = (),
+) -> dict[str, Any]:
+    """A row as it is stored: the competitors in their order, the first is the reference."""
+    reference = next(iter(rounds), None)
+    results: dict[str, Any] = {}
+    for competitor in COMPETITORS:
+        if competitor in rounds:
+            values = rounds[competitor]
+            results[competitor] = {
+                "quartiles": quartiles(values),
+                "ratio": ratios(values, rounds[reference]),
+            }
+        elif competitor in (cannot or {}):
+            results[competitor] = {"cannot": cannot[competitor]}
+    found = [judged(name, limit, rounds) for limit in limits if is_known(limit, rounds)]
+    return {
+        "name": name, "unit": unit, "reference": reference, "results": results, "limits": found
+    }  # fmt: skip
+
+
+def is_known(limit: Limit, rounds: dict[str, list[float]]) -> bool:
+    return limit.what in rounds and (limit.of is None or limit.of in rounds)
+
+
+def judged(name: str, limit: Limit, rounds: dict[str, list[float]]) -> dict[str, Any]:
+    values = rounds[limit.what]
+    found = quartiles(values) if limit.of is None else ratios(values, rounds[limit.of])
+    text = f"{name}: {limit.what}" + (f" / {limit.of}" if limit.of else "")
+    return {"text": text, "found": found[1], "at_most": limit.at_most}
+
+
+def reversed_pairs(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str]]:
+    """Pairs of a row whose order is another one than it was, both times beyond the quartiles."""
+
+    def faster(row: dict[str, Any]) -> set[tuple[str, str]]:
+        found = {name: x["quartiles"] for name, x in row["results"].items() if "quartiles" in x}
+        return {(a, b) for a, x in found.items() for b, y in found.items() if x[2] < y[0]}
+
+    return sorted((a, b) for a, b in faster(now) if (b, a) in faster(before))
+
+
+def compare(row: Row, effort: Effort, say: Callable[[str], None]) -> dict[str, Any]:
+    """Seconds of a step of each competitor."""
+    names = [name for name in row.competitors if is_installed(name)]
+    for name in set(row.competitors) - set(names):
+        say(f"  {name} is not installed, and skipped")
+    processes = {name: Process(name) for name in names}
+    try:
+        agree(row, processes, effort)
+        calls = prepare(row, processes, effort, say)
+        rounds: dict[str, list[float]] = {name: [] for name in calls}
+        for i in range(effort.rounds):
+            for name in list(rounds)[:: 1 if i % 2 else -1]:
+                found = processes[name].ask("seconds", effort.patience, calls=calls[name])
+                rounds[name].append(found)
+    finally:
+        for process in processes.values():
+            process.close()
+    cannot = {name: process.cannot for name, process in processes.items() if process.cannot}
+    return result_of(row.name, "s", rounds, cannot, row.limits)
+
+
+def agree(row: Row, processes: dict[str, Process], effort: Effort) -> None:
+    """Raises ArithmeticError where the losses of the first steps differ."""
+    options = {**row.options, **row.check}
+    expected = None
+    for process in processes.values():
+        question = {"task": row.task, "arrays": row.arrays, "options": options, "n": STEPS}
+        losses = process.ask("losses", effort.patience, **question)
+        if losses is None:
+            continue
+        expected = expected or losses
+        difference = np.abs(np.subtract(losses, expected)).max() / max(1e-300, abs(expected[0]))
+        if not difference <= row.tolerance:
+            raise ArithmeticError(
+                f"{row.name}: the losses of {process.name} differ by {difference:.1e}: "
+                f"{losses}, not {expected}"
+            )
+
+
+def prepare(
+    row: Row, processes: dict[str, Process], effort: Effort, say: Callable[[str], None]
+) -> dict[str, int]:
+    """Build all; how many steps each takes in a round."""
+    calls = {}
+    for name, process in processes.items():
+        question = {"task": row.task, "arrays": row.arrays, "options": row.options}
+        process.ask("build", effort.patience, **question)
+        process.ask("seconds", effort.patience, calls=3)
+        seconds = process.ask("seconds", effort.patience, calls=2)
+        if process.cannot:
+            say(f"  {name}: {process.cannot}")
+        else:
+            calls[name] = effort.calls(seconds)
+            say(f"  {name}: {seconds * 1e3:.3f} ms")
+    return calls
+
+
+def machine() -> dict[str, Any]:
+    """What this runs on, without names of places or hosts."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "blas": blas(),
+        "threads": 1,
+    }
+
+
+def processor() -> str:
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
+    return found[1] if found else platform.processor()
+
+
+def blas() -> str:
+    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{found['name']} {found['version']}"
+
+
+def versions() -> dict[str, str]:
+    """Of all competitors that are installed, and of NumPy and numba."""
+    found = {}
+    for package in ("numpy", *sorted({x.package for x in COMPETITORS.values()} - {"numpy"})):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

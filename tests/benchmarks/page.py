@@ -1,0 +1,303 @@
+"""How do the numbers of docs/benchmarks.json become tables, plots and words of a page?
+
+In the pages of PAGES stands `<!-- table: ... -->` or `<!-- value: ... -->`, and
+all up to the next `<!-- end -->` is written from the numbers. A test compares.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peers import COMPETITORS
+
+ROOT = Path(__file__).parents[2]
+DATA, PAGE = ROOT / "docs/benchmarks.json", ROOT / "docs/benchmarks.md"
+PAGES = [PAGE, ROOT / "README.md", ROOT / "docs/compile.md"]  # that say numbers
+IMAGES = ROOT / "docs/images"
+MARK = re.compile(r"(<!-- (table|value): (.*?) -->)(.*?)(<!-- end -->)", re.DOTALL)
+UNITS = {
+    "s": [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")],
+    "B": [(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")],
+}
+OWN, HAND, OTHER = "#0072B2", "#999999", "#E69F00"  # told apart by colour-blind eyes too
+NAMES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "mygrad": "MyGrad", "dezero": "DeZero"}
+
+
+def amount(value: float, unit: str) -> str:
+    """Three digits and a unit that fits."""
+    units = UNITS[unit]
+    size, name = next((x for x in units if abs(value) >= x[0]), units[-1])
+    digits = value / size
+    return f"{digits:.{max(0, 2 - int(np.log10(max(1, abs(digits)))))}f} {name}"
+
+
+def report(subject: dict[str, Any]) -> str:
+    """A subject as plain text: the median, and the ratio with its quartiles."""
+    lines = []
+    for row in subject["rows"]:
+        lines.append(f"\n{row['name']}")
+        for name, found in row["results"].items():
+            if "cannot" in found:
+                lines.append(f"  {name:26}{found['cannot']}")
+                continue
+            low, middle, high = found["ratio"]
+            value = amount(found["quartiles"][1], row["unit"])
+            lines.append(f"  {name:26}{value:>10}{middle:10.3f}  {low:.3f} to {high:.3f}")
+    return "\n".join(lines)
+
+
+# Tables
+
+
+def table(header: list[str], lines: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *lines))
+
+
+def subject_table(subject: dict[str, Any]) -> str:
+    """A line for each competitor, a column for each row."""
+    rows = subject["rows"]
+    lines = []
+    for name in COMPETITORS:
+        cells = [cell(row, name) for row in rows]
+        if any(x not in ("", "—") for x in cells):
+            lines.append([emphasized(name), *cells])
+    return table(["", *(row["name"] for row in rows)], lines) + reasons(rows)
+
+
+def emphasized(name: str) -> str:
+    return f"**{name}**" if name.startswith("tinygrad_edu") else name
+
+
+def cell(row: dict[str, Any], name: str) -> str:
+    found = row["results"].get(name)
+    if found is None:
+        return ""
+    if "cannot" in found:
+        return "—"
+    low, ratio, high = found["ratio"]
+    value = amount(found["quartiles"][1], row["unit"])
+    if name == row["reference"]:
+        return f"{value}: 1"
+    return f"{value}: {ratio:.3g} ({low:.3g} to {high:.3g})"
+
+
+def reasons(rows: list[dict[str, Any]]) -> str:
+    """Who has no number, and why: one line for each reason."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for name, result in row["results"].items():
+            if "cannot" in result and name not in found.setdefault(result["cannot"], []):
+                found[result["cannot"]].append(name)
+    lines = [f"- {', '.join(names)}: {why}." for why, names in found.items()]
+    return "\n\nWithout a number:\n\n" + "\n".join(lines) if lines else ""
+
+
+def graph_tables(subject: dict[str, Any]) -> str:
+    """For each kind of graph the time and the bytes of a node, a column for each size."""
+    tables = []
+    for kind, rows in kinds_of(subject["rows"]).items():
+        sizes = list(dict.fromkeys(size for size, _ in rows))
+        lines = []
+        for name in COMPETITORS:
+            cells = [graph_cell(rows, size, name) for size in sizes]
+            if any(x not in ("", "—") for x in cells):
+                lines.append([emphasized(name), *cells])
+        tables.append(table([kind, *sizes], lines))
+    return "\n\n".join(tables) + reasons(subject["rows"])
+
+
+def kinds_of(rows: list[dict[str, Any]]) -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
+    """Rows named "chain, 1,000 nodes, time" -> kind -> (size, unit) -> row."""
+    found: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for row in rows:
+        kind, size, _ = row["name"].split(", ")
+        found.setdefault(kind, {})[size, row["unit"]] = row
+    return found
+
+
+def graph_cell(rows: dict[tuple[str, str], dict[str, Any]], size: str, name: str) -> str:
+    found = [(rows[size, unit], unit) for unit in ("s", "B") if (size, unit) in rows]
+    results = [(row["results"].get(name, {"cannot": ""}), unit) for row, unit in found]
+    if any("cannot" in result for result, _ in results):
+        return "—"
+    return ", ".join(amount(result["quartiles"][1], unit) for result, unit in results)
+
+
+def limits_table(results: dict[str, Any]) -> str:
+    lines = []
+    for subject in results["subjects"].values():
+        for row in subject["rows"]:
+            for x in row["limits"]:
+                kept = "yes" if x["found"] <= x["at_most"] else "**no**"
+                lines.append([x["text"], f"{x['found']:.3g}", f"{x['at_most']:.3g}", kept])
+    return table(["", "measured", "at most", "kept"], lines)
+
+
+def machine_table(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    lines = [
+        ["processor", f"{machine['processor']}, {machine['cores']} cores, of which one is used"],
+        ["system", f"{machine['system']}, Python {machine['python']}"],
+        ["NumPy's BLAS", machine["blas"]],
+        [
+            "versions",
+            ", ".join(f"{NAMES.get(name, name)} {x}" for name, x in results["versions"].items()),
+        ],
+    ]
+    return table(["", ""], lines)
+
+
+def text_of(kind: str, what: str, results: dict[str, Any]) -> str:
+    if kind == "value":
+        return value_of(what, results)
+    if what == "limits":
+        return f"\n\n{limits_table(results)}\n\n"
+    if what == "machine":
+        return f"\n\n{machine_table(results)}\n\n"
+    if what not in results["subjects"]:
+        return "\n\nNot measured.\n\n"
+    subject = results["subjects"][what]
+    made = graph_tables(subject) if what == "graphs" else subject_table(subject)
+    return f"\n\n{made}\n\n"
+
+
+def value_of(what: str, results: dict[str, Any]) -> str:
+    """`subject; start of the row's name; competitor; of`: how many times as long as `of`.
+
+    With `time` for `of` it is the median itself.
+    """
+    subject, start, name, of = what.split("; ")
+    rows = results["subjects"][subject]["rows"]
+    row = next(row for row in rows if row["name"].startswith(start))
+    found = row["results"][name]
+    if of == "time":
+        return amount(found["quartiles"][1], row["unit"])
+    if of == row["reference"]:
+        return f"{found['ratio'][1]:.2f}"
+    return f"{found['quartiles'][1] / row['results'][of]['quartiles'][1]:.2f}"
+
+
+def filled(text: str, results: dict[str, Any]) -> str:
+    """The page with all that stands between marks written anew."""
+
+    def renewed(match: re.Match[str]) -> str:
+        return match[1] + text_of(match[2], match[3], results) + match[5]
+
+    return MARK.sub(renewed, text)
+
+
+def write_page(results: dict[str, Any]) -> None:
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        path.write_text(filled(text, results), encoding="utf-8")
+    for name, subject in results["subjects"].items():
+        figure = graph_plot(subject) if name == "graphs" else plot(subject)
+        figure.savefig(IMAGES / f"benchmarks_{name}.png", dpi=100)
+
+
+# Pictures
+
+
+def plot(subject: dict[str, Any]):
+    """Bars with whiskers from quartile to quartile, one panel for each row."""
+    from matplotlib.figure import Figure
+
+    rows = subject["rows"]
+    columns = min(2, len(rows))
+    lines = -(-len(rows) // columns)
+    bars = max(len(numbers_of(row)) for row in rows)
+    figure = Figure(figsize=(8, 0.6 + lines * (0.55 + 0.24 * bars)), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False).flat
+    for ax in axes:
+        ax.set_axis_off()
+    for i, (ax, row) in enumerate(zip(axes, rows, strict=False)):
+        ax.set_axis_on()
+        panel(
+            ax,
+            row,
+            named=i % columns == 0 or numbers_of(row).keys() != numbers_of(rows[i - 1]).keys(),
+        )
+    return figure
+
+
+def numbers_of(row: dict[str, Any]) -> dict[str, list[float]]:
+    return {name: x["quartiles"] for name, x in row["results"].items() if "quartiles" in x}
+
+
+def panel(ax, row: dict[str, Any], named: bool) -> None:
+    """Linear, unless some take more than twelve times as much as others."""
+    numbers = numbers_of(row)
+    low, middle, high = np.array(list(numbers.values())).T
+    wide = middle.max() > 12 * middle.min()
+    places = np.arange(len(numbers))
+    ax.barh(places, middle, color=[color(name) for name in numbers], height=0.7)
+    ax.errorbar(
+        middle, places, xerr=[middle - low, high - middle], fmt="none", ecolor="black", capsize=2
+    )
+    for place, value, right in zip(places, middle, high, strict=True):
+        ax.annotate(
+            amount(value, row["unit"]), (right, place), (4, 0),
+            textcoords="offset points", va="center", fontsize=8,
+        )  # fmt: skip
+    if wide:
+        ax.set_xscale("log")
+        ax.set_xlim(middle.min() / 2, high.max() * (high.max() / middle.min()) ** 0.35)
+    else:
+        ax.set_xlim(0, high.max() * 1.3)
+    ax.set_yticks(places, list(numbers) if named else [""] * len(numbers), fontsize=8)
+    ax.invert_yaxis()
+    ax.set_title(row["name"], fontsize=9)
+    ax.set_xlabel(f"{row['unit']}{', logarithmic' if wide else ''}", fontsize=8)
+    ax.tick_params(axis="x", labelsize=7)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def color(name: str) -> str:
+    if name.startswith("tinygrad_edu"):
+        return OWN
+    return HAND if name == next(iter(COMPETITORS)) else OTHER
+
+
+def graph_plot(subject: dict[str, Any]):
+    """Time and bytes of a node over the number of nodes."""
+    from matplotlib.figure import Figure
+
+    kinds = kinds_of(subject["rows"])
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = figure.subplots(2, len(kinds), sharex=True, sharey="row", squeeze=False)
+    shades = {name: f"C{i}" for i, name in enumerate(COMPETITORS)}
+    for column, (kind, rows) in enumerate(kinds.items()):
+        for line, unit in enumerate("sB"):
+            ax = axes[line, column]
+            for name in COMPETITORS:
+                points = [
+                    (float(size.split()[0].replace(",", "")), row["results"][name]["quartiles"][1])
+                    for (size, kind_of_unit), row in rows.items()
+                    if kind_of_unit == unit and "quartiles" in row["results"].get(name, {})
+                ]
+                if points:
+                    width = 2.5 if name.startswith("tinygrad_edu") else 1.2
+                    label = name.replace("tinygrad_edu, Tensors", "tinygrad_edu, Tensor")
+                    ax.plot(
+                        *zip(*points, strict=True),
+                        "o-",
+                        ms=3,
+                        lw=width,
+                        label=label,
+                        color=shades[name],
+                    )
+            ax.set(xscale="log", yscale="log", title=kind if line == 0 else "")
+            ax.set_ylabel(("seconds", "bytes")[line] + " of a node" if column == 0 else "")
+            ax.spines[["top", "right"]].set_visible(False)
+        ax.set_xlabel("nodes")
+    handles = {}
+    for ax in axes.flat:
+        handles.update(
+            {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        )
+    figure.legend(
+        handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8
+    )
+    return figure

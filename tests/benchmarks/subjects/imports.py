@@ -1,0 +1,40 @@
+"""The time until a package is imported, in a new process, and the memory that it takes then."""
+
+import subprocess
+import sys
+
+from measure import result_of
+from peers import COMPETITORS, COMPILED, NUMBA, TENSORS, TORCH_COMPILE, is_installed
+
+TITLE = "Import"
+PEERS = [x for x in COMPETITORS if x not in (TENSORS, COMPILED, NUMBA, TORCH_COMPILE)]
+PROGRAM = """
+import sys
+from time import perf_counter
+if sys.argv[1] == "dezero":
+    import numpy
+    numpy.int = int
+start = perf_counter()
+__import__(sys.argv[1])
+print(perf_counter() - start)
+"""
+STATEMENTS = {"jax": "jax.numpy", "autograd": "autograd.numpy", "micrograd": "micrograd.nn"}
+
+
+def measure(effort, say):
+    names = [name for name in PEERS if is_installed(name)]
+    rounds = {name: [] for name in names}
+    for i in range(max(3, effort.rounds // 4) + 1):
+        for name in names:
+            package = COMPETITORS[name].package
+            found = seconds(STATEMENTS.get(package, package))
+            if i:  # the first one reads the files from the disk
+                rounds[name].append(found)
+    for name in names:
+        say(f"  {name}: {min(rounds[name]):.3f} s")
+    return [result_of("import in a new process", "s", rounds)]
+
+
+def seconds(package):
+    command = [sys.executable, "-c", PROGRAM, package]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -1,0 +1,182 @@
+"""What does the process of one competitor do? It builds, trains and times when it is asked to.
+
+The runner starts one process for each competitor of a row (see measure.py), hands it weights and
+data, and asks one question at a time, so that only one of all processes computes.
+"""
+
+import ctypes
+import gc
+import importlib
+import os
+from contextlib import suppress
+from time import perf_counter
+
+import numpy as np
+
+
+class CannotDoError(Exception):
+    """This competitor has no answer; the text says why."""
+
+
+def serve(connection, module, settings, variables):
+    """Answer questions (name, arguments) with ("done", result) or ("cannot", why) until None."""
+    os.environ.update(variables)
+    stay_on_one_core()
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)  # what frameworks print is no part of the report
+        peer = None
+        while (question := connection.recv()) is not None:
+            name, arguments = question
+            try:
+                peer = peer or Peer(module, settings)
+                answer = "done", getattr(peer, name)(**arguments)
+            except CannotDoError as why:
+                answer = "cannot", str(why)
+            except Exception as error:  # of a framework: the row says it, the others go on
+                answer = "cannot", first_line(error)
+            connection.send(answer)
+
+
+def stay_on_one_core():
+    """The same for all: some frameworks take more threads than the environment allows them."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def first_line(error):
+    text = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {text[0]}"[:120] if text[0] else type(error).__name__
+
+
+class Peer:
+    """A competitor: the tasks of its module, and what is built of the last one."""
+
+    def __init__(self, module, settings):
+        self.module, self.settings = importlib.import_module(f"peers.{module}"), settings
+        self.step = None
+
+    def task(self, name):
+        if not hasattr(self.module, name):
+            raise CannotDoError(self.module.CANNOT.get(name, f"there is no {name}"))
+        return getattr(self.module, name)
+
+    def build(self, task, arrays, options):
+        own = {name: x.copy() for name, x in arrays.items()}
+        self.step = self.task(task)(own, **options, **self.settings)
+        self.step()
+
+    def losses(self, task, arrays, options, n):
+        """The losses of the first n steps."""
+        own = {name: x.copy() for name, x in arrays.items()}
+        step = self.task(task)(own, **options, **self.settings)
+        return [float(step()) for _ in range(n)]
+
+    def seconds(self, calls):
+        """Of one step, over so many of them; first one whose caches another process has filled."""
+        if calls > 1:
+            self.step()
+        start = perf_counter()
+        for _ in range(calls):
+            self.step()
+        return (perf_counter() - start) / calls
+
+    def peak(self, task, arrays, options, rows):
+        """Bytes that a network and three of its steps need beyond what the process has.
+
+        First the same with `rows` rows of the data, which loads the framework's own code, and two
+        steps, in which some compile.
+        """
+        few = {name: x[:rows] if name in "xy" else x for name, x in arrays.items()}
+        self.losses(task, few, options, 1)
+        return_free_memory()
+        before = status("VmRSS")
+        own = {name: x.copy() for name, x in arrays.items()}
+        step = self.task(task)(own, **options, **self.settings)
+        for _ in range(2):
+            step()
+        return_free_memory()
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # the peak starts anew
+        for _ in range(3):
+            step()
+        return status("VmHWM") - before
+
+    def graph_bytes(self, kind, n):
+        """Bytes of a node; small graphs are held together until they are a hundred thousand."""
+        leaf, _, _ = self.task("graph")(**self.settings)
+        held = [GRAPHS[kind](leaf, 10)]
+        return_free_memory()
+        before, copies = status("VmRSS"), max(1, 100_000 // n)
+        held = [GRAPHS[kind](leaf, n) for _ in range(copies)]
+        found = (status("VmRSS") - before) / (n * copies)
+        del held
+        return found
+
+    def graph_seconds(self, kind, n):
+        """For a node, to be made and to be walked through by backward; the leaf's gradient."""
+        leaf, backward, gradient = self.task("graph")(**self.settings)
+        copies = max(1, 10_000 // n)
+        start = perf_counter()
+        for _ in range(copies):
+            root, x = GRAPHS[kind](leaf, n)
+            backward(root)
+        return (perf_counter() - start) / (n * copies), float(gradient(x))
+
+    def call(self, task, arrays, options, n):
+        """Seconds of a call of a program less those of the program itself, which take turns."""
+        step, program = self.task(task)(arrays, **options, **self.settings)
+        times = np.empty((n, 3))
+        for row in times:
+            row[0] = perf_counter()
+            step()
+            row[1] = perf_counter()
+            program()
+            row[2] = perf_counter()
+        parts = np.median(np.diff(times).reshape(10, -1, 2), axis=1)
+        return list(parts[:, 0] - parts[:, 1])
+
+
+def return_free_memory():
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def status(name):
+    """Bytes from Linux's account of this process."""
+    with open("/proc/self/status") as file:
+        (line,) = [line for line in file if line.startswith(name)]
+    return 1024 * int(line.split()[1])
+
+
+# Graphs of about n nodes; each returns its root and a leaf
+
+
+def chain(leaf, n):
+    x, w = leaf(1.0), leaf(1e-7)
+    out = x
+    for _ in range(n):
+        out = out + w
+    return out, x
+
+
+def wide(leaf, n):
+    """n / 2 products of one leaf, added in pairs."""
+    x, w = leaf(1.0), leaf(0.5)
+    level = [x * w for _ in range(n // 2)]
+    while len(level) > 1:
+        odd = level[-1:] if len(level) % 2 else []
+        level = [a + b for a, b in zip(level[::2], level[1::2])] + odd
+    return level[0], x
+
+
+def diamonds(leaf, n):
+    """Each of n / 3 diamonds halves and adds: the paths double with each, the value stays."""
+    x, half = leaf(1.0), leaf(0.5)
+    out = x
+    for _ in range(n // 3):
+        out = out * half + out * half
+    return out, x
+
+
+GRAPHS = {"chain": chain, "wide": wide, "diamonds": diamonds}
