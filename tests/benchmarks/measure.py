@@ -32,6 +32,7 @@ ONE_THREAD = {
 os.environ.update(ONE_THREAD)
 
 import numpy as np  # noqa: E402  after its number of threads is set
+from worker import serve  # noqa: E402
 
 STEPS = 5  # whose losses must agree
 
@@ -48,7 +49,7 @@ class Effort:
         return max(1, int(self.seconds / seconds))
 
 
-QUICK, FULL = Effort(5, 0.002, 120), Effort(30, 0.02, 150)
+QUICK, FULL = Effort(5, 0.002, 60), Effort(30, 0.02, 60)
 
 
 @dataclass
@@ -77,20 +78,13 @@ class Row:
 class Process:
     """A competitor in a process of its own; `cannot` says why it takes no part any more."""
 
-    def __init__(self, name: str, settings: dict[str, Any] | None = None) -> None:
-        from worker import serve
-
+    def __init__(self, name: str) -> None:
         competitor = COMPETITORS[name]
         self.name, self.cannot = name, ""
         spawn = multiprocessing.get_context("spawn")
         self.connection, other = spawn.Pipe()
-        arguments = (
-            other,
-            competitor.module,
-            {**competitor.settings, **(settings or {})},
-            competitor.variables,
-        )
-        self.process = spawn.Process(target=serve, args=arguments, daemon=False)
+        arguments = other, competitor.module, competitor.settings, competitor.variables
+        self.process = spawn.Process(target=serve, args=arguments)
         self.process.start()
         other.close()
 
@@ -98,12 +92,12 @@ class Process:
         """The answer, or None where there is none."""
         if self.cannot:
             return None
-        self.connection.send((question, arguments))
-        if not self.connection.poll(patience):
-            return self.give_up(f"more than {patience:.0f} s")
         try:
+            self.connection.send((question, arguments))
+            if not self.connection.poll(patience):
+                return self.give_up(f"more than {patience:.0f} s")
             state, answer = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return self.give_up("its process ended")
         return self.give_up(answer) if state == "cannot" else answer
 
@@ -149,21 +143,22 @@ def result_of(
             }
         elif competitor in (cannot or {}):
             results[competitor] = {"cannot": cannot[competitor]}
-    found = [judged(name, limit, rounds) for limit in limits if is_known(limit, rounds)]
-    return {
-        "name": name, "unit": unit, "reference": reference, "results": results, "limits": found
-    }  # fmt: skip
+    found = [judged(name, unit, limit, rounds) for limit in limits if is_known(limit, rounds)]
+    about = {"name": name, "unit": unit, "reference": reference}
+    return {**about, "results": results, "limits": found}
 
 
 def is_known(limit: Limit, rounds: dict[str, list[float]]) -> bool:
     return limit.what in rounds and (limit.of is None or limit.of in rounds)
 
 
-def judged(name: str, limit: Limit, rounds: dict[str, list[float]]) -> dict[str, Any]:
+def judged(name: str, unit: str, limit: Limit, rounds: dict[str, list[float]]) -> dict[str, Any]:
+    """The limit with what was found: a ratio, which has no unit, or an amount."""
     values = rounds[limit.what]
+    unit = "" if limit.of else unit
     found = quartiles(values) if limit.of is None else ratios(values, rounds[limit.of])
     text = f"{name}: {limit.what}" + (f" / {limit.of}" if limit.of else "")
-    return {"text": text, "found": found[1], "at_most": limit.at_most}
+    return {"text": text, "found": found[1], "at_most": limit.at_most, "unit": unit}
 
 
 def reversed_pairs(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str]]:
@@ -189,7 +184,10 @@ def compare(row: Row, effort: Effort, say: Callable[[str], None]) -> dict[str, A
         for i in range(effort.rounds):
             for name in list(rounds)[:: 1 if i % 2 else -1]:
                 found = processes[name].ask("seconds", effort.patience, calls=calls[name])
-                rounds[name].append(found)
+                if found is None:
+                    del rounds[name]
+                else:
+                    rounds[name].append(found)
     finally:
         for process in processes.values():
             process.close()
@@ -198,7 +196,7 @@ def compare(row: Row, effort: Effort, say: Callable[[str], None]) -> dict[str, A
 
 
 def agree(row: Row, processes: dict[str, Process], effort: Effort) -> None:
-    """Raises ArithmeticError where the losses of the first steps differ."""
+    """Who has other losses over the first steps takes no part; ours raises ArithmeticError."""
     options = {**row.options, **row.check}
     expected = None
     for process in processes.values():
@@ -208,7 +206,10 @@ def agree(row: Row, processes: dict[str, Process], effort: Effort) -> None:
             continue
         expected = expected or losses
         difference = np.abs(np.subtract(losses, expected)).max() / max(1e-300, abs(expected[0]))
-        if not difference <= row.tolerance:
+        if difference <= row.tolerance:
+            continue
+        process.give_up(f"its losses differ by {difference:.1e}")
+        if COMPETITORS[process.name].module == "ours":
             raise ArithmeticError(
                 f"{row.name}: the losses of {process.name} differ by {difference:.1e}: "
                 f"{losses}, not {expected}"

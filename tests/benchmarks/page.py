@@ -24,6 +24,16 @@ OWN, HAND, OTHER = "#0072B2", "#999999", "#E69F00"  # told apart by colour-blind
 NAMES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "mygrad": "MyGrad", "dezero": "DeZero"}
 
 
+LINES = {  # of the graphs that grow
+    "tinygrad_edu": OWN,
+    "tinygrad_edu, Tensors": "#56B4E9",
+    "PyTorch": OTHER,
+    "MyGrad": "#009E73",
+    "DeZero": "#CC79A7",
+    "micrograd": "#D55E00",
+}
+
+
 def amount(value: float, unit: str) -> str:
     """Three digits and a unit that fits."""
     units = UNITS[unit]
@@ -131,8 +141,13 @@ def limits_table(results: dict[str, Any]) -> str:
         for row in subject["rows"]:
             for x in row["limits"]:
                 kept = "yes" if x["found"] <= x["at_most"] else "**no**"
-                lines.append([x["text"], f"{x['found']:.3g}", f"{x['at_most']:.3g}", kept])
-    return table(["", "measured", "at most", "kept"], lines)
+                found, at_most = (limited(x[key], x["unit"]) for key in ("found", "at_most"))
+                lines.append([subject["title"], x["text"], found, at_most, kept])
+    return table(["subject", "", "measured", "at most", "kept"], lines)
+
+
+def limited(value: float, unit: str) -> str:
+    return amount(value, unit) if unit else f"{value:.3g}"
 
 
 def machine_table(results: dict[str, Any]) -> str:
@@ -176,6 +191,9 @@ def value_of(what: str, results: dict[str, Any]) -> str:
         return amount(found["quartiles"][1], row["unit"])
     if of == row["reference"]:
         return f"{found['ratio'][1]:.2f}"
+    for limit in row["limits"]:
+        if limit["text"].endswith(f": {name} / {of}"):
+            return f"{limit['found']:.2f}"
     return f"{found['quartiles'][1] / row['results'][of]['quartiles'][1]:.2f}"
 
 
@@ -201,24 +219,25 @@ def write_page(results: dict[str, Any]) -> None:
 
 
 def plot(subject: dict[str, Any]):
-    """Bars with whiskers from quartile to quartile, one panel for each row."""
+    """Bars with whiskers from quartile to quartile, one panel for each row, two side by side."""
     from matplotlib.figure import Figure
 
     rows = subject["rows"]
     columns = min(2, len(rows))
-    lines = -(-len(rows) // columns)
-    bars = max(len(numbers_of(row)) for row in rows)
-    figure = Figure(figsize=(8, 0.6 + lines * (0.55 + 0.24 * bars)), layout="constrained")
-    axes = figure.subplots(lines, columns, squeeze=False).flat
-    for ax in axes:
-        ax.set_axis_off()
-    for i, (ax, row) in enumerate(zip(axes, rows, strict=False)):
-        ax.set_axis_on()
-        panel(
-            ax,
-            row,
-            named=i % columns == 0 or numbers_of(row).keys() != numbers_of(rows[i - 1]).keys(),
-        )
+    lines = [rows[i : i + columns] for i in range(0, len(rows), columns)]
+    names = [
+        [x for x in COMPETITORS if any(x in numbers_of(row) for row in line)] for line in lines
+    ]
+    heights = [0.7 + 0.22 * len(x) for x in names]
+    figure = Figure(figsize=(8, 0.2 + sum(heights)), layout="constrained")
+    grid = figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights)
+    for axes, line, found in zip(grid, lines, names, strict=True):
+        for i, ax in enumerate(axes):
+            if i < len(line):
+                panel(ax, line[i], found)
+                ax.set_yticks(range(len(found)), [""] * len(found) if i else found, fontsize=8)
+            else:
+                ax.set_axis_off()
     return figure
 
 
@@ -226,30 +245,31 @@ def numbers_of(row: dict[str, Any]) -> dict[str, list[float]]:
     return {name: x["quartiles"] for name, x in row["results"].items() if "quartiles" in x}
 
 
-def panel(ax, row: dict[str, Any], named: bool) -> None:
+def panel(ax, row: dict[str, Any], names: list[str]) -> None:
     """Linear, unless some take more than twelve times as much as others."""
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+
     numbers = numbers_of(row)
     low, middle, high = np.array(list(numbers.values())).T
-    wide = middle.max() > 12 * middle.min()
-    places = np.arange(len(numbers))
+    places = [names.index(name) for name in numbers]
+    whiskers = {"fmt": "none", "ecolor": "black", "capsize": 2}
     ax.barh(places, middle, color=[color(name) for name in numbers], height=0.7)
-    ax.errorbar(
-        middle, places, xerr=[middle - low, high - middle], fmt="none", ecolor="black", capsize=2
-    )
-    for place, value, right in zip(places, middle, high, strict=True):
-        ax.annotate(
-            amount(value, row["unit"]), (right, place), (4, 0),
-            textcoords="offset points", va="center", fontsize=8,
-        )  # fmt: skip
-    if wide:
-        ax.set_xscale("log")
-        ax.set_xlim(middle.min() / 2, high.max() * (high.max() / middle.min()) ** 0.35)
-    else:
-        ax.set_xlim(0, high.max() * 1.3)
-    ax.set_yticks(places, list(numbers) if named else [""] * len(numbers), fontsize=8)
-    ax.invert_yaxis()
-    ax.set_title(row["name"], fontsize=9)
-    ax.set_xlabel(f"{row['unit']}{', logarithmic' if wide else ''}", fontsize=8)
+    ax.errorbar(middle, places, xerr=[middle - low, high - middle], **whiskers)
+    wide = middle.max() > 12 * middle.min()
+    left = middle.min() / 2 if wide else 0.0
+    ax.set_xscale("log" if wide else "linear")
+    ax.set_xlim(left, high.max() * ((high.max() / left) ** 0.3 if wide else 1.3))
+    ax.xaxis.set_major_locator(LogLocator() if wide else MaxNLocator(4))
+    ax.xaxis.set_major_formatter(EngFormatter(row["unit"]))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    beside = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+    for name, place in zip(names, range(len(names)), strict=True):
+        value = amount(numbers[name][1], row["unit"]) if name in numbers else "—"
+        end = numbers[name][2] if name in numbers else left
+        ax.annotate(value, (end, place), (4, 0), **beside)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_title(row["name"], fontsize=8)
+    ax.set_xlabel("logarithmic" if wide else "", fontsize=7)
     ax.tick_params(axis="x", labelsize=7)
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -267,11 +287,10 @@ def graph_plot(subject: dict[str, Any]):
     kinds = kinds_of(subject["rows"])
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.subplots(2, len(kinds), sharex=True, sharey="row", squeeze=False)
-    shades = {name: f"C{i}" for i, name in enumerate(COMPETITORS)}
     for column, (kind, rows) in enumerate(kinds.items()):
         for line, unit in enumerate("sB"):
             ax = axes[line, column]
-            for name in COMPETITORS:
+            for name in LINES:
                 points = [
                     (float(size.split()[0].replace(",", "")), row["results"][name]["quartiles"][1])
                     for (size, kind_of_unit), row in rows.items()
@@ -286,7 +305,7 @@ def graph_plot(subject: dict[str, Any]):
                         ms=3,
                         lw=width,
                         label=label,
-                        color=shades[name],
+                        color=LINES[name],
                     )
             ax.set(xscale="log", yscale="log", title=kind if line == 0 else "")
             ax.set_ylabel(("seconds", "bytes")[line] + " of a node" if column == 0 else "")

@@ -6,6 +6,9 @@ import numpy as np
 
 from peers.updates import optimizer_of
 
+# Let the C library keep what is freed, as the package does: else large arrays cost page faults.
+np.empty(2**25 - 2**16, np.uint8)
+
 CANNOT = {
     "graph": "there is no graph",
     "scalars": "its numbers are arrays",

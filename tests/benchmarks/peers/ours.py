@@ -84,8 +84,9 @@ def convolution(arrays, lr, dropout, backend=None):
 
 
 def convolution_layer(arrays, backend=None):
-    x = Tensor(0.0, requires_grad=True)
-    x.data = np.moveaxis(arrays["x"], -1, 0)  # its memory as another such layer leaves it
+    images = np.moveaxis(arrays["x"], -1, 0)
+    x = Tensor(images, requires_grad=True)
+    x.data = images  # no copy: in the memory in which another such layer leaves it
     weight, bias = (Tensor(arrays[name], requires_grad=True) for name in ("weight", "bias"))
 
     def step():

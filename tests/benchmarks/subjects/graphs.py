@@ -54,7 +54,8 @@ def at_size(kind, n, repeats, gone, say):
             process.close()
     for name, process in processes.items():
         if process.cannot:
-            gone[name, kind] = cannot[name] = f"{process.cannot} ({n:,} nodes)"
+            where = f" ({n:,} nodes)" if n > SIZES[0] else ""
+            gone[name, kind] = cannot[name] = process.cannot + where
             say(f"  {name}: {process.cannot}")
             del seconds[name], held[name]
     title = f"{kind}, {n:,} nodes"
@@ -80,4 +81,4 @@ def add_limits(kind, rows):
             n = min(len(small[name]), len(large[name]))
             found = ratios(large[name][:n], small[name][:n])[1]
             text = f"{last['name']} of a node / {first['name']}: {name}"
-            last["limits"].append({"text": text, "found": found, "at_most": at_most})
+            last["limits"].append({"text": text, "found": found, "at_most": at_most, "unit": ""})
