@@ -61,13 +61,13 @@ class Peer:
         return getattr(self.module, name)
 
     def build(self, task, arrays, options):
-        own = {name: x.copy() for name, x in arrays.items()}
+        own = copies(arrays)
         self.step = self.task(task)(own, **options, **self.settings)
         self.step()
 
     def losses(self, task, arrays, options, n):
         """The losses of the first n steps."""
-        own = {name: x.copy() for name, x in arrays.items()}
+        own = copies(arrays)
         step = self.task(task)(own, **options, **self.settings)
         return [float(step()) for _ in range(n)]
 
@@ -90,7 +90,7 @@ class Peer:
         self.losses(task, few, options, 1)
         return_free_memory()
         before = status("VmRSS")
-        own = {name: x.copy() for name, x in arrays.items()}
+        own = copies(arrays)
         step = self.task(task)(own, **options, **self.settings)
         for _ in range(2):
             step()
@@ -106,25 +106,25 @@ class Peer:
         leaf, _, _ = self.task("graph")(**self.settings)
         held = [GRAPHS[kind](leaf, 10)]
         return_free_memory()
-        before, copies = status("VmRSS"), max(1, 100_000 // n)
-        held = [GRAPHS[kind](leaf, n) for _ in range(copies)]
-        found = (status("VmRSS") - before) / (n * copies)
+        before, graphs = status("VmRSS"), max(1, 100_000 // n)
+        held = [GRAPHS[kind](leaf, n) for _ in range(graphs)]
+        found = (status("VmRSS") - before) / (n * graphs)
         del held
         return found
 
     def graph_seconds(self, kind, n):
         """For a node, to be made and to be walked through by backward; the leaf's gradient."""
         leaf, backward, gradient = self.task("graph")(**self.settings)
-        copies = max(1, 10_000 // n)
+        graphs = max(1, 10_000 // n)
         start = perf_counter()
-        for _ in range(copies):
+        for _ in range(graphs):
             root, x = GRAPHS[kind](leaf, n)
             backward(root)
-        return (perf_counter() - start) / (n * copies), float(gradient(x))
+        return (perf_counter() - start) / (n * graphs), float(gradient(x))
 
     def call(self, task, arrays, options, n):
         """Seconds of a call of a program less those of the program itself, which take turns."""
-        step, program = self.task(task)(arrays, **options, **self.settings)
+        step, program = self.task(task)(copies(arrays), **options, **self.settings)
         times = np.empty((n, 3))
         for row in times:
             row[0] = perf_counter()
@@ -134,6 +134,11 @@ class Peer:
             row[2] = perf_counter()
         parts = np.median(np.diff(times).reshape(10, -1, 2), axis=1)
         return list(parts[:, 0] - parts[:, 1])
+
+
+def copies(arrays):
+    """What comes through a pipe lies in memory of the pipe's, aligned for bytes."""
+    return {name: x.copy() for name, x in arrays.items()}
 
 
 def return_free_memory():
