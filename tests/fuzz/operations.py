@@ -7,7 +7,8 @@ hand, as a shape that does not fit, is no operation: the generator draws another
 Where an expression has a kink, what is 0 at the kink follows after a bar: np.abs(a) | a. The
 generator keeps away from kinks: that is never close to 0. It may be 0 exactly, because a number
 that equals itself, as in np.maximum(a, a), equals itself everywhere, and that is smooth; but not
-where rounding would decide, as in a[b > 0] | jump(b).
+where rounding would decide, as in a[b > 0] | jump(b). Numbers are sorted without -0.0, since NumPy
+does not say which of two zeros comes first.
 """
 
 import inspect
@@ -135,8 +136,8 @@ INDEXING = rows(
     np.take(a, {row})
     np.take(a, [0, -1, 0], {axis}); a.take({row}); np.take(a, [5, -7], mode='wrap')
     np.take(a, [5, 0], {axis}, mode='clip')
-    np.take_along_axis(a, np.argsort(a, {axis}), -1) | gaps(a); np.sort(a, axis={axis}) | gaps(a)
-    np.sort(a, axis=None) | gaps(a); np.partition(a, 1) | gaps(a)
+    np.take_along_axis(a, np.argsort(a, {axis}), -1) | gaps(a); np.sort(a + 0.0, axis={axis}) | gaps(a)
+    np.sort(a + 0.0, axis=None) | gaps(a); np.partition(a + 0.0, 1) | gaps(a)
     np.compress([True, False, True], a, {axis}); np.delete(a, {bit}, {axis}); np.delete(a, [0])
     np.extract({mask}, a); np.insert(a, 1, {x}, {axis}); np.insert(a, [0, 1], b); np.diagonal(a)
     a.diagonal({k}); np.diagonal(a, 0, -1, 0); np.diag(a); np.diag(a, {k}); np.diagflat(a)
