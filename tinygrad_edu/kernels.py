@@ -371,6 +371,7 @@ def framed_backward(g, out, x, sides, value):
 
 
 def inside(x, sides):
+    """Where x is in an array that has so many more before and after each axis."""
     return tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, sides))
 
 

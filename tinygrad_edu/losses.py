@@ -181,6 +181,7 @@ def weighted_nll(
     if weight is not None:
         q = weight * q
     if reduction == "mean":
+        # A number of rows may be an int64, which would make float64 of float32.
         return kernels.soft_nll(log_p, q) / np.true_divide(total, 1).astype(log_p.dtype)
     return reduced(-times_log(q, log_p).sum(axis=-1), reduction)
 

@@ -173,6 +173,7 @@ def reversed_pairs(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[st
 
 def compare(row: Row, effort: Effort, say: Callable[[str], None]) -> dict[str, Any]:
     """Seconds of a step of each competitor."""
+    say(row.name)
     names = [name for name in row.competitors if is_installed(name)]
     for name in set(row.competitors) - set(names):
         say(f"  {name} is not installed, and skipped")

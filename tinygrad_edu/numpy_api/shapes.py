@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinygrad_edu.graph import Node, apply, backward_of, plain
+from tinygrad_edu.kernels import inside
 from tinygrad_edu.numpy_api.arguments import array
 from tinygrad_edu.numpy_api.dispatch import composes
 from tinygrad_edu.operands import as_array
@@ -133,8 +134,7 @@ def pad(array, pad_width, mode="constant", *, constant_values=0, reflect_type="e
 
 @backward_of(np.pad)
 def pad_backward(g, out, x, pad_width, constant_values=0):
-    before = [width[0] for width in np.broadcast_to(pad_width, (x.ndim, 2))]
-    return g[tuple(slice(i, i + n) for i, n in zip(before, x.shape))], None
+    return g[inside(x, np.broadcast_to(pad_width, (x.ndim, 2)))], None
 
 
 @composes(np.resize)

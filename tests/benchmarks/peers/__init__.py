@@ -5,7 +5,10 @@ A task is a function of a peer's module: `perceptron(arrays, **options)` builds 
 peer cannot do has no function; `CANNOT` of its module says why.
 """
 
+import sys
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -41,6 +44,16 @@ COMPETITORS = {
 }
 NETWORKS = [name for name in COMPETITORS if name not in (TENSORS, MICROGRAD)]
 EAGER = [HAND, OURS, PYTORCH, MYGRAD, AUTOGRAD, DEZERO]
+
+
+EXAMPLES = str(Path(__file__).parents[3] / "examples")
+
+
+def example(name: str) -> Any:
+    """A module of examples/."""
+    if EXAMPLES not in sys.path:
+        sys.path.append(EXAMPLES)
+    return import_module(name)
 
 
 def is_installed(name: str) -> bool:

@@ -3,8 +3,6 @@
 Version 0.0.13 asks for np.int, which NumPy removed in 1.24; the name is given back first.
 """
 
-from operator import add, mul
-
 import numpy as np
 
 vars(np)["int"] = int
@@ -13,6 +11,7 @@ import dezero.functions as F  # noqa: E402, N812
 import dezero.layers as L  # noqa: E402, N812
 from dezero import Variable, optimizers  # noqa: E402
 
+from peers import formulas  # noqa: E402
 from peers.updates import optimizer_of  # noqa: E402
 
 CANNOT = {
@@ -143,13 +142,11 @@ def recurrent(arrays, lr):
 
 def operation(arrays, name, length):
     x, w, g = Variable(arrays["x"]), Variable(arrays["w"]), Variable(np.ones_like(arrays["x"]))
-    function = {"add": add, "multiply": mul, "tanh": lambda x, _: F.tanh(x)}[name]
+    chained = formulas.chain(name, length, F.tanh)
 
     def step():
         x.cleargrad()
-        out = x
-        for _ in range(length):
-            out = function(out, w)
+        out = chained(x, w)
         out.grad = g
         out.backward()
         return float(out.data[0])

@@ -1,7 +1,5 @@
 """MyGrad: its tensors and layers; it has no optimizers, so the update is plain NumPy."""
 
-from operator import add, mul
-
 import mygrad as mg
 import numpy as np
 from mygrad.nnet.activations import relu, sigmoid
@@ -103,12 +101,10 @@ def recurrent(arrays, lr):
 
 def operation(arrays, name, length):
     x, w, g = mg.tensor(arrays["x"]), arrays["w"], np.ones_like(arrays["x"])
-    function = {"add": add, "multiply": mul, "tanh": lambda x, _: mg.tanh(x)}[name]
+    chained = formulas.chain(name, length, mg.tanh)
 
     def step():
-        out = x
-        for _ in range(length):
-            out = function(out, w)
+        out = chained(x, w)
         out.backward(g)
         return float(out.data[0])
 

@@ -1,16 +1,14 @@
 """tinygrad_edu: its public pieces, as its users write them; with `backend` the step is compiled."""
 
 import functools
-import sys
 from collections.abc import Callable
-from operator import add, mul
-from pathlib import Path
 
 import numpy as np
 
+from peers import example, formulas
+from peers.updates import eager_step
 from tinygrad_edu import Tensor, Value, compile, functional, losses, manual_seed, nn, optim
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
 CANNOT = {
     "graph": "a compiled step has no graph",
     "operation": "a compiled step has no single operations",
@@ -22,30 +20,16 @@ CANNOT = {
 def training(loss_of: Callable, model: nn.Module, optimizer, backend, *data) -> Callable:
     """A step that ends in the loss as a float."""
     optimizer = optimizer(model.parameters())
-    if backend:
-        step = compile(loss_of, optimizer, backend=backend)
-        return lambda: step(*data).item()
-
-    def eager():
-        optimizer.zero_grad()
-        loss = loss_of(*data)
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return eager
+    if not backend:
+        return eager_step(loss_of, optimizer, *data)
+    step = compile(loss_of, optimizer, backend=backend)
+    return lambda: step(*data).item()
 
 
 def loaded(model: nn.Module, arrays) -> nn.Module:
     for name, p in model.named_parameters():
         p.data = arrays[name].copy()
     return model
-
-
-def example(name: str):
-    """A module of examples/."""
-    sys.path.append(str(EXAMPLES))
-    return __import__(name)
 
 
 def three_layers(arrays):
@@ -148,26 +132,16 @@ def scalars(arrays, lr, backend=None):
         step = compile(hinge, optimizer, rows=True, backend=backend)
         return lambda: step(points, labels).data
     rows, labels = points.tolist(), labels.tolist()
-
-    def eager():
-        optimizer.zero_grad()
-        loss = sum(map(hinge, rows, labels)) / len(rows)
-        loss.backward()
-        optimizer.step()
-        return loss.data
-
-    return eager
+    return eager_step(lambda: sum(map(hinge, rows, labels)) / len(rows), optimizer)
 
 
 def operation(arrays, name, length, backend=None):
     x, w, g = Tensor(arrays["x"], requires_grad=True), arrays["w"], np.ones_like(arrays["x"])
-    function = {"add": add, "multiply": mul, "tanh": lambda x, _: np.tanh(x)}[name]
+    chained = formulas.chain(name, length, np.tanh)
 
     def step():
         x.grad = None
-        out = x
-        for _ in range(length):
-            out = function(out, w)
+        out = chained(x, w)
         out.backward(g)
         return out.data[0].item()
 

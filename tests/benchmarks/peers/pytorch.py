@@ -1,11 +1,13 @@
 """PyTorch: layers of torch.nn, eager or by torch.compile."""
 
 import functools
-from operator import add, mul
 
 import numpy as np
 import torch
 from torch import nn
+
+from peers import formulas
+from peers.updates import eager_step
 
 torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
@@ -38,19 +40,9 @@ def affine(layer, arrays, name):
     return layer
 
 
-def training(model, loss_of, optimizer, compiled, *data):
-    data = [tensor(x) for x in data]
-    if compiled:
-        loss_of = torch.compile(loss_of)
-
-    def step():
-        optimizer.zero_grad()
-        loss = loss_of(*data)
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
+def training(loss_of, optimizer, compiled, *data):
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+    return eager_step(loss_of, optimizer, *map(tensor, data))
 
 
 def perceptron(arrays, optimizer, lr, compiled=False):
@@ -63,7 +55,7 @@ def perceptron(arrays, optimizer, lr, compiled=False):
     def loss_of(x, y):
         return nn.functional.cross_entropy(model(x), y)
 
-    return training(model, loss_of, optimizer, compiled, arrays["x"], arrays["y"])
+    return training(loss_of, optimizer, compiled, arrays["x"], arrays["y"])
 
 
 def convolution(arrays, lr, dropout, compiled=False):
@@ -81,7 +73,7 @@ def convolution(arrays, lr, dropout, compiled=False):
     def loss_of(x, y):
         return nn.functional.cross_entropy(model(x), y)
 
-    return training(model, loss_of, optimizer, compiled, arrays["x"], arrays["y"])
+    return training(loss_of, optimizer, compiled, arrays["x"], arrays["y"])
 
 
 def convolution_layer(arrays, compiled=False):
@@ -154,7 +146,7 @@ def transformer(arrays, heads, lr, compiled=False):
     def loss_of(x, y):
         return nn.functional.cross_entropy(model(x).flatten(0, -2), y.flatten())
 
-    return training(model, loss_of, optimizer, compiled, arrays["x"], arrays["y"])
+    return training(loss_of, optimizer, compiled, arrays["x"], arrays["y"])
 
 
 def recurrent(arrays, lr, compiled=False):
@@ -167,7 +159,7 @@ def recurrent(arrays, lr, compiled=False):
     def loss_of(x, y):
         return nn.functional.mse_loss(lstm(x)[0], y)
 
-    return training(lstm, loss_of, optimizer, compiled, arrays["x"], arrays["y"])
+    return training(loss_of, optimizer, compiled, arrays["x"], arrays["y"])
 
 
 def adam(arrays, lr, compiled=False):
@@ -185,13 +177,11 @@ def adam(arrays, lr, compiled=False):
 def operation(arrays, name, length, compiled=False):
     x, w = tensor(arrays["x"]).requires_grad_(), tensor(arrays["w"])
     g = torch.ones_like(x)
-    function = {"add": add, "multiply": mul, "tanh": lambda x, _: torch.tanh(x)}[name]
+    chained = formulas.chain(name, length, torch.tanh)
 
     def step():
         x.grad = None
-        out = x
-        for _ in range(length):
-            out = function(out, w)
+        out = chained(x, w)
         out.backward(g)
         return out[0].item()
 

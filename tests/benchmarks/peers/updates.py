@@ -1,12 +1,25 @@
-"""The updates in NumPy, for those who have no optimizers of their own, and by hand.
+"""The step of those who have optimizers in PyTorch's names, and updates for those who have none.
 
-All in place, with one buffer; a large array block by block, so that what lies between stays in the
-cache.
+The updates are in NumPy, all in place, with one buffer; a large array block by block, so that what
+lies between stays in the cache.
 """
 
 import numpy as np
 
 BLOCK = 16384  # numbers; of 4096 to 65536 the fastest for 784 x 1024
+
+
+def eager_step(loss_of, optimizer, *data):
+    """A step in PyTorch's names: the loss, its gradients, the update; ends in the loss."""
+
+    def step():
+        optimizer.zero_grad()
+        loss = loss_of(*data)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
 
 
 class SGD:

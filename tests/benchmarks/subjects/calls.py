@@ -17,9 +17,13 @@ def measure(effort, say):
         for name in filter(is_installed, (COMPILED, NUMBA)):
             process = Process(name)
             question = {"task": "a_call", "arrays": row.arrays, "options": {"lr": SLOW}}
-            rounds[name] = process.ask("call", effort.patience, n=100 * effort.rounds, **question)
-            process.close()
-            say(f"  {name}: {rounds[name][0] * 1e6:.1f} µs")
+            seconds = process.ask("call", effort.patience, n=100 * effort.rounds, **question)
+            if process.cannot:
+                cannot[name] = process.cannot
+            else:
+                rounds[name] = seconds
+                process.close()
+            say(f"  {name}: {cannot.get(name) or f'{seconds[0] * 1e6:.1f} µs'}")
         limits = [Limit(name, None, LIMIT) for name in rounds]
         found.append(result_of(row.name, "s", rounds, cannot, limits))
     return found

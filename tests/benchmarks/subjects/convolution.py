@@ -14,11 +14,7 @@ LAYER_LIMIT = 3.0
 def measure(effort, say):
     rows = [networks.convolution(limits=[Limit(OURS, PYTORCH, 1.15)])]
     rows += [layer(*shapes) for shapes in LAYERS]
-    found = []
-    for row in rows:
-        say(row.name)
-        found.append(compare(row, effort, say))
-    return found
+    return [compare(row, effort, say) for row in rows]
 
 
 def layer(shape, channels) -> Row:

@@ -4,13 +4,11 @@ Losses are compared at a rate that learns; time is measured at a rate that hardl
 thousands of steps on one batch would end in numbers so small that processors get slow.
 """
 
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from measure import Row
-from peers import NETWORKS
+from peers import NETWORKS, example
 
 from tinygrad_edu import manual_seed
 
@@ -21,7 +19,6 @@ SIZES = [  # layers, batch, dtype
     ((784, 256, 128, 10), 128, np.float32),
     ((784, 1024, 1024, 10), 256, np.float32),
 ]
-EXAMPLES = Path(__file__).parents[3] / "examples"
 CHARACTERS = 60
 
 
@@ -41,13 +38,6 @@ def perceptron(sizes, batch, dtype, optimizer="SGD", competitors=NETWORKS, limit
         {"lr": 0.01 if optimizer == "SGD" else 1e-3},
     )
     return Row(name, "perceptron", arrays, list(competitors), options, check, list(limits))
-
-
-def example(name: str):
-    """A module of examples/."""
-    if str(EXAMPLES) not in sys.path:
-        sys.path.append(str(EXAMPLES))
-    return __import__(name)
 
 
 def weights_of(model) -> dict[str, np.ndarray]:

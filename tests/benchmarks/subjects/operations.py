@@ -16,6 +16,5 @@ def measure(effort, say):
         options = {"name": name, "length": LENGTH}
         limits = [Limit(OURS, HAND, LIMIT)]
         row = Row(f"{name}, {LENGTH} in a chain", "operation", arrays, EAGER, options, {}, limits)
-        say(row.name)
         found.append(compare(row, effort, say))
     return found

@@ -19,11 +19,7 @@ def measure(effort, say):
         rows[-1].name += ", Adam"
         rows[-1].tolerance = 1e-3  # of a gradient that is nearly 0 only rounding is left
     rows += map(alone, ALONE)
-    found = []
-    for row in rows:
-        say(row.name)
-        found.append(compare(row, effort, say))
-    return found
+    return [compare(row, effort, say) for row in rows]
 
 
 def alone(shape) -> Row:

@@ -18,6 +18,5 @@ def measure(effort, say, sizes=SIZES, competitors=NETWORKS):
     for i, size in enumerate(sizes):
         limits = [Limit(name, HAND, found[i]) for name, found in LIMITS.items()]
         row = perceptron(*size, competitors=competitors, limits=limits)
-        say(row.name)
         rows.append(compare(row, effort, say))
     return rows

@@ -10,5 +10,4 @@ TITLE = "LSTM"
 
 def measure(effort, say):
     row = networks.recurrent(limits=[Limit(OURS, PYTORCH, 1.8), Limit(OURS, HAND, 1.15)])
-    say(row.name)
     return [compare(row, effort, say)]

@@ -21,5 +21,4 @@ def measure(effort, say):
     limits = [Limit(name, MICROGRAD, at_most) for name, at_most in LIMITS.items()]
     name = "2-16-16-1, 100 points, gradient descent"
     row = Row(name, "scalars", arrays, names, {"lr": 1e-6}, {"lr": 0.1}, limits, 1e-9)
-    say(row.name)
     return [compare(row, effort, say)]

@@ -10,5 +10,4 @@ TITLE = "Transformer"
 
 def measure(effort, say):
     row = networks.transformer(limits=[Limit(OURS, PYTORCH, 1.10)])
-    say(row.name)
     return [compare(row, effort, say)]

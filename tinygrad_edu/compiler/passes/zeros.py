@@ -17,11 +17,10 @@ def use_zeros(program: Program) -> Program:
     zeros: dict[object, Line] = {}
     for line in new.lines:
         if line.function is np.maximum and is_with_zero(line) and fits(line):
-            x = line.data
-            made = zeros.setdefault(
-                layout_of(x), Line(np.zeros_like(x), np.zeros, (x.shape, x.dtype))
-            )
-            line.inputs = (line.inputs[0], made.data)
+            x, layout = line.data, layout_of(line.data)
+            if layout not in zeros:
+                zeros[layout] = Line(np.zeros_like(x), np.zeros, (x.shape, x.dtype))
+            line.inputs = (line.inputs[0], zeros[layout].data)
     return replace(new, computed=new.computed | {id(x.data): x for x in zeros.values()})
 
 
