@@ -134,7 +134,7 @@ def test_a_page_refers_to_nothing_outside_itself():
 def test_the_policy_names_the_script_and_the_style_of_the_page():
     html = play(diamond()).html
     (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
-    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', html, re.DOTALL)
     for text in (style, script):
         assert f"'sha256-{digest(text)}'" in html
 

@@ -30,6 +30,8 @@ from tinygrad_edu.viz.words.steps import (
 
 FILM_BYTES = 1_500_000  # of a page that still opens at once
 SHOWN = 16  # characters of a name or an operation in a box
+STYLES = ("page",)  # the files of the page in `assets`, in their order; the scripts are one module
+SCRIPTS = ("elements", "states", "tables", "graph", "panel", "camera", "controls")
 FEW = 16  # a table of no more cells is shown in numbers
 # The places in the box of a node, in pixels: the page draws by them what is measured by them here.
 BOX = {"side": 10, "title": 19, "line": 18, "end": 9, "table": 44, "below": 22, "cell": 16}
@@ -119,11 +121,11 @@ class Page:
 
 
 def page_of(data: dict[str, Any], *parts: str) -> Page:
-    """The page that shows data; `parts` are more files of style and script, after `page`."""
+    """The page that shows data; `parts` are more files of style and script, after its own."""
     folder = files("tinygrad_edu.viz.pages") / "assets"
     style, script = (
-        "".join((folder / f"{part}.{kind}").read_text("utf-8") for part in ("page", *parts))
-        for kind in ("css", "js")
+        "\n".join((folder / f"{part}.{kind}").read_text("utf-8") for part in (*own, *parts))
+        for own, kind in ((STYLES, "css"), (SCRIPTS, "js"))
     )
     # Only these very texts may run: were a name ever taken for markup, it still could do nothing.
     policy = (

@@ -1,0 +1,114 @@
+// From stop to stop: buttons, keys, and time.
+
+const PAUSE = isFilm ? 200 : 1600; // milliseconds from stop to stop
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+let timer = null; // while it plays
+
+function go(stop) {
+  stop = Math.max(0, Math.min(stops.length - 1, stop));
+  if (stop === current) return;
+  current = stop;
+  redraw();
+  follow();
+  animate();
+  byId("live").textContent = textOf(current);
+  document.dispatchEvent(new CustomEvent("step", { detail: current }));
+}
+
+function redraw() {
+  data.nodes.forEach(showNode);
+  data.edges.forEach(showEdge);
+  showNow();
+  showControls();
+  if (detailed) showDetails(detailed);
+}
+
+function showControls() {
+  const [isFirst, isLast] = [current === 0, current === stops.length - 1];
+  byId("first").disabled = byId("back").disabled = isFirst;
+  byId("next").disabled = byId("last").disabled = isLast;
+  byId("slider").value = current;
+  byId("slider").setAttribute("aria-valuetext", textOf(current));
+  byId("count").textContent = `${current + 1} / ${stops.length}`;
+}
+
+function play() {
+  if (timer !== null) return;
+  if (current === stops.length - 1) go(0);
+  schedule();
+  showPlaying();
+}
+
+function schedule() {
+  timer = setTimeout(() => {
+    go(current + 1);
+    if (current < stops.length - 1) schedule();
+    else pause();
+  }, PAUSE / Number(byId("speed").value));
+}
+
+function pause() {
+  clearTimeout(timer);
+  timer = null;
+  showPlaying();
+}
+
+function toggle() {
+  if (timer === null) play();
+  else pause();
+}
+
+function showPlaying() {
+  byId("play").classList.toggle("playing", timer !== null);
+  byId("play").setAttribute("aria-label", timer === null ? "Play" : "Pause");
+}
+
+// What a hand on the controls does: playing stops.
+function turn(stop) {
+  pause();
+  go(stop);
+}
+
+function switchTheme() {
+  const { style } = document.documentElement;
+  const isDark = style.colorScheme ? style.colorScheme === "dark" : dark.matches;
+  style.colorScheme = isDark ? "light" : "dark";
+}
+
+function onKey(event) {
+  const moves = {
+    ArrowRight: () => turn(current + 1), ArrowLeft: () => turn(current - 1),
+    Home: () => turn(0), End: () => turn(stops.length - 1), " ": toggle,
+    "+": () => scaleTo(zoom * 1.25), "-": () => scaleTo(zoom / 1.25), 0: () => scaleTo(whole()),
+  };
+  const { key, target } = event;
+  const isTyping = target.closest("input:not([type=range]), select, textarea");
+  const isPress = key === " " && target.closest("button");
+  if (!(key in moves) || isTyping || isPress || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  moves[key]();
+}
+
+function start() {
+  drawGraph();
+  const clicks = {
+    first: () => turn(0), back: () => turn(current - 1), play: toggle,
+    next: () => turn(current + 1), last: () => turn(stops.length - 1), theme: switchTheme,
+    smaller: () => scaleTo(zoom / 1.25), larger: () => scaleTo(zoom * 1.25), fit: () => scaleTo(whole()),
+  };
+  for (const [id, onClick] of Object.entries(clicks)) byId(id).addEventListener("click", onClick);
+  byId("slider").max = stops.length - 1;
+  byId("slider").addEventListener("input", (event) => turn(Number(event.target.value)));
+  document.addEventListener("keydown", onKey);
+  const least = isFilm && stage.clientWidth > 700 ? 0.5 : 0.7; // to read the whole graph
+  scaleTo(whole() < least ? 0.8 : Math.min(1.5, whole()));
+  go(0);
+}
+
+window.player = {
+  data, stateOf, go, play, pause, redraw,
+  steps: stops,
+  get step() { return current; },
+  get isPlaying() { return timer !== null; },
+};
+start();

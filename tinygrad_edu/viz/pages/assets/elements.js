@@ -1,0 +1,50 @@
+// Elements, and numbers and text in them.
+
+const SVG = "http://www.w3.org/2000/svg";
+const MATHML = "http://www.w3.org/1998/Math/MathML";
+
+function byId(id) {
+  return document.getElementById(id);
+}
+
+function svg(tag, attributes, parent, text) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== undefined) element.textContent = text;
+  parent?.append(element);
+  return element;
+}
+
+function html(tag, className, parent, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  parent?.append(element);
+  return element;
+}
+
+// MathML from formula.py, which escapes names. Parsed in a document of its own, and only MathML of
+// it is taken over, so that nothing else could come in.
+function math(inside, className, parent) {
+  const source = `<math displaystyle="true">${inside}</math>`;
+  const parsed = new DOMParser().parseFromString(source, "text/html").querySelector("math");
+  for (const element of parsed.querySelectorAll("*")) {
+    if (element.namespaceURI !== MATHML) element.remove();
+  }
+  const cell = html("div", className, parent);
+  cell.append(document.importNode(parsed, true));
+}
+
+// Four significant digits, as "%.4g" in Python.
+function number(x) {
+  if (typeof x === "string") return x;
+  if (x === 0) return "0";
+  const [mantissa, exponent] = x.toExponential(3).split("e").map(Number);
+  if (exponent >= -4 && exponent < 4) return String(Number(x.toPrecision(4)));
+  return `${mantissa}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+function short(text, length) {
+  const letters = Array.from(text);
+  return letters.length <= length ? text : `${letters.slice(0, length - 1).join("")}…`;
+}

@@ -1,0 +1,132 @@
+// The picture of the graph, and what it shows at a stop.
+
+const { box } = data; // the places in the box of a node
+const stage = byId("stage");
+const views = { nodes: [], edges: [], flows: [], shown: [] };
+
+function drawGraph() {
+  const [width, height] = data.size;
+  const picture = svg("svg", { id: "graph", viewBox: `0 0 ${width} ${height}` }, stage);
+  data.groups.forEach((group) => drawGroup(group, picture));
+  views.edges = data.edges.map((edge, k) => drawEdge(edge, k, picture));
+  views.nodes = data.nodes.map((node) => drawNode(node, picture));
+  views.flows = data.edges.map((edge, k) => drawFlow(edge, k, picture));
+  views.picture = picture;
+}
+
+function drawGroup(group, parent) {
+  if (!group.box) return;
+  const [x, y, width, height] = group.box;
+  const g = svg("g", { class: "group" }, parent);
+  svg("rect", { x, y, width, height, rx: 10 }, g);
+  const name = group.path ? `${group.path}: ${group.kind}` : group.kind;
+  svg("text", { x: x + 9, y: y + 15 }, g, short(name, Math.max(8, width / 8)));
+}
+
+function drawEdge(edge, k, parent) {
+  const g = svg("g", { id: `edge-${k}`, class: "edge" }, parent);
+  const path = svg("path", { d: edge.path }, g);
+  const length = path.getTotalLength();
+  drawTip("forth", path.getPointAtLength(length - 4), path.getPointAtLength(length), g);
+  drawTip("home", path.getPointAtLength(4), path.getPointAtLength(0), g);
+  return g;
+}
+
+function drawTip(way, from, to, parent) {
+  const angle = (Math.atan2(to.y - from.y, to.x - from.x) * 180) / Math.PI;
+  const transform = `translate(${to.x} ${to.y}) rotate(${angle})`;
+  svg("polygon", { class: `tip ${way}`, points: "0,0 -9,-4.5 -9,4.5", transform }, parent);
+}
+
+function drawFlow({ label: [x, y] }, k, parent) {
+  return svg("text", { id: `flow-${k}`, class: "flow", "aria-hidden": true, x, y: y + 4 }, parent);
+}
+
+function drawNode(node, parent) {
+  const { x, y, w, h, id, role } = node;
+  const [left, top] = [x - w / 2, y - h / 2];
+  const g = svg("g", { id: `node-${id}`, class: `node ${role}`, tabindex: 0, role: "img" }, parent);
+  const rx = node.operation ? 10 : 2; // leaves have sharp corners
+  svg("rect", { class: "box", x: left, y: top, width: w, height: h, rx }, g);
+  if (role === "root") {
+    svg("rect", { class: "rim", x: left - 4, y: top - 4, width: w + 8, height: h + 8, rx: 13 }, g);
+  }
+  svg("text", { class: "title", x: left + box.side, y: top + box.title }, g, short(node.title, 16));
+  const view = { g };
+  const isNumber = role === "constant" && !node.values; // its title says it all
+  if (!isNumber) svg("text", { class: "kind", x: left + w - box.side, y: top + box.title }, g, short(kindOf(node), 16));
+  if (node.values) {
+    const size = [w / 2 - 14, h - box.table - box.below];
+    svg("text", { class: "caption", x: left + box.side, y: top + box.title + box.line }, g, "value");
+    view.values = drawHeat(node.values, left + box.side, top + box.table, size, g);
+    if (node.gradient !== null) {
+      svg("text", { class: "caption gradient", x: x + 4, y: top + box.title + box.line }, g, "grad");
+      view.gradients = drawHeat(node.values, x + 4, top + box.table, size, g);
+      view.gradient = svg("text", { class: "number gradient", x: left + w - box.side, y: top + h - 7 }, g);
+    }
+    svg("text", { class: "caption", x: left + box.side, y: top + h - 7 }, g, node.shape.join("×"));
+  } else if (!isNumber) {
+    view.value = drawRow("value", "", left, top + box.title + box.line, w, g);
+    if (node.gradient !== null) {
+      view.gradient = drawRow("grad", " gradient", left, top + box.title + 2 * box.line, w, g);
+    }
+  }
+  g.addEventListener("pointerenter", () => showDetails(node));
+  g.addEventListener("focus", () => showDetails(node));
+  return view;
+}
+
+function drawRow(caption, className, left, y, width, parent) {
+  svg("text", { class: `caption${className}`, x: left + box.side, y }, parent, caption);
+  return svg("text", { class: `number${className}`, x: left + width - box.side, y }, parent);
+}
+
+function showNode(node) {
+  const view = views.nodes[node.id];
+  const step = stops[current];
+  const isNow = !isFilm && step.to === node.id;
+  const isFrom = !isFilm && !isNow && step.node === node.id;
+  const state = stateOf(node, current);
+  // Most nodes stay as they are from step to step.
+  const shown = isFilm ? current : [isNow, isFrom, state.value === null, state.arrived, state.gradient].join();
+  if (view.shown === shown) return;
+  view.shown = shown;
+  view.g.classList.toggle("now", isNow);
+  view.g.classList.toggle("back", isNow && step.phase !== "forward");
+  view.g.classList.toggle("from", isFrom);
+  if (isNow) view.g.setAttribute("aria-current", "step");
+  else view.g.removeAttribute("aria-current");
+  view.g.classList.toggle("pending", state.value === null);
+  view.g.setAttribute("aria-label", labelOf(node, state));
+  if (view.value) view.value.textContent = state.value === null ? "" : short(number(state.value), 12);
+  if (view.values) paint(view.values, state.values, peaks[node.id].values);
+  if (view.gradients) paint(view.gradients, state.gradients, peaks[node.id].gradients);
+  if (view.gradient) {
+    view.gradient.textContent = state.gradient === null ? "" : short(number(state.gradient), 14);
+    view.gradient.classList.toggle("part", state.arrived < state.of);
+  }
+}
+
+function labelOf(node, state) {
+  const parts = [short(node.title, 40), kindOf(node)];
+  if (node.shape.length) parts.push(`shape ${node.shape.join(" by ")}`);
+  if (state.value === null) parts.push("not computed yet");
+  else parts.push(`value ${number(state.value)}`);
+  if (state.gradient !== null) parts.push(`gradient ${number(state.gradient)}`);
+  if (state.gradient !== null && state.arrived < state.of) parts.push(`${state.arrived} of ${state.of} parts`);
+  return parts.join(", ");
+}
+
+function showEdge(edge, k) {
+  const step = stops[current];
+  const size = isFilm ? step.contribution[k] : edge.contribution;
+  const isBack = size !== null && (isFilm || times.arrival[k] <= current);
+  const isForward = isFilm || times.birth[edge.target] <= current;
+  const isNow = !isFilm && step.edges.includes(k);
+  const names = [isForward && "forward", isBack && "back", isNow && "now"].filter(Boolean).join(" ");
+  if (views.shown[k] === names && !isFilm) return;
+  views.shown[k] = names;
+  views.edges[k].setAttribute("class", `edge ${names}`);
+  views.flows[k].setAttribute("class", `flow ${names}`);
+  views.flows[k].textContent = isBack ? number(size) : "";
+}

@@ -1,0 +1,126 @@
+// The panel beside the graph: the current step, and the details of a node.
+
+let detailed = null; // the node whose details are on show
+
+function showNow() {
+  const now = byId("now");
+  now.replaceChildren();
+  if (isFilm) {
+    html("p", "phase", now, textOf(current));
+    if (losses.every(Number.isFinite)) drawChart(now);
+    html("p", "hint", now, "Colours keep their scale in all frames. Point at a node for its numbers.");
+    return;
+  }
+  const step = data.steps[current];
+  const isBack = step.phase === "backward" || step.phase === "seed";
+  const phase = html("p", "phase", now);
+  html("span", isBack ? "badge back" : "badge", phase, isBack ? "Backward" : "Forward");
+  phase.append(`step ${current + 1} of ${stops.length}`);
+  if (step.left) showEquation(step, now);
+  html("p", "line", now, step.text);
+  if (step.phase === "backward") showRule(data.nodes[step.node], now);
+  if (step.uses > 1) showUses(step, now);
+  if (step.phase === "backward") {
+    const top = peaks[step.to].gradients;
+    drawTable("what arrives", data.edges[step.edges[0]].contributions, top, now);
+    if (step.uses > 1) drawTable("the gradient so far", step.totals, top, now);
+  } else if (step.phase !== "start") {
+    const node = data.nodes[step.node];
+    const name = step.phase === "seed" ? "gradients" : "values";
+    drawTable("the result", node[name], peaks[node.id][name], now);
+  }
+  if (current === 0) {
+    html("p", "hint", now, "→ and ← step, Space plays, Home and End go to the ends. "
+      + "Point at a node, or reach it with Tab, for its numbers.");
+  }
+}
+
+// The formula in symbols, with numbers, and what it comes to, below each other.
+function showEquation(step, parent) {
+  const grid = html("div", "equation", parent);
+  grid.tabIndex = 0; // a long formula scrolls
+  math(step.left, "", grid);
+  const sign = step.phase === "backward" ? "+=" : "=";
+  const lines = new Set([step.symbols, step.numbers, step.result].filter(Boolean));
+  [...lines].forEach((line, i) => {
+    if (i > 0) html("span", "", grid);
+    html("span", "", grid, i === 0 ? sign : "=");
+    math(line, line === step.result ? "result" : "", grid);
+  });
+}
+
+// The rule that is being called, as its source says it.
+function showRule(node, parent) {
+  const source = data.rules[node.operation];
+  if (!source) return;
+  const quote = html("pre", "rule", parent, source);
+  quote.tabIndex = 0; // a long line scrolls
+  quote.setAttribute("aria-label", `the rule of ${short(node.operation, 24)}`);
+}
+
+// All uses of a node that its gradient is the sum of, and the sum so far.
+function showUses(step, parent) {
+  const list = html("table", "uses", parent);
+  const name = short(data.nodes[step.to].title, 24);
+  html("caption", "", list, `${name} is used ${step.uses} times: its gradient is the sum`);
+  uses[step.to].forEach((k, i) => {
+    const row = html("tr", i + 1 === step.use ? "now" : i + 1 > step.use ? "awaited" : "", list);
+    const edge = data.edges[k];
+    const target = data.nodes[edge.target];
+    html("td", "", row, `through ${short(target.title, 24)}`);
+    html("td", "", row, i + 1 > step.use ? "…" : number(edge.contribution));
+  });
+  const row = html("tr", "sum", list);
+  html("td", "", row, step.use < step.uses ? "so far" : "sum");
+  html("td", "", row, number(stateOf(data.nodes[step.to], current).gradient));
+}
+
+function showDetails(node) {
+  views.nodes[detailed?.id]?.g.classList.remove("detailed");
+  detailed = node;
+  views.nodes[node.id].g.classList.add("detailed");
+  const state = stateOf(node, current);
+  const rows = {
+    name: node.name && short(node.name, 300), operation: node.operation, options: node.options,
+    role: node.role, shape: node.shape.join(" × "), type: node.dtype,
+    value: state.value, gradient: state.gradient, module: node.module, line: node.line,
+  };
+  const details = byId("details");
+  details.replaceChildren();
+  html("h2", "", details, short(node.title, 60));
+  const list = html("dl", "", details);
+  for (const [name, x] of Object.entries(rows)) {
+    if (x === null || x === "") continue;
+    html("dt", "", list, name);
+    html("dd", "", list, number(x));
+  }
+  drawTable("value", state.values, peaks[node.id].values, details);
+  drawTable("gradient", state.gradients, peaks[node.id].gradients, details);
+}
+
+// The loss over the frames; a click goes to a frame.
+function drawChart(parent) {
+  const [width, height, left, bottom] = [320, 170, 52, 24];
+  const chart = svg("svg", { id: "chart", viewBox: `0 0 ${width} ${height}`, "aria-hidden": true }, parent);
+  const [low, high] = [Math.min(...losses), Math.max(...losses)];
+  const isLog = low > 0 && high / low > 20;
+  const scaled = (y) => (isLog ? Math.log(y) : y);
+  const span = scaled(high) - scaled(low) || 1;
+  const x = (i) => left + (i / Math.max(1, losses.length - 1)) * (width - left - 10);
+  const y = (loss) => height - bottom - ((scaled(loss) - scaled(low)) / span) * (height - bottom - 28);
+  svg("text", { x: 0, y: 12 }, chart, isLog ? "loss (log scale)" : "loss");
+  svg("text", { x: left - 6, y: y(high) + 4, "text-anchor": "end" }, chart, number(Number(high.toPrecision(2))));
+  svg("text", { x: left - 6, y: y(low) + 4, "text-anchor": "end" }, chart, number(Number(low.toPrecision(2))));
+  svg("text", { x: width - 10, y: height - 5, "text-anchor": "end" }, chart, "frame");
+  svg("path", { class: "axis", d: `M${left} 20V${height - bottom + 6}H${width - 10}`, fill: "none" }, chart);
+  const points = losses.map((loss, i) => `${x(i).toFixed(1)},${y(loss).toFixed(1)}`);
+  svg("polyline", { class: "curve", points: points.join(" ") }, chart);
+  const here = x(current);
+  svg("line", { class: "mark", x1: here, x2: here, y1: 20, y2: height - bottom + 6 }, chart);
+  svg("circle", { cx: here, cy: y(losses[current]), r: 5 }, chart);
+  chart.addEventListener("click", (event) => {
+    const box = chart.getBoundingClientRect();
+    const at = ((event.clientX - box.left) / box.width) * width;
+    turn(Math.round(((at - left) / (width - left - 10)) * (losses.length - 1)));
+  });
+}

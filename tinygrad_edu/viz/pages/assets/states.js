@@ -1,0 +1,99 @@
+// What the page is told, and what of it is known at a stop.
+
+const data = JSON.parse(byId("data").textContent);
+const isFilm = data.kind === "film";
+const stops = isFilm ? data.frames : data.steps;
+const uses = data.nodes.map(() => []); // for each node, the edges that bring gradient to it
+data.edges.forEach((edge, k) => {
+  if (edge.contribution !== null) uses[edge.source].push(k);
+});
+const times = isFilm ? null : timesOf(data.steps);
+if (!isFilm) uses.forEach((edges) => edges.sort((a, b) => times.arrival[a] - times.arrival[b]));
+const peaks = data.nodes.map(peaksOf);
+const losses = isFilm ? lossesOf(data.frames) : [];
+let current = -1; // the stop on show
+
+// The step that computes a node, that starts the backward pass there, that an edge's gradient takes.
+function timesOf(steps) {
+  const [birth, seed] = [data.nodes.map(() => 0), data.nodes.map(() => Infinity)];
+  const arrival = data.edges.map(() => Infinity);
+  steps.forEach((step, i) => {
+    if (step.phase === "forward") birth[step.node] = i;
+    if (step.phase === "seed") seed[step.node] = i;
+    if (step.phase === "backward") step.edges.forEach((k) => { arrival[k] = i; });
+  });
+  return { birth, seed, arrival };
+}
+
+// What a node shows at a stop: its value and gradient, their tables, how much gradient has arrived.
+function stateOf(node, stop) {
+  if (isFilm) return frameOf(node, data.frames[stop]);
+  const edges = uses[node.id];
+  const arrived = edges.filter((k) => times.arrival[k] <= stop).length;
+  const isKnown = times.birth[node.id] <= stop;
+  const state = {
+    value: isKnown ? node.value : null, values: isKnown ? node.values : null,
+    gradient: null, gradients: null, arrived, of: edges.length,
+  };
+  if (times.seed[node.id] <= stop || (arrived > 0 && arrived === edges.length)) {
+    state.gradient = node.gradient;
+    state.gradients = node.gradients;
+  } else if (arrived > 0) {
+    const step = data.steps[times.arrival[edges[arrived - 1]]];
+    state.gradient = soFar(step, node);
+    state.gradients = step.totals;
+  }
+  return state;
+}
+
+function soFar(step, node) {
+  if (step.total === null) return "part of it";
+  return node.values ? `norm ${number(step.total)}` : step.total;
+}
+
+function frameOf(node, frame) {
+  const table = (rows, like) => (rows ? { rows, exact: like?.exact ?? true } : null);
+  return {
+    value: frame.value[node.id], values: table(frame.values[node.id], node.values),
+    gradient: frame.gradient[node.id], gradients: table(frame.gradients[node.id], node.gradients),
+    arrived: 0, of: 0,
+  };
+}
+
+// The largest sizes that a node shows at any stop: the ends of its colour scales.
+function peaksOf(node) {
+  const states = isFilm ? data.frames.map((frame) => frameOf(node, frame)) : [node];
+  const partial = isFilm ? [] : uses[node.id].map((k) => data.edges[k].contributions);
+  const gradients = [...states.map((state) => state.gradients), ...partial];
+  return { values: largest(states.map((state) => state.values)), gradients: largest(gradients) };
+}
+
+function largest(tables) {
+  let top = 0;
+  for (const table of tables) {
+    for (const x of table ? table.rows.flat() : []) {
+      if (Number.isFinite(x)) top = Math.max(top, Math.abs(x));
+    }
+  }
+  return top;
+}
+
+function lossesOf(frames) {
+  const root = data.nodes.find((node) => node.role === "root");
+  return frames.map((frame) => Number(frame.value[root.id]));
+}
+
+function kindOf(node) {
+  return node.operation || node.role;
+}
+
+function textOf(stop) {
+  if (!isFilm) return data.steps[stop].text;
+  const loss = Number.isFinite(losses[stop]) ? `, loss ${number(losses[stop])}` : "";
+  return `frame ${stop + 1} of ${stops.length}${loss}`;
+}
+
+function colourOf(name) {
+  const hex = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+}
