@@ -1,12 +1,12 @@
 // What part of the graph is in view.
 
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-let zoom = 1;
+const ROOM = 28; // pixels around what is going on
+let wanted = 1; // the scale that was asked for, and
+let zoom = 1; // the scale on show: less where both ends of an edge would not be in view
 
 function scaleTo(scale) {
-  zoom = Math.max(0.1, Math.min(3, scale));
-  views.picture.setAttribute("width", data.size[0] * zoom);
-  views.picture.setAttribute("height", data.size[1] * zoom);
+  wanted = Math.max(Math.min(0.1, whole()), Math.min(3, scale));
   follow();
 }
 
@@ -15,13 +15,42 @@ function whole() {
 }
 
 function follow() {
-  const node = isFilm ? null : stops[current]?.to ?? null;
-  if (node === null) return;
-  const { x, y } = data.nodes[node];
+  const active = activeBox();
+  if (!active) {
+    resize(wanted);
+    return;
+  }
+  const [left, top, right, bottom] = active;
+  const fitting = Math.min(
+    (stage.clientWidth - 2 * ROOM) / (right - left), (stage.clientHeight - 2 * ROOM) / (bottom - top),
+  );
+  // A few scales only, so that a graph does not breathe from step to step.
+  const halvings = Math.max(0, Math.ceil(2 * Math.log2(wanted / fitting)));
+  resize(wanted * 2 ** (-halvings / 2));
+  const [x, y] = [((left + right) / 2) * zoom, ((top + bottom) / 2) * zoom];
   stage.scrollTo({
-    left: x * zoom - stage.clientWidth / 2, top: y * zoom - stage.clientHeight / 2,
+    left: x - stage.clientWidth / 2, top: y - stage.clientHeight / 2,
     behavior: still.matches ? "instant" : "smooth",
   });
+}
+
+function resize(scale) {
+  if (zoom === scale && views.picture.hasAttribute("width")) return;
+  zoom = scale;
+  views.picture.setAttribute("width", data.size[0] * zoom);
+  views.picture.setAttribute("height", data.size[1] * zoom);
+}
+
+// Around all nodes that the current step is about: left, top, right, bottom.
+function activeBox() {
+  const step = isFilm ? undefined : stops[current];
+  if (!step || step.to === null) return null;
+  const ends = step.edges.flatMap((k) => [data.edges[k].source, data.edges[k].target]);
+  const nodes = [step.to, ...ends].map((id) => data.nodes[id]);
+  return [
+    Math.min(...nodes.map(({ x, w }) => x - w / 2)), Math.min(...nodes.map(({ y, h }) => y - h / 2)),
+    Math.max(...nodes.map(({ x, w }) => x + w / 2)), Math.max(...nodes.map(({ y, h }) => y + h / 2)),
+  ];
 }
 
 // A dot runs along the current edges, the way that the numbers go.
