@@ -3,7 +3,7 @@
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 const ROOM = 28; // pixels around what is going on
 let wanted = 1; // the scale that was asked for, and
-let zoom = 1; // the scale on show: less where both ends of an edge would not be in view
+let zoom = 0; // the scale on show: less where both ends of an edge would not be in view
 
 function scaleTo(scale) {
   wanted = Math.max(Math.min(0.1, whole()), Math.min(3, scale));
@@ -35,10 +35,12 @@ function follow() {
 }
 
 function resize(scale) {
-  if (zoom === scale && views.picture.hasAttribute("width")) return;
+  if (zoom === scale) return;
   zoom = scale;
-  views.picture.setAttribute("width", data.size[0] * zoom);
-  views.picture.setAttribute("height", data.size[1] * zoom);
+  // A transform, since texts of another size would all be measured again.
+  views.picture.style.transform = `scale(${zoom})`;
+  views.world.style.width = `${data.size[0] * zoom}px`;
+  views.world.style.height = `${data.size[1] * zoom}px`;
 }
 
 // Around all nodes that the current step is about: left, top, right, bottom.

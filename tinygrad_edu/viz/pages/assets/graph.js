@@ -6,7 +6,8 @@ const views = { nodes: [], edges: [], flows: [], shown: [] };
 
 function drawGraph() {
   const [width, height] = data.size;
-  const picture = svg("svg", { id: "graph", viewBox: `0 0 ${width} ${height}` }, stage);
+  views.world = html("div", "world", stage);
+  const picture = svg("svg", { id: "graph", width, height }, views.world);
   data.groups.forEach((group) => drawGroup(group, picture));
   views.edges = data.edges.map((edge, k) => drawEdge(edge, k, picture));
   views.nodes = data.nodes.map((node) => drawNode(node, picture));
