@@ -1,5 +1,6 @@
 """The page that plays a graph: its keys and buttons, its numbers, its manners."""
 
+import re
 import time
 
 import numpy as np
@@ -211,6 +212,45 @@ def test_arrays_are_tables_of_their_numbers(open_page, layer):
     assert cells == [f"{x:.4g}" for x in bias.gradients.rows[0]]
 
 
+def luminance(colour):
+    """As WCAG 2.1 has it, of `rgb(r, g, b)`."""
+    channels = (int(x) / 255 for x in colour[4:-1].split(","))
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in channels]
+    return sum(w * x for w, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one, other):
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+COLOURS = """(selector) => {
+    const style = getComputedStyle(document.querySelector(selector));
+    return [style.fill, style.stroke];
+}"""
+
+
+def test_a_heat_map_has_the_shape_of_its_array_with_zeros_that_one_sees(open_page):
+    w = Tensor([[0.0, 0.5], [0.0, -1.0], [2.0, 0.0], [0.0, 0.0]], requires_grad=True, name="w")
+    page = open_page(viz.play((w * np.zeros((4, 2))).sum()))
+    page.keyboard.press("End")
+    image = page.locator("#node-0 .heat").first.bounding_box()
+    assert image["height"] == pytest.approx(2 * image["width"])
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        zero, _ = page.evaluate(COLOURS, "#node-0 .zero")
+        _, lines = page.evaluate(COLOURS, "#node-0 .cell-lines")
+        _, frame = page.evaluate(COLOURS, "#node-0 .frame")
+        for fill in [page.evaluate(COLOURS, f"#node-{i} .box")[0] for i in (0, 1, 2, 3)]:
+            assert contrast(zero, fill) > 1.15
+            assert contrast(frame, fill) > 3
+        assert contrast(zero, lines) > 1.3
+    page.mouse.move(image["x"] + 0.75 * image["width"], image["y"] + 0.3 * image["height"])
+    assert page.locator("#tip").inner_text() == "[1, 1]: -1"
+    page.mouse.move(2, 2)
+    assert page.locator("#tip").is_hidden()
+
+
 def test_folded_layers_play_too(open_page, layer):
     loss, made = layer
     page = open_page(viz.play(loss, record=made, depth=1))
@@ -325,6 +365,33 @@ def test_the_whole_graph_is_shown_whole_however_wide_it_is(open_page):
     page.keyboard.press("ArrowRight")
     assert page.evaluate("graph.getBoundingClientRect().width <= stage.clientWidth")
     assert page.evaluate("stage.scrollWidth") == page.evaluate("stage.clientWidth")
+
+
+def pages_of(pdf):
+    return len(re.findall(rb"/Type /Page\b", pdf))
+
+
+def test_on_paper_are_the_whole_graph_and_the_worked_solution_and_no_controls(open_page, neuron):
+    lines = [str(line) for step in viz.backward_steps(neuron) for line in step.contributions]
+    page = open_page(viz.play(neuron))
+    page.keyboard.press("ArrowRight")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.locator("#solution li").first.wait_for()
+    assert not any(each.is_visible() for each in page.locator("button, input, select, nav").all())
+    assert page.locator("#graph").bounding_box()["width"] <= page.evaluate("innerWidth")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    assert page.locator("#node-0 .number.gradient").text_content() != ""  # all is known
+    assert page.locator("#solution li").count() == page.evaluate("player.steps.length")
+    assert page.locator("#solution math").count() > 2 * len(lines)
+    assert f"(use 2 of 2, in all {viz.describe(neuron).nodes[0].gradient:.4g})" in page.inner_text(
+        "#solution"
+    )
+    assert "w = 0.8" in page.locator("#solution").inner_text()
+    page.emulate_media(media="screen")
+    page.locator("#solution li").first.wait_for(state="detached")
+    assert page.locator("#node-0 .number.gradient").text_content() == ""
+    assert (current(page), page.locator("#solution li").count()) == (1, 0)
+    assert pages_of(page.pdf(format="A4")) == 1
 
 
 def test_a_number_that_tracks_no_gradient_has_a_page_too(open_page):

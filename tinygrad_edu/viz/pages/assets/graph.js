@@ -7,7 +7,7 @@ const views = { nodes: [], edges: [], flows: [], shown: [] };
 function drawGraph() {
   const [width, height] = data.size;
   views.world = html("div", "world", stage);
-  const picture = svg("svg", { id: "graph", width, height }, views.world);
+  const picture = svg("svg", { id: "graph", viewBox: `0 0 ${width} ${height}`, width, height }, views.world);
   data.groups.forEach((group) => drawGroup(group, picture));
   views.edges = data.edges.map((edge, k) => drawEdge(edge, k, picture));
   views.nodes = data.nodes.map((node) => drawNode(node, picture));
@@ -60,9 +60,11 @@ function drawNode(node, parent) {
     const size = [w / 2 - 14, h - box.table - box.below];
     svg("text", { class: "caption", x: left + box.side, y: top + box.title + box.line }, g, "value");
     view.values = drawHeat(node.values, left + box.side, top + box.table, size, g);
+    explain(view.values, (event) => cellAt(event, view.values, stateOf(node, current).values, node));
     if (node.gradient !== null) {
       svg("text", { class: "caption gradient", x: x + 4, y: top + box.title + box.line }, g, "grad");
       view.gradients = drawHeat(node.values, x + 4, top + box.table, size, g);
+      explain(view.gradients, (event) => cellAt(event, view.gradients, stateOf(node, current).gradients, node));
       view.gradient = svg("text", { class: "number gradient", x: left + w - box.side, y: top + h - 7 }, g);
     }
     svg("text", { class: "caption", x: left + box.side, y: top + h - 7 }, g, node.shape.join("×"));

@@ -5,16 +5,59 @@ const [MINUS, PLUS] = ["--minus", "--plus"].map(colourOf);
 const STRANGE = [150, 60, 170]; // of what is not finite
 const canvas = document.createElement("canvas");
 
-// A pixel for each cell over a neutral ground: the colour is the sign, the opacity the size. Six
-// hundred tables of elements of their own would make every step slow.
-function drawHeat(table, x, y, [width, height], parent) {
-  const [rows, columns] = [table.rows.length, table.rows[0].length];
-  const place = { x, y, width: Math.min(width, box.cell * columns), height: Math.min(height, box.cell * rows) };
-  svg("rect", { class: "ground", ...place }, parent);
-  return svg("image", { ...place, class: "heat", preserveAspectRatio: "none", decoding: "sync" }, parent);
+// A pixel for each cell: the colour is the sign, the opacity the size, over the colour of zero. Six
+// hundred tables of elements of their own would make every step slow; the lines between the cells
+// are one path, which stays as it is.
+function drawHeat(table, x, y, room, into) {
+  const parent = svg("g", {}, into);
+  const [rows, columns] = shapeOf(table);
+  const [width, height] = cellSize(rows, columns, room);
+  const place = { x, y, width: width * columns, height: height * rows };
+  svg("rect", { class: "zero", ...place }, parent);
+  const image = svg("image", { ...place, class: "heat", preserveAspectRatio: "none", decoding: "sync" }, parent);
+  const lines = [
+    ...between(rows, height).map((at) => `M${x} ${y + at}h${place.width}`),
+    ...between(columns, width).map((at) => `M${x + at} ${y}v${place.height}`),
+  ];
+  if (Math.min(width, height) > 3) svg("path", { class: "cell-lines", d: lines.join("") }, parent);
+  svg("rect", { class: "frame", ...place }, parent);
+  return image;
+}
+
+function shapeOf(table) {
+  return [table.rows.length, table.rows[0].length];
+}
+
+// Cells are square, so that a table has the shape of its array; a long one has cells up to twice as
+// long as wide.
+function cellSize(rows, columns, [width, height]) {
+  const [w, h] = [Math.min(box.cell, width / columns), Math.min(box.cell, height / rows)];
+  return [Math.min(w, 2 * h), Math.min(h, 2 * w)];
+}
+
+function between(count, size) {
+  return Array.from({ length: count - 1 }, (_, i) => size * (i + 1));
+}
+
+// The number under the pointer, by its place in the array.
+function cellAt(event, image, table, node) {
+  if (!table) return null;
+  const [rows, columns] = shapeOf(table);
+  const { left, top, width, height } = image.getBoundingClientRect();
+  const row = Math.floor(((event.clientY - top) / height) * rows);
+  const column = Math.floor(((event.clientX - left) / width) * columns);
+  const x = table.rows[row]?.[column];
+  return x === undefined ? null : `${placeOf(node.shape, table, row, column)}: ${number(x)}`;
+}
+
+function placeOf(shape, table, row, column) {
+  if (!table.exact) return "mean of a part";
+  if (shape.length === 1) return `[${column}]`;
+  return shape.length === 2 ? `[${row}, ${column}]` : `row ${row}, column ${column}`;
 }
 
 function paint(image, table, top) {
+  image.parentNode.classList.toggle("unknown", !table);
   if (!table) {
     image.removeAttribute("href");
     return;
@@ -47,8 +90,8 @@ function drawTable(caption, table, top, parent) {
       const cell = html("td", "", line, isFew ? number(x) : "");
       const share = Math.round(strength(x, top) * (isFew ? 55 : 100)); // numbers stay readable
       const colour = x < 0 ? "var(--minus)" : "var(--plus)";
-      cell.style.background = `color-mix(in srgb, ${colour} ${share}%, var(--neutral))`;
-      cell.title = number(x);
+      cell.style.background = `color-mix(in srgb, ${colour} ${share}%, var(--zero))`;
+      explain(cell, () => number(x));
     }
   }
   const scale = html("p", "scale", parent, `−${number(top)}`);
