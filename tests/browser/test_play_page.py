@@ -130,6 +130,8 @@ def test_the_theme_switches(open_page, neuron):
     page.click("#theme")
     dark = ground()
     assert dark != light
+    page.reload()
+    assert ground() == dark
     page.click("#theme")
     assert ground() == light
 
@@ -192,14 +194,107 @@ def test_hover_and_focus_show_the_details_of_a_node(open_page, neuron):
     assert f"{nodes['h'].gradient:.4g}" in details.inner_text()
 
 
-def test_every_node_is_reached_with_the_tab_key(open_page, neuron):
+def test_details_go_with_the_pointer_unless_a_click_or_the_focus_keeps_them(open_page, neuron):
     page = open_page(viz.play(neuron))
-    page.focus("#stage")
-    reached = set()
-    for _ in viz.describe(neuron).nodes:
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id"))
+    details = page.locator("#details")
+    page.hover("#node-0")
+    assert details.inner_text().startswith("w")
+    page.mouse.move(5, 300)
+    assert details.inner_text() == ""
+    page.click("#node-0")
+    page.mouse.move(5, 300)
+    assert details.inner_text().startswith("w")
+    page.keyboard.press("End")  # the keys go on stepping after a click
+    assert current(page) == last(page)
+    page.mouse.click(5, 300)
+    assert details.inner_text() == ""
+
+
+def test_the_graph_is_one_tab_stop_and_arrow_keys_reach_every_node(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    assert page.locator(".node[tabindex='0']").count() == 1
+    page.focus("#speed")
+    page.keyboard.press("Tab")
+    first = page.evaluate("document.activeElement.id")
+    assert first.startswith("node-")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == first
+    reached, open_ends = {first}, [first]
+    while open_ends:
+        node = open_ends.pop()
+        for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"):
+            page.evaluate(f"document.getElementById('{node}').focus()")
+            page.keyboard.press(key)
+            found = page.evaluate("document.activeElement.id")
+            if found not in reached:
+                reached.add(found)
+                open_ends.append(found)
     assert reached == {f"node-{x.id}" for x in viz.describe(neuron).nodes}
+    assert current(page) == 0
+    assert "Escape back" in page.locator("#details").inner_text()
+    assert page.locator(".node[tabindex='0']").count() == 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    assert current(page) == 1
+
+
+def test_a_click_or_enter_goes_to_the_steps_of_a_node(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    ids = {x.name: x.id for x in viz.describe(neuron).nodes if x.name}
+    page.click(f"#node-{ids['h']}")
+    step = page.evaluate("player.steps[player.step]")
+    assert (step["phase"], step["node"]) == ("forward", ids["h"])
+    page.click(f"#node-{ids['h']}")
+    step = page.evaluate("player.steps[player.step]")
+    assert (step["phase"], step["to"]) == ("backward", ids["h"])
+    page.evaluate("player.go(0)")
+    page.focus(f"#node-{ids['w']}")
+    visited = []
+    for key in ("Enter", " ", "Enter"):
+        page.keyboard.press(key)
+        visited.append(
+            page.evaluate("[player.steps[player.step].phase, player.steps[player.step].use]")
+        )
+    assert visited == [["backward", 1], ["backward", 2], ["start", None]]
+    assert not page.evaluate("player.isPlaying")
+
+
+def test_a_gradient_that_is_a_part_of_its_sum_says_so(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    assert "still a part of its sum" in page.locator("#now").inner_text()
+    first = page.evaluate("player.steps.findIndex((step) => step.uses === 2)")
+    page.evaluate(f"player.go({first})")
+    w = page.locator("#node-0")
+    assert w.locator(".caption.gradient").text_content() == "so far"
+    assert "so far: 1 of its 2 uses has sent their part" in w.get_attribute("aria-label")
+    w.hover()
+    assert "1 of its 2 uses" in page.locator("#details").inner_text()
+    page.keyboard.press("End")
+    assert w.locator(".caption.gradient").text_content() == "grad"
+
+
+@pytest.mark.filterwarnings("ignore:.*(overflow|invalid value)")
+def test_a_number_that_is_not_finite_has_a_mark(open_page):
+    x = Value(1e200, name="x")
+    page = open_page(viz.play(x * x - x * x + 1.0))
+    assert page.locator(".mark:visible").count() == 0
+    page.keyboard.press("End")
+    strange = page.locator(".node.strange")
+    assert strange.count() >= 3
+    assert strange.locator(".mark:visible").count() == strange.count()
+    assert "not a finite number" in strange.first.get_attribute("aria-label")
+
+
+def test_what_is_not_computed_yet_can_be_read(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        box, _ = page.evaluate(COLOURS, ".pending .box")
+        for text in (".pending .title", ".pending .kind", ".pending .caption.gradient"):
+            ink, _ = page.evaluate(COLOURS, text)
+            assert contrast(ink, box) > 4.5
+    assert page.evaluate("getComputedStyle(document.querySelector('.pending')).opacity") == "1"
 
 
 def test_arrays_are_tables_of_their_numbers(open_page, layer):
@@ -317,7 +412,7 @@ HIDDEN = """() => {
     for (let i = 1; i < player.steps.length; i += 1) {
         player.go(i);
         const { edges, to } = player.steps[i];
-        const ends = edges.flatMap((k) => [player.data.edges[k].source, player.data.edges[k].target]);
+        const ends = edges.map((k) => player.data.edges[k]).flatMap((x) => [x.source, x.target]);
         const boxes = [to, ...ends].map((id) => document.querySelector(`#node-${id} .box`));
         const isIn = ({ left, top, right, bottom }) => left >= view.left && right <= view.right
             && top >= view.top && bottom <= view.bottom;

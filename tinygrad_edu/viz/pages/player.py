@@ -30,8 +30,12 @@ from tinygrad_edu.viz.words.steps import (
 
 FILM_BYTES = 1_500_000  # of a page that still opens at once
 SHOWN = 16  # characters of a name or an operation in a box
-STYLES = ("page", "print")  # the files of the page in `assets`, in their order; the scripts are one module
-SCRIPTS = ("elements", "tip", "states", "tables", "graph", "panel", "camera", "print", "controls")
+# The files of the page in `assets`, in their order; the scripts are one module.
+STYLES = ("page", "print")
+SCRIPTS = (
+    *("elements", "tip", "states", "tables", "graph", "panel"),
+    *("camera", "nodes", "print", "controls"),
+)
 FEW = 16  # a table of no more cells is shown in numbers
 # The places in the box of a node, in pixels: the page draws by them what is measured by them here.
 BOX = {"side": 10, "title": 19, "line": 18, "end": 9, "table": 44, "below": 22, "cell": 16}

@@ -2,6 +2,7 @@
 
 const PAUSE = isFilm ? 200 : 1600; // milliseconds from stop to stop
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const THEME = "tinygrad_edu theme";
 let timer = null; // while it plays
 
 function go(stop) {
@@ -20,7 +21,8 @@ function redraw() {
   data.edges.forEach(showEdge);
   showNow();
   showControls();
-  if (detailed) showDetails(detailed);
+  showDetails();
+  offer(data.nodes[isFilm ? 0 : stops[current].to ?? 0]);
 }
 
 function showControls() {
@@ -73,6 +75,21 @@ function switchTheme() {
   const { style } = document.documentElement;
   const isDark = style.colorScheme ? style.colorScheme === "dark" : dark.matches;
   style.colorScheme = isDark ? "light" : "dark";
+  withStorage((storage) => storage.setItem(THEME, style.colorScheme));
+}
+
+function recallTheme() {
+  const theme = withStorage((storage) => storage.getItem(THEME));
+  if (["light", "dark"].includes(theme)) document.documentElement.style.colorScheme = theme;
+}
+
+// A page in a frame of a notebook, or from a file, may have none.
+function withStorage(use) {
+  try {
+    return use(window.localStorage);
+  } catch {
+    return null;
+  }
 }
 
 function onKey(event) {
@@ -82,6 +99,7 @@ function onKey(event) {
     "+": () => scaleTo(zoom * 1.25), "-": () => scaleTo(zoom / 1.25), 0: () => scaleTo(whole()),
   };
   const { key, target } = event;
+  if (target.closest(".node") && onNodeKey(event)) return;
   const isTyping = target.closest("input:not([type=range]), select, textarea");
   const isPress = key === " " && target.closest("button");
   if (!(key in moves) || isTyping || isPress || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -90,6 +108,7 @@ function onKey(event) {
 }
 
 function start() {
+  recallTheme();
   drawGraph();
   const clicks = {
     first: () => turn(0), back: () => turn(current - 1), play: toggle,
@@ -100,6 +119,8 @@ function start() {
   byId("slider").max = stops.length - 1;
   byId("slider").addEventListener("input", (event) => turn(Number(event.target.value)));
   document.addEventListener("keydown", onKey);
+  stage.addEventListener("mousedown", (event) => event.preventDefault()); // a click gives no focus
+  stage.addEventListener("click", onClick);
   const least = isFilm && stage.clientWidth > 700 ? 0.5 : 0.7; // to read the whole graph
   scaleTo(whole() < least ? 0.8 : Math.min(1.5, whole()));
   go(0);

@@ -46,7 +46,7 @@ function drawFlow({ label: [x, y] }, k, parent) {
 function drawNode(node, parent) {
   const { x, y, w, h, id, role } = node;
   const [left, top] = [x - w / 2, y - h / 2];
-  const g = svg("g", { id: `node-${id}`, class: `node ${role}`, tabindex: 0, role: "img" }, parent);
+  const g = svg("g", { id: `node-${id}`, class: `node ${role}`, tabindex: -1, role: "button" }, parent);
   const rx = node.operation ? 10 : 2; // leaves have sharp corners
   svg("rect", { class: "box", x: left, y: top, width: w, height: h, rx }, g);
   if (role === "root") {
@@ -62,7 +62,8 @@ function drawNode(node, parent) {
     view.values = drawHeat(node.values, left + box.side, top + box.table, size, g);
     explain(view.values, (event) => cellAt(event, view.values, stateOf(node, current).values, node));
     if (node.gradient !== null) {
-      svg("text", { class: "caption gradient", x: x + 4, y: top + box.title + box.line }, g, "grad");
+      const at = { class: "caption gradient", x: x + 4, y: top + box.title + box.line };
+      view.caption = svg("text", at, g, "grad");
       view.gradients = drawHeat(node.values, x + 4, top + box.table, size, g);
       explain(view.gradients, (event) => cellAt(event, view.gradients, stateOf(node, current).gradients, node));
       view.gradient = svg("text", { class: "number gradient", x: left + w - box.side, y: top + h - 7 }, g);
@@ -72,11 +73,23 @@ function drawNode(node, parent) {
     view.value = drawRow("value", "", left, top + box.title + box.line, w, g);
     if (node.gradient !== null) {
       view.gradient = drawRow("grad", " gradient", left, top + box.title + 2 * box.line, w, g);
+      view.caption = view.gradient.previousSibling;
     }
   }
-  g.addEventListener("pointerenter", () => showDetails(node));
-  g.addEventListener("focus", () => showDetails(node));
+  drawMark(left + w, top, g);
+  g.addEventListener("pointerenter", () => point(node));
+  g.addEventListener("pointerleave", () => point(null));
+  g.addEventListener("focus", () => enter(node));
+  g.addEventListener("blur", () => pin(null));
   return view;
+}
+
+// At the corner of a node whose value or gradient is nan or infinite.
+function drawMark(x, y, parent) {
+  const mark = svg("g", { class: "mark" }, parent);
+  svg("circle", { cx: x, cy: y, r: 9 }, mark);
+  svg("text", { x, y: y + 5 }, mark, "!");
+  explain(mark, () => "nan or inf: not a finite number");
 }
 
 function drawRow(caption, className, left, y, width, parent) {
@@ -100,13 +113,15 @@ function showNode(node) {
   if (isNow) view.g.setAttribute("aria-current", "step");
   else view.g.removeAttribute("aria-current");
   view.g.classList.toggle("pending", state.value === null);
+  view.g.classList.toggle("strange", isStrange(state.value) || isStrange(state.gradient));
   view.g.setAttribute("aria-label", labelOf(node, state));
   if (view.value) view.value.textContent = state.value === null ? "" : short(number(state.value), 12);
   if (view.values) paint(view.values, state.values, peaks[node.id].values);
   if (view.gradients) paint(view.gradients, state.gradients, peaks[node.id].gradients);
   if (view.gradient) {
     view.gradient.textContent = state.gradient === null ? "" : short(number(state.gradient), 14);
-    view.gradient.classList.toggle("part", state.arrived < state.of);
+    view.gradient.classList.toggle("part", isPart(state));
+    view.caption.textContent = isPart(state) ? "so far" : "grad";
   }
 }
 
@@ -116,7 +131,8 @@ function labelOf(node, state) {
   if (state.value === null) parts.push("not computed yet");
   else parts.push(`value ${number(state.value)}`);
   if (state.gradient !== null) parts.push(`gradient ${number(state.gradient)}`);
-  if (state.gradient !== null && state.arrived < state.of) parts.push(`${state.arrived} of ${state.of} parts`);
+  if (isPart(state)) parts.push(`so far: ${arrivedText(state)}`);
+  if (isStrange(state.value) || isStrange(state.gradient)) parts.push("not a finite number");
   return parts.join(", ");
 }
 

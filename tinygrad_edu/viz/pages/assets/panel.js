@@ -1,6 +1,8 @@
 // The panel beside the graph: the current step, and the details of a node.
 
-let detailed = null; // the node whose details are on show
+let pointed = null; // the node under the pointer
+let pinned = null; // the node that was clicked or has the focus
+let detailed = null; // the one of them whose details are on show
 
 function showNow() {
   const now = byId("now");
@@ -31,7 +33,11 @@ function showNow() {
   }
   if (current === 0) {
     html("p", "hint", now, "→ and ← step, Space plays, Home and End go to the ends. "
-      + "Point at a node, or reach it with Tab, for its numbers.");
+      + "Point at a node, or reach it with Tab, for its numbers; click it for its steps.");
+    if (uses.some((edges) => edges.length > 1)) {
+      html("p", "hint", now, "“so far” marks a gradient that is still a part of its sum: other uses of the "
+        + "node have yet to send theirs.");
+    }
   }
 }
 
@@ -75,18 +81,22 @@ function showUses(step, parent) {
   html("td", "", row, number(stateOf(data.nodes[step.to], current).gradient));
 }
 
-function showDetails(node) {
+// The node under the pointer, else the one that was clicked or has the focus.
+function showDetails() {
+  const node = pointed ?? pinned;
   views.nodes[detailed?.id]?.g.classList.remove("detailed");
   detailed = node;
+  const details = byId("details");
+  details.replaceChildren();
+  if (!node) return;
   views.nodes[node.id].g.classList.add("detailed");
   const state = stateOf(node, current);
   const rows = {
     name: node.name && short(node.name, 300), operation: node.operation, options: node.options,
-    role: node.role, shape: node.shape.join(" × "), type: node.dtype,
-    value: state.value, gradient: state.gradient, module: node.module, line: node.line,
+    role: node.role, shape: node.shape.join(" × "), type: node.dtype, value: state.value,
+    gradient: state.gradient, "so far": isPart(state) ? arrivedText(state) : null,
+    module: node.module, line: node.line,
   };
-  const details = byId("details");
-  details.replaceChildren();
   html("h2", "", details, short(node.title, 60));
   const list = html("dl", "", details);
   for (const [name, x] of Object.entries(rows)) {
@@ -95,7 +105,21 @@ function showDetails(node) {
     html("dd", "", list, number(x));
   }
   drawTable("value", state.values, peaks[node.id].values, details);
-  drawTable("gradient", state.gradients, peaks[node.id].gradients, details);
+  drawTable(isPart(state) ? "gradient so far" : "gradient", state.gradients, peaks[node.id].gradients, details);
+  if (document.activeElement === views.nodes[node.id].g) {
+    html("p", "hint", details, "Arrow keys go from node to node"
+      + `${isFilm ? "" : ", Enter to the steps of this one"}, Escape back.`);
+  }
+}
+
+function point(node) {
+  pointed = node;
+  showDetails();
+}
+
+function pin(node) {
+  pinned = node;
+  showDetails();
 }
 
 // The loss over the frames; a click goes to a frame.

@@ -46,8 +46,28 @@ function stateOf(node, stop) {
   return state;
 }
 
+// A gradient that not all uses of its node have sent their part to yet.
+function isPart(state) {
+  return state.gradient !== null && state.arrived < state.of;
+}
+
+function arrivedText(state) {
+  return `${state.arrived} of its ${state.of} uses ${state.arrived === 1 ? "has" : "have"} sent their part`;
+}
+
+// nan and inf come as words, alone or in the summary of an array.
+function isStrange(x) {
+  return /\b(nan|inf)\b/.test(String(x));
+}
+
+// The steps that a node takes part in: it is given or computed, the way back starts, gradient arrives.
+function stepsOf({ id }) {
+  const at = [times.birth[id], times.seed[id], ...uses[id].map((k) => times.arrival[k])];
+  return at.filter(Number.isFinite).sort((a, b) => a - b);
+}
+
 function soFar(step, node) {
-  if (step.total === null) return "part of it";
+  if (step.total === null) return "a part";
   return node.values ? `norm ${number(step.total)}` : step.total;
 }
 
