@@ -381,7 +381,7 @@ def test_a_map_has_its_paths_labels_and_lowest_point(tmp_path):
     paths = {"one": [[2.0, 1.0], [1.0, 0.5]], "two": [[-2.0, 1.0], [np.nan, np.inf]]}
     ax, legend = drawn(contour(found, paths, log=True, title="Bowl", path=tmp_path / "map.png"))
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("x", "y", "Bowl")
-    assert legend == ["one", "two", "lowest: 0"]
+    assert legend == ["one", "two: a dot here", "start", "lowest: 0"]
     np.testing.assert_allclose(ax.lines[0].get_xydata(), paths["one"])
     np.testing.assert_allclose(ax.lines[-1].get_xydata(), [[0, 0]], atol=1e-12)
     np.testing.assert_allclose(ax.get_xlim(), (-3, 3))
@@ -407,7 +407,7 @@ def test_holes_are_left_out_of_a_map():
 def test_a_surface_carries_its_paths():
     found = landscape(SURFACES["bowl"], points=41)
     ax, legend = drawn(surface(found, {"one": [[2.0, 1.0], [1.0, 0.5]]}))
-    assert legend == ["one", "lowest: 0"]
+    assert legend == ["one", "start", "lowest: 0"]
     assert ax.get_zlabel() == "loss"
     x, y, z = ax.lines[0].get_data_3d()
     np.testing.assert_allclose(z, (x**2 + 10 * y**2) / 2, atol=0.05)

@@ -108,11 +108,12 @@ class Race:
     """All entries, in the order of the racers, and the landscape on which their paths are shown.
 
     Of two weights, that is the plane of both. Of more, it goes through where the best ended, along
-    the two principal components of all paths.
+    the two principal components of all paths. `minima` are those that a Surface knows of itself.
     """
 
     entries: tuple[Entry, ...]
     landscape: Landscape
+    minima: tuple[tuple[float, ...], ...] = ()
 
     def __getitem__(self, name: str) -> Entry:
         return {entry.racer.name: entry for entry in self.entries}[name]
@@ -168,7 +169,7 @@ def race(
         entries.append(run_racer(racer, course, steps, rng))
     plane = plane_of_paths(entries, getattr(problem, "bounds", None))
     shown = landscape(course.loss, course.parameters, plane, points=POINTS, progress=False)
-    return Race(tuple(entries), shown)
+    return Race(tuple(entries), shown, getattr(problem, "minima", ()))
 
 
 class Course(Protocol):

@@ -7,10 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.plots.style import COLORS, LINESTYLES, MARKERS, SERIES, axes_of, figure, saved
+from tinygrad_edu.viz.plots.style import (
+    COLORS,
+    LINESTYLES,
+    MARKERS,
+    SERIES,
+    SMALL,
+    axes_of,
+    figure,
+    saved,
+)
 
 Paths = Mapping[str, Any]
 CLOSEST = 1e-4  # of the range of the loss: the first of the levels that grow by a factor
+DOT = 0.02  # of the sides of a map: a path that goes no farther is a dot on it
 
 
 def contour(
@@ -19,6 +29,9 @@ def contour(
     *,
     log: bool = False,
     levels: int = 20,
+    name: str = "loss",
+    grey: bool = False,
+    minima: Any = (),
     title: str = "",
     ax: Any = None,
     path: str | Path | None = None,
@@ -26,13 +39,16 @@ def contour(
     """A map of a loss in two dimensions, each shade a range of the loss; returns the figure.
 
     paths   names and paths of weights, which `landscape.project` puts on the map: a ring at the
-            start, a mark at the end
+            start, a mark at the end. One that is shorter than its marks is called a dot
     log     levels that grow by a factor: for a valley with high walls
     levels  how many
+    name    of what is high or low, beside the bar of colours
+    grey    without colours and without their bar, for a ground of many paths; dark is high
+    minima  weights where the loss is known to be lowest: a star for each
     path    save the figure there
 
-    Where the loss is not finite the map is white. A star marks the lowest point of the grid, unless
-    others are as low, or it is on the border, beyond which the loss may fall on.
+    Where the loss is not finite the map is white. Without `minima` a star marks the lowest point of
+    the grid, unless others are as low, or it is on the border, beyond which the loss may fall on.
     Raises ValueError for a landscape of one dimension, or without a finite loss.
     """
     from matplotlib.colors import BoundaryNorm
@@ -41,19 +57,21 @@ def contour(
     ax = axes_of(ax, 8, 6)
     loss = np.ma.masked_invalid(landscape.loss).T
     edges = contour_levels(loss.compressed(), levels, log)
-    shades = ax.contourf(
-        *landscape.axes, loss, edges, cmap="viridis", norm=BoundaryNorm(edges, 256), alpha=0.8
-    )
+    norm, look = BoundaryNorm(edges, 256), ("Greys", 0.35) if grey else ("viridis", 0.8)
+    shades = ax.contourf(*landscape.axes, loss, edges, cmap=look[0], norm=norm, alpha=look[1])
     ax.contour(*landscape.axes, loss, edges, colors="black", linewidths=0.4, alpha=0.5)
-    bar = ax.figure.colorbar(shades, ax=ax, label="loss", spacing="uniform")
-    told = edges[:: max(1, levels // 8)]
-    bar.set_ticks(told, labels=[f"{float(f'{edge:.2g}'):g}" for edge in told])
-    for k, (name, weights) in enumerate((paths or {}).items()):
-        x, y = landscape.project(weights).T
-        draw_path(ax, k, name, x, y)
-    mark_lowest(ax, landscape)
-    ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], title=title)
+    ax.grid(visible=False)
+    if not grey:
+        bar = ax.figure.colorbar(shades, ax=ax, label=name, spacing="uniform")
+        told = edges[:: max(1, levels // 8)]
+        bar.set_ticks(told, labels=[f"{float(f'{edge:.2g}'):g}" for edge in told])
     ax.set(xlim=landscape.axes[0][[0, -1]], ylim=landscape.axes[1][[0, -1]])
+    draw_paths(ax, {name: landscape.project(weights) for name, weights in (paths or {}).items()})
+    if len(minima):
+        draw_stars(ax, landscape.project(minima), "minimum")
+    else:
+        mark_lowest(ax, landscape)
+    ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], title=title)
     legend(ax)
     return saved(ax, path)
 
@@ -81,9 +99,7 @@ def surface(
     loss = np.ma.masked_invalid(landscape.loss)
     grid = np.meshgrid(*landscape.axes, indexing="ij")
     ax.plot_surface(*grid, loss.filled(np.nan), cmap="viridis", alpha=0.85, linewidth=0)
-    for k, (name, weights) in enumerate((paths or {}).items()):
-        shadow = landscape.project(weights)
-        draw_path(ax, k, name, *shadow.T, height(landscape, shadow), zorder=5)
+    draw_paths(ax, on_the_ground(landscape, paths))
     mark_lowest(ax, landscape, landscape.lowest[1])
     ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], zlabel="loss", title=title)
     ax.view_init(elevation, turn)
@@ -105,11 +121,9 @@ def curve(
     need(landscape, 1, "curve", "contour")
     ax = axes_of(ax)
     (x,), loss = landscape.axes, np.ma.masked_invalid(landscape.loss)
-    ax.plot(x, loss, color=COLORS["black"], linewidth=2, label="loss")
+    ax.plot(x, loss, color=COLORS["black"], linewidth=2, label="loss" if paths else None)
     each_step = {"markevery": 1, "markersize": 7, "linewidth": 1, "path_effects": []}
-    for k, (name, weights) in enumerate((paths or {}).items()):
-        shadow = landscape.project(weights)
-        draw_path(ax, k, name, shadow[:, 0], height(landscape, shadow), **each_step)
+    draw_paths(ax, on_the_ground(landscape, paths), **each_step)
     mark_lowest(ax, landscape, landscape.lowest[1])
     ax.set(xlabel=landscape.labels[0], ylabel="loss", title=title)
     if log:
@@ -148,20 +162,48 @@ def height(landscape: Any, points: Any) -> Any:
     return loss
 
 
-def draw_path(ax: Any, k: int, name: str, *coordinates: Any, **options: Any) -> None:
-    """The k-th path: a ring where it starts, a line, and a mark of its own where it ends."""
+def on_the_ground(landscape: Any, paths: Paths | None) -> dict[str, Any]:
+    """The paths (steps, dimensions + 1), with the loss of the point below each place."""
+    shadows = {name: landscape.project(weights) for name, weights in (paths or {}).items()}
+    return {name: np.column_stack([x, height(landscape, x)]) for name, x in shadows.items()}
+
+
+def draw_paths(ax: Any, paths: Mapping[str, Any], **options: Any) -> None:
+    """Each as a line with a mark of its own where it ends, and a ring where it starts."""
+    for k, (name, points) in enumerate(paths.items()):
+        draw_path(ax, k, name, points, **options)
+    ring = {"color": "white", "markeredgecolor": "black", "markeredgewidth": 2, "markersize": 9}
+    starts = {tuple(points[0]) for points in paths.values() if not is_dot(ax, points)}
+    for start in sorted(starts):
+        told = {"label": "start"} if start == min(starts) else {}
+        ax.plot(*([c] for c in start), "o", zorder=6, **ring, **told)
+
+
+def draw_path(ax: Any, k: int, name: str, points: Any, **options: Any) -> None:
+    """The k-th path; only its end, if on this map it is not longer than a mark."""
     from matplotlib.patheffects import withStroke
 
     k %= len(SERIES)
-    color = COLORS[SERIES[k]]
     look = {
-        "marker": MARKERS[k], "markevery": [len(coordinates[0]) - 1], "markersize": 9,
-        "markeredgecolor": "white", "linestyle": LINESTYLES[k], "linewidth": 2.5,
-        "path_effects": [withStroke(linewidth=4.5, foreground="white")],
+        "color": COLORS[SERIES[k]], "marker": MARKERS[k], "markevery": [-1], "markersize": 9,
+        "markeredgecolor": "white", "linestyle": LINESTYLES[k], "linewidth": 2.5, "zorder": 6,
+        "path_effects": [withStroke(linewidth=4.5, foreground="white")], "label": name,
     }  # fmt: skip
-    ax.plot(*coordinates, color=color, label=name, **look | options)
-    ring = {"color": "white", "markeredgecolor": color, "markeredgewidth": 2, "markersize": 9}
-    ax.plot(*(x[:1] for x in coordinates), "o", zorder=options.get("zorder", 3), **ring)
+    if is_dot(ax, points):
+        points = points[np.isfinite(points).all(axis=1)][-1:]
+        look |= {"linestyle": "none", "label": f"{name}: a dot here"}
+    ax.plot(*points.T, **look | options)
+
+
+def is_dot(ax: Any, points: Any) -> bool:
+    """Whether a path on a map stays where it is, as far as one can see."""
+    sides = np.abs([np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())])
+    return points.shape[1] == 2 and bool(np.all(np.nan_to_num(extent(points)) < DOT * sides))
+
+
+def extent(points: Any) -> Any:
+    points = points[np.isfinite(points).all(axis=1)]
+    return np.ptp(points, axis=0) if len(points) else np.zeros(points.shape[1])
 
 
 def mark_lowest(ax: Any, landscape: Any, *height: float) -> None:
@@ -169,10 +211,13 @@ def mark_lowest(ax: Any, landscape: Any, *height: float) -> None:
     place, low = landscape.lowest
     size = np.ptp(landscape.loss[np.isfinite(landscape.loss)])
     on_border = any(c in (axis[0], axis[-1]) for c, axis in zip(place, landscape.axes))
-    if on_border or np.sum(landscape.loss <= low + 1e-12 * size) > 1:
-        return
-    star = {"color": COLORS["yellow"], "markeredgecolor": "black", "markersize": 15, "zorder": 6}
-    ax.plot(*([c] for c in (*place, *height)), "*", label=f"lowest: {low:.3g}", **star)
+    if not on_border and np.sum(landscape.loss <= low + 1e-12 * size) == 1:
+        draw_stars(ax, np.array([[*place, *height]]), f"lowest: {low:.3g}")
+
+
+def draw_stars(ax: Any, points: Any, label: str) -> None:
+    star = {"color": COLORS["yellow"], "markeredgecolor": "black", "markersize": 15, "zorder": 5}
+    ax.plot(*np.transpose(points), "*", label=label, **star)
 
 
 def need(landscape: Any, dimensions: int, mine: str, other: str) -> None:
@@ -189,4 +234,4 @@ def need(landscape: Any, dimensions: int, mine: str, other: str) -> None:
 def legend(ax: Any, **options: Any) -> None:
     """A legend, if there is something to tell."""
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(framealpha=0.9, handlelength=3, **options)
+        ax.legend(framealpha=0.9, handlelength=3, fontsize=SMALL, **options)

@@ -11,8 +11,8 @@ from tinygrad_edu.viz.plots.style import COLORS, figure, saved, tidy
 SECTIONS = {"forward": "blue", "backward": "vermillion", "update": "green"}
 INPUTS = {"argument": "arguments", "parameter": "parameters", "other": "other arrays"}
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
-NAMED = 72  # lines, and as many bars: more have no room for their names
-WIDTH = 10.8  # inches that all lines have
+NAMED = 48  # lines, and as many bars: more have no room for their names
+WIDTH = 7.7  # inches that all lines have
 LETTER = 0.075  # inches of a letter in a bar
 
 
@@ -36,7 +36,7 @@ def plot_program(step: Any, title: str = "", path: str | Path | None = None) -> 
     colour of the section that made it, with the names of `step.source`. Where it is pale the
     program keeps the memory for what comes next; where it is hatched the array was made in this run
     and is not given back yet. Black are the inputs, which are in no sum: a dot is a line that
-    writes to one. Beyond 72 lines or arrays there are no names.
+    writes to one. Beyond 48 lines or arrays there are no names.
     Raises CompileError before the first call, and ValueError for a program without arrays.
     """
     timeline = step.timeline()
@@ -46,7 +46,7 @@ def plot_program(step: Any, title: str = "", path: str | Path | None = None) -> 
     n = len(timeline.lines)
     named = max(n, len(bars)) <= NAMED
     height = min(9.0, 3.2 + 0.27 * (len(bars) + len(INPUTS))) if named else 7.5
-    fig = figure(12.8, height)
+    fig = figure(9.6, height)
     above, below = fig.subplots(2, sharex=True, height_ratios=(height - 2.6, 2.0))
     draw_sections(above, below, timeline)
     draw_bars(above, bars, timeline, WIDTH / n if named else 0.0)
@@ -55,7 +55,7 @@ def plot_program(step: Any, title: str = "", path: str | Path | None = None) -> 
     if named:
         labels = [name or "if" for name in timeline.lines]
         below.set_xticks(np.arange(n) + 0.5, labels, rotation=90, family="monospace", size=9)
-        below.tick_params(axis="x", length=0)
+        below.tick_params(axis="x", length=0, pad=6)
         below.set_xlabel("the lines of the program, by what they make")
     if title:
         fig.suptitle(title)
@@ -148,7 +148,9 @@ def draw_sums(ax: Any, timeline: Any) -> None:
         label="needed at this line",
     )  # fmt: skip
     ax.set(ylabel=f"memory ({unit})", ylim=(0, 1.4 * max(*timeline.eager, *timeline.taken) / scale))
-    ax.legend(fontsize=11, frameon=False, loc="upper left", ncols=3)
+    ax.legend(
+        fontsize=10, frameon=False, loc="upper left", ncols=3, handlelength=1.5, columnspacing=1
+    )
     tidy(ax)
 
 

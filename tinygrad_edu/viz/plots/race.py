@@ -9,7 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.plots.style import COLORS, MARKERS, SERIES, axes_of, figure, line, saved, tidy
+from tinygrad_edu.viz.plots.landscape import contour
+from tinygrad_edu.viz.plots.style import (
+    COLORS,
+    MARKERS,
+    SERIES,
+    SMALL,
+    axes_of,
+    figure,
+    label_ends,
+    line,
+    panels,
+    saved,
+    tidy,
+)
 
 FRAMES = 40  # of an animation
 MILLISECONDS, END = 125, 2000  # that each of them stays, and the last
@@ -17,7 +30,6 @@ MANY = 1000  # steps, of which a line is thin
 LOWEST = 1e-12  # of the loss at the start: what a logarithmic axis shows
 # How the lines of two weights differ.
 TWO: tuple[dict[str, Any], ...] = {"linestyle": "-"}, {"linestyle": "--", "alpha": 0.5}
-LEVELS = 16  # of the loss, the closer the lower they are
 COLUMNS = 4  # of the panels of effective step sizes
 
 
@@ -45,43 +57,32 @@ def plot_race(race: Any, path: str | Path | None = None) -> Any:
 def draw_paths(race: Any, ax: Any = None) -> Any:
     """Where each racer went, on the contours of the loss; a marker is where it ended."""
     ax = axes_of(ax, 7, 6)
-    draw_map(race.landscape, ax)
-    for k, entry in enumerate(race.entries):
-        at = race.landscape.project(entry.x)
-        ax.plot(*at.T, **line(k), label=entry.racer.name)
-        ax.plot(*at[-1:].T, **head(k))
-    ax.plot(*race.landscape.project(race.entries[0].x[:1]).T, "o", color="black", ms=6, zorder=4)
+    paths = {entry.racer.name: entry.x for entry in race.entries}
+    contour(race.landscape, paths, log=True, grey=True, minima=race.minima, title="Paths", ax=ax)
+    handles, names = ax.get_legend_handles_labels()
+    told = [k for k, name in enumerate(names) if name not in paths]  # the others have a curve
+    ax.legend([handles[k] for k in told], [names[k] for k in told], fontsize=SMALL)
     return ax
 
 
-def draw_map(landscape: Any, ax: Any) -> None:
-    """The contours of the loss, in grey; dark is high."""
-    from matplotlib.colors import BoundaryNorm
+def draw_losses(entries: Any, ax: Any = None, rows: bool = False, labels: bool = True) -> Any:
+    """The loss against the step, or against the rows of data seen so far.
 
-    loss = np.ma.masked_invalid(landscape.loss).T
-    low, high = loss.min(), loss.max()
-    levels = low + max(high - low, 1e-12) * np.linspace(0, 1, LEVELS) ** 3
-    norm = BoundaryNorm(levels, 256)
-    ax.contourf(*landscape.axes, loss, levels, cmap="Greys", norm=norm, alpha=0.35)
-    ax.contour(*landscape.axes, loss, levels, colors="0.6", linewidths=0.6)
-    ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], title="Paths")
-    ax.set(xlim=landscape.axes[0][[0, -1]], ylim=landscape.axes[1][[0, -1]])
-    tidy(ax).grid(False)
-
-
-def draw_losses(entries: Any, ax: Any = None, rows: bool = False) -> Any:
-    """The loss against the step, or against the rows of data seen so far."""
+    labels  whether each curve has its name at its end
+    """
     ax = axes_of(ax)
     for k, entry in enumerate(entries):
         x = entry.rows_seen if rows else np.arange(len(entry.loss))
-        look = line(k) | {"linewidth": 2 if len(x) < MANY else 1}
-        ax.plot(x, entry.loss, **look, label=entry.racer.name)
+        look = line(k) | {"linewidth": 2 if len(x) < MANY else 1, "marker": MARKERS[k % 7]}
+        ax.plot(x, entry.loss, **look, markevery=[-1], markersize=7, label=entry.racer.name)
     losses = np.concatenate([entry.loss for entry in entries])
     losses = losses[np.isfinite(losses)]
     start, low = losses[0], losses.min()
     if low >= 0 < start:
         seen = losses[losses >= LOWEST * start]
-        ax.set_ylim(seen.min() / 1.3, min(seen.max(), 30 * start) * 1.3)
+        low, high = seen.min(), min(seen.max(), 30 * start)
+        room = max(1.05, (high / low) ** 0.06)
+        ax.set_ylim(low / room, high * room)
         ax.set_yscale("log")
     else:
         height = (start - low) or 1.0
@@ -89,8 +90,10 @@ def draw_losses(entries: Any, ax: Any = None, rows: bool = False) -> Any:
     ax.set_xlabel("rows of data seen" if rows else "step")
     ax.set_ylabel("loss")
     ax.set_title("Loss")
-    ax.legend(fontsize=10)
-    return tidy(ax)
+    tidy(ax)
+    if labels:
+        label_ends(ax)
+    return ax
 
 
 def draw_effective(race: Any, fig: Any = None) -> Any:
@@ -138,15 +141,6 @@ def quantiles(sizes: Any) -> Any:
     return out
 
 
-def head(k: int) -> dict[str, Any]:
-    """How to mark where the k-th racer is."""
-    k %= len(SERIES)
-    return {
-        "color": COLORS[SERIES[k]], "marker": MARKERS[k], "markersize": 9, "linestyle": "none",
-        "markeredgecolor": "black", "zorder": 5,
-    }  # fmt: skip
-
-
 def animate_race(race: Any, path: str | Path, frames: int = FRAMES) -> Path:
     """The paths and the losses grow step by step: a GIF, or one HTML page with a slider.
 
@@ -172,19 +166,20 @@ def moments(race: Any, frames: int) -> list[int]:
 
 def frames_of(race: Any, frames: int) -> Iterator[bytes]:
     """A picture, as PNG, for each moment."""
-    fig = figure(9, 4.6)
+    fig = figure(9, 5.2)
     left, right = fig.subplots(1, 2)
     draw_paths(race, left)
-    draw_losses(race.entries, right)
-    paths = left.lines[: 2 * len(race.entries)]
+    draw_losses(race.entries, right, labels=False)
+    fig.legend(handles=right.lines, loc="outside lower center", ncols=4, frameon=False)
+    names = [entry.racer.name for entry in race.entries]
+    paths = [line for line in left.lines if line.get_label() in names]
     curves = right.lines[:]
     fig.draw_without_rendering()
     fig.set_layout_engine("none")  # so that nothing moves from frame to frame
     for t in moments(race, frames):
         for k, entry in enumerate(race.entries):
             at = race.landscape.project(entry.x[: t + 1])
-            paths[2 * k].set_data(*at.T)
-            paths[2 * k + 1].set_data(*at[-1:].T)
+            paths[k].set_data(*at.T)
             curves[k].set_data(np.arange(len(at)), entry.loss[: t + 1])
         left.set_title(f"Paths to step {t}")
         file = io.BytesIO()
@@ -263,15 +258,13 @@ def plot_batches(entries: Any, noise: Any, path: str | Path | None = None) -> An
     entries  what `lab.compare_batches` returned
     noise    what `lab.gradient_noise` returned
     """
-    fig = figure(12, 4.4)
-    left, middle, right = fig.subplots(1, 3)
-    draw_noise(noise, left)
-    draw_losses(entries, middle).set(title="Loss by step")
-    middle.set_xscale("symlog", linthresh=1)
-    middle.set_xlim(0)
-    draw_losses(entries, right, rows=True).set(title="Loss by cost")
-    right.get_legend().remove()
-    return saved(left, path)
+    above, left, right = panels("aa;bc", 9, 8)
+    draw_noise(noise, above)
+    draw_losses(entries, left, labels=False).set(title="The loss by steps")
+    left.set_xscale("symlog", linthresh=1)
+    left.set_xlim(0, 1.5 * max(len(entry.gradient) for entry in entries))
+    draw_losses(entries, right, rows=True).set(title="The same loss by cost", ylabel="")
+    return saved(above, path)
 
 
 def draw_noise(noise: Any, ax: Any = None) -> Any:
@@ -283,8 +276,8 @@ def draw_noise(noise: Any, ax: Any = None) -> Any:
     ax.plot(sizes, noise.row_variance / sizes, **line(1), label=r"$\sigma^2 / B$")
     ax.plot(sizes[inside], noise.variance[inside], "o", color="black", label="measured")
     ax.axhline(noise.size, color=COLORS["grey"], lw=1.5)
-    ax.text(n, noise.size, "$|g|^2$", ha="right", va="bottom", fontsize=11)
+    ax.text(n, noise.size, "$|g|^2$", ha="right", va="bottom", fontsize=SMALL)
     ax.set(xscale="log", yscale="log", title="Noise of the gradient")
     ax.set(xlabel="batch size B", ylabel="mean of $|g_B - g|^2$")
-    ax.legend(fontsize=10)
+    ax.legend(fontsize=SMALL)
     return tidy(ax)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 # Told apart by colour-blind eyes too: Okabe and Ito 2008, "Color universal design".
 COLORS = {
     "black": "#000000",
@@ -19,6 +21,8 @@ COLORS = {
 SERIES = ("blue", "vermillion", "green", "orange", "purple", "sky blue", "black")
 LINESTYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2)), (0, (5, 1, 1, 1)), (0, (1, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+TITLE, LABEL, SMALL = 13, 12, 11  # points: titles, axes and their names, what stands on lines
+LEADING = 1.3  # times the size of the letters: from one label to the next
 
 
 def figure(width: float = 8, height: float = 5) -> Any:
@@ -33,14 +37,30 @@ def axes_of(ax: Any, width: float = 8, height: float = 5) -> Any:
     return tidy(figure(width, height).subplots()) if ax is None else ax
 
 
+def panels(
+    mosaic: str, width: float = 8, height: float = 5, solid: str = "", **options: Any
+) -> list[Any]:
+    """Tidy axes, one for each letter of a mosaic, in the order in which the letters come.
+
+    mosaic   letters of the rows, with a semicolon between: "ab;cc" is two panels above a wide one
+    solid    the letters of panels in three dimensions
+    options  of matplotlib's `subplot_mosaic`, such as height_ratios=(2, 1)
+    """
+    drawn_in_order = {"projection": "3d", "computed_zorder": False}
+    kinds = dict.fromkeys(solid, drawn_in_order)
+    found = figure(width, height).subplot_mosaic(mosaic, per_subplot_kw=kinds, **options)
+    return [ax if letter in solid else tidy(ax) for letter, ax in found.items()]
+
+
 def tidy(ax: Any) -> Any:
     """The same axes with a faint grid, without a frame, and with letters for 800 pixels."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.3)
     ax.set_axisbelow(True)
-    ax.tick_params(labelsize=11)
+    ax.tick_params(labelsize=SMALL)
+    ax.title.set_size(TITLE)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.label.set_size(12)
+        axis.label.set_size(LABEL)
     return ax
 
 
@@ -54,6 +74,81 @@ def points(k: int) -> dict[str, Any]:
     """How to plot the k-th series as points: `ax.plot(x, y, **points(k))`."""
     k %= len(SERIES)
     return {"color": COLORS[SERIES[k]], "marker": MARKERS[k], "linestyle": "none"}
+
+
+def label_ends(ax: Any, *, size: float = SMALL) -> None:
+    """Write the label of each line beside its right end, in its colour, instead of a legend.
+
+    Labels that would lie on each other are moved apart, and a thin line leads to them. Call it when
+    the lines and the limits of the axes are as they will be. A line without a label, and one that
+    is nowhere in the picture, gets none.
+    """
+    ax.figure.get_figure(root=True).draw_without_rendering()  # now the axes have their size
+    points = 72 / ax.figure.get_figure(root=True).dpi
+    lines = [line for line in ax.lines if not line.get_label().startswith("_")]
+    ends = [(line, end) for line in lines if (end := last_seen(line)) is not None]
+    if not ends:
+        return
+    at = points * ax.transData.transform([end for _, end in ends])
+    beside = points * np.array([ax.bbox.y0, ax.bbox.y1])
+    heights = spread(at[:, 1], size * LEADING, *beside)
+    right = at[:, 0].max() + (16 if np.any(far_from(at, heights, size)) else 6)
+    for (line, end), (x, y), height, far in zip(
+        ends, at, heights, far_from(at, heights, size), strict=True
+    ):
+        lead = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.8, "relpos": (0, 0.5)}
+        ax.annotate(
+            line.get_label(), end, (right - x, height - y), va="center", size=size,
+            textcoords="offset points", color=legible(line.get_color()), annotation_clip=False,
+            arrowprops=lead | {"shrinkA": 0, "shrinkB": 4} if far else None,
+        )  # fmt: skip
+
+
+def far_from(at: Any, heights: Any, size: float) -> Any:
+    """Which ends of lines need a line to their label."""
+    return (np.abs(at[:, 1] - heights) > size / 2) | (at[:, 0] < at[:, 0].max() - size)
+
+
+def last_seen(line: Any) -> Any:
+    """The last point of a line within the limits of its axes; None if there is none."""
+    ax, points = line.axes, np.asarray(line.get_xydata(), float)
+    (left, right), (low, high) = map(sorted, (ax.get_xlim(), ax.get_ylim()))
+    x, y = points.T
+    inside = np.flatnonzero((left <= x) & (x <= right) & (low <= y) & (y <= high))
+    return points[inside[-1]] if len(inside) else None
+
+
+def spread(wanted: Any, least: float, low: float, high: float) -> Any:
+    """Places as near to those wanted as may be, in the same order, and `least` apart.
+
+    Those too close become a block, whose middle is the mean of what its members want; blocks that
+    touch become one. No place is below `low` or above `high` while there is room.
+    """
+    order = np.argsort(wanted, kind="stable")
+    blocks: list[list[float]] = []  # of each block, what its members want of its first place
+
+    def start(block: list[float]) -> float:
+        highest = max(low, high - least * (len(block) - 1))
+        return float(np.clip(np.mean(block), low, highest))
+
+    for i in order:
+        blocks.append([wanted[i]])
+        while len(blocks) > 1 and start(blocks[-2]) + least * len(blocks[-2]) > start(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += [x - least * len(blocks[-1]) for x in last]
+    out = np.empty(len(order))
+    out[order] = [start(block) + least * k for block in blocks for k in range(len(block))]
+    return out
+
+
+def legible(color: Any) -> Any:
+    """A colour for letters on white: the same, darker where it is too pale to read."""
+    from matplotlib.colors import to_rgb
+
+    red, green, blue = to_rgb(color)
+    light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    share = min(1.0, (0.18 / light) ** (1 / 2.2)) if light else 1.0
+    return red * share, green * share, blue * share
 
 
 def saved(ax: Any, path: str | Path | None) -> Any:
