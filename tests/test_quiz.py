@@ -4,11 +4,17 @@ import re
 
 import numpy as np
 import pytest
+from test_rules import TABLE, at
+from test_rules import name as name_of_row
+from test_rules_linalg import TABLE as LINALG_TABLE
 
-from tinygrad_edu import Tensor, Value
+from tinygrad_edu import Tensor, Value, nn
+from tinygrad_edu.graph import apply
 from tinygrad_edu.value import weighted_sum
-from tinygrad_edu.viz import describe
-from tinygrad_edu.viz.pages.questions import questions_of, quiz
+from tinygrad_edu.viz import describe, record
+from tinygrad_edu.viz.pages.mistakes import KINDS
+from tinygrad_edu.viz.pages.predictions import FLIPPED, LARGER, SAME, SMALLER, predictions_of
+from tinygrad_edu.viz.pages.questions import close, questions_of, quiz
 
 
 def neuron():
@@ -42,7 +48,7 @@ def test_the_answers_are_the_gradients(graph):
     root.backward()
     found = asked(root)
     for name, leaf in leaves.items():
-        (question,) = [q for text, q in found.items() if text.startswith(f"dL/d{name}")]
+        (question,) = [q for text, q in found.items() if text.startswith(f"∂L/∂{name}")]
         index = tuple(map(int, re.findall(r"\d+", question.text)))
         assert len(index) == np.ndim(leaf.grad)
         assert question.answer == np.asarray(leaf.grad)[index]
@@ -58,7 +64,7 @@ def test_every_gradient_but_that_of_the_root_is_asked_for_in_the_order_of_the_pa
     assert [question.node for question in questions_of(graph)] == list(graph.order[1:])
 
 
-g = 2 * (np.tanh(0.7) - 1)  # dL/dh
+g = 2 * (np.tanh(0.7) - 1)  # ∂L/∂h
 slope = 1 - np.tanh(0.7) ** 2
 
 
@@ -67,24 +73,24 @@ slope = 1 - np.tanh(0.7) ** 2
     [
         (
             neuron,
-            "dL/dw",
+            "∂L/∂w",
             g * slope * 1.5,
-            "This is the contribution through z1 alone. There are 2",
+            "This is the contribution through z₁ alone. There are 2",
         ),
-        (neuron, "dL/dw", 0.1 * 2 * 0.8, "This is the contribution through"),
-        (neuron, "dL/dw", 1.5, "This has the local derivative of z1 alone. Multiply it by the"),
-        (neuron, "dL/dw", 1.5 + 0.16, "This has the local derivative of z1 alone"),
-        (neuron, "dL/dw", g * slope * 0.8 + 0.16, "This takes the wrong operand of the product z1"),
-        (neuron, "dL/dw", -(g * slope * 1.5 + 0.16), "The size is right, the sign is wrong."),
-        (neuron, "dL/dw", g * slope * 1.5 - 0.16, "The contribution through"),
-        (neuron, "dL/db", 1.0, "This has the local derivative of z2 alone"),
-        (neuron, "dL/dz2", slope, "Multiply it by the gradient that comes in, dL/dh."),
-        (neuron, "dL/dz2", -g * slope, "The size is right, the sign is wrong."),
-        (layer, "dL/db[1]", 2.5 * 5, "This is one summand. Broadcasting"),
-        (layer, "dL/db[1]", 3.0, "This has the local derivative of z alone"),
-        (layer, "dL/db[1]", -27.5, "The size is right, the sign is wrong."),
-        (layer, "dL/ds", 4.6 * 1.0, "This is one summand. Broadcasting"),
-        (layer, "dL/ds", 2.5 * 8, "This takes the wrong operand"),
+        (neuron, "∂L/∂w", 0.1 * 2 * 0.8, "This is the contribution through"),
+        (neuron, "∂L/∂w", 1.5, "This has the local derivative of z₁ alone. Multiply it by the"),
+        (neuron, "∂L/∂w", 1.5 + 0.16, "This has the local derivative of z₁ alone"),
+        (neuron, "∂L/∂w", g * slope * 0.8 + 0.16, "This takes the wrong operand of the product z₁"),
+        (neuron, "∂L/∂w", -(g * slope * 1.5 + 0.16), "The size is right, the sign is wrong."),
+        (neuron, "∂L/∂w", g * slope * 1.5 - 0.16, "The contribution through"),
+        (neuron, "∂L/∂b", 1.0, "This has the local derivative of z₂ alone"),
+        (neuron, "∂L/∂z₂", slope, "Multiply it by the gradient that comes in, ∂L/∂h."),
+        (neuron, "∂L/∂z₂", -g * slope, "The size is right, the sign is wrong."),
+        (layer, "∂L/∂b[1]", 2.5 * 5, "This is one summand. Broadcasting"),
+        (layer, "∂L/∂b[1]", 3.0, "This has the local derivative of z alone"),
+        (layer, "∂L/∂b[1]", -27.5, "The size is right, the sign is wrong."),
+        (layer, "∂L/∂s", 4.6 * 1.0, "This is one summand. Broadcasting"),
+        (layer, "∂L/∂s", 2.5 * 8, "This takes the wrong operand"),
     ],
 )
 def test_a_typical_mistake_is_named(graph, text, answer, reason):
@@ -99,17 +105,28 @@ def test_mistakes_never_come_to_the_right_answer():
 
 
 def test_hints_are_the_rule_in_symbols_then_in_numbers():
-    w = asked(neuron()[0])["dL/dw"]
-    assert w.hints[0] == "dL/dw = dL/dz5 * 2 * w + dL/dz1 * x"
-    assert w.hints[1] == "dL/dw = 0.1 * 2 * 0.8 + (-0.50225 * 1.5)"
-    b = asked(layer()[0])["dL/db[1]"]
-    assert b.hints == ("dL/db = sum(dL/dz)", "dL/db[1] = 5.0 + 12.5 + 10.0")
+    w = asked(neuron()[0])["∂L/∂w"]
+    assert w.hints[0] == "∂L/∂w = ∂L/∂z₅ · 2 · w + ∂L/∂z₁ · x"
+    assert w.hints[1] == "∂L/∂w = 0.1 · 2 · 0.8 + (-0.50225 · 1.5)"
+    b = asked(layer()[0])["∂L/∂b[1]"]
+    assert b.hints == ("∂L/∂b = sum(∂L/∂z)", "∂L/∂b[1] = 5 + 12.5 + 10")
+
+
+def test_no_hint_is_the_answer():
+    for graph in (neuron, layer):
+        for question in asked(graph()[0]).values():
+            assert len(question.hints) in (1, 2)
+            for hint in question.hints:
+                said = hint.partition(" = ")[2]
+                assert not re.fullmatch(r"[-.\de]+", said), f"{hint} is the answer"
+    b = asked(neuron()[0])["∂L/∂b"]
+    assert b.hints == ("∂L/∂b = ∂L/∂z₂",)  # one number is left of the rule: the answer
 
 
 def test_a_weighted_sum_knows_the_other_operand():
     w, x = [Value(2.0, name="w1"), Value(3.0, name="w2")], [Value(5.0, name="x1"), Value(7.0)]
     root = 10.0 * weighted_sum(*w, *x, Value(1.0, name="b"))
-    question = next(q for text, q in asked(root).items() if text.endswith("/dw1"))
+    question = next(q for text, q in asked(root).items() if text.endswith("/∂w₁"))
     assert question.answer == 50
     assert "wrong operand" in question.verdict(20.0)
     assert "local derivative" in question.verdict(5.0)
@@ -118,7 +135,7 @@ def test_a_weighted_sum_knows_the_other_operand():
 def test_what_cannot_be_asked_is_left_out():
     big = Tensor(np.ones((20, 20)), requires_grad=True, name="big")
     s = Tensor(2.0, requires_grad=True, name="s")
-    assert [q.text for q in questions_of(describe((big * s).sum()))] == ["dL/ds"]
+    assert [q.text for q in questions_of(describe((big * s).sum()))] == ["∂L/∂s"]
     with np.errstate(all="ignore"):
         infinite = describe(np.log(Tensor(0.0, requires_grad=True)) * 1.0)
     assert len(questions_of(infinite)) == 1
@@ -135,3 +152,186 @@ def test_a_quiz_changes_no_gradient(tmp_path):
     assert all(leaf.grad is None for leaf in leaves.values())
     with pytest.raises(ValueError, match="more than max_nodes=3"):
         quiz(root, max_nodes=3)
+
+
+def leaves(*numbers):
+    return [Value(x, name=name) for name, x in zip("wxyv", numbers)]
+
+
+def power():
+    w, x, y, _ = leaves(2.0, 4.0, 1.0, 0.0)
+    error = w * x - y
+    error.name = "error"
+    root = error**3
+    root.name = "L"
+    return root
+
+
+def quotient():
+    w, x, *_ = leaves(2.0, 5.0, 0.0, 0.0)
+    return named((w / x) * 10.0)
+
+
+def gates():
+    w, x, y, v = leaves(2.0, -3.0, 5.0, 0.5)
+    return named(w.relu() * 7.0 + x.relu() * y + v.tanh())
+
+
+def fan_out():
+    w, x, y, _ = leaves(2.0, 3.0, 7.0, 0.0)
+    z = w * x
+    z.name = "z"
+    return named(z * y + z * z)
+
+
+def product():
+    w = Tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True, name="w")
+    x = Tensor([[2.0, -1.0], [4.0, 3.0]], requires_grad=True, name="x")
+    return named(((w @ x) * np.array([[1.0, 2.0], [-3.0, 5.0]])).sum())
+
+
+def named(root):
+    root.name = "L"
+    return root
+
+
+@pytest.mark.parametrize(
+    ("graph", "text", "answer", "kind", "reason"),
+    [
+        (power, "∂L/∂error", 49.0, "power", "The exponent 3 comes down as a factor."),
+        (power, "∂L/∂error", 1029.0, "power", "The exponent goes down by one, from 3 to 2."),
+        (power, "∂L/∂w", 49.0 * 4, "power", "At L = error³: The exponent 3 comes down"),
+        (power, "∂L/∂w", 147.0, "chain", "Here ∂L/∂z₁ went on unchanged"),
+        (power, "∂L/∂w", 4.0, "incoming", "local derivative of z₁ alone"),
+        (power, "∂L/∂y", 147.0, "sign", "y is subtracted in error = z₁ - y"),
+        (power, "∂L/∂y", 49.0, "", "two mistakes at once have no name"),
+        (quotient, "∂L/∂w", 50.0, "quotient", "multiplies by the denominator"),
+        (quotient, "∂L/∂x", 0.8, "quotient", "the minus is missing"),
+        (quotient, "∂L/∂x", -4.0, "quotient", "the square is missing"),
+        (gates, "∂L/∂x", 5.0, "gate", "only where its input is positive: look at x."),
+        (gates, "∂L/∂w", 0.0, "gate", "The gate is open"),
+        (gates, "∂L/∂w", 14.0, "gate", "the derivative of relu is 1"),
+        (gates, "∂L/∂v", 1 - 0.5**2, "function", "from its result here, not from its input"),
+        (gates, "∂L/∂v", 1.0, "chain", "went on unchanged"),
+        (fan_out, "∂L/∂z", 7.0 * 6 * 6, "uses", "are multiplied here: add them"),
+        (fan_out, "∂L/∂z", 7.0, "uses", "This is the contribution through z₁ alone"),
+        (fan_out, "∂L/∂w", 7.0 * 3, "uses", "At z: This is the contribution through z₁ alone"),
+        (fan_out, "∂L/∂w", 36.0, "uses", "At z: The contribution through z₁ is missing"),
+    ],
+)
+def test_a_mistake_has_its_name_wherever_on_the_way_it_was_made(graph, text, answer, kind, reason):
+    question = asked(graph())[text]
+    if not kind:  # two mistakes at once
+        assert question.verdict(answer) == "Not yet."
+        return
+    found = next(x for x in question.mistakes if close(answer, x.answer))
+    assert (found.kind, reason in found.reason) == (kind, True), found
+
+
+def test_mistakes_in_a_matrix_product_are_named():
+    w, x = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[2.0, -1.0], [4.0, 3.0]])
+    g = np.array([[1.0, 2.0], [-3.0, 5.0]])
+    for text, index, right, wrong in (
+        ("∂L/∂w[1, 0]", (1, 0), g @ x.T, {"transposed": g @ x, "wrong order": x.T @ g}),
+        ("∂L/∂x[1, 1]", (1, 1), w.T @ g, {"transposed": w @ g, "wrong order": g @ w.T}),
+    ):
+        question = asked(product())[text]
+        assert question.answer == right[index]
+        for reason, matrix in wrong.items():
+            assert reason in question.verdict(matrix[index])
+        assert "one product" in question.verdict((g[1] * x[0])[0] if "w" in text else w[0, 1] * 2.0)
+        assert question.verdict(right[0, 1]) == "This is the element [0, 1]."
+
+
+def test_every_kind_of_mistake_is_one_that_the_summary_knows():
+    graphs = [neuron()[0], layer()[0], power(), quotient(), gates(), fan_out(), product()]
+    mistakes = [x for root in graphs for q in questions_of(describe(root)) for x in q.mistakes]
+    assert {x.kind for x in mistakes} == KINDS.keys() - {"prediction"}
+    for root in graphs:
+        for question in questions_of(describe(root)):
+            assert not any(close(x.answer, question.answer) for x in question.mistakes)
+
+
+def test_a_folded_graph_can_be_asked_about():
+    model = nn.Sequential(*(nn.Linear(2, 2, rng=np.random.default_rng(i)) for i in range(20)))
+    with record(model) as made:
+        loss = (model(np.ones((1, 2))) ** 2).sum()
+    with pytest.raises(ValueError, match="depth=1"):
+        quiz(loss)
+    page = quiz(loss, record=made, depth=1)
+    assert "layers.3" in page.html
+
+
+# Predictions
+
+
+def predicted(root):
+    return predictions_of(root, describe(root), None)
+
+
+def test_predictions_are_what_the_engine_finds_with_the_other_input():
+    def loss(w=2.0, x=1.5, b=-0.5):
+        w, x, b = Value(w, name="w"), Value(x, name="x"), Value(b, name="b")
+        nodes = {"w": w, "x": x, "b": b}
+        return named((w * x + b - 4.0) ** 2 + 0.1 * x**2), nodes
+
+    root, nodes = loss()
+    root.backward()
+    found = predicted(root)
+    assert len(found) == 3
+    assert len({x.right for x in found}) == 3
+    factors = {"doubles": 2.0, "changes its sign": -1.0, "is halved": 0.5}
+    for each in found:
+        name, change, asked = re.fullmatch(
+            r"If (\w) (.*), what becomes of ∂L/∂(\w)\?", each.text
+        ).groups()
+        other, changed = loss(**{name: nodes[name].data * factors[change]})
+        other.backward()
+        before, after = nodes[asked].grad, changed[asked].grad
+        if before == after:
+            assert each.right == SAME
+        elif before * after < 0:
+            assert each.right == FLIPPED
+        else:
+            assert each.right == (LARGER if abs(after) > abs(before) else SMALLER)
+
+
+def test_predictions_about_arrays_and_what_cannot_run_again():
+    root, _ = layer()
+    assert any("all of" in each.text for each in predicted(root))
+    x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    calls = []
+
+    def noisy(x):
+        calls.append(x)
+        return x * np.random.default_rng().normal(size=2)
+
+    noisy.rule = lambda g, out, x: g
+    assert predicted(apply(noisy, x).sum()) == ()
+    assert len(calls) == 1  # a function of somebody's own is not called again
+    assert predicted(Value(3.0, requires_grad=True, name="x").log()) != ()
+    assert all("sign" not in p.text for p in predicted(Value(3.0, name="x").log()))
+
+
+def test_predictions_change_no_gradient():
+    root, leaves = layer()
+    before = {name: leaf.data.copy() for name, leaf in leaves.items()}
+    predicted(root)
+    assert all(leaf.grad is None for leaf in leaves.values())
+    assert all(np.array_equal(leaf.data, before[name]) for name, leaf in leaves.items())
+
+
+@pytest.mark.parametrize("row", [*TABLE, *LINALG_TABLE][::6], ids=name_of_row)
+def test_a_quiz_can_be_made_of_every_function(row):
+    xs = [Tensor(x, requires_grad=True) for x in at(row)]
+    with np.errstate(all="ignore"):
+        root = (row.f(*xs) * 2.0).sum()
+    for question in questions_of(describe(root)):
+        assert not any(close(x.answer, question.answer) for x in question.mistakes)
+    for prediction in predicted(root):
+        assert prediction.right in range(4)
+
+
+def test_a_sum_of_one_number_can_be_asked_about():
+    x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    assert "of L" in quiz((x.sum() * 2.0).sum()).html

@@ -5,6 +5,8 @@ import pytest
 
 from tinygrad_edu import Tensor, Value
 from tinygrad_edu.viz import describe, quiz
+from tinygrad_edu.viz.pages.mistakes import KINDS
+from tinygrad_edu.viz.pages.predictions import predictions_of
 from tinygrad_edu.viz.pages.questions import questions_of
 
 NARROW = {"viewport": {"width": 380, "height": 700}}
@@ -37,9 +39,24 @@ ANSWER = """(texts) => texts.map((text) => {
 
 
 def steps(page):
-    """The stop of each question."""
-    found = page.evaluate("player.steps.map((step, i) => step.question ? i : -1)")
+    """The stop of each question that wants a number."""
+    wants = "(step) => step.question && !step.question.choices"
+    found = page.evaluate(f"player.steps.map((step, i) => ({wants})(step) ? i : -1)")
     return [i for i in found if i >= 0]
+
+
+def numbers(page):
+    """The page at its first question that wants a number."""
+    page.evaluate(f"player.go({steps(page)[0]})")
+    return page
+
+
+def focus(page):
+    return page.evaluate("document.activeElement.id || document.activeElement.tagName")
+
+
+def zoom(page):
+    return page.locator("#graph").get_attribute("width")
 
 
 @pytest.mark.parametrize(
@@ -65,22 +82,21 @@ def test_every_verdict_is_that_of_python(open_page, request, graph, named):
         verdicts |= set(found)
         assert answer(page, repr(question.answer * 0.995)).startswith(f"Right: {question.text} = ")
     assert page.locator("#score").inner_text() == f"{len(asked)} right"
-    assert page.locator("#onward").is_hidden()
     for part in named:
         assert any(part in each for each in verdicts), f"no verdict says {part!r}"
 
 
 def test_numbers_are_read_as_people_write_them(open_page):
-    page = open_page(quiz(Value(3.0, name="x") * 0.1))
+    page = numbers(open_page(quiz(Value(3.0, name="x") * 0.1)))
     for text in ("one", "", "1/0", "1.2.3", "0x1", "alert(1)", "1e", "--1"):
         assert answer(page, text) == "Write a number, such as -0.5, 1e-3 or -1/2."
     for text in ("1e-1", "1/10", "0,1", " + 0.1 ", ".1", "10 / 1E2", "\u22120,1/\u22121"):
         page.reload()
-        assert answer(page, text) == "Right: dL/dx = 0.1"
+        assert answer(numbers(page), text) == "Right: ∂L/∂x = 0.1"
 
 
 def test_a_gradient_shows_when_it_is_found(open_page, neuron):
-    page = open_page(quiz(neuron))
+    page = numbers(open_page(quiz(neuron)))
     first = page.evaluate("player.steps[player.step].node")
     gradients = page.locator("svg .number.gradient")
     assert [text for text in gradients.all_text_contents() if text] == ["1"]  # dL/dL
@@ -103,35 +119,114 @@ def test_no_answer_is_in_the_text_of_the_page(open_page, neuron):
 
 def test_hints_come_one_by_one_and_the_answer_can_be_shown(open_page, neuron):
     page = open_page(quiz(neuron))
-    (question, *_) = questions_of(describe(neuron))
-    assert page.locator("#hints li").all_inner_texts() == []
-    page.click("#hint")
-    assert page.locator("#hints li").all_inner_texts() == [question.hints[0]]
-    page.click("#hint")
-    assert page.locator("#hints li").all_inner_texts() == list(question.hints)
-    assert page.locator("#hint").is_disabled()
+    for stop, question in zip(steps(page)[2:4], questions_of(describe(neuron))[2:4], strict=True):
+        page.evaluate(f"player.go({stop})")
+        assert page.locator("#hints li").all_inner_texts() == []
+        for i in range(len(question.hints)):
+            page.click("#hint")
+            assert page.locator("#hints li").all_inner_texts() == list(question.hints[: i + 1])
+        assert page.locator("#hint").is_disabled()
     page.click("#reveal")
     assert verdict(page) == f"{question.text} = {question.answer:.4g}"
     assert page.locator("#score").inner_text() == "0 right, 1 shown"
 
 
-def test_the_whole_quiz_by_keyboard(open_page, neuron):
+def test_the_whole_quiz_by_keyboard_without_a_mistake(open_page, neuron):
     page = open_page(quiz(neuron))
-    page.focus("#answer")
+    predictions = predictions_of(neuron, describe(neuron), None)
     asked = questions_of(describe(neuron))
-    for i, question in enumerate(asked):
+    assert 2 <= len(predictions) <= 3
+    for prediction in predictions:
+        assert page.locator("#prediction").inner_text() == prediction.text
+        page.keyboard.press(str(prediction.right + 1))
+        assert verdict(page) == f"Right. {prediction.reason}"
+        assert focus(page) == "onward"
+        page.keyboard.press("Enter")
+    for question in asked:
+        assert focus(page) == "answer"
         page.keyboard.type(repr(question.answer))
         page.keyboard.press("Enter")
         assert verdict(page).startswith("Right")
-        if i + 1 < len(asked):
-            assert page.evaluate("document.activeElement.id") == "onward"
-            page.keyboard.press("Enter")
-            assert page.evaluate("document.activeElement.id") == "answer"
-    assert page.locator("#score").inner_text() == f"{len(asked)} right"
+        assert focus(page) == "onward"
+        page.keyboard.press("Enter")
+    n = len(asked) + len(predictions)
+    assert page.locator("#score").inner_text() == f"{n} right"
+    assert focus(page) == "summary"
+    summary = page.locator("#summary").inner_text()
+    assert f"{n} of {n} right, all of them at once and without a hint." in summary
+    assert "No mistakes." in summary
+    assert page.locator("#onward").is_hidden()
+
+
+def test_the_end_tells_the_mistakes_and_what_to_look_at_again(open_page, neuron):
+    page = open_page(quiz(neuron))
+    predictions = predictions_of(neuron, describe(neuron), None)
+    asked = questions_of(describe(neuron))
+    wrong = (predictions[0].right + 1) % 4
+    for i, prediction in enumerate(predictions):
+        page.click(f"#choices button:nth-child({(wrong if i == 0 else prediction.right) + 1})")
+        page.click("#onward")
+    (power,) = (x for x in asked if x.text == "∂L/∂z₃")
+    for question in asked:
+        if question is power:
+            forgotten = answer(page, repr(question.answer / 2))
+            assert forgotten == "The exponent 2 comes down as a factor."
+            assert answer(page, "123") == "Not yet."
+        if question is asked[-1]:
+            page.click("#reveal")
+        else:
+            answer(page, repr(question.answer))
+        page.click("#onward")
+    n = len(asked) + len(predictions)
+    summary = page.locator("#summary")
+    assert f"{n - 2} of {n} right, {n - 3} of them at once" in summary.inner_text()
+    questions = [predictions[0].text, power.text, asked[-1].text]
+    assert summary.locator("dt").all_inner_texts() == questions
+    told = summary.locator("dd").all_inner_texts()
+    assert told[0].startswith(f"Not “{predictions[0].choices[wrong].lower()}”. ")
+    assert forgotten in told[1]
+    assert told[2:] == ["123: Not yet.", "The answer was shown."]
+    again = summary.locator("#again li").all_inner_texts()
+    assert sorted(again) == sorted(KINDS[kind][1] for kind in ("prediction", "power"))
+
+    page.click(f"text={power.text}")  # back to that question, and from there to the end again
+    assert page.locator("#quiz label").inner_text() == f"{power.text} ="
+    page.click("#onward")
+    page.click("#restart")
+    assert page.locator("#score").inner_text() == "0 right"
+    assert page.locator("#prediction").inner_text() == predictions[0].text
+    gradients = page.locator("svg .number.gradient").all_text_contents()
+    assert [text for text in gradients if text] == ["1"]  # all others are hidden again
+
+
+def test_a_number_goes_to_the_answer_and_never_zooms(open_page, neuron):
+    page = open_page(quiz(neuron))
+    before = zoom(page)
+    page.keyboard.press("-")  # a prediction takes 1 to 4 only
+    assert (zoom(page), verdict(page)) == (before, "")
+    numbers(page)
+    assert focus(page) == "answer"
+    for start in "-+0":
+        page.evaluate("document.activeElement.blur()")
+        assert focus(page) == "BODY"
+        page.fill("#answer", "")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.type(f"{start}3")
+        assert page.input_value("#answer") == f"{start}3"
+        assert zoom(page) == before
+    page.focus("#slider")
+    page.keyboard.press("ArrowRight")
+    assert focus(page) == "slider"  # nobody is taken away from the controls
+    page.keyboard.type("-7")
+    assert page.input_value("#answer") == "-7"
+    answer(page, repr(questions_of(describe(neuron))[1].answer))
+    page.keyboard.type("-3")
+    assert zoom(page) == before
+    assert page.input_value("#answer") != "-7-3"
 
 
 def test_keys_in_the_answer_do_not_turn_the_page(open_page, neuron):
-    page = open_page(quiz(neuron))
+    page = numbers(open_page(quiz(neuron)))
     stop = page.evaluate("player.step")
     page.focus("#answer")
     for key in ("ArrowLeft", "ArrowRight", "Home", "End", " ", "-", "+", "0"):
@@ -141,7 +236,7 @@ def test_keys_in_the_answer_do_not_turn_the_page(open_page, neuron):
 
 
 def test_an_answer_and_its_verdict_are_still_there_when_one_comes_back(open_page, neuron):
-    page = open_page(quiz(neuron))
+    page = numbers(open_page(quiz(neuron)))
     stop = page.evaluate("player.step")
     answer(page, "123")
     page.click("#next")
@@ -152,11 +247,11 @@ def test_an_answer_and_its_verdict_are_still_there_when_one_comes_back(open_page
     page.click("#first")
     assert page.locator("#answer").is_hidden()
     page.click("#onward")
-    assert page.evaluate("document.activeElement.id") == "answer"
+    assert page.evaluate("document.activeElement.parentElement.id") == "choices"
 
 
 def test_controls_have_names_and_verdicts_are_announced(open_page, neuron):
-    page = open_page(quiz(neuron))
+    page = numbers(open_page(quiz(neuron)))
     (question, *_) = questions_of(describe(neuron))
     assert page.get_by_label(f"{question.text} =").count() == 1
     assert page.locator("#verdict").get_attribute("role") == "status"
@@ -168,6 +263,7 @@ def test_controls_have_names_and_verdicts_are_announced(open_page, neuron):
 def test_it_fits_a_narrow_screen(open_page, layer):
     page = open_page(quiz(layer))
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    numbers(page)
     page.click("#hint")
     answer(page, "4.6")
     for part in ("#answer", "#check", "#hint", "#reveal", "#onward"):

@@ -85,7 +85,10 @@ def with_digits(term: Any, digits: int) -> Any:
 
 def comes_to(tree: Any, result: float) -> bool:
     """Whether the numbers as they are printed come to the result as it is printed."""
-    found = evaluated(rounded(tree), lambda ref: math.nan)
+    try:
+        found = evaluated(rounded(tree), lambda ref: math.nan)
+    except IndexError:  # an index among the numbers: it is printed in full
+        return True
     if not math.isfinite(result):
         return np.array_equal(found, result, equal_nan=True)
     shown = float(number(result))
@@ -94,8 +97,8 @@ def comes_to(tree: Any, result: float) -> bool:
 
 
 def rounded(tree: Any) -> Any:
-    """A tree of the numbers that a reader sees."""
-    return with_leaves(tree, lambda x: x.rounded if isinstance(x, Numeral) else x)
+    """A tree of the numbers that a reader sees; functions of arrays compute with them as well."""
+    return with_leaves(tree, lambda x: np.asarray(x.rounded) if isinstance(x, Numeral) else x)
 
 
 def total(terms: Iterable[Any]) -> Any:

@@ -1,13 +1,15 @@
 "use strict";
-// Asks for the gradients: each step of the page that has a question shows a form in the panel.
+// Asks for predictions, then for the gradients: each step of the page that has a question shows a
+// form in the panel. It ends with a summary of the mistakes.
 (() => {
   const { player } = window;
-  const [relative, absolute] = player.data.tolerance;
+  const { kinds, tolerance: [relative, absolute] } = player.data;
   const stops = player.steps.map((_, i) => i).filter((i) => player.steps[i].question);
-  const progress = new Map(stops.map((i) => [i, { outcome: null, hints: 0, verdict: "", answer: "" }]));
+  const progress = new Map();
   const hidden = new Map(); // the gradients to find, by node
   const part = {};
   let asked = null; // the stop whose question is on show
+  let isOver = false; // whether the summary is
 
   function element(tag, attributes, parent, text) {
     const made = document.createElement(tag);
@@ -17,12 +19,27 @@
     return made;
   }
 
-  function hide() {
-    for (const { node } of stops.map((i) => player.steps[i])) {
-      const { gradient, gradients } = player.data.nodes[node];
-      hidden.set(node, { gradient, gradients });
-      Object.assign(player.data.nodes[node], { gradient: null, gradients: null });
+  function button(attributes, parent, text, act) {
+    const made = element("button", { type: "button", ...attributes }, parent, text);
+    made.addEventListener("click", act);
+    return made;
+  }
+
+  function questionAt(stop) {
+    return player.steps[stop].question;
+  }
+
+  // Nothing is answered, and no gradient is in the graph.
+  function begin() {
+    for (const stop of stops) {
+      progress.set(stop, { outcome: null, hints: 0, verdict: "", answer: "", mistakes: [] });
+      const node = player.data.nodes[player.steps[stop].node];
+      if (!hidden.has(node.id)) {
+        hidden.set(node.id, { gradient: node.gradient, gradients: node.gradients });
+      }
+      Object.assign(node, { gradient: null, gradients: null });
     }
+    isOver = false;
   }
 
   function build() {
@@ -38,21 +55,17 @@
       id: "answer", autocomplete: "off", spellcheck: "false", "aria-describedby": "verdict",
     }, part.form);
     part.check = element("button", { id: "check" }, part.form, "Check");
+    part.prediction = element("p", { id: "prediction" }, quiz);
+    part.choices = element("div", { id: "choices", role: "group", "aria-labelledby": "prediction" }, quiz);
     part.verdict = element("p", { id: "verdict", role: "status" }, quiz);
     part.buttons = element("p", { class: "buttons" }, quiz);
-    part.hint = button("hint", "Hint", showHint);
-    part.reveal = button("reveal", "Show the answer", () => solve("shown"));
-    part.onward = button("onward", "Next question", goOnward);
+    part.hint = button({ id: "hint" }, part.buttons, "Hint", showHint);
+    part.reveal = button({ id: "reveal" }, part.buttons, "Show the answer", () => solve("shown"));
+    part.onward = button({ id: "onward" }, part.buttons, "Next question", goOnward);
     part.hints = element("ol", { id: "hints", "aria-live": "polite", "aria-label": "Hints" }, quiz);
-    part.help = element("p", { class: "hint" }, quiz, "Write a number such as -0.5, 1e-3 or -1/2; "
-      + "within 1 % is right. Point at a node for its numbers.");
+    part.help = element("p", { class: "hint" }, quiz);
+    part.summary = element("div", { id: "summary", tabindex: "-1" }, quiz);
     part.form.addEventListener("submit", check);
-  }
-
-  function button(id, text, act) {
-    const made = element("button", { id, type: "button" }, part.buttons, text);
-    made.addEventListener("click", act);
-    return made;
   }
 
   // 0.5, 1e-3, -1/2 and 0,5 are numbers.
@@ -71,17 +84,22 @@
 
   function check(event) {
     event.preventDefault();
-    const { question } = player.steps[asked];
+    const question = questionAt(asked);
     const state = progress.get(asked);
+    if (state.outcome !== null) return;
     state.answer = part.answer.value;
     const answer = parsed(state.answer);
     if (isClose(answer, question.answer)) {
       solve("right");
       return;
     }
-    const mistake = question.mistakes.find((x) => isClose(answer, x.answer));
-    const unreadable = "Write a number, such as -0.5, 1e-3 or -1/2.";
-    state.verdict = Number.isFinite(answer) ? mistake?.reason ?? "Not yet." : unreadable;
+    if (Number.isFinite(answer)) {
+      const mistake = question.mistakes.find((x) => isClose(answer, x.answer));
+      state.verdict = mistake?.reason ?? "Not yet.";
+      state.mistakes.push({ kind: mistake?.kind, text: `${state.answer.trim()}: ${state.verdict}` });
+    } else {
+      state.verdict = "Write a number, such as -0.5, 1e-3 or -1/2.";
+    }
     show();
     part.answer.select();
   }
@@ -99,47 +117,189 @@
     part.onward.focus();
   }
 
+  function predict(choice) {
+    const question = questionAt(asked);
+    const state = progress.get(asked);
+    if (state.outcome !== null) return;
+    const isRight = choice === question.right;
+    state.answer = choice;
+    state.outcome = isRight ? "right" : "wrong";
+    state.verdict = `${isRight ? "Right. " : ""}${question.reason}`;
+    if (!isRight) {
+      const said = question.choices[choice].toLowerCase();
+      state.mistakes.push({ kind: "prediction", text: `Not “${said}”. ${question.reason}` });
+    }
+    show();
+    part.onward.focus();
+  }
+
   function showHint() {
     progress.get(asked).hints += 1;
     show();
   }
 
+  function openStops() {
+    return stops.filter((i) => progress.get(i).outcome === null);
+  }
+
   function goOnward() {
-    const open = stops.filter((i) => progress.get(i).outcome === null);
+    const open = openStops();
+    if (!open.length) {
+      end();
+      return;
+    }
     player.go(open.find((i) => i > player.step) ?? open[0]);
-    part.answer.focus();
+    focus();
+  }
+
+  // The next key goes where the answer does. Nobody is taken away from the controls of the steps.
+  function focus() {
+    const state = progress.get(asked);
+    if (!state || state.outcome !== null || player.isPlaying) return;
+    const first = questionAt(asked).choices ? part.choices.firstChild : part.answer;
+    first.focus({ preventScroll: true });
   }
 
   function show() {
     const outcomes = [...progress.values()].map((state) => state.outcome);
-    const [right, shown] = ["right", "shown"].map((x) => outcomes.filter((y) => y === x).length);
-    part.score.textContent = `${right} right` + (shown ? `, ${shown} shown` : "");
-    part.onward.hidden = !outcomes.includes(null);
-    const state = progress.get(asked);
+    const counts = ["right", "wrong", "shown"].map((x) => [outcomes.filter((y) => y === x).length, x]);
+    part.score.textContent = counts.filter(([n, x]) => n || x === "right").map((x) => x.join(" ")).join(", ");
+    const state = isOver ? undefined : progress.get(asked);
+    const question = state && questionAt(asked);
+    const isNumber = Boolean(question && !question.choices);
     part.badge.textContent = state ? `Question ${stops.indexOf(asked) + 1} of ${stops.length}` : "Quiz";
-    part.now.hidden = Boolean(state);
-    part.form.hidden = part.help.hidden = part.hint.hidden = part.reveal.hidden = !state;
+    part.now.hidden = Boolean(state) || isOver;
+    part.form.hidden = part.hint.hidden = part.reveal.hidden = part.hints.hidden = !isNumber;
+    part.prediction.hidden = part.choices.hidden = !question?.choices;
+    part.help.hidden = !state;
+    part.summary.hidden = !isOver;
     part.verdict.textContent = state?.verdict ?? "";
     part.verdict.className = state?.outcome === null && state.verdict ? "wrong" : state?.outcome ?? "";
-    part.onward.textContent = state ? "Next question" : "To the questions";
+    part.verdict.hidden = isOver;
+    part.onward.hidden = isOver;
+    part.onward.textContent = openStops().length ? (state ? "Next question" : "To the questions") : "Summary";
+    if (isNumber) showNumber(question, state);
+    else if (question) showChoices(question, state);
+  }
+
+  function showNumber(question, state) {
     part.hints.replaceChildren();
-    if (!state) return;
-    const { question } = player.steps[asked];
     question.hints.slice(0, state.hints).forEach((hint) => element("li", {}, part.hints, hint));
     part.label.textContent = `${question.text} =`;
     part.answer.readOnly = part.check.disabled = part.reveal.disabled = state.outcome !== null;
     part.hint.disabled = state.outcome !== null || state.hints === question.hints.length;
+    part.help.textContent = "Write a number such as -0.5, 1e-3 or -1/2; within 1 % is right. "
+      + "Point at a node for its numbers.";
+  }
+
+  function showChoices(question, state) {
+    part.prediction.textContent = question.text;
+    part.choices.replaceChildren();
+    question.choices.forEach((choice, i) => {
+      const made = button({}, part.choices, "", () => predict(i));
+      element("span", { class: "key", "aria-hidden": "true" }, made, String(i + 1));
+      made.append(choice);
+      made.disabled = state.outcome !== null;
+      if (state.outcome !== null && i === question.right) made.classList.add("right");
+      else if (state.answer === i) made.classList.add("wrong");
+    });
+    part.help.textContent = "No need to compute: which way does it go? The keys 1 to 4 answer.";
+  }
+
+  // The end
+
+  function end() {
+    isOver = true;
+    player.pause();
+    show();
+    showSummary();
+    part.summary.focus({ preventScroll: true });
+    document.getElementById("panel").scrollTop = 0;
+  }
+
+  function showSummary() {
+    const states = [...progress.values()];
+    const right = states.filter((x) => x.outcome === "right");
+    const atOnce = right.filter((x) => !x.mistakes.length && !x.hints).length;
+    part.summary.replaceChildren();
+    element("h2", {}, part.summary, "Summary");
+    element("p", {}, part.summary, `${right.length} of ${states.length} right, `
+      + `${atOnce === right.length ? "all" : atOnce} of them at once and without a hint.`);
+    const rows = stops.filter((stop) => progress.get(stop).mistakes.length || progress.get(stop).outcome === "shown");
+    if (rows.length) {
+      element("h2", {}, part.summary, "Mistakes");
+      const list = element("dl", { id: "mistakes" }, part.summary);
+      rows.forEach((stop) => listMistakes(stop, list));
+    }
+    const again = kindsMade(states);
+    if (again.length) {
+      element("h2", {}, part.summary, "Look at again");
+      const list = element("ul", { id: "again" }, part.summary);
+      again.forEach((kind) => element("li", {}, list, kinds[kind][1]));
+    }
+    if (!rows.length) element("p", {}, part.summary, "No mistakes.");
+    button({ id: "restart" }, part.summary, "Start over", startOver);
+  }
+
+  function listMistakes(stop, list) {
+    const { mistakes, outcome } = progress.get(stop);
+    button({}, element("dt", {}, list), questionAt(stop).text, () => goTo(stop));
+    mistakes.forEach((mistake) => element("dd", {}, list, mistake.text));
+    if (outcome === "shown") element("dd", {}, list, "The answer was shown.");
+  }
+
+  // The kinds of the mistakes, the most frequent first.
+  function kindsMade(states) {
+    const made = states.flatMap((state) => state.mistakes.map((x) => x.kind)).filter(Boolean);
+    const count = (kind) => made.filter((x) => x === kind).length;
+    return [...new Set(made)].sort((a, b) => count(b) - count(a));
+  }
+
+  function startOver() {
+    begin();
+    part.answer.value = "";
+    player.redraw();
+    goTo(stops[0]);
+  }
+
+  function goTo(stop) {
+    isOver = false;
+    player.go(stop);
+    show();
+    focus();
   }
 
   function turn() {
-    if (asked !== null && progress.has(asked)) progress.get(asked).answer = part.answer.value;
+    if (asked !== null && progress.has(asked) && !questionAt(asked).choices) {
+      progress.get(asked).answer = part.answer.value;
+    }
     asked = player.step;
+    isOver = false;
     part.answer.value = progress.get(asked)?.answer ?? "";
     show();
+    if (!document.activeElement.closest("#controls")) focus();
   }
 
-  hide();
+  // The player would zoom at + and -: while a question is on show they begin an answer.
+  function onKey(event) {
+    const { key, target } = event;
+    const state = isOver ? undefined : progress.get(asked);
+    const isTyping = target.closest("input:not([type=range]), select, textarea");
+    if (!state || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!/^[-+−.,\d]$/.test(key)) return;
+    event.stopPropagation();
+    if (state.outcome !== null) return;
+    if (!questionAt(asked).choices) {
+      part.answer.focus(); // and the key is typed there
+    } else if (questionAt(asked).choices[key - 1]) {
+      event.preventDefault();
+      predict(key - 1);
+    }
+  }
+
+  begin();
   build();
+  document.addEventListener("keydown", onKey, true);
   document.addEventListener("step", (event) => {
     if (event.detail !== asked) turn();
   });
