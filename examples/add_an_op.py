@@ -10,10 +10,10 @@ import math
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tinygrad_edu import Tensor, backward_of, optim, primitive
 from tinygrad_edu.testing import check_rule
+from tinygrad_edu.viz.plots.style import axes_of, label_ends, line
 
 
 @primitive
@@ -60,19 +60,21 @@ def fit(loss, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return slope.item(), intercept.item()
 
 
-def picture(x: np.ndarray, y: np.ndarray, lines: dict[str, tuple[float, float]]) -> Figure:
-    fig = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    ax = fig.subplots()
-    above = ", ".join(f"{outlier:.0f}" for outlier in y[y > 40])
-    ax.plot(x, y, "o", color="0.6", label=f"measured (and outliers at {above})")
-    styles = zip(("#0072B2", "#D55E00", "#009E73"), ("-", ":", "--"), strict=True)
-    for (name, (slope, intercept)), (color, style) in zip(lines.items(), styles, strict=True):
-        label = f"{name}: {slope:.2f} x + {intercept:.2f}"
-        ax.plot(x, slope * x + intercept, style, color=color, linewidth=2.5, label=label)
+def picture(x: np.ndarray, y: np.ndarray, lines: dict, path: Path) -> None:
+    ax, far = axes_of(None, 8, 5), y > 40
+    ax.plot(x[~far], y[~far], "o", color="0.6")
+    ax.plot(x[far], np.full(far.sum(), 38), "^", color="0.6")
+    above = ", ".join(f"{outlier:.0f}" for outlier in y[far])
+    ax.text(0, 35, f"three outliers, far above: {above}", ha="center", size=11)
+    for k, (name, (slope, intercept)) in enumerate(lines.items()):
+        if np.isfinite(slope):
+            label = f"{name}:\n{slope:.2f} x + {intercept:.2f}"
+            ax.plot(x, slope * x + intercept, **line(k), label=label)
+        else:
+            ax.text(-3, 15, f"{name}:\nno line, for its gradient is {slope}", size=11)
     ax.set(xlabel="$x$", ylabel="$y$", ylim=(-8, 40), title="A line through 2 x + 1 with outliers")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
-    return fig
+    label_ends(ax)
+    ax.figure.savefig(path)
 
 
 def main(out: Path = Path("out/add_an_op")) -> dict[str, tuple[float, float]]:
@@ -87,7 +89,7 @@ def main(out: Path = Path("out/add_an_op")) -> dict[str, tuple[float, float]]:
 
     path = out / "add_an_op.png"
     out.mkdir(parents=True, exist_ok=True)
-    picture(x, y, lines).savefig(path)
+    picture(x, y, lines, path)
     print(f"the lines: {path}")
     return lines
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import color_sequences
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from sklearn.datasets import load_digits
 
 from tinygrad_edu import losses, manual_seed, nn, optim, train
+from tinygrad_edu.viz.plots import plot_images
+from tinygrad_edu.viz.plots.style import figure, tidy
 
 
 def perceptron(*sizes: int) -> nn.Sequential:
@@ -35,37 +35,24 @@ def error(copy: np.ndarray, x: np.ndarray) -> float:
     return float(np.mean((copy - x) ** 2) / np.mean((x - x.mean(axis=0)) ** 2))
 
 
-def show(ax: Axes, rows: np.ndarray, **options) -> None:
-    """Digits, (rows, columns, 64), as one picture with white lines between them."""
-    digits = np.pad(rows.reshape(*rows.shape[:2], 8, 8), ((0, 0),) * 2 + ((0, 1),) * 2)
-    digits[:, :, 8], digits[:, :, :, 8] = -1, -1
-    image = digits.swapaxes(1, 2).reshape(9 * rows.shape[0], 9 * rows.shape[1])
-    ax.imshow(image, cmap="gray_r", vmin=-1, vmax=1, **options)
-
-
-def picture(codes: np.ndarray, digits: np.ndarray, decoder, copies: dict) -> Figure:
-    fig = Figure(figsize=(10, 6.9), dpi=150, layout="constrained")
-    above, below = fig.subfigures(2, 1, height_ratios=(5, 1.55))
-    where, grid = above.subplots(1, 2)
+def picture(codes: np.ndarray, digits: np.ndarray, decoder, copies: dict, path: Path) -> None:
+    above, below = figure(8, 6.6).subfigures(2, 1, height_ratios=(4, 2.2))
+    where, grid = map(tidy, above.subplots(1, 2))
     for digit, color in enumerate(color_sequences["petroff10"]):  # safe for the colour-blind
         here = codes[digits == digit]
-        where.scatter(*here.T, marker=f"${digit}$", s=40, color=color, linewidths=0.4)
-        label = where.text(*here.mean(axis=0), digit, size=26, weight="bold", color=color)
-        label.set(ha="center", va="center", path_effects=[withStroke(linewidth=4, foreground="w")])
-    places = np.linspace(-0.94, 0.94, 17, dtype=np.float32)
-    lattice = np.stack(np.meshgrid(places, -places), axis=-1)
-    show(grid, decoder(lattice).data, extent=(-1, 1, -1, 1))
-    where.set_title("Where the encoder puts held-out digits")
-    grid.set_title("What the decoder makes of each place")
-    for ax in (where, grid):
-        ax.set(xlabel="first number", ylabel="second number", aspect="equal")
-        ax.set(xlim=(-1, 1), ylim=(-1, 1), xticks=(-1, 0, 1), yticks=(-1, 0, 1))
-
-    ax = below.subplots()
-    some = np.concatenate([np.flatnonzero(digits == digit)[:2] for digit in range(10)])
-    show(ax, np.stack([images[some] for images in copies.values()]))
-    ax.set(xticks=[], yticks=[4, 13, 22], yticklabels=copies, frame_on=False)
-    return fig
+        where.scatter(*here.T, marker=f"${digit}$", s=30, color=color, linewidths=0.4)
+        where.text(*here.mean(axis=0), digit, size=22, weight="bold", color=color, va="center",
+                   ha="center", path_effects=[withStroke(linewidth=4, foreground="w")])  # fmt: skip
+    where.set(xlabel="first number", ylabel="second number", aspect="equal",
+              title="Where held-out digits are put")  # fmt: skip
+    places = np.linspace(-0.9, 0.9, 15, dtype=np.float32)
+    lattice = np.stack(np.meshgrid(places, -places), axis=-1).reshape(-1, 2)
+    plot_images(decoder(lattice).data.reshape(-1, 8, 8), columns=15, ax=grid,
+                title="What is made of each place")  # fmt: skip
+    some = np.concatenate([np.flatnonzero(digits == digit)[:1] for digit in range(10)])
+    rows = {name: images[some].reshape(-1, 8, 8) for name, images in copies.items()}
+    plot_images(rows, limits=(-1, 1), ax=below.subplots())
+    above.figure.savefig(path)
 
 
 def main(out: Path = Path("out/autoencoder"), epochs: int = 100) -> tuple[float, float]:
@@ -83,15 +70,19 @@ def main(out: Path = Path("out/autoencoder"), epochs: int = 100) -> tuple[float,
 
     codes = encoder(x_new).data
     copy, straight = decoder(codes).data, project(x_new, x, 2)
-    copies = {"held-out digit": x_new, "from two numbers": copy, "two components": straight}
     ours, theirs = error(copy, x_new), error(straight, x_new)
+    copies = {
+        "held-out digit": x_new,
+        f"from two numbers\n({ours:.0%} is lost)": copy,
+        f"from two principal\ncomponents, PCA ({theirs:.0%})": straight,
+    }
     as_good = next(n for n in range(1, 65) if error(project(x_new, x, n), x_new) < ours)
-    print(f"lost of the variance of held-out digits: {ours:.0%}, two components {theirs:.0%}")
+    print(f"lost of the variance of held-out digits: {ours:.0%}, by PCA {theirs:.0%}")
     print(f"it takes {as_good} components to lose as little as two numbers of the encoder")
 
     path = out / "autoencoder.png"
     out.mkdir(parents=True, exist_ok=True)
-    picture(codes, digits, decoder, copies).savefig(path)
+    picture(codes, digits, decoder, copies, path)
     print(f"the map: {path}")
     return ours, theirs
 

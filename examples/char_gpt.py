@@ -8,15 +8,16 @@ heads find out where to look, and the loss falls below what any such table can r
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from tqdm import trange
 
 from tinygrad_edu import Tensor, functional, manual_seed, nn, no_grad, optim
 from tinygrad_edu.losses import cross_entropy
+from tinygrad_edu.progress import Progress
+from tinygrad_edu.viz.plots import plot_learning
+from tinygrad_edu.viz.plots.style import panels
 
 TEXT = Path(__file__).with_name("sonnets.txt").read_text(encoding="utf-8").partition("\n\n")[2]
 WIDTH, HEADS, LENGTH, BATCH, LEARNING_RATE, TEMPERATURE = 96, 4, 64, 16, 5e-3, 0.6
-LINE = "Shall I compare thee to a summer's day?"
+LINE = "Shall I compare thee?"
 
 
 class Writer(nn.Module):
@@ -49,37 +50,39 @@ def write(model: Writer, alphabet: np.ndarray, text: str, n: int, rng) -> str:
     return text
 
 
-def picture(losses: list[float], table: float, weights: np.ndarray) -> Figure:
-    fig = Figure(figsize=(11, 5), dpi=150, layout="constrained")
-    left, right = fig.subplots(1, 2)
-    left.plot(losses, color="#0072B2", linewidth=1)
-    left.axhline(table, color="#D55E00", linestyle="--")
-    left.text(len(losses), table + 0.02, "the best table of pairs", ha="right", va="bottom")
-    left.set(xlabel="step", ylabel="cross-entropy per character (nats)", ylim=(1, 5.2))
-    fig.colorbar(right.imshow(weights, "Blues", vmin=0, vmax=1), label="share of attention")
+def picture(losses: list[float], table: float, weights: np.ndarray, path: Path) -> None:
+    left, right = panels("ab", 8, 4)
+    title = f"It ends at {np.mean(losses[-20:]):.2f} nats; no table\nof pairs is below {table:.2f}"
+    plot_learning(losses, marks={"table": table}, ylabel="nats per character", title=title, ax=left)
+    shares = right.imshow(weights, "Blues", vmin=0, vmax=1)
+    right.figure.colorbar(shares, label="share of attention", shrink=0.8)
     for set_ticks in (right.set_xticks, right.set_yticks):
-        set_ticks(range(len(LINE)), list(LINE), family="monospace", size=8)
+        set_ticks(range(len(LINE)), list(LINE.replace(" ", "␣")), family="monospace")
+    right.grid(visible=False)
     right.set(xlabel="is looked at", ylabel="looks back", title="A head that looks one back")
-    return fig
+    right.figure.savefig(path)
 
 
 def main(out: Path = Path("out/char_gpt"), steps: int = 600) -> tuple[list[float], str]:
     manual_seed(0)
-    rng = np.random.default_rng(0)
+    losses, rng = [], np.random.default_rng(0)
     alphabet, x = np.unique(list(TEXT), return_inverse=True)
     model = Writer(n := len(alphabet))
     optimizer = optim.AdamW(model.parameters(), LEARNING_RATE)
     scheduler = optim.lr_scheduler.WarmupCosineLR(optimizer, steps // 10, steps)
-    losses = []
-    for _ in trange(steps, desc="reading", disable=None):
-        window = x[rng.integers(len(x) - LENGTH, size=(BATCH, 1)) + np.arange(LENGTH + 1)]
-        optimizer.zero_grad()
-        loss = cross_entropy(model(window[:, :-1]), window[:, 1:])
-        loss.backward()
-        optim.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        scheduler.step()
-        losses.append(loss.item())
+    with Progress(True, steps, unit="step") as progress:
+        for step in range(1, steps + 1):
+            window = x[rng.integers(len(x) - LENGTH, size=(BATCH, 1)) + np.arange(LENGTH + 1)]
+            optimizer.zero_grad()
+            loss = cross_entropy(model(window[:, :-1]), window[:, 1:])
+            loss.backward()
+            optim.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+            losses.append(loss.item())
+            progress.step()
+            if step % (steps // 10) == 0:
+                progress.tell(f"step {step}: {losses[-1]:.2f} nats per character")
     sample = write(model, alphabet, "My love ", 500, rng)
     h = model.token(np.searchsorted(alphabet, list(LINE))) + model.position(np.arange(len(LINE)))
     h, attention = model.blocks[0].norm1(h), model.blocks[0].self_attn
@@ -88,9 +91,8 @@ def main(out: Path = Path("out/char_gpt"), steps: int = 600) -> tuple[list[float
     pairs = np.bincount(n * x[:-1] + x[1:], minlength=n * n).reshape(n, n)
     table = -np.mean(np.log((pairs / pairs.sum(axis=1, keepdims=True))[x[:-1], x[1:]]))
     out.mkdir(parents=True, exist_ok=True)
-    picture(losses, table, head).savefig(out / "char_gpt.png")
-    print(f"{sample}\n\nloss {np.mean(losses[-20:]):.2f}, the best table of pairs {table:.2f}")
-    print(f"picture: {out / 'char_gpt.png'}")
+    picture(losses, table, head, out / "char_gpt.png")
+    print(f"{sample}\n\nthe best table of pairs: {table:.2f}; picture: {out / 'char_gpt.png'}")
     return losses, sample
 
 

@@ -9,15 +9,15 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from tqdm import trange
 
 from tinygrad_edu import Tensor, functional, manual_seed, nn, no_grad, optim
 from tinygrad_edu.losses import cross_entropy
+from tinygrad_edu.progress import Progress
+from tinygrad_edu.viz.plots import plot_learning
+from tinygrad_edu.viz.plots.style import figure, tidy
 
 TEXT = Path(__file__).with_name("sonnets.txt").read_text(encoding="utf-8").partition("\n\n")[2]
 HIDDEN, BATCH, LENGTH, LEARNING_RATE, TEMPERATURE = 256, 32, 64, 1e-2, 0.7
-MARKS = ("all alike", "by frequency", "by frequency after the one before")
 
 
 class Writer(nn.Module):
@@ -45,21 +45,18 @@ def write(model: Writer, alphabet: np.ndarray, start: str, n: int, rng) -> str:
     return text
 
 
-def picture(losses: list[float], new: dict[int, float], marks: list[float], samples) -> Figure:
-    fig = Figure(figsize=(11, 5), dpi=150, layout="constrained")
-    ax, page = fig.subplots(1, 2)
-    ax.plot(losses, color="#0072B2", linewidth=1, label="the sonnets it reads")
-    ax.plot(*zip(*new.items()), "o-", color="#009E73", label="five sonnets it has never read")
-    ax.legend()
-    for name, nats in zip(MARKS, marks, strict=True):
-        ax.axhline(nats, color="#D55E00", linestyle="--")
-        ax.text(len(losses), nats + 0.02, name, ha="right", va="bottom")
-    ax.set(xlabel="step", ylabel="cross-entropy per character (nats)", ylim=(1, 5.2))
-    page.axis("off")
-    lines = "\n\n".join(f"Step {step}:\n\n{x}" for step, x in samples.items()).splitlines()
-    text = "\n".join(textwrap.fill(line, 64) for line in lines)
-    page.text(0, 1, text, family="monospace", size=8, va="top", parse_math=False)
-    return fig
+def picture(losses: list[float], new: dict[int, float], marks: dict, samples: dict, path: Path):
+    above, below = figure(8, 6).subfigures(2, 1, height_ratios=(3, 2))
+    curves = {"sonnets it reads": losses, "five unread ones": new}
+    title = f"What it has never read surprises it least at step {min(new, key=new.get)}"
+    ax = tidy(above.subplots())
+    plot_learning(curves, marks=marks, ylabel="nats per character", title=title, ax=ax)
+    for ax, step in zip(below.subplots(1, len(samples)), samples, strict=True):
+        ax.axis("off")
+        ax.set_title(f"It writes, at step {step}", size=12)
+        lines = [x for y in samples[step].splitlines() for x in textwrap.wrap(y, 36) or [""]]
+        ax.text(0, 1, "\n".join(lines[:12]), va="top", family="monospace", size=7.5)
+    above.figure.savefig(path)
 
 
 def main(out: Path = Path("out/char_lstm"), steps: int = 450) -> tuple[list[float], dict, dict]:
@@ -67,30 +64,33 @@ def main(out: Path = Path("out/char_lstm"), steps: int = 450) -> tuple[list[floa
     rng = np.random.default_rng(1)
     alphabet, codes = np.unique(list(TEXT), return_inverse=True)
     x, new = codes[:-3072], codes[-3072:].reshape(-1, LENGTH)  # the last five sonnets
-    n = len(alphabet)
+    model = Writer(n := len(alphabet))
     pairs = np.bincount(n * x[:-1] + x[1:], minlength=n * n).reshape(n, n)
     p_single, p_next = np.bincount(x) / len(x), pairs / pairs.sum(axis=1, keepdims=True)
-    marks = [np.log(n), -np.mean(np.log(p_single[x])), -np.mean(np.log(p_next[x[:-1], x[1:]]))]
-    model = Writer(n)
+    counted = {"all alike": 1 / n, "by frequency": p_single[x], "after one": p_next[x[:-1], x[1:]]}
+    marks = {name: -np.mean(np.log(p)) for name, p in counted.items()}
     optimizer = optim.AdamW(model.parameters(), LEARNING_RATE)
     scheduler = optim.lr_scheduler.WarmupCosineLR(optimizer, steps // 10, steps)
     losses, new_losses, samples = [], {}, {}
-    for step in trange(1, steps + 1, desc="reading", disable=None):
-        window = x[rng.integers(len(x) - LENGTH, size=(BATCH, 1)) + np.arange(LENGTH + 1)]
-        optimizer.zero_grad()
-        loss = cross_entropy(model(window[:, :-1])[0], window[:, 1:])
-        loss.backward()
-        optim.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        scheduler.step()
-        losses.append(loss.item())
-        if step in (1, steps // 9, steps):
-            samples[step] = write(model, alphabet, "Shall I ", 300, rng)
-        if step % (steps // 9) == 0:
-            with no_grad():
-                new_losses[step] = cross_entropy(model(new[:, :-1])[0], new[:, 1:]).item()
+    with Progress(True, steps, unit="step") as progress:
+        for step in range(1, steps + 1):
+            window = x[rng.integers(len(x) - LENGTH, size=(BATCH, 1)) + np.arange(LENGTH + 1)]
+            optimizer.zero_grad()
+            loss = cross_entropy(model(window[:, :-1])[0], window[:, 1:])
+            loss.backward()
+            optim.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+            losses.append(loss.item())
+            progress.step()
+            if step in (1, steps // 9, steps):
+                samples[step] = write(model, alphabet, "Shall I ", 300, rng)
+            if step % (steps // 9) == 0:
+                with no_grad():
+                    new_losses[step] = cross_entropy(model(new[:, :-1])[0], new[:, 1:]).item()
+                progress.tell(f"step {step}: {losses[-1]:.2f} nats, new {new_losses[step]:.2f}")
     out.mkdir(parents=True, exist_ok=True)
-    picture(losses, new_losses, marks, samples).savefig(out / "char_lstm.png")
+    picture(losses, new_losses, marks, samples, out / "char_lstm.png")
     nats = f"{np.mean(losses[-20:]):.2f} nats, in sonnets never read {new_losses[steps]:.2f}"
     print(f"{samples[steps]}\n\n{nats}\npicture: {out / 'char_lstm.png'}")
     return losses, new_losses, samples

@@ -8,12 +8,12 @@ shifted by up to a pixel at random, and are tested on the rest. Then we look at 
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from tinygrad_edu import losses, manual_seed, nn, optim, train
 from tinygrad_edu.rng import default_rng
+from tinygrad_edu.viz.plots import plot_filters, plot_images, plot_learning
+from tinygrad_edu.viz.plots.style import figure, tidy
 
 
 class Shift(nn.Module):
@@ -36,39 +36,24 @@ def network() -> nn.Sequential:
     ).astype(np.float32)  # fmt: skip
 
 
-def show(ax: Axes, image: np.ndarray, cmap: str = "gray_r", largest: float | None = None) -> None:
-    ax.imshow(image, cmap=cmap, vmin=-largest if largest else 0, vmax=largest)
-    ax.set(xticks=[], yticks=[])
-
-
-def picture(model: nn.Sequential, history: train.History, x: np.ndarray, y: np.ndarray) -> Figure:
-    fig = Figure(figsize=(10, 7), dpi=150, layout="constrained")
-    above, below = fig.subfigures(2, 1, height_ratios=(4, 3))
-    digit, inside = above.subfigures(1, 2, width_ratios=(1, 4))
-    curves, misread = below.subfigures(1, 2, width_ratios=(3, 2))
-
+def picture(model: nn.Sequential, history: train.History, x: np.ndarray, y: np.ndarray, path: Path):
+    above, below = figure(8, 7).subfigures(2, 1, height_ratios=(4, 3))
+    digit, seen, found = above.subplot_mosaic("abbbb\nacccc").values()
+    curves, misread = map(tidy, below.subplots(1, 2, width_ratios=(3, 2)))
     model.eval()
     filters, answers = model.layers[1].weight.data[:, 0], model[:4](x[:1]).data[0]
-    show(digit.add_subplot(title="A held-out digit"), x[0, 0])
-    inside.suptitle("The 16 filters of the first layer (red is positive), below each its answer")
-    for n, place in enumerate([*range(1, 9), *range(17, 25)]):
-        show(inside.add_subplot(4, 8, place), filters[n], "RdBu_r", abs(filters).max())
-        show(inside.add_subplot(4, 8, place + 8), answers[n])
-
-    ax = curves.subplots()
-    epochs = range(1, len(history) + 1)
-    ax.plot(epochs, history.train_loss, color="#0072B2", label="training, shifted, with dropout")
-    ax.plot(epochs, history.validation_loss, color="#D55E00", label="held out")
-    ax.set(xlabel="epoch", ylabel="cross-entropy (nats)", yscale="log")
-    ax.legend(frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
-
+    plot_images(x[0], title="A held-out digit", ax=digit)
+    plot_filters(filters, title="The 16 filters of the first layer", ax=seen)
+    plot_images(answers, title="What each of them answers (black: much)", ax=found)
+    losses = {"training, shifted,\nwith dropout": history.train_loss}
+    losses["held out"] = history.validation_loss
+    plot_learning(losses, xlabel="epoch", ylabel="cross-entropy (nats)", ax=curves)
     read = np.argmax(model(x).data, axis=1)
     wrong = np.flatnonzero(read != y)
-    misread.suptitle(f"Misread: {len(wrong)} of {len(y)} held-out digits")
-    for n, i in enumerate(wrong[:6], start=1):
-        show(misread.add_subplot(2, 3, n, title=f"{y[i]}, read as {read[i]}"), x[i, 0])
-    return fig
+    captions = [f"{y[i]} as {read[i]}" for i in wrong[:6]]
+    title = f"{len(wrong)} of {len(y)} held-out digits\nare misread"
+    plot_images(x[wrong[:6], 0], captions, columns=3, title=title, ax=misread)
+    above.figure.savefig(path)
 
 
 def main(out: Path = Path("out/digits_cnn"), seed: int = 0, epochs: int = 30) -> float:
@@ -84,14 +69,14 @@ def main(out: Path = Path("out/digits_cnn"), seed: int = 0, epochs: int = 30) ->
     cycle = optim.lr_scheduler.OneCycleLR(adamw, max_lr=0.01, total_steps=epochs * len(data))
     history = train.fit(
         model, losses.cross_entropy, adamw, data, held_out, epochs=epochs, scheduler=cycle,
-        scheduler_per_batch=True, metrics={"accuracy": train.accuracy}, progress=False,
+        scheduler_per_batch=True, metrics={"accuracy": train.accuracy},
     )  # fmt: skip
     accuracy = history.metrics["accuracy"][-1]
     print(f"read {accuracy:.1%} of {len(held_out[1])} held-out digits right")
 
     path = out / "digits_cnn.png"
     out.mkdir(parents=True, exist_ok=True)
-    picture(model, history, *held_out).savefig(path)
+    picture(model, history, *held_out, path)
     print(f"what it learned: {path}")
     return accuracy
 

@@ -8,13 +8,14 @@ we look inside: is its gradient right, how does it flow, how did the loss fall, 
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from tqdm import tqdm
 
 from tinygrad_edu import Tensor, Value, draw, gradcheck, manual_seed, nn, no_grad, optim
 from tinygrad_edu.losses import cross_entropy
+from tinygrad_edu.progress import Progress
+from tinygrad_edu.viz.plots import plot_images, plot_learning
+from tinygrad_edu.viz.plots.style import panels
 
 EPOCHS, BATCH, LEARNING_RATE = 60, 32, 2e-3
 
@@ -23,15 +24,19 @@ def train(model, x, y, rng):
     """Adam on mini-batches with noise on the pixels, ever slower; returns the loss of each step."""
     optimizer = optim.Adam(model.parameters())
     losses = []
-    for epoch in tqdm(range(EPOCHS), desc="training", unit="epoch"):
-        optimizer.lr = LEARNING_RATE * (1 - epoch / EPOCHS)
-        for batch in np.array_split(rng.permutation(len(x)), len(x) // BATCH):
-            noisy = x[batch] + rng.normal(0, 0.3, x[batch].shape)
-            loss = cross_entropy(model(noisy), y[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
+    with Progress(True, EPOCHS, unit="epoch") as progress:
+        for epoch in range(EPOCHS):
+            optimizer.lr = LEARNING_RATE * (1 - epoch / EPOCHS)
+            for batch in np.array_split(rng.permutation(len(x)), len(x) // BATCH):
+                noisy = x[batch] + rng.normal(0, 0.3, x[batch].shape)
+                loss = cross_entropy(model(noisy), y[batch])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+            progress.step()
+            if (epoch + 1) % 10 == 0:
+                progress.tell(f"epoch {epoch + 1} of {EPOCHS}: loss {losses[-1]:.4f}")
     return losses
 
 
@@ -45,25 +50,16 @@ def save_pictures_of_the_gradient(model, x, y, out):
     draw(loss).save(out / "whole_loss.svg")
 
 
-def plot(losses, x, y, read, out):
-    fig = Figure(figsize=(10, 4.5), dpi=150, layout="constrained")
-    left, right = fig.subfigures(1, 2)
-    ax = left.subplots()
-    smooth = np.convolve(losses, np.ones(50) / 50, "valid")
-    ax.plot(losses, color="0.8", linewidth=0.8, label="each step")
-    ax.plot(np.arange(49, len(losses)), smooth, color="#0072B2", label="mean of 50 steps")
-    ax.set(
-        xlabel="step", ylabel="cross-entropy (nats)", yscale="log", title="The loss while learning"
+def plot(losses, x, y, read, path):
+    left, right = panels("ab", 8, 4, width_ratios=(3, 2))
+    plot_learning(
+        losses, mean=50, ylabel="cross-entropy (nats)", title="The loss while learning", ax=left
     )
-    ax.legend()
-    wrong = np.flatnonzero(read != y)[:12]
-    right.suptitle(f"Misread: {(read != y).sum()} of {len(y)} digits that it never saw")
-    for ax in right.subplots(-(-len(wrong) // 3), 3).flat:
-        ax.axis("off")
-    for ax, i in zip(right.axes, wrong, strict=False):
-        ax.imshow(x[i].reshape(8, 8), cmap="gray_r")
-        ax.set_title(f"{y[i]}, read as {read[i]}", fontsize=9)
-    fig.savefig(out / "learning.png")
+    wrong = np.flatnonzero(read != y)
+    captions = [f"{y[i]}, read as {read[i]}" for i in wrong[:12]]
+    plot_images(x[wrong[:12]].reshape(-1, 8, 8), captions, columns=3, ax=right,
+                title=f"Misread: {len(wrong)} of {len(y)} digits\nthat it never saw")  # fmt: skip
+    right.figure.savefig(path)
 
 
 def main(out=Path("out/quickstart")):
@@ -90,7 +86,7 @@ def main(out=Path("out/quickstart")):
     accuracy = np.mean(read == y_new)
     print(f"read {accuracy:.1%} of {len(y_new)} held-out digits right, last loss {losses[-1]:.4f}")
     save_pictures_of_the_gradient(model, x[:20], y[:20], out)
-    plot(losses, x_new, y_new, read, out)
+    plot(losses, x_new, y_new, read, out / "learning.png")
     print(f"pictures: {', '.join(str(path) for path in sorted(out.iterdir()))}")
     return accuracy
 

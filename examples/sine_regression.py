@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tinygrad_edu import manual_seed, nn, no_grad, optim, train
 from tinygrad_edu.losses import mse_loss
+from tinygrad_edu.viz.plots import plot_learning
+from tinygrad_edu.viz.plots.style import label_ends, line, panels
 
 NOISE, EPOCHS, HIDDEN = 0.1, 300, 16
 X = np.linspace(-np.pi, np.pi, 601)[:, None]
-SHOWN = {1: "#E69F00", 10: "#009E73", EPOCHS: "#0072B2"}  # after which epochs, in which colour
+SHOWN = (EPOCHS, 10, 1)  # after which epochs a fit is drawn
 
 
 def samples(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,41 +47,37 @@ def learn(
     return model, fits, np.sqrt(history.validation_loss)
 
 
-def draw_fits(ax: Axes, fits: list[np.ndarray], data: tuple) -> None:
-    ax.plot(*data, ".", color="0.7", markersize=4, label="samples")
-    ax.plot(X, np.sin(X), "k--", linewidth=1, label="sine")
-    for epoch, color in SHOWN.items():
-        ax.plot(X, fits[epoch - 1], color=color, linewidth=2, label=f"fit after epoch {epoch}")
-    ax.set(xlabel="$x$ (radians)", ylabel="$y$", ylim=(-1.6, 1.6))
+def draw_fits(ax: Axes, fits: list[np.ndarray], data: tuple, title: str) -> None:
+    ax.plot(*data, ".", color="0.7", markersize=4)
+    ax.plot(X, np.sin(X), color="black", linewidth=1, label="sine")
+    for k, epoch in enumerate(SHOWN):
+        ax.plot(X, fits[epoch - 1], **line(k), label=f"epoch {epoch}")
+    ax.set(xlabel="$x$ (radians)", ylim=(-1.6, 1.6), title=title)
+    label_ends(ax)
 
 
-def draw_kinks(ax: Axes, model: nn.Sequential, fit: np.ndarray) -> None:
-    """A dot on the fit wherever w x + b = 0 in a hidden unit."""
+def kinks(model: nn.Sequential, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The places on the fit where w x + b = 0 in a hidden unit."""
     first = model.layers[0]
     x = -first.bias.data / first.weight.data[0]
     x = x[np.abs(x) < np.pi]
-    y = np.interp(x, X[:, 0], fit[:, 0])
-    ax.plot(x, y, "o", color="#0072B2", markeredgecolor="white", label="a unit turns on or off")
+    return x, np.interp(x, X[:, 0], fit[:, 0])
 
 
-def picture(learned: dict[str, tuple], data: tuple) -> Figure:
-    fig = Figure(figsize=(8, 7), dpi=100, layout="constrained")
-    panels = fig.subplot_mosaic([["relu", "tanh"], ["error", "error"]], height_ratios=[3, 2])
-    error = panels["error"]
-    for name, color in (("relu", "#D55E00"), ("tanh", "#56B4E9")):
-        model, fits, errors = learned[name]
-        draw_fits(panels[name], fits, data)
-        panels[name].set_title(f"{HIDDEN} units of {name}")
-        error.semilogy(np.arange(EPOCHS) + 1, errors, color=color, linewidth=1.5, label=name)
-        if name == "relu":
-            draw_kinks(panels[name], model, fits[-1])
-    panels["relu"].legend(fontsize=8, loc="upper left")
-    error.axhline(NOISE, color="black", linestyle="--", label="the noise alone")
-    error.set(xlabel="epoch", ylabel="error (root mean square)", title="Error on new samples")
-    error.set_yticks([0.1, 0.2, 0.4], ["0.1", "0.2", "0.4"])
-    error.minorticks_off()
-    error.legend()
-    return fig
+def picture(learned: dict[str, tuple], data: tuple, path: Path) -> None:
+    relu, tanh, error = panels("ab;cc", 8, 7, height_ratios=[3, 2])
+    model, fits, _ = learned["relu"]
+    draw_fits(
+        relu, fits, data, f"{HIDDEN} units of relu: straight pieces,\na dot where a unit turns on"
+    )
+    relu.plot(*kinks(model, fits[-1]), "o", color="black", markersize=5)
+    draw_fits(
+        tanh, learned["tanh"][1], data, f"{HIDDEN} units of tanh: smooth\n(grey: the samples)"
+    )
+    errors = {name: errors for name, (_, _, errors) in learned.items()}
+    plot_learning(errors, mean=1, marks={"the noise alone": NOISE}, xlabel="epoch", ax=error,
+                  ylabel="root mean square", title="Error on new samples")  # fmt: skip
+    error.figure.savefig(path)
 
 
 def main(out: Path = Path("out/sine_regression")) -> dict[str, float]:
@@ -91,7 +88,7 @@ def main(out: Path = Path("out/sine_regression")) -> dict[str, float]:
     print(*(f"{name}: error {final[name]:.3f}, noise {NOISE}" for name in final), sep="\n")
     path = out / "fits.png"
     out.mkdir(parents=True, exist_ok=True)
-    picture(learned, data).savefig(path)
+    picture(learned, data, path)
     print(f"the fits: {path}")
     return final
 

@@ -6,20 +6,20 @@ four points to where a line does separate them. They do not find that from every
 get two answers right, leave the other two at 0.5, and stay at a loss of log(2) / 2.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from tinygrad_edu import manual_seed, nn, no_grad, optim, sigmoid
 from tinygrad_edu.losses import binary_cross_entropy_with_logits
+from tinygrad_edu.viz.plots import plot_boundary, plot_learning
+from tinygrad_edu.viz.plots.style import panels
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([[0.0], [1.0], [1.0], [0.0]])
 STEPS, STARTS = 1000, 20
-ORANGE, BLUE, VERMILLION = "#E69F00", "#0072B2", "#D55E00"
 
 
 def train(model: nn.Module) -> list[float]:
@@ -35,46 +35,41 @@ def train(model: nn.Module) -> list[float]:
     return losses
 
 
+def learned(curves: list[list[float]]) -> int:
+    """How many trainings found all four answers."""
+    return sum(losses[-1] < 0.1 for losses in curves)
+
+
 def answers(model: nn.Module, x: np.ndarray) -> np.ndarray:
     """The probability of a 1 at each x: (..., 2)."""
     with no_grad():
         return sigmoid(model(x).data)[..., 0]
 
 
-def draw_answers(ax: Axes, model: nn.Module, points: np.ndarray, ends: tuple) -> None:
-    """What the model answers on a square, the line where that is 0.5, and the four points."""
-    side = np.linspace(*ends, 200)
-    plane = answers(model, np.stack(np.meshgrid(side, side), axis=-1))
-    shades = LinearSegmentedColormap.from_list("answers", [ORANGE, "white", BLUE])
-    ax.imshow(plane, shades, vmin=0, vmax=1, origin="lower", extent=ends * 2, alpha=0.7)
-    if np.ptp(plane) > 0.1:  # the linear model has no such line
-        ax.contour(side, side, plane, [0.5], colors="black", linewidths=2)
-    for x, (y,), (h1, h2), up in zip(X, Y, points, (0.18, 0.18, 0.18, -0.18), strict=True):
-        color, marker = (BLUE, "o") if y else (ORANGE, "^")
-        ax.plot(h1, h2, marker, color=color, markersize=10, markeredgecolor="black")
-        ax.text(h1, h2 + up, f"({x[0]:g}, {x[1]:g})", ha="center", va="center")
-
-
 def picture(line: nn.Module, net: nn.Sequential, curves: list[list[float]]) -> Figure:
-    fig = Figure(figsize=(8, 8), dpi=100, layout="constrained")
-    (of_line, of_net), (inside, learning) = axes = fig.subplots(2, 2)
-    draw_answers(of_line, line, X, (-0.5, 1.5))
-    draw_answers(of_net, net, X, (-0.5, 1.5))
+    """The answers of both models, what the last layer of the network sees, and all trainings."""
+    of_line, of_net, inside, learning = panels("ab;cd", 8, 8.4)
     *layers, last = net.layers
-    draw_answers(inside, last, nn.Sequential(*layers)(X).data, (-1.4, 1.4))
-    of_line.set(title="A linear model: 0.5 everywhere", xlabel="$x_1$", ylabel="$x_2$")
-    of_net.set(title="The network", xlabel="$x_1$", ylabel="$x_2$")
-    inside.set(title="The network, seen by its last layer", xlabel="$h_1$", ylabel="$h_2$")
-    bar = fig.colorbar(of_line.images[0], ax=axes, location="top", shrink=0.5, aspect=30)
-    bar.set_label("probability of a 1: right is 0 (▲) or 1 (●)")
-
-    learning.plot(np.transpose(curves), color="0.7")
-    learning.plot(min(curves, key=min), color=BLUE, label="the network")
-    learning.plot([], color="0.7", label=f"from {STARTS} random starts")
-    learning.axhline(np.log(2), color=VERMILLION, label="the linear model: log 2")
-    learning.set(title="Learning", xlabel="step", ylabel="cross-entropy (nats)", yscale="log")
-    learning.legend(loc="center right")
-    return fig
+    seen, inputs = nn.Sequential(*layers)(X).data, [f"({a:g}, {b:g})" for a, b in X]
+    places = "both zeros", *inputs[1:3], ""  # where the two zeros come to lie
+    shades = {"level": 0.5, "limit": 0.5, "bar": False}
+    plane, plane_inside = (-0.5, 1.5, -0.5, 1.5), (-1.5, 1.5, -1.5, 1.5)
+    plot_boundary(partial(answers, line), X, Y, captions=inputs, bounds=plane, ax=of_line,
+                  title="A linear model: 0.5 everywhere", **shades)  # fmt: skip
+    plot_boundary(partial(answers, net), X, Y, captions=inputs, bounds=plane, ax=of_net,
+                  title="The network: two lines", **shades)  # fmt: skip
+    plot_boundary(partial(answers, last), seen, Y, captions=places, bounds=plane_inside, ax=inside,
+                  title="Its hidden units join the zeros:\none line will do", **shades)  # fmt: skip
+    inside.set(xlabel="$h_1$", ylabel="$h_2$")
+    bar = of_line.figure.colorbar(
+        of_net.images[0], ax=[of_line, of_net], location="top", shrink=0.7
+    )
+    bar.set_label("probability of a 1; right would be 0 (●) or 1 (■)", size=12)
+    learning.plot(np.transpose(curves), color="0.8", linewidth=1)
+    title = f"{STARTS} random starts: {learned(curves)} learn it\n(blue: the network that is shown)"
+    plot_learning(min(curves, key=lambda losses: losses[-1]), mean=1, ax=learning, title=title,
+                  marks={"linear:\nlog 2": np.log(2)}, ylabel="cross-entropy (nats)")  # fmt: skip
+    return learning.figure
 
 
 def main(out: Path = Path("out/xor")) -> tuple[np.ndarray, np.ndarray]:
@@ -84,8 +79,7 @@ def main(out: Path = Path("out/xor")) -> tuple[np.ndarray, np.ndarray]:
     train(line)
     curves = [train(net) for net in nets]
     net = nets[np.argmin([losses[-1] for losses in curves])]
-    learned = sum(losses[-1] < 0.1 for losses in curves)
-    print(f"{learned} of {STARTS} networks learned all four answers")
+    print(f"{learned(curves)} of {STARTS} networks learned all four answers")
     print(f"linear model: {answers(line, X).round(3)}, network: {answers(net, X).round(3)}")
 
     path = out / "xor.png"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import figures_saved, legible  # noqa: F401
 
 from tinygrad_edu import optim
 from tinygrad_edu.graph import RULES, forward_of
@@ -31,6 +32,7 @@ def pictures(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.usefixtures("legible")
 def test_quickstart(tmp_path, capsys):
     accuracy = example("quickstart").main(tmp_path)
     assert accuracy >= 0.97
@@ -46,6 +48,7 @@ def test_by_hand(tmp_path, capsys):
     assert "dL/dW          = dL/dprediction * x = -1.5 * 1.0 = -1.5" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("legible")
 def test_scalar_moons(tmp_path):
     assert example("scalar_moons").main(tmp_path) >= 0.95
     assert pictures(tmp_path) == ["boundary.png"]
@@ -73,6 +76,7 @@ def test_an_example_runs_as_a_program(tmp_path):
     assert pictures(tmp_path / "out/by_hand") == ["by_hand.svg"]
 
 
+@pytest.mark.usefixtures("legible")
 def test_tanh_derivatives(tmp_path):
     curves = example("tanh_derivatives").main(tmp_path)
     middle = [curve[400] for curve in curves]  # the Taylor coefficients of tanh at 0, times n!
@@ -89,9 +93,16 @@ def test_newton(tmp_path):
     assert pictures(tmp_path) == ["newton.png"]
 
 
+@pytest.mark.usefixtures("legible")
 def test_add_an_op(tmp_path, capsys):
     module = example("add_an_op")
-    lines = module.main(tmp_path)
+    with figures_saved() as saved:
+        lines = module.main(tmp_path)
+    (ax,) = saved[0].axes
+    labels = [text.get_text() for text in ax.texts]
+    assert not any("nan x" in label for label in labels)
+    assert any(label.startswith("log(cosh(error))") and "no line" in label for label in labels)
+    assert all(np.isfinite(each.get_ydata()).all() for each in ax.lines)
     del RULES[np.unwrap], RULES[forward_of(module.log_cosh)]
     ours, composed = (lines[next(n for n in lines if word in n)] for word in ("our", "NumPy"))
     assert np.allclose(ours, (2, 1), atol=0.2)

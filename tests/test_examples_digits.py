@@ -2,15 +2,22 @@
 
 import numpy as np
 import pytest
+from figures import figures_saved, legible  # noqa: F401
 from test_examples import example, pictures
 
 from tinygrad_edu import train
 
 
+@pytest.mark.usefixtures("legible")
 def test_digits_cnn(tmp_path, capsys):
-    assert example("digits_cnn").main(tmp_path) >= 0.985
+    with figures_saved() as saved:
+        assert example("digits_cnn").main(tmp_path) >= 0.985
     assert pictures(tmp_path) == ["digits_cnn.png"]
-    assert "layers.4: Conv2d       (1, 32, 8, 8)       4,640" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "layers.4: Conv2d       (1, 32, 8, 8)       4,640" in printed
+    assert "epoch 30  loss" in printed
+    scales = [scale for ax in saved[0].axes for scale in ax.child_axes]
+    assert [scale.get_ylabel() for scale in scales] == ["weight"]
 
 
 def test_the_shift_moves_by_at_most_a_pixel_and_only_in_training():
@@ -24,8 +31,12 @@ def test_the_shift_moves_by_at_most_a_pixel_and_only_in_training():
     assert shift.eval()(x) is x
 
 
+@pytest.mark.usefixtures("legible")
 def test_autoencoder(tmp_path):
-    ours, components = example("autoencoder").main(tmp_path)
+    with figures_saved() as saved:
+        ours, components = example("autoencoder").main(tmp_path)
+    names = [text.get_text() for text in saved[0].axes[-1].texts]
+    assert names[2] == f"from two principal\ncomponents, PCA ({components:.0%})"
     assert ours < 0.5 < 0.7 < components
     assert pictures(tmp_path) == ["autoencoder.png"]
 

@@ -2,12 +2,17 @@
 
 import numpy as np
 import pytest
+from figures import figures_saved, legible  # noqa: F401
 from PIL import Image
 from test_examples import example, pictures
 
 
+@pytest.mark.usefixtures("legible")
 def test_xor(tmp_path, capsys):
-    linear, network = example("xor").main(tmp_path)
+    with figures_saved() as saved:
+        linear, network = example("xor").main(tmp_path)
+    titles = " ".join(ax.get_title() for ax in saved[0].axes)
+    assert all(word in titles for word in ("0.5 everywhere", "two lines", "one line", "learn it"))
     assert linear == pytest.approx([0.5] * 4, abs=1e-6)
     assert network == pytest.approx([0, 1, 1, 0], abs=0.01)
     learned, rest = capsys.readouterr().out.split(" of 20 networks learned ")
@@ -16,6 +21,7 @@ def test_xor(tmp_path, capsys):
     assert pictures(tmp_path) == ["xor.png"]
 
 
+@pytest.mark.usefixtures("legible")
 def test_sine_regression(tmp_path):
     errors = example("sine_regression").main(tmp_path)
     assert errors.keys() == {"relu", "tanh"}
@@ -24,6 +30,7 @@ def test_sine_regression(tmp_path):
     assert pictures(tmp_path) == ["fits.png"]
 
 
+@pytest.mark.usefixtures("legible")
 def test_spirals(tmp_path):
     assert example("spirals").main(tmp_path) >= 0.98
     with Image.open(tmp_path / "training.gif") as movie:

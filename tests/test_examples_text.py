@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from figures import figures_saved, legible  # noqa: F401
 from test_examples import EXAMPLES, example, pictures
 
 HEAD, *SONNETS = (EXAMPLES / "sonnets.txt").read_text(encoding="utf-8").strip().split("\n\n")
@@ -21,8 +22,10 @@ def test_the_text_is_fifty_sonnets():
     assert 3072 <= len("\n\n".join(SONNETS[-5:])) <= 3080  # what char_lstm.py keeps back
 
 
+@pytest.mark.usefixtures("legible")
 def test_char_lstm(tmp_path, capsys):
-    losses, new_losses, samples = example("char_lstm").main(tmp_path, steps=45)
+    with figures_saved() as saved:
+        losses, new_losses, samples = example("char_lstm").main(tmp_path, steps=45)
     assert np.isclose(losses[0], np.log(len(ALPHABET)), atol=0.2)  # it starts with no idea
     assert np.mean(losses[-5:]) < 0.65 * losses[0]
     assert list(new_losses) == list(range(5, 46, 5))
@@ -30,12 +33,24 @@ def test_char_lstm(tmp_path, capsys):
     assert list(samples) == [1, 5, 45]
     assert set("".join(samples.values())) <= ALPHABET
     assert len(samples[45]) == len("Shall I ") + 300
-    assert "never read" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "never read" in printed
+    # A pipe is no terminal: there it tells how far it is in lines.
+    assert [f"step {step}: " in printed for step in new_losses] == [True] * 9
+    assert all(ax.get_title() for ax in saved[0].axes)
     assert pictures(tmp_path) == ["char_lstm.png"]
 
 
-def test_char_gpt(tmp_path):
-    losses, sample = example("char_gpt").main(tmp_path, steps=60)
+@pytest.mark.usefixtures("legible")
+def test_char_gpt(tmp_path, capsys):
+    with figures_saved() as saved:
+        losses, sample = example("char_gpt").main(tmp_path, steps=60)
+    assert capsys.readouterr().out.count(" nats per character\n") == 10
+    curve, attention = saved[0].axes
+    assert curve.get_title()
+    for labels in (attention.get_xticklabels(), attention.get_yticklabels()):
+        letters = "".join(label.get_text() for label in labels)
+        assert letters.startswith("Shall␣I␣compare")
     assert np.isclose(losses[0], np.log(len(ALPHABET)), atol=0.5)
     assert np.mean(losses[-5:]) < 0.65 * losses[0]
     assert set(sample) <= ALPHABET

@@ -93,8 +93,21 @@ def animated(tmp_path):
     return saved[-1]
 
 
+def moved(tmp_path):
+    drawn = []
+
+    def draw(ax, k):
+        drawn.append(ax.plot([0, 1], [0, k], label=f"slope {k}")[0].figure)
+
+    plots.animate(draw, range(3), tmp_path / "slopes.gif")
+    return drawn[-1]
+
+
+SQUARE = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+
 # One figure at least for each public name.
 FIGURES = {
+    "animate": moved,
     "animate_race": animated,
     "basin_map": lambda _: plots.basin_map(basins(SURFACES["himmelblau"], 0.022, 50, points=20)),
     "contour": lambda _: plots.contour(BOWL, PATHS, log=True, title="A bowl"),
@@ -109,7 +122,24 @@ FIGURES = {
         np.sin, descend(np.sin, 1.4, 3.0, 12), title="A sine"
     ),
     "plot_batches": lambda _: plots.plot_batches(*batches()),
+    "plot_boundary": lambda _: plots.plot_boundary(
+        lambda x: x[:, 0] * x[:, 1] - 0.3, SQUARE, [0, 0, 0, 1], margins=(-0.2, 0.2),
+        names=["neither or one", "both"], captions=list("abcd"), title="And",
+    ),
+    "plot_boundary, of three classes": lambda _: plots.plot_boundary(
+        lambda x: np.stack([x[:, 0], x[:, 1], 0.5 - x[:, 1]], axis=-1), ROWS, np.arange(40) % 3,
+        names=["first", "second", "third"],
+    ),
+    "plot_filters": lambda _: plots.plot_filters(ROWS.reshape(8, 5, 2), title="Filters"),
     "plot_history": lambda _: plots.plot_history(history()),
+    "plot_images": lambda _: plots.plot_images(ROWS.reshape(5, 4, 4), list("abcde"), title="Five"),
+    "plot_images, in rows": lambda _: plots.plot_images(
+        {"digits": ROWS.reshape(5, 4, 4), "their copies": ROWS.reshape(5, 4, 4)}
+    ),
+    "plot_learning": lambda _: plots.plot_learning(
+        {"seen": 4 * np.exp(-np.arange(300) / 50), "held out": {50: 2.0, 150: 1.0, 300: 0.8}},
+        marks={"guessing": 2.3}, title="Learning",
+    ),
     "plot_losses": lambda _: plots.plot_losses(ERROR, xlabel="error"),
     "plot_losses, of a logit": lambda _: plots.plot_losses(LOGIT, -9, 9, "logit"),
     "plot_program": lambda _: plots.plot_program(compiled(), title="A step"),
@@ -117,7 +147,7 @@ FIGURES = {
     "plot_schedule": lambda _: plots.plot_schedule(schedule()),
     "plot_sweep": lambda _: plots.plot_sweep(swept()),
     "surface": lambda _: plots.surface(BOWL, PATHS, title="A bowl"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FIGURES)

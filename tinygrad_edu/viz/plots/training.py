@@ -1,9 +1,24 @@
 """How did a training go, and how does a schedule move its learning rate?"""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.viz.plots.style import axes_of, figure, line, saved, tidy
+import numpy as np
+
+from tinygrad_edu.viz.plots.style import (
+    COLORS,
+    MARKERS,
+    SERIES,
+    axes_of,
+    figure,
+    label_ends,
+    line,
+    saved,
+    tidy,
+)
+
+DECADE = 10.0  # from here on, largest over smallest, a scale is logarithmic
 
 
 def plot_history(history: Any, path: str | Path | None = None) -> Any:
@@ -61,3 +76,74 @@ def plot_schedule(
     if len(groups) > 1:
         ax.legend(fontsize=11)
     return saved(tidy(ax), path)
+
+
+def plot_learning(
+    losses: Any,
+    *,
+    mean: int | None = None,
+    marks: Mapping[str, float] | None = None,
+    xlabel: str = "step",
+    ylabel: str = "loss",
+    title: str = "",
+    ax: Any = None,
+    path: str | Path | None = None,
+) -> Any:
+    """The loss of each step, pale, and its running mean; logarithmic where it spans decades.
+
+    losses  a number for each step, or {name: such numbers}, or {name: {step: loss}} for losses
+            that were taken at some steps only
+    mean    of how many steps; of a twentieth of them by default, or of 1 below 100 steps
+    marks   {name: loss} to compare with, as dashed lines
+    ax      matplotlib's axes to draw on, of a new figure by default
+
+    Returns matplotlib's figure.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    ax = axes_of(ax, 8, 4.5)
+    curves = losses if isinstance(losses, Mapping) else {"": losses}
+    last = 1
+    for k, (name, values) in enumerate(curves.items()):
+        if isinstance(values, Mapping):
+            at_some = {"marker": MARKERS[k % len(MARKERS)], "markersize": 5}
+            ax.plot(list(values), list(values.values()), **line(k), **at_some, label=name)
+            continue
+        last = max(last, len(values))
+        n = mean or (len(values) // 20 if len(values) >= 100 else 1)
+        steps = np.arange(1, len(values) + 1)
+        if n > 1:
+            ax.plot(steps, values, color=COLORS[SERIES[k % len(SERIES)]], linewidth=0.8, alpha=0.35)
+            ax.set_xlabel(f"{xlabel} (pale: each; bold: the mean of {n})")
+        ax.plot(steps[n - 1 :], running_mean(values, n), **line(k), label=name or "_")
+    for name, loss in (marks or {}).items():
+        dashes = {"color": COLORS["black"], "linestyle": (0, (4, 3)), "linewidth": 1}
+        ax.plot([1, last], [loss, loss], **dashes, label=name)
+    ax.set(xlabel=ax.get_xlabel() or xlabel, ylabel=ylabel, title=title)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    if spans_decades(y for each in ax.lines for y in each.get_ydata()):
+        make_logarithmic(ax)
+    label_ends(ax)
+    return saved(ax, path)
+
+
+def make_logarithmic(ax: Any) -> None:
+    """A logarithmic y axis with plain numbers: 0.01, 0.1, and 0.2 and 0.5 where there is room."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def running_mean(values: Any, n: int) -> Any:
+    """The mean of each n numbers in a row."""
+    return np.convolve(np.asarray(values, float), np.full(n, 1 / n), "valid")
+
+
+def spans_decades(values: Iterable[float]) -> bool:
+    """Whether the largest is ten times the smallest, or more, and all are positive."""
+    finite = np.array([y for y in values if np.isfinite(y)])
+    return finite.size > 0 and bool(finite.min() > 0 and finite.max() >= DECADE * finite.min())

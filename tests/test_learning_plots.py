@@ -1,0 +1,229 @@
+"""Curves, boundaries, images and films of a training show the numbers that they were given."""
+
+import numpy as np
+import pytest
+from matplotlib.image import AxesImage
+from PIL import Image
+
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.viz import plots
+from tinygrad_edu.viz.plots.style import axes_of, figure
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((30, 2))
+
+
+def axes(fig):
+    return fig.axes[0]
+
+
+# Curves
+
+
+def test_many_losses_are_pale_and_their_running_mean_is_bold():
+    losses = RNG.uniform(1, 2, 200)
+    pale, bold = axes(plots.plot_learning(losses, mean=50)).lines
+    np.testing.assert_array_equal(pale.get_xydata(), np.stack([np.arange(1, 201), losses], axis=1))
+    assert pale.get_linewidth() < bold.get_linewidth()
+    steps, means = bold.get_data()
+    assert steps[[0, -1]].tolist() == [50, 200]
+    assert means[7] == pytest.approx(np.mean(losses[7:57]))
+
+
+def test_the_mean_is_of_a_twentieth_and_said_below():
+    ax = axes(plots.plot_learning(RNG.uniform(1, 2, 400)))
+    assert ax.get_xlabel() == "step (pale: each; bold: the mean of 20)"
+    few = axes(plots.plot_learning(RNG.uniform(1, 2, 30), xlabel="epoch"))
+    assert few.get_xlabel() == "epoch"
+    assert len(few.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale"),
+    [
+        ([10.0, 1.0], "log"),
+        ([9.9, 1.0], "linear"),
+        ([10.0, 0.0], "linear"),
+        ([10.0, -1.0], "linear"),
+        ([np.inf, 10.0, 1.0, np.nan], "log"),
+        ([np.nan, np.nan], "linear"),
+    ],
+)
+def test_the_scale_is_logarithmic_where_it_spans_a_decade(losses, scale):
+    assert axes(plots.plot_learning(losses)).get_yscale() == scale
+
+
+def test_numbers_on_a_logarithmic_scale_are_plain():
+    ax = axes(plots.plot_learning([2.0, 0.3, 0.05]))
+    ax.figure.draw_without_rendering()
+    assert {"0.05", "0.1", "0.2", "0.5", "1"} <= {x.get_text() for x in ax.get_yticklabels()}
+
+
+def test_each_curve_and_mark_has_its_name_at_its_end():
+    curves = {"seen": [3.0, 2.0, 1.5], "held out": {2: 2.5, 3: 2.4}}
+    ax = axes(plots.plot_learning(curves, marks={"guessing": 2.3}))
+    assert {text.get_text() for text in ax.texts} == {"seen", "held out", "guessing"}
+    assert ax.lines[1].get_xydata().tolist() == [[2, 2.5], [3, 2.4]]
+    assert ax.lines[2].get_xydata().tolist() == [[1, 2.3], [3, 2.3]]
+    assert ax.get_legend() is None
+
+
+# Boundaries
+
+
+def drawn(fig):
+    (image,) = axes(fig).images
+    return np.asarray(image.get_array())
+
+
+def test_scores_are_those_of_the_function_from_the_lower_left():
+    shown = drawn(plots.plot_boundary(lambda p: p[:, 0] + 10 * p[:, 1], X, places=5))
+    (left, bottom), (right, top) = X.min(axis=0), X.max(axis=0)
+    assert shown[0, 0] == pytest.approx(
+        left + 10 * bottom - 0.1 * (right - left + 10 * (top - bottom))
+    )
+    assert shown[0, -1] - shown[0, 0] == pytest.approx(1.2 * (right - left))
+    assert shown[-1, 0] - shown[0, 0] == pytest.approx(12 * (top - bottom))
+
+
+def test_the_boundary_is_where_the_score_is_the_level():
+    fig = plots.plot_boundary(lambda p: p[:, 0], bounds=(-1, 1, -1, 1), level=0.25)
+    (line,) = axes(fig).collections
+    np.testing.assert_allclose(line.get_paths()[0].vertices[:, 0], 0.25)
+
+
+def test_a_model_of_tensors_and_one_of_values_are_asked_alike():
+    linear = nn.Linear(2, 1, rng=RNG)
+    neuron = nn.MLP(2, [1], rng=RNG)
+    for parameter, number in zip(
+        neuron.parameters(), [*linear.weight.data[:, 0], linear.bias.data[0]], strict=True
+    ):
+        parameter.data = float(number)
+    one = drawn(plots.plot_boundary(linear, X, places=7))
+    other = drawn(plots.plot_boundary(lambda points: [neuron(p) for p in points], X, places=7))
+    np.testing.assert_allclose(one, other)
+
+
+@pytest.mark.parametrize("kind", ["scores", "tensor", "lists of values", "classes"])
+def test_the_class_is_that_of_the_largest_score(kind):
+    def scores(p):
+        return np.stack([1.1 * p[:, 0], p[:, 1], 0 * p[:, 0]], axis=-1)
+
+    f = {
+        "scores": scores,
+        "tensor": lambda p: Tensor(scores(p), requires_grad=True),
+        "lists of values": lambda p: [list(row) for row in scores(p)],
+        "classes": lambda p: np.argmax(scores(p), axis=1),
+    }[kind]
+    shown = drawn(plots.plot_boundary(f, bounds=(-1, 1, -1, 1), places=4))
+    assert shown.tolist() == [[2, 2, 0, 0], [2, 2, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]]
+
+
+def test_no_boundary_is_drawn_in_the_rounding_of_one_answer():
+    fig = plots.plot_boundary(
+        lambda p: 0.5 + 1e-9 * p[:, 0], bounds=(-1, 1, -1, 1), level=0.5, limit=0.5
+    )
+    assert len(axes(fig).collections) == 0
+
+
+def test_asking_for_a_boundary_records_no_graph():
+    seen = []
+    model = nn.Linear(2, 1, rng=RNG)
+    plots.plot_boundary(lambda p: seen.append(model(p)) or seen[-1], X, places=3)
+    assert not seen[0].requires_grad
+
+
+def test_each_class_has_a_mark_of_its_own_and_its_name():
+    ax = axes(plots.plot_boundary(lambda p: p[:, 0], X, np.arange(30) % 2, names=["no", "yes"]))
+    assert [x.get_text() for x in ax.get_legend().get_texts()] == ["no", "yes"]
+    zeros, ones = ax.lines
+    assert zeros.get_marker() != ones.get_marker()
+    np.testing.assert_array_equal(ones.get_xydata(), X[1::2])
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((lambda p: p[:, 0], X.T), r"points have the shape \(n, 2\), and these have \(2, 30\)"),
+        ((lambda p: p[:, 0],), "how far does the plane go"),
+        ((lambda p: p[:3, 0], X), r"f answered 40000 points with an array of shape \(3,\)"),
+    ],
+)
+def test_what_is_no_plane_is_refused(args, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_boundary(*args)
+
+
+# Images
+
+
+def places(ax):
+    return [image.get_extent() for image in ax.images if isinstance(image, AxesImage)]
+
+
+def test_images_stand_beside_and_below_each_other():
+    images = RNG.uniform(0, 1, (5, 4, 6))
+    ax = axes(plots.plot_images(images, columns=3))
+    np.testing.assert_array_equal(ax.images[4].get_array(), images[4])
+    corners = [(round(left), round(top / (4 / 6))) for left, _, _, top in places(ax)]
+    assert corners == [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1)]
+    assert {image.get_clim() for image in ax.images} == {(images.min(), images.max())}
+
+
+def test_captions_and_names_of_rows_are_written():
+    images = RNG.uniform(0, 1, (2, 3, 3))
+    ax = axes(plots.plot_images({"one": images, "other": images}, ["a", "b", "c", 4]))
+    assert [x.get_text() for x in ax.texts] == ["a", "b", "c", "4", "one", "other"]
+
+
+def test_filters_share_a_scale_on_which_white_is_zero():
+    filters = RNG.standard_normal((4, 3, 3))
+    fig = plots.plot_filters(filters, label="weight")
+    largest = np.abs(filters).max()
+    assert {image.get_clim() for image in axes(fig).images} == {(-largest, largest)}
+    assert axes(fig).images[0].cmap(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)
+    (scale,) = axes(fig).child_axes
+    assert scale.get_ylabel() == "weight"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((np.ones((3, 3)),), r"images are an array of shape \(n, height, width\), and this one is"),
+        ((np.ones((2, 3, 3)), ["a"]), "there are 1 captions for 2 images"),
+        (({"a": np.ones((2, 3, 3)), "b": np.ones((1, 3, 3))},), "'a' 2, 'b' 1"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(args, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_images(*args)
+
+
+def test_what_is_drawn_on_given_axes_leaves_the_others_alone():
+    left, right = figure(8, 4).subplots(1, 2)
+    fig = plots.plot_images(np.ones((1, 2, 2)), ax=left)
+    assert fig is right.figure
+    assert not right.images
+
+
+# Films
+
+
+def test_a_film_has_a_picture_for_each_frame_and_holds_the_last(tmp_path):
+    plots.animate(lambda ax, k: ax.plot([0, 1], [0, k]), range(4), tmp_path / "a.gif", hold=2.0)
+    with Image.open(tmp_path / "a.gif") as film:
+        durations = []
+        for k in range(film.n_frames):
+            film.seek(k)
+            durations.append(film.info["duration"])
+    assert durations == [120, 120, 120, 2120]  # GIF counts hundredths of a second
+    with pytest.raises(ValueError, match="no frames"):
+        plots.animate(lambda ax, k: None, [], tmp_path / "b.gif")
+
+
+def test_axes_are_empty_for_each_frame(tmp_path):
+    lines = []
+    ax = axes_of(None)
+    plots.animate(lambda ax, k: lines.append(len(ax.lines)), range(2), tmp_path / "a.gif")
+    assert set(lines) == {0}
+    assert not ax.lines

@@ -1,0 +1,147 @@
+"""Where in the plane does a model change its mind?"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import plain
+from tinygrad_edu.modes import no_grad
+from tinygrad_edu.viz.plots.images import two_sided
+from tinygrad_edu.viz.plots.style import COLORS, SERIES, SMALL, axes_of, points, saved
+
+FEW = 20  # points, which are drawn larger
+Bounds = tuple[float, float, float, float]
+
+
+def plot_boundary(
+    f: Callable[[Any], Any],
+    x: Any = None,
+    y: Any = None,
+    *,
+    level: float = 0.0,
+    margins: Sequence[float] = (),
+    limit: float | None = None,
+    label: str = "score",
+    names: Sequence[str] | None = None,
+    captions: Sequence[str] | None = None,
+    bounds: Bounds | None = None,
+    places: int = 200,
+    bar: bool = True,
+    title: str = "",
+    ax: Any = None,
+    path: str | Path | None = None,
+) -> Any:
+    """What f answers everywhere in the plane, the line where its answer changes, and the points.
+
+    f         a model or function of (n, 2) points: one score each, scores of the classes, of which
+              the largest counts, or whole numbers that are classes. A model of Values takes one
+              point: lambda points: [model(point) for point in points]
+    x, y      points, (n, 2), and their classes, (n,): a colour and a mark for each
+    level     the score of the boundary; margins are other scores, with thinner lines
+    limit     the distance from `level` at which the shades of a score end
+    label     what a score is, beside its colour bar, which `bar=False` leaves out
+    names     of the classes, for a legend below
+    captions  of the points, above each
+    bounds    (left, right, bottom, top); those of the points, and a little more, by default
+    places    how many there are along each side, at which f is asked
+
+    Returns matplotlib's figure. Raises ValueError for points, bounds or answers that do not fit.
+    """
+    if x is not None and np.shape(x)[1:] != (2,):
+        raise ValueError(f"points have the shape (n, 2), and these have {np.shape(x)}")
+    if x is None and bounds is None:
+        raise ValueError("how far does the plane go? Pass points x, or bounds=(left, right, ...)")
+    ax = axes_of(ax, 7, 5.5)
+    left, right, bottom, top = bounds or bounds_of(x)
+    across, up = np.linspace(left, right, places), np.linspace(bottom, top, places)
+    plane = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    answer = answers(f, plane).reshape(places, places)
+    ends = (left, right, bottom, top)
+    if answer.dtype.kind in "bui":
+        draw_classes(ax, answer, ends)
+    else:
+        draw_scores(ax, answer, ends, level, limit, margins)
+        if bar:
+            ax.figure.colorbar(ax.images[-1], ax=ax, label=label)
+    if x is not None and y is not None:
+        draw_points(ax, np.asarray(x), np.ravel(y), names)
+    for place, caption in zip([] if x is None else x, captions or []):
+        ax.annotate(
+            caption, place, (0, 8), textcoords="offset points", ha="center", va="bottom", size=SMALL
+        )
+    ax.grid(visible=False)
+    ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x_1$", ylabel="$x_2$", title=title)
+    return saved(ax, path)
+
+
+def bounds_of(x: Any) -> Bounds:
+    """The rectangle around points, and a tenth more on each side."""
+    low, high = np.min(x, axis=0), np.max(x, axis=0)
+    margin = np.where(high > low, 0.1 * (high - low), 1.0)
+    (left, bottom), (right, top) = low - margin, high + margin
+    return float(left), float(right), float(bottom), float(top)
+
+
+def answers(f: Callable[[Any], Any], plane: Any) -> Any:
+    """One number for each place: its score, or the whole number of its class."""
+    with no_grad():
+        found = f(plane)
+    if isinstance(found, list | tuple):
+        found = [[plain(score) for score in np.atleast_1d(np.array(x, object))] for x in found]
+    out = np.asarray(plain(found))
+    if out.ndim == 2:
+        out = out[:, 0] if out.shape[1] == 1 else np.argmax(out, axis=1)
+    if out.shape != (len(plane),):
+        raise ValueError(f"f answered {len(plane)} points with an array of shape {out.shape}")
+    return out
+
+
+def draw_classes(ax: Any, classes: Any, extent: Bounds) -> None:
+    """A pale colour for each class, and black lines between them."""
+    from matplotlib.colors import ListedColormap
+
+    shades = ListedColormap([COLORS[name] for name in SERIES])
+    ax.imshow(
+        classes % len(SERIES), shades, vmin=0, vmax=len(SERIES) - 1, alpha=0.35, origin="lower",
+        extent=extent, aspect="auto", interpolation="nearest",
+    )  # fmt: skip
+    for k in np.unique(classes)[:-1]:
+        inside = (classes == k).astype(float)
+        ax.contour(inside, [0.5], extent=extent, colors="black", linewidths=1)
+
+
+def draw_scores(
+    ax: Any, scores: Any, extent: Bounds, level: float, limit: Any, margins: Sequence[float]
+) -> None:
+    """Shades around the level, a line along it, and labelled lines along the margins."""
+    limit = limit or float(np.nanmax(np.abs(scores - level))) or 1.0
+    ax.imshow(
+        scores, two_sided(), vmin=level - limit, vmax=level + limit, alpha=0.7, origin="lower",
+        extent=extent, aspect="auto", interpolation="bilinear",
+    )  # fmt: skip
+    low, high = np.nanmin(scores), np.nanmax(scores)
+    for each, width, style in [(level, 2.0, "-"), *((m, 1.2, ":") for m in margins)]:
+        if low < each < high and high - low > limit / 1000:  # not the rounding of one number
+            line = ax.contour(
+                scores, [each], extent=extent, colors="black", linewidths=width, linestyles=style
+            )
+            ax.clabel(line, fmt=f"{each:g}", fontsize=10)
+
+
+def draw_points(ax: Any, x: Any, y: Any, names: Sequence[str] | None) -> None:
+    """Each class in its colour, with its mark, and in the legend."""
+    classes = np.unique(y)
+    size = 10 if len(x) < FEW else 6
+    for k, each in enumerate(classes):
+        name = names[k] if names else ""
+        ax.plot(
+            *x[y == each].T, **points(k), markersize=size, markeredgecolor="white",
+            markeredgewidth=0.7, label=name,
+        )  # fmt: skip
+    if names:
+        ax.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=min(len(classes), 4),
+            frameon=False, fontsize=SMALL, borderaxespad=0.0,
+        )  # fmt: skip
