@@ -194,6 +194,62 @@ def test_hover_and_focus_show_the_details_of_a_node(open_page, neuron):
     assert f"{nodes['h'].gradient:.4g}" in details.inner_text()
 
 
+def test_the_timeline_shows_its_phases_and_names_its_steps(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    seed = page.evaluate("player.steps.findIndex((step) => step.phase === 'seed')")
+    box = page.locator("#slider").bounding_box()
+    tick = page.locator("#phases .seed").bounding_box()
+    middle = box["x"] + 9 + (box["width"] - 18) * seed / last(page)
+    assert tick["x"] + tick["width"] / 2 == pytest.approx(middle, abs=1)
+    page.mouse.move(middle, box["y"] + 10)
+    assert page.locator("#tip").inner_text() == f"{seed + 1}: dL/dL = 1.0"
+    page.mouse.click(middle, box["y"] + box["height"] / 2)
+    assert current(page) == seed
+
+
+def test_the_step_stands_in_the_address(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    assert page.evaluate("location.hash") == ""
+    page.evaluate("location.hash = '#step=4'")
+    page.wait_for_timeout(50)
+    assert (current(page), page.inner_text("#count")) == (3, "4 / 20")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(400)
+    assert page.evaluate("location.hash") == "#step=5"
+    page.reload()
+    assert current(page) == 4
+    page.evaluate("location.hash = '#step=9999'")
+    page.wait_for_timeout(50)
+    assert current(page) == last(page)
+
+
+@pytest.mark.parametrize("context", [NARROW | {"has_touch": True}], indirect=True)
+def test_a_finger_turns_the_steps(open_page, neuron):
+    page = open_page(viz.play(neuron))
+
+    def swipe(dx, dy=5):
+        at = {"pointerType": "touch", "pointerId": 5, "bubbles": True}
+        page.dispatch_event("#now", "pointerdown", at | {"clientX": 200, "clientY": 500})
+        page.dispatch_event("#now", "pointerup", at | {"clientX": 200 + dx, "clientY": 500 + dy})
+        return current(page)
+
+    assert [swipe(-90), swipe(-90), swipe(90), swipe(-20), swipe(-90, 80)] == [1, 2, 1, 1, 1]
+
+
+def test_the_panel_says_a_backward_step_in_words(open_page, neuron):
+    ids = {x.name: x.id for x in viz.describe(neuron).nodes if x.name}
+    page = open_page(viz.play(neuron))
+    step = page.evaluate(
+        f"player.steps.findIndex((step) => step.to === {ids['w']} && step.use === 2)"
+    )
+    page.evaluate(f"player.go({step})")
+    assert page.inner_text(".words") == (
+        "z1 has the gradient -0.5022. Its slope with respect to w is 1.5. "
+        "Their product, -0.7534, is added to the gradient of w."
+    )
+    assert page.evaluate(f"player.steps[{step}].reads") == [1]
+
+
 def test_details_go_with_the_pointer_unless_a_click_or_the_focus_keeps_them(open_page, neuron):
     page = open_page(viz.play(neuron))
     details = page.locator("#details")
@@ -462,6 +518,90 @@ def test_the_whole_graph_is_shown_whole_however_wide_it_is(open_page):
     assert page.evaluate("stage.scrollWidth") == page.evaluate("stage.clientWidth")
 
 
+def notebook(*pages):
+    """An output cell, 900 pixels wide."""
+
+    class Output:
+        def save(self, path):
+            frames = "".join(page._repr_html_() for page in pages)
+            path.write_text(
+                f'<!doctype html><meta charset="utf-8"><body style="width:900px">{frames}'
+            )
+
+    return Output()
+
+
+SCROLLS = """() => [document.documentElement, document.getElementById("stage"),
+    ...document.querySelectorAll("#panel, #panel *")]
+    .filter((x) => getComputedStyle(x).overflowY !== "visible" || x === document.documentElement)
+    .filter((x) => x.scrollHeight > x.clientHeight + 1 || x.scrollWidth > x.clientWidth + 1)
+    .map((x) => x.id || x.className || x.tagName)"""
+
+
+@pytest.mark.parametrize("context", [{"reduced_motion": "reduce"}], indirect=True)
+def test_in_a_notebook_a_neuron_fits_its_frame_which_asks_for_a_click(open_page, neuron):
+    page = open_page(notebook(viz.play(neuron)))
+    inside = page.frames[1]
+    inside.wait_for_selector("#graph")
+    assert inside.locator("#unfocused").is_visible()
+    for step in range(inside.evaluate("player.steps.length")):
+        inside.evaluate(f"player.go({step})")
+        assert inside.evaluate(SCROLLS) == [], f"step {step}"
+    inside.click("#stage", position={"x": 5, "y": 5})
+    inside.locator("#unfocused").wait_for(state="hidden")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert inside.evaluate("player.step") == 1
+
+
+def test_the_text_of_a_neuron_can_be_read_and_it_is_fitted_again_to_another_window(
+    open_page, neuron
+):
+    page = open_page(viz.play(neuron))
+    scale = "graph.getBoundingClientRect().width / player.data.size[0]"
+    size = """Math.min(...[...graph.querySelectorAll("text")]
+        .map((text) => parseFloat(getComputedStyle(text).fontSize)))"""
+    assert page.evaluate(f"{scale} * {size}") >= 12
+    before = page.evaluate(scale)
+    page.set_viewport_size({"width": 900, "height": 700})
+    page.wait_for_timeout(100)
+    assert page.evaluate(scale) < before
+    assert page.evaluate("stage.scrollWidth") == page.evaluate("stage.clientWidth")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.wait_for_timeout(100)
+    assert page.evaluate(scale) == pytest.approx(before)
+
+
+@pytest.mark.parametrize("context", [{"reduced_motion": "reduce"}], indirect=True)
+def test_the_graph_is_dragged_and_zoomed_and_has_a_map(open_page, large_page):
+    page = open_page(large_page)
+    page.evaluate("player.go(300)")
+    place = "[stage.scrollLeft, stage.scrollTop]"
+    x, y = page.evaluate(place)
+    page.mouse.move(500, 400)
+    page.mouse.down()
+    page.mouse.move(430, 360, steps=3)
+    page.mouse.up()
+    assert page.evaluate(place) == pytest.approx([x + 70, y + 40], abs=2)
+    assert current(page) == 300  # a drag is no click
+    width = "graph.getBoundingClientRect().width"
+    before = page.evaluate(width)
+    page.mouse.wheel(0, 50)  # the plain wheel scrolls
+    page.wait_for_timeout(150)
+    assert page.evaluate(width) == before
+    assert page.evaluate(place)[1] > y + 40
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    page.wait_for_timeout(50)
+    assert page.evaluate(width) > before
+    box = page.locator("#map").bounding_box()
+    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    assert page.evaluate("stage.scrollLeft / stage.scrollWidth") > 0.7
+    page.click("#fit")
+    assert page.locator("#map").is_hidden()
+
+
 def pages_of(pdf):
     return len(re.findall(rb"/Type /Page\b", pdf))
 
@@ -519,7 +659,7 @@ def test_long_numbers_and_shapes_have_room_in_their_boxes(open_page):
 @pytest.mark.parametrize("context", [{"viewport": {"width": 1200, "height": 800}}], indirect=True)
 def test_a_graph_a_bit_wider_than_the_window_is_shown_whole(open_page):
     x = Value(1.0, name="x")
-    for _ in range(5):
+    for _ in range(7):
         x = x * 1.5
     page = open_page(viz.play(x))
     assert page.evaluate("player.data.size[0]") > page.evaluate("stage.clientWidth")

@@ -16,9 +16,11 @@ from tinygrad_edu.graph import Node
 from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.formula import Numeral, expression
 from tinygrad_edu.notation.numbers import number
+from tinygrad_edu.notation.terms import Term
 from tinygrad_edu.viz.drawing.layout import Size, arranged
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode, strict
 from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.words.chain import refs_in
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import (
     Contribution,
@@ -34,7 +36,7 @@ SHOWN = 16  # characters of a name or an operation in a box
 STYLES = ("page", "print")
 SCRIPTS = (
     *("elements", "tip", "states", "tables", "graph", "panel"),
-    *("camera", "nodes", "print", "controls"),
+    *("camera", "motion", "nodes", "hands", "timeline", "print", "controls"),
 )
 FEW = 16  # a table of no more cells is shown in numbers
 # The places in the box of a node, in pixels: the page draws by them what is measured by them here.
@@ -101,9 +103,13 @@ def film(
 
 @dataclass(frozen=True)
 class Page:
-    """A page that needs no other file and no network, as text in `html`; a notebook shows it."""
+    """A page that needs no other file and no network, as text in `html`; a notebook shows it.
+
+    height  of its frame in a notebook, in pixels
+    """
 
     html: str
+    height: int = 640
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page. Raises FileNotFoundError for a folder that is not there."""
@@ -117,7 +123,7 @@ class Page:
     def _repr_html_(self) -> str:
         return (
             f'<iframe srcdoc="{escape(self.html)}" title="player" sandbox="allow-scripts" '
-            'style="width: 100%; height: 640px; border: 1px solid #8888"></iframe>'
+            f'style="width: 100%; height: {self.height}px; border: 1px solid #8888"></iframe>'
         )
 
 
@@ -143,8 +149,15 @@ def page_of(data: dict[str, Any], *parts: str) -> Page:
             style=style,
             script=script,
             data=embedded(data),
-        )
+        ),
+        frame_height(*data["size"]),
     )
+
+
+def frame_height(width: float, height: float) -> int:
+    """For a graph that is shown whole, with the panel below it, in a cell 900 pixels wide."""
+    scale = min(1.6, 900 / width)
+    return 640 if scale < 0.6 else round(max(480.0, min(800.0, 387 + scale * height)))
 
 
 def digest(text: str) -> str:
@@ -210,7 +223,7 @@ def size(node: GraphNode, label: str, longest: int) -> Size:
     if node.role == "constant" and node.values is None:
         return 20 + 8.0 * min(len(label), SHOWN), 30
     title, kind = (min(len(x), SHOWN) for x in (label, node.operation or node.role))
-    width = max(110.0, 32 + 8.6 * title + 7.0 * kind, 26 + 8.0 * longest)
+    width = max(110.0, 32 + 8.6 * title + 7.5 * kind, 30 + 8.4 * longest)
     if node.values is None:
         lines = 1 if node.gradient is None else 2
         return width, BOX["title"] + lines * BOX["line"] + BOX["end"]
@@ -229,6 +242,7 @@ def edge_data(edge: GraphEdge) -> dict[str, Any]:
         "source": edge.source,
         "target": edge.target,
         "contribution": edge.contribution,
+        "local": edge.local,
         "contributions": table_data(edge.contributions),
     }
 
@@ -254,7 +268,8 @@ def steps(graph: Graph) -> list[dict[str, Any]]:
     for step in steps_of(graph):
         if step.is_root:
             found.append(seed_step(step))
-        found += [backward_step(step, each) for each in step.contributions]
+        for each in step.contributions:
+            found.append(backward_step(step, each, graph.edges[each.edge].formula))
     return found
 
 
@@ -284,7 +299,8 @@ def seed_step(step: Step) -> dict[str, Any]:
     }
 
 
-def backward_step(step: Step, part: Contribution) -> dict[str, Any]:
+def backward_step(step: Step, part: Contribution, formula: Term | None) -> dict[str, Any]:
+    """`reads` are the nodes whose values enter the formula."""
     return {
         "phase": "backward",
         "node": step.node,
@@ -295,6 +311,7 @@ def backward_step(step: Step, part: Contribution) -> dict[str, Any]:
         "symbols": part.symbols.mathml,
         "numbers": part.numbers and part.numbers.mathml,
         "result": result(part.value if part.shape == () else f"norm {number(part.value)}"),
+        "reads": [ref.node for ref in refs_in(formula) if not ref.is_gradient] if formula else [],
         "use": part.use,
         "uses": part.uses,
         "total": part.total,

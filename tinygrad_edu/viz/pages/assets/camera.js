@@ -2,16 +2,54 @@
 
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 const ROOM = 28; // pixels around what is going on
+const LARGEST = 1.6; // no graph is made larger of itself
+const READABLE = 0.6; // a graph that is smaller as a whole is shown in part
 let wanted = 1; // the scale that was asked for, and
 let zoom = 0; // the scale on show: less where both ends of an edge would not be in view
+let isFitted = true; // nobody has chosen a scale by hand
 
-function scaleTo(scale) {
-  wanted = Math.max(Math.min(0.1, whole()), Math.min(3, scale));
+// The panel stands below a wide graph, beside a high one, wherever the graph gets larger. Where it is
+// shown in part, the panel stands beside it.
+function arrange() {
+  const frame = document.querySelector("main");
+  const [beside, below] = [false, true].map((isBelow) => {
+    frame.classList.toggle("below", isBelow);
+    return Math.min(LARGEST, whole());
+  });
+  frame.classList.toggle("below", innerWidth > 760 && below > 1.02 * beside && below >= READABLE);
+  if (isFitted) {
+    const scale = whole();
+    wanted = scale < READABLE ? 0.8 : Math.min(LARGEST, scale);
+  }
   follow();
+  showMap();
 }
 
 function whole() {
   return Math.min(stage.clientWidth / data.size[0], stage.clientHeight / data.size[1]);
+}
+
+// By hand, about a point of the window, or about what is going on.
+function scaleTo(scale, at) {
+  isFitted = false;
+  wanted = Math.max(Math.min(0.1, whole()), Math.min(3, scale));
+  const before = views.picture.getBoundingClientRect();
+  const factor = wanted / zoom;
+  resize(wanted);
+  if (!at) {
+    look(activeBox());
+    return;
+  }
+  const after = views.picture.getBoundingClientRect();
+  stage.scrollBy({
+    left: (at.clientX - before.left) * factor - (at.clientX - after.left),
+    top: (at.clientY - before.top) * factor - (at.clientY - after.top), behavior: "instant",
+  });
+}
+
+function showWhole() {
+  scaleTo(whole());
+  isFitted = wanted >= READABLE;
 }
 
 function follow() {
@@ -21,15 +59,20 @@ function follow() {
     return;
   }
   const [left, top, right, bottom] = active;
-  const fitting = Math.min(
-    (stage.clientWidth - 2 * ROOM) / (right - left), (stage.clientHeight - 2 * ROOM) / (bottom - top),
-  );
+  const room = [stage.clientWidth - 2 * ROOM, stage.clientHeight - 2 * ROOM];
+  const fitting = Math.min(room[0] / (right - left), room[1] / (bottom - top));
   // A few scales only, so that a graph does not breathe from step to step.
-  const halvings = Math.max(0, Math.ceil(2 * Math.log2(wanted / fitting)));
+  const halvings = wanted <= whole() ? 0 : Math.max(0, Math.ceil(2 * Math.log2(wanted / fitting)));
   resize(wanted * 2 ** (-halvings / 2));
-  const [x, y] = [((left + right) / 2) * zoom, ((top + bottom) / 2) * zoom];
+  look(active);
+}
+
+function look(active) {
+  if (!active) return;
+  const [left, top, right, bottom] = active;
   stage.scrollTo({
-    left: x - stage.clientWidth / 2, top: y - stage.clientHeight / 2,
+    left: ((left + right) / 2) * zoom - stage.clientWidth / 2,
+    top: ((top + bottom) / 2) * zoom - stage.clientHeight / 2,
     behavior: still.matches ? "instant" : "smooth",
   });
 }
@@ -41,6 +84,7 @@ function resize(scale) {
   views.picture.style.transform = `scale(${zoom})`;
   views.world.style.width = `${data.size[0] * zoom}px`;
   views.world.style.height = `${data.size[1] * zoom}px`;
+  showMap();
 }
 
 // Around all nodes that the current step is about: left, top, right, bottom.
@@ -53,20 +97,4 @@ function activeBox() {
     Math.min(...nodes.map(({ x, w }) => x - w / 2)), Math.min(...nodes.map(({ y, h }) => y - h / 2)),
     Math.max(...nodes.map(({ x, w }) => x + w / 2)), Math.max(...nodes.map(({ y, h }) => y + h / 2)),
   ];
-}
-
-// A dot runs along the current edges, the way that the numbers go.
-function animate() {
-  views.picture.querySelectorAll(".dot").forEach((dot) => dot.remove());
-  if (isFilm || still.matches) return;
-  const isBack = stops[current].phase === "backward";
-  for (const k of stops[current].edges) {
-    const dot = svg("circle", { class: isBack ? "dot back" : "dot", r: 6 }, views.picture);
-    dot.style.offsetPath = `path("${data.edges[k].path}")`;
-    const run = dot.animate(
-      { offsetDistance: isBack ? ["100%", "0%"] : ["0%", "100%"] },
-      { duration: 700 / Number(byId("speed").value), easing: "ease-in-out" },
-    );
-    run.onfinish = () => dot.remove();
-  }
 }

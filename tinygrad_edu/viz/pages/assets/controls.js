@@ -8,6 +8,7 @@ let timer = null; // while it plays
 function go(stop) {
   stop = Math.max(0, Math.min(stops.length - 1, stop));
   if (stop === current) return;
+  if (current !== -1) writeAddress();
   current = stop;
   redraw();
   follow();
@@ -29,8 +30,7 @@ function showControls() {
   const [isFirst, isLast] = [current === 0, current === stops.length - 1];
   byId("first").disabled = byId("back").disabled = isFirst;
   byId("next").disabled = byId("last").disabled = isLast;
-  byId("slider").value = current;
-  byId("slider").setAttribute("aria-valuetext", textOf(current));
+  showTime();
   byId("count").textContent = `${current + 1} / ${stops.length}`;
 }
 
@@ -96,7 +96,7 @@ function onKey(event) {
   const moves = {
     ArrowRight: () => turn(current + 1), ArrowLeft: () => turn(current - 1),
     Home: () => turn(0), End: () => turn(stops.length - 1), " ": toggle,
-    "+": () => scaleTo(zoom * 1.25), "-": () => scaleTo(zoom / 1.25), 0: () => scaleTo(whole()),
+    "+": () => scaleTo(zoom * 1.25), "-": () => scaleTo(zoom / 1.25), 0: showWhole,
   };
   const { key, target } = event;
   if (target.closest(".node") && onNodeKey(event)) return;
@@ -113,17 +113,17 @@ function start() {
   const clicks = {
     first: () => turn(0), back: () => turn(current - 1), play: toggle,
     next: () => turn(current + 1), last: () => turn(stops.length - 1), theme: switchTheme,
-    smaller: () => scaleTo(zoom / 1.25), larger: () => scaleTo(zoom * 1.25), fit: () => scaleTo(whole()),
+    smaller: () => scaleTo(zoom / 1.25), larger: () => scaleTo(zoom * 1.25), fit: showWhole,
   };
   for (const [id, onClick] of Object.entries(clicks)) byId(id).addEventListener("click", onClick);
-  byId("slider").max = stops.length - 1;
-  byId("slider").addEventListener("input", (event) => turn(Number(event.target.value)));
+  drawTimeline();
+  window.addEventListener("hashchange", () => turn(addressed() ?? current));
   document.addEventListener("keydown", onKey);
-  stage.addEventListener("mousedown", (event) => event.preventDefault()); // a click gives no focus
-  stage.addEventListener("click", onClick);
-  const least = isFilm && stage.clientWidth > 700 ? 0.5 : 0.7; // to read the whole graph
-  scaleTo(whole() < least ? 0.8 : Math.min(1.5, whole()));
-  go(0);
+  listenToHands();
+  drawMap();
+  showFocus();
+  arrange();
+  go(addressed() ?? 0);
 }
 
 window.player = {

@@ -49,6 +49,7 @@ function step(from, dx, dy) {
 }
 
 function onClick(event) {
+  if (hasDragged) return;
   const id = event.target.closest(".node")?.id.slice("node-".length);
   const node = id === undefined ? null : data.nodes[Number(id)];
   stage.focus({ preventScroll: true }); // the arrow keys go on stepping

@@ -19,9 +19,9 @@ function showNow() {
   html("span", isBack ? "badge back" : "badge", phase, isBack ? "Backward" : "Forward");
   phase.append(`step ${current + 1} of ${stops.length}`);
   if (step.left) showEquation(step, now);
-  html("p", "line", now, step.text);
-  if (step.phase === "backward") showRule(data.nodes[step.node], now);
+  if (step.phase !== "forward") html("p", "words", now, wordsOf(step));
   if (step.uses > 1) showUses(step, now);
+  if (step.phase === "backward") showRule(data.nodes[step.node], now);
   if (step.phase === "backward") {
     const top = peaks[step.to].gradients;
     drawTable("what arrives", data.edges[step.edges[0]].contributions, top, now);
@@ -55,12 +55,27 @@ function showEquation(step, parent) {
   });
 }
 
+// The gradient that comes in, the slope, and what they come to, each as a sentence.
+function wordsOf(step) {
+  if (!step.left) return step.text; // the start, a question
+  const { title, operation, gradient } = data.nodes[step.node];
+  const from = short(title, 24);
+  if (step.phase === "seed") return `The way back starts at ${from} with the gradient ${number(gradient)}.`;
+  const { contribution, local } = data.edges[step.edges[0]];
+  const to = short(data.nodes[step.to].title, 24);
+  const size = data.nodes[step.to].values ? "norm " : "";
+  const role = step.uses === 1 ? "is" : step.use === 1 ? "is the first part of" : "is added to";
+  const added = `${size}${number(contribution)}, ${role} the gradient of ${to}.`;
+  if (local === null) return `${from} has the gradient ${number(gradient)}. What the rule of ${operation} makes of it, ${added}`;
+  return `${from} has the gradient ${number(gradient)}. Its slope with respect to ${to} is ${number(local)}. `
+    + `Their product, ${added}`;
+}
+
 // The rule that is being called, as its source says it.
 function showRule(node, parent) {
   const source = data.rules[node.operation];
   if (!source) return;
   const quote = html("pre", "rule", parent, source);
-  quote.tabIndex = 0; // a long line scrolls
   quote.setAttribute("aria-label", `the rule of ${short(node.operation, 24)}`);
 }
 

@@ -94,6 +94,7 @@ function drawTable(caption, table, top, parent) {
       explain(cell, () => number(x));
     }
   }
+  if (top === 0) return;
   const scale = html("p", "scale", parent, `−${number(top)}`);
   html("i", "", scale);
   scale.append(number(top));
