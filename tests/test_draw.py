@@ -4,7 +4,10 @@
 """
 
 import html
+import os
 import re
+import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -14,10 +17,14 @@ import pytest
 from test_viz import dot_edges, dot_nodes, neuron
 
 from tinygrad_edu import Tensor, Value, losses, nn, viz
-from tinygrad_edu.viz.drawing.picture import DECADES, THEMES, draw, ink_on
+from tinygrad_edu.viz.drawing.picture import draw
+from tinygrad_edu.viz.drawing.rendering import FITTED, real_messages, render
+from tinygrad_edu.viz.drawing.themes import THEMES, Scale, ink_on, scale_around
 from tinygrad_edu.viz.words.tree import text
 
+SVG = "{http://www.w3.org/2000/svg}"
 GOLDEN = Path(__file__).parent / "golden"
+IMAGES = Path(__file__).parents[1] / "docs/images"
 HOSTILE = [
     "</script><img src=x onerror=alert(1)>",
     "\"quotes\" 'and' \\N \\G back\\slashes\\\\",
@@ -199,12 +206,37 @@ def lightness(color):
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_the_scale_goes_one_way_in_lightness_and_ends_where_it_says(theme):
-    shades = [lightness(theme.shade(10.0**d)) for d in np.arange(-8, 4.1, 0.25)]
+    scale = Scale(-8, 4)
+    shades = [lightness(theme.shade(scale.place(10.0**d))) for d in np.arange(-8, 4.1, 0.25)]
     steps = np.diff(shades)
     assert (steps < 0).all() or (steps > 0).all()
-    assert theme.shade(1e-30) == theme.ramp[0] == theme.shade(1e-8)
-    assert theme.shade(1e30) == theme.ramp[-1] == theme.shade(1e4)
-    assert len(theme.ramp) == len(DECADES)
+    for size, color in ((1e-30, 0), (0.0, 0), (1e-8, 0), (1e4, -1), (1e300, -1)):
+        assert theme.shade(scale.place(size)) == theme.ramp[color]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "low", "high"),
+    [
+        ([1e-9, 1.0, 1e-3], -9, 0),
+        ([0.0, float("nan"), float("inf"), 1e-5, 1e-2], -5, -2),
+        ([2.0], np.log10(2) - 0.5, np.log10(2) + 0.5),  # less than a decade is made one
+        ([1.0, 10**0.5], -0.25, 0.75),
+        ([0.0, float("nan")], -0.5, 0.5),
+        ([], -0.5, 0.5),
+        ([5e-324, 1e308], np.log10(5e-324), 308),
+    ],
+)
+def test_a_scale_goes_from_the_smallest_to_the_largest_gradient(sizes, low, high):
+    scale = scale_around(sizes)
+    assert (scale.low, scale.high) == pytest.approx((low, high))
+    assert len(set(scale.marks(7))) == 7
+
+
+def test_marks_are_the_sizes_at_their_places():
+    for scale in (Scale(-8, 4), Scale(-2.6, -1.6), Scale(-300.0, 300.0)):
+        marks = [float(mark) for mark in scale.marks(7)]
+        np.testing.assert_allclose(marks, 10 ** np.linspace(scale.low, scale.high, 7), rtol=0.06)
+    assert Scale(-8, 4).marks(7) == ["1e-8", "1e-6", "1e-4", "0.01", "1", "100", "1e4"]
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
@@ -220,7 +252,7 @@ def test_text_on_every_fill_has_a_contrast_of_4_5_to_1(theme):
         high, low = sorted((luminance(a), luminance(b)), reverse=True)
         return (high + 0.05) / (low + 0.05)
 
-    shades = [theme.shade(10.0**d) for d in np.arange(-8, 4.1, 0.25)] + [theme.not_finite]
+    shades = [theme.shade(place) for place in np.linspace(0, 1, 49)] + [theme.not_finite]
     assert all(contrast(fill, ink_on(fill)) >= 4.5 for fill in shades)
     for fill in [*theme.fills.values(), theme.paper, theme.box]:
         assert contrast(fill, theme.ink) >= 4.5
@@ -231,7 +263,7 @@ def test_color_is_by_the_root_mean_square_and_not_by_the_norm():
     small, large = Tensor(np.ones(1), True, "a"), Tensor(np.ones(10_000), True, "b")
     loss = small.sum() + large.sum()  # every element of both has the gradient 1
     drawing = draw(loss, color_by_gradient=True)
-    assert set(fills(drawing).values()) == {THEMES["light"].shade(1.0)}
+    assert set(fills(drawing).values()) == {THEMES["light"].shade(0.5)}
     assert "rms 1" in " ".join(dot_nodes(drawing.source))
 
 
@@ -251,12 +283,128 @@ def test_zero_and_not_finite_and_no_gradient_are_told_apart():
     assert THEMES["light"].paper in lines["c"]
 
 
+def two_sizes():
+    """Gradients of 1 and of 1e-6."""
+    return Value(1.0, name="a") * 1e-6 + Value(2.0, name="b")
+
+
+def texts(drawing):
+    return [x.text for x in ET.fromstring(drawing.svg()).iter(f"{SVG}text")]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_colours_are_scaled_to_the_graph_and_the_bar_says_how(theme):
+    drawing, ramp = draw(two_sizes(), color_by_gradient=True, theme=theme), THEMES[theme].ramp
+    assert {ramp[0], ramp[-1]} <= set(fills(drawing).values())
+    assert [x for x in texts(drawing) if x in ("1e-6", "1e-5", "1e-4", "0.001", "0.01", "0.1")] == [
+        *("1e-6", "1e-5", "1e-4", "0.001", "0.01", "0.1")
+    ]
+    assert not any("\u2264" in x or "\u2265" in x or "nan" in x for x in texts(drawing))
+
+
+def test_a_fixed_scale_makes_pictures_comparable_and_names_what_lies_beyond():
+    a, b = (draw(x, color_by_gradient=(1e-8, 1e4)) for x in (two_sizes(), two_sizes() * 1e-9))
+    assert fills(a)["2"] == THEMES["light"].shade(8 / 12)  # a gradient of 1
+    assert "\u2264 1e-8" in texts(b)
+    assert "1e-8" in texts(a)
+    for wrong in ((1.0, 1.0), (0.0, 1.0), (1.0, float("inf"))):
+        with pytest.raises(ValueError, match="is no scale: give the smallest and the largest"):
+            draw(neuron(), color_by_gradient=wrong)
+
+
+def test_the_width_of_a_dashed_edge_is_the_size_of_what_flows():
+    widths = [
+        float(re.search(r"penwidth=([\d.]+)", style)[1])
+        for *_, style in dot_edges(draw(two_sizes(), color_by_gradient=True).source)
+        if "dashed" in style
+    ]
+    assert widths == [0.6, 5.0, 5.0]
+    assert "penwidth" not in " ".join(x[-1] for x in dot_edges(draw(two_sizes()).source))
+
+
 def test_a_legend_names_the_scale_only_where_it_is_used():
-    svg = draw(neuron(), color_by_gradient=True).svg()
-    texts = [x.text for x in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
-    for shown in ("root mean square of the gradient", "0", "\u2264 1e-8", "\u2265 1e4", "nan, inf"):
-        assert shown in texts
-    assert "nan, inf" not in draw(neuron()).svg()
+    title = "colour: root mean square of the gradient; width of a dashed edge: of what flows there:"
+    assert title in texts(draw(neuron(), color_by_gradient=True))
+    assert title not in texts(draw(neuron()))
+
+
+# The file
+
+
+def test_every_node_has_a_title_and_the_picture_a_text_instead_of_it():
+    loss, made = network()
+    for drawing in (draw(neuron()), draw(loss, record=made)):
+        root = ET.fromstring(drawing.svg())
+        assert root.get("role") == "img"
+        assert root.get("aria-label") == drawing.description
+        titles = [
+            group.findtext(f"{SVG}title")
+            for group in root.iter(f"{SVG}g")
+            if group.get("class") in ("node", "cluster")
+        ]
+        assert all(titles)
+        assert not any(title.isdigit() or "cluster" in title for title in titles)
+    assert "layers.0 Linear" in titles
+    assert "weight" in titles
+    assert drawing.description == (
+        f"A graph of {len(viz.describe(loss).nodes)} nodes, which ends in loss. Solid edges go "
+        "forward. Dashed edges carry the gradients back."
+    )
+    assert "Dashed" not in draw(neuron(), style="forward").description
+
+
+@pytest.mark.parametrize("path", sorted(IMAGES.glob("*.svg")), ids=lambda path: path.stem)
+def test_a_picture_in_the_docs_is_legible_and_says_what_it_shows(path):
+    """On a page that is 830 pixels wide; a point of a picture in its own size is 4/3 pixels."""
+    root = ET.parse(path).getroot()
+    scale = min(4 / 3, 830 / float(root.get("viewBox").split()[2]))
+    sizes = [float(x.get("font-size")) * scale for x in root.iter(f"{SVG}text")]
+    assert min(sizes) >= 9
+    assert root.get("aria-label").startswith("A graph of ")
+
+
+def test_a_folded_layer_says_how_much_flows_and_not_by_which_rule():
+    loss, made = network()
+    labels = [label for *_, label, _ in dot_edges(draw(loss, record=made, depth=1).source)]
+    into_layers = re.findall(r"<TD>(norm [^<]*)</TD>", draw(loss, record=made, depth=1).source)
+    assert len(into_layers) == 2
+    assert any("\u2202loss" in label for label in labels)
+
+
+def test_a_saved_picture_has_its_own_size_and_one_in_a_page_fits(tmp_path):
+    drawing = draw(neuron())
+    drawing.save(tmp_path / "x.svg")
+    saved, shown = ET.fromstring((tmp_path / "x.svg").read_bytes()), ET.fromstring(drawing.svg())
+    for root in (saved, shown):
+        assert root.get("aria-label") == drawing.description
+        assert root.get("viewBox").split()[2] + "pt" == root.get("width").replace("pt", ".00pt")
+    assert saved.find(f"{SVG}style") is None
+    assert "max-width:100%" in shown.findtext(f"{SVG}style")
+
+
+def stderr_of(code):
+    program = f"from tinygrad_edu.viz.drawing.rendering import render\n{code}"
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stderr
+
+
+def test_drawing_writes_nothing_to_stderr_but_what_graphviz_complains_of():
+    assert stderr_of("render('digraph {a -> b}', 'svg')") == ""
+    complaint = stderr_of("render('digraph {a [shape=nosuch]}', 'svg')")
+    assert complaint == "Warning: using box for unknown shape nosuch\n"
+
+
+def test_one_warning_alone_is_left_out(capfd):
+    warning = 'Fontconfig warning: "/etc/fonts/x.conf", line 6: unknown element "reset-dirs"'
+    others = [
+        'Fontconfig warning: "/etc/fonts/x.conf", line 6: unknown element "other"',
+        "Fontconfig error: Cannot load default config file",
+        'Error: in label of node "reset-dirs"',
+    ]
+    with real_messages():
+        os.write(2, "\n".join([others[0], warning, *others[1:], ""]).encode())
+    assert capfd.readouterr().err.splitlines() == others
 
 
 # Names
@@ -279,7 +427,9 @@ def test_a_hostile_name_is_text_and_nothing_runs(name):
         drawing = draw(loss, record=made, **options)
         tree = ET.fromstring(drawing.svg())
         tags = {element.tag.split("}")[1] for element in tree.iter()}
-        assert tags <= {"svg", "g", "title", "polygon", "path", "polyline", "text", "a", "ellipse"}
+        shapes = {"polygon", "path", "polyline", "ellipse"}
+        assert tags <= {"svg", "style", "g", "title", "text", "a", *shapes}
+        assert tree.findtext(f"{SVG}style") == FITTED
         for element in tree.iter():
             for key, value in element.attrib.items():
                 assert not key.startswith("on")
@@ -329,12 +479,121 @@ def deep_layers():
     return y, made
 
 
+def steps_that_share_a_weight():
+    w = h = Value(0.5, name="w")
+    for _ in range(110):
+        h = (w * h + 0.1).tanh()
+    return h
+
+
 def test_300_nodes_are_drawn_in_under_3_seconds():
     y, made = deep_layers()
     for root, record in ((chain_with_a_fan_out(), None), (network_of_values(), None), (y, made)):
         size = len(viz.describe(root).nodes)
         assert 280 <= size <= 400
         assert seconds_to_draw(root, record=record) < 3
+
+
+def test_a_weight_that_many_steps_share_reaches_them_over_one_line():
+    root = steps_that_share_a_weight()
+    graph, drawing = viz.describe(root, max_nodes=None), draw(root, max_nodes=None)
+    assert seconds_to_draw(root, max_nodes=None) < 3
+    (w,) = [node.id for node in graph.nodes if node.name == "w"]
+    uses = [edge for edge in graph.edges if edge.source == w]
+    starts = re.findall(rf'^\t"?({w}(?:_\d+)?)"? -> \d+ \[', drawing.source, re.MULTILINE)
+    assert len(starts) == len(uses) == 111  # the dashed edges, and no leaf stands alone
+    assert starts.count(str(w)) < 10
+    assert max(starts.count(x) for x in starts) < 10
+    pieces = re.findall(rf'^\t"?{w}[_\d]*"? -> "{w}_\d+"', drawing.source, re.MULTILINE)
+    assert len(pieces) == 2 * len(set(pieces))  # forward and backward
+
+
+class Box:
+    """A rectangle around points."""
+
+    def __init__(self, points):
+        self.left, self.top = np.min(points, axis=0)
+        self.right, self.bottom = np.max(points, axis=0)
+
+    def crossed(self, points):
+        """Whether a point lies well inside."""
+        x, y = np.transpose(points)
+        within = (self.left + 3 < x) & (x < self.right - 3)
+        return bool((within & (self.top + 3 < y) & (y < self.bottom - 3)).any())
+
+
+def numbers_in(text):
+    return np.array([float(x) for x in re.findall(r"-?\d+\.?\d*", text)]).reshape(-1, 2)
+
+
+def along(path):
+    """Points of a path of cubic curves, close to each other."""
+    start, *rest = numbers_in(path)
+    points = []
+    for a, b, c in np.reshape(rest, (-1, 3, 2)):
+        s = np.linspace(0, 1, 40)[:, None]
+        points += [*((1 - s) ** 3 * start + 3 * s * (1 - s) ** 2 * a + 3 * s**2 * (1 - s) * b)]
+        points[-40:] += s**3 * c
+        start = c
+    return np.array(points)
+
+
+def drawn(drawing):
+    """The box of each node, by its id, and the curves from node to node, by their ids."""
+    root = ET.fromstring(render(drawing.source, "svg"))
+    nodes, curves = {}, {}
+    for group in root.iter(f"{SVG}g"):
+        title = group.findtext(f"{SVG}title")
+        if group.get("class") == "node" and (shape := group.find(f".//{SVG}path")) is not None:
+            nodes[title] = Box(numbers_in(shape.get("d")))
+        elif group.get("class") == "node" and (shape := group.find(f".//{SVG}polygon")) is not None:
+            nodes[title] = Box(numbers_in(shape.get("points")))
+        elif group.get("class") == "edge":
+            path = group.find(f".//{SVG}path").get("d")
+            curves.setdefault(tuple(title.split("->")), []).append(path)
+    return nodes, curves
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_edges_of_a_large_graph_go_around_nodes_and_back_on_ways_of_their_own(rankdir):
+    root = network_of_values()
+    nodes, curves = drawn(draw(root, rankdir=rankdir))
+    assert sum(map(len, curves.values())) > 300
+    assert all(len(set(paths)) == len(paths) for paths in curves.values())
+    assert max(map(len, curves.values())) == 2
+    boxes = {i: box for i, box in nodes.items() if i in {x for ends in curves for x in ends}}
+    for ends, paths in curves.items():
+        for path in paths:
+            points = along(path)
+            crossed = [i for i, box in boxes.items() if i not in ends and box.crossed(points)]
+            assert not crossed, f"the edge {ends} goes through node {crossed}"
+
+
+def forty_layers(depth=None):
+    model = nn.Sequential(*[nn.Sequential(nn.Linear(2, 2), nn.Tanh()) for _ in range(40)])
+    with viz.record(model) as made:
+        y = model(Tensor(np.ones((1, 2)), name="x")).sum()
+    return draw(y, record=made, depth=depth)
+
+
+@pytest.mark.parametrize(("depth", "width"), [(None, 900), (1, 400)])
+def test_forty_layers_stand_below_each_other_on_a_page(depth, width):
+    """As wide as a page, and so legible; boxes in a staircase were as wide as they were high."""
+    drawing = forty_layers(depth)
+    assert "rankdir=TB" in drawing.source
+    root = ET.fromstring(drawing.svg())
+    assert float(root.get("width").removesuffix("pt")) < width
+    boxes = [x for x in drawn(drawing)[0].values() if x.right - x.left > 60]
+    assert max(box.right for box in boxes) - min(box.left for box in boxes) < width
+
+
+def test_a_graph_of_few_ranks_reads_from_left_to_right():
+    assert "rankdir=LR" in draw(neuron()).source
+    y = Value(1.0)
+    for _ in range(7):
+        y = -y
+    assert "rankdir=TB" in draw(y).source
+    assert "rankdir=LR" in draw(y, rankdir="LR").source
 
 
 def test_100_000_nodes_are_drawn_folded():

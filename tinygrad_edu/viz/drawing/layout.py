@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from tinygrad_edu.notation.numbers import number
-from tinygrad_edu.viz.drawing.picture import boxes, hurry, in_order_of_use, render
+from tinygrad_edu.viz.drawing.order import boxes, hurry, in_order_of_use, ranks
+from tinygrad_edu.viz.drawing.rendering import render
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge
 
 Point = tuple[float, float]
@@ -169,15 +170,6 @@ def in_ranks(graph: Graph, sizes: Sequence[Size]) -> Layout:
         labels=tuple(above_middle(*route[-2:]) for route in routes),
         groups={},
     )
-
-
-def ranks(graph: Graph) -> dict[int, int]:
-    rank = {x.id: 0 for x in graph.nodes}
-    for edge in graph.edges:  # sorted by target, so every source has its rank already
-        rank[edge.target] = max(rank[edge.target], rank[edge.source] + 1)
-    firsts = {edge.source: rank[edge.target] for edge in reversed(graph.edges)}
-    leaves = {x.id for x in graph.nodes if not x.operation}
-    return rank | {i: first - 1 for i, first in firsts.items() if i in leaves}
 
 
 def ends(

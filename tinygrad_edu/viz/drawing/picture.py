@@ -2,20 +2,34 @@
 
 import os
 import textwrap
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from math import isfinite, log10, prod, sqrt
 from pathlib import Path
 from typing import Any, Literal, get_args
+from xml.etree.ElementTree import Element
 
 from tinygrad_edu.graph import Node
 from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.formula import Numeral, expression
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.styles import PRETTY
-from tinygrad_edu.notebook import printable
+from tinygrad_edu.viz.drawing.labels import (
+    bold,
+    colored,
+    escaped,
+    html_rows,
+    plain_text,
+    quoted,
+    row,
+    stacked,
+    swatch,
+    tooltip,
+    wrapped,
+)
+from tinygrad_edu.viz.drawing.order import LARGE, REACH, Tracks, boxes, hurry, ranks
+from tinygrad_edu.viz.drawing.rendering import file_of, part_of_a_page, render, titled
+from tinygrad_edu.viz.drawing.themes import THEMES, Scale, Theme, ink_on, scale_around
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.graph.description import describe
 from tinygrad_edu.viz.words.chain import chain_rule, in_numbers
@@ -27,12 +41,10 @@ ThemeName = Literal["light", "dark", "print"]
 
 FONT = "DejaVu Sans,Verdana,sans-serif"  # of equal widths, so that text fits in every browser
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
-DECADES = range(-8, 5, 2)  # the scale of gradients, from 1e-8 to 1e4
-LARGE = 150  # edges, from which on Graphviz is told to hurry, and labels are short
-LINES = 4  # of a formula, at most
-WIDTH = 30  # characters of a line of it
-POINTED = 300  # characters of each part of a tooltip: Graphviz reads no string beyond 16,384
+ACROSS = 7  # ranks that stand beside each other; a graph of more goes from top to bottom
 KEY = "dashed: the gradient that flows back, by the chain rule"
+BAR = "colour: root mean square of the gradient; width of a dashed edge: of what flows there"
+WIDTHS = 0.6, 5.0  # of the lines of the smallest and of the largest gradient
 
 # Each role has an outline of its own: a picture can be read without its colours.
 OUTLINES = {
@@ -45,77 +57,8 @@ OUTLINES = {
 }
 
 
-@dataclass(frozen=True)
-class Theme:
-    """The colours of a picture; `back` for all that is backward, `ramp` from small to large."""
-
-    paper: str
-    ink: str
-    pale: str
-    back: str
-    box: str
-    fills: dict[str, str]
-    ramp: tuple[str, ...]  # one for each of DECADES
-    not_finite: str
-
-    def shade(self, size: float) -> str:
-        """The colour of a gradient of this size, by its logarithm."""
-        place = (log10(size) - DECADES[0]) / DECADES.step
-        place = min(max(place, 0.0), len(self.ramp) - 1.0)
-        low = min(int(place), len(self.ramp) - 2)
-        return mixed(self.ramp[low], self.ramp[low + 1], place - low)
-
-
-def mixed(a: str, b: str, share: float) -> str:
-    """A colour this share of the way from a to b."""
-    pairs = ((int(a[i : i + 2], 16), int(b[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(x + (y - x) * share):02X}" for x, y in pairs)
-
-
-THEMES = {
-    "light": Theme(
-        paper="#FFFFFF",
-        ink="#222222",
-        pale="#666666",
-        back="#B84300",
-        box="#F6F6F6",
-        fills={
-            "input": "#E3EFF9",
-            "parameter": "#FFF1C9",
-            "constant": "#EEEEEE",
-            "module": "#ECE6F5",
-            "root": "#DDF2E9",
-        },
-        ramp=("#FFFFD9", "#C7E9B4", "#7FCDBB", "#41B6C4", "#1D91C0", "#225EA8", "#0C2C84"),
-        not_finite="#D55E00",
-    ),
-    "dark": Theme(
-        paper="#15181C",
-        ink="#E8E8E8",
-        pale="#A6A6A6",
-        back="#FFA564",
-        box="#1F242A",
-        fills={
-            "input": "#1E3A52",
-            "parameter": "#4F400F",
-            "constant": "#33383E",
-            "module": "#3A2F52",
-            "root": "#1D4A39",
-        },
-        ramp=("#440154", "#443983", "#31688E", "#21918C", "#35B779", "#90D743", "#FDE725"),
-        not_finite="#E0457B",
-    ),
-    "print": Theme(
-        paper="#FFFFFF",
-        ink="#000000",
-        pale="#000000",
-        back="#000000",
-        box="#FFFFFF",
-        fills={},
-        ramp=("#FFFFFF", "#E8E8E8", "#D4D4D4", "#C0C0C0", "#ACACAC", "#989898", "#848484"),
-        not_finite="#000000",
-    ),
-}
+# A second edge in the same direction, pointed at its tail, gets a lane of its own.
+BACK = {"dir": "back", "weight": "2", "style": "dashed"}
 
 
 def draw(
@@ -123,12 +66,12 @@ def draw(
     *,
     grad: Any = None,
     max_nodes: int | None = 400,
-    rankdir: Rankdir = "LR",
+    rankdir: Rankdir | None = None,
     record: Record | None = None,
     depth: int | None = None,
     style: DrawStyle = "both",
     theme: ThemeName = "light",
-    color_by_gradient: bool = False,
+    color_by_gradient: bool | tuple[float, float] = False,
 ) -> "Drawing":
     """The graph behind root: solid edges go forward, dashed edges carry the gradients back.
 
@@ -136,28 +79,63 @@ def draw(
                After `backward(create_graph=True)`, `draw(x.grad)` is the graph of that pass
     grad       where the backward pass starts, of the shape of root; 1 for a scalar
     max_nodes  the largest graph to draw, after folding; None for any
-    rankdir    the way forward: "LR" for left to right, "TB" for top to bottom, ...
+    rankdir    the way forward: "LR" for left to right, "TB" for top to bottom, ...; without it,
+               a graph of more than seven ranks, which would be too wide, goes from top to bottom
     record     what `viz.record(model)` noted: each module is drawn as a box around its nodes
     depth      fold every module that lies this deep in the model into one node: 1 for its layers
     style      "forward" for values only, "backward" for gradients and the nodes that get one
     theme      "light", "dark", or "print" for black on white
     color_by_gradient
                fill each node by the root mean square of its gradient, norm / sqrt(size), which
-               compares layers of different widths; the scale is logarithmic and always the same
+               compares layers of different widths; dashed edges are the wider the more flows
+               there. The scale is logarithmic, from the smallest to the largest of this graph;
+               (1e-8, 1e4) or another pair in place of True is a scale for several pictures
 
     A dashed edge shows what the rule says about that operand, in the names and in the numbers of
     the graph, and what it comes to, for an array its norm; under the pointer, a browser shows the
     rule itself. No `.grad` is changed.
-    Raises ValueError for a larger graph, an unknown choice, style="backward" where no gradient
-    flows, and what `root.backward(grad)` raises.
+    Raises ValueError for a larger graph, an unknown choice, a scale that is none, style="backward"
+    where no gradient flows, and what `root.backward(grad)` raises.
     """
-    refuse_unknown("rankdir", rankdir, get_args(Rankdir))
+    if rankdir is not None:
+        refuse_unknown("rankdir", rankdir, get_args(Rankdir))
     refuse_unknown("style", style, get_args(DrawStyle))
     refuse_unknown("theme", theme, get_args(ThemeName))
     graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
     if style == "backward" and not graph.order:
         raise ValueError("style='backward' draws gradients, and this graph tracks none")
-    return Drawing(Picture(graph, style, THEMES[theme], color_by_gradient).source(rankdir))
+    scale = scale_for(graph, color_by_gradient)
+    source = Picture(graph, style, THEMES[theme], scale).source(rankdir or direction(graph))
+    return Drawing(source, in_words(graph, style))
+
+
+def direction(graph: Graph) -> Rankdir:
+    """From left to right as one reads, unless that is wider than a page."""
+    return "LR" if max(ranks(graph).values()) < ACROSS else "TB"
+
+
+def scale_for(graph: Graph, color_by_gradient: bool | tuple[float, float]) -> Scale | None:
+    """The scale of the colours of gradients; None for a picture in which roles have colours."""
+    if isinstance(color_by_gradient, bool):
+        return scale_around(map(rms, graph.nodes)) if color_by_gradient else None
+    low, high = color_by_gradient
+    if not 0 < low < high < float("inf"):
+        raise ValueError(
+            f"color_by_gradient={color_by_gradient!r} is no scale: give the smallest and the "
+            "largest gradient, such as (1e-8, 1e4), or True for those of the graph"
+        )
+    return Scale(log10(low), log10(high))
+
+
+def in_words(graph: Graph, style: DrawStyle) -> str:
+    """What the picture shows, for those who do not see it."""
+    result = expression(names_of(graph)[graph.root]).text
+    parts = [f"A graph of {len(graph.nodes)} nodes, which ends in {shortened(result)}."]
+    if style != "backward":
+        parts.append("Solid edges go forward.")
+    if style != "forward" and graph.order:
+        parts.append("Dashed edges carry the gradients back.")
+    return " ".join(parts)
 
 
 def refuse_unknown(argument: str, given: str, choices: Sequence[str]) -> None:
@@ -169,14 +147,21 @@ def refuse_unknown(argument: str, given: str, choices: Sequence[str]) -> None:
 class Drawing:
     """A picture, as DOT text in `source`; a notebook shows it.
 
+    source       the text
+    description  what the picture shows, in words: its alternative text
+
     All but the text needs Graphviz: RuntimeError says how to get it.
     """
 
     source: str
+    description: str = "A graph."
 
     def svg(self) -> str:
-        """The picture as SVG, for a web page."""
-        return render(self.source, "svg").decode()
+        """The picture as SVG for a web page: no wider than the page, until it is clicked."""
+        return part_of_a_page(self.picture())
+
+    def picture(self) -> Element:
+        return titled(render(self.source, "svg"), self.description)
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -192,41 +177,25 @@ class Drawing:
             raise ValueError(f"{path.name!r} has none of the suffixes {', '.join(SUFFIXES)}")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {str(path.parent)!r}: make it first")
-        data = self.source.encode() if suffix == ".dot" else render(self.source, suffix[1:])
+        match suffix:
+            case ".dot":
+                data = self.source.encode()
+            case ".svg":
+                data = file_of(self.picture())
+            case _:
+                data = render(self.source, suffix[1:])
         path.write_bytes(data)
-
-
-def render(source: str, format: str) -> bytes:
-    """The picture, laid out by the Graphviz inside pygraphviz, else by the program `dot`."""
-    if format == "png":
-        source = source.replace("{", "{\n\tdpi=160", 1)  # sharp on a slide
-    try:
-        import pygraphviz
-    except ImportError:
-        return render_by_program(source, format)
-    return pygraphviz.AGraph(string=source).draw(format=format, prog="dot")
-
-
-def render_by_program(source: str, format: str) -> bytes:
-    import graphviz
-
-    try:
-        return graphviz.Source(source).pipe(format=format)
-    except graphviz.ExecutableNotFound:
-        raise RuntimeError(
-            'drawing needs Graphviz: pip install "tinygrad_edu[draw]", or install the program '
-            '`dot` from graphviz.org; without it, .save("x.dot") still saves the DOT text'
-        ) from None
 
 
 class Picture:
     """Writes a graph as DOT text. Labels are in Graphviz's subset of HTML."""
 
-    def __init__(self, graph: Graph, style: str, theme: Theme, color_by_gradient: bool) -> None:
+    def __init__(self, graph: Graph, style: str, theme: Theme, scale: Scale | None) -> None:
         self.graph = graph
         self.style = style
         self.theme = theme
-        self.color_by_gradient = color_by_gradient
+        self.scale = scale
+        self.tracks = Tracks(graph)
         self.names = names_of(graph)
         self.boxes = boxes(graph)
 
@@ -239,7 +208,7 @@ class Picture:
             graph_attr={
                 "rankdir": rankdir,
                 "nodesep": "0.3",
-                "ranksep": "0.4",
+                "ranksep": "0.4" if rankdir in ("LR", "RL") else "0.2",
                 "bgcolor": theme.paper,
                 "fontname": FONT,
                 "fontcolor": theme.pale,
@@ -249,15 +218,14 @@ class Picture:
             node_attr={**shared, "fontsize": "12", "shape": "box", "margin": "0.08,0.04"},
             edge_attr={**shared, "fontsize": "11", "arrowsize": "0.8"},
         )
-        self.add_nodes(dot, None)
-        for edge in self.graph.edges:
-            self.add_edge(dot, edge)
+        self.add_box(dot, None)
+        self.add_tracks(dot)
         if keys := self.keys():
             dot.attr(label=html_rows(keys, padding=2), labelloc="b", labeljust="l")
         return dot.source
 
-    def add_nodes(self, dot: Any, path: str | None) -> None:
-        """The nodes of a module, then the modules in it, each in a box of its own."""
+    def add_box(self, dot: Any, path: str | None) -> None:
+        """The nodes of a module, the modules in it, each in a box of its own, and the edges."""
         for i in self.boxes[path]:
             node = self.graph.nodes[i]
             if self.style != "backward" or node.gradient is not None:
@@ -270,20 +238,49 @@ class Picture:
                     box.attr(
                         style="rounded,filled", fillcolor=self.theme.box, color=self.theme.pale
                     )
-                    self.add_nodes(box, group.path)
+                    box.attr(tooltip=quoted(shortened(f"{group.path} {group.kind}".strip())))
+                    self.add_box(box, group.path)
+        for k in self.tracks.inside(path):
+            self.add_edge(dot, k)
 
-    def add_edge(self, dot: Any, edge: GraphEdge) -> None:
-        ends = str(edge.source), str(edge.target)
+    def add_edge(self, dot: Any, k: int) -> None:
+        edge = self.graph.edges[k]
+        ends = self.tracks.start(k), str(edge.target)
+        length = {"minlen": "2"} if self.tracks.length(edge) == 2 else {}
         if self.style != "backward":
-            dot.edge(*ends)
-        if self.style != "forward" and edge.contribution is not None:
-            # A second edge in the same direction, pointed at its tail, gets a lane of its own.
-            back = {"dir": "back", "weight": "2", "style": "dashed"}
-            color = self.theme.back
+            dot.edge(*ends, **length)
+        if self.flows_back(edge):
             rule = quoted(self.graph.nodes[edge.target].rule)
-            dot.edge(
-                *ends, self.flow(edge), color=color, fontcolor=color, labeltooltip=rule, **back
-            )
+            dot.edge(*ends, self.flow(edge), labeltooltip=rule, **self.backward(edge), **length)
+
+    def add_tracks(self, dot: Any) -> None:
+        """The lines that uses far away share."""
+        edges = self.graph.edges
+        pieces = {piece: k for k in range(len(edges)) for piece in self.tracks.pieces(k)}
+        back = {x for k, e in enumerate(edges) if self.flows_back(e) for x in self.tracks.pieces(k)}
+        for (start, end), k in pieces.items():
+            from_node = start == str(edges[k].source)
+            dot.node(end, shape="point", width="0", height="0", style="invis")
+            if self.style != "backward":
+                dot.edge(start, end, arrowhead="none", minlen=str(REACH))
+            if (start, end) in back:
+                look = BACK | {"color": self.theme.back, "minlen": str(REACH)}
+                dot.edge(start, end, **look | ({} if from_node else {"arrowtail": "none"}))
+
+    def flows_back(self, edge: GraphEdge) -> bool:
+        return self.style != "forward" and edge.contribution is not None
+
+    def backward(self, edge: GraphEdge) -> dict[str, str]:
+        color = self.theme.back
+        look = BACK | {"color": color, "fontcolor": color}
+        if self.scale is not None and isfinite(size := self.rms_of_flow(edge)):
+            thin, thick = WIDTHS
+            look["penwidth"] = f"{thin + self.scale.place(size) * (thick - thin):.1f}"
+        return look
+
+    def rms_of_flow(self, edge: GraphEdge) -> float:
+        size = prod(self.graph.nodes[edge.source].shape) or 1
+        return abs(edge.contribution or 0.0) / sqrt(size)
 
     def look(self, node: GraphNode) -> dict[str, str]:
         look = OUTLINES[node.role] | {"tooltip": tooltip(node)}
@@ -303,14 +300,16 @@ class Picture:
         return look | {"fillcolor": fill}
 
     def is_colored(self, node: GraphNode) -> bool:
-        return self.color_by_gradient and node.norm is not None
+        return self.scale is not None and node.norm is not None
 
     def fill(self, node: GraphNode) -> str:
-        if not self.color_by_gradient:
+        if self.scale is None:
             return self.theme.fills.get(node.role, self.theme.paper)
         if not node.norm:
             return self.theme.paper
-        return self.theme.shade(rms(node)) if isfinite(node.norm) else self.theme.not_finite
+        if not isfinite(node.norm):
+            return self.theme.not_finite
+        return self.theme.shade(self.scale.place(rms(node)))
 
     # What stands in a node
 
@@ -340,25 +339,29 @@ class Picture:
             operation += f"({'<BR/>'.join(map(escaped, wrapped))})"
         if operation:
             return f"{name} = {operation}"
-        role = f'<FONT POINT-SIZE="10">{node.role}</FONT>'
+        role = f'<FONT POINT-SIZE="11">{node.role}</FONT>'
         return f"{name} {role if plain else colored(role, self.theme.pale)}"
 
     # What stands at a dashed edge
 
     def flow(self, edge: GraphEdge) -> str:
         """What flows back: ∂L/∂z₁ · w = 6.6 · 2 = 13.2, of an array its norm; brief if large."""
-        symbols, numbers = chain_rule(self.graph, edge, self.names)
         size = edge.contribution or 0.0
+        is_number = prod(self.graph.nodes[edge.source].shape) == 1
+        amount = expression(Numeral(size)).pretty if is_number else f"norm {number(size)}"
+        if self.graph.nodes[edge.target].role == "module":  # its rules are folded up
+            return self.flow_label([amount])
+        symbols, numbers = chain_rule(self.graph, edge, self.names)
         sides = [expression(symbols).pretty]
         if numbers is not None and len(self.graph.edges) < LARGE:
             sides.append(expression(in_numbers(numbers, size)).pretty)
-        if prod(self.graph.nodes[edge.source].shape) == 1:
-            sides.append(expression(Numeral(size)).pretty)
-            sides = list(dict.fromkeys(sides))
-            lines = wrapped(" = ".join(sides)) if len(sides) < 3 else stacked(sides)
-        else:
-            lines = [*wrapped(sides[0]), f"norm {number(size)}"]
-        return html_rows([f"<TD>{'<BR/>'.join(map(escaped, lines))}</TD>"], padding=3)
+        if not is_number:
+            return self.flow_label([*wrapped(sides[0]), amount])
+        sides = list(dict.fromkeys([*sides, amount]))
+        return self.flow_label(wrapped(" = ".join(sides)) if len(sides) < 3 else stacked(sides))
+
+    def flow_label(self, lines: Sequence[str]) -> str:
+        return html_rows([f"<TD>{'<BR/>'.join(map(escaped, lines))}</TD>"], padding=5)
 
     # What stands below the picture
 
@@ -368,19 +371,27 @@ class Picture:
             edge.formula and edge.contribution is not None for edge in self.graph.edges
         ):
             keys.append(f'<TD ALIGN="LEFT" BALIGN="LEFT">{KEY}</TD>')
-        if self.color_by_gradient:
-            keys.append(f'<TD ALIGN="LEFT">{self.scale()}</TD>')
+        if self.scale is not None:
+            keys += [
+                f'<TD ALIGN="LEFT">{BAR}:</TD>',
+                f'<TD ALIGN="LEFT">{self.bar(self.scale)}</TD>',
+            ]
         return keys
 
-    def scale(self) -> str:
+    def bar(self, scale: Scale) -> str:
         """The colours of gradients and what they stand for, as a row of cells."""
         theme = self.theme
-        cells = [f'<TD BORDER="0">{escaped("root mean square of the gradient")}</TD>']
-        cells.append('<TD STYLE="dashed">0</TD>')
-        for decade in DECADES:
-            end = {DECADES[0]: "\u2264 ", DECADES[-1]: "\u2265 "}.get(decade, "")
-            cells.append(swatch(theme.shade(10.0**decade), f"{end}1e{decade}"))
-        cells.append(swatch(theme.not_finite, "nan, inf"))
+        sizes = [rms(node) for node in self.graph.nodes if node.norm is not None]
+        cells = []
+        if 0 in sizes:
+            cells.append('<TD STYLE="dashed">0</TD>')
+        marks = scale.marks(len(theme.ramp))
+        marks[0] = "\u2264 " * any(0 < x < 10**scale.low for x in sizes) + marks[0]
+        marks[-1] = "\u2265 " * any(x > 10**scale.high for x in sizes) + marks[-1]
+        for n, mark in enumerate(marks):
+            cells.append(swatch(theme.shade(n / (len(marks) - 1)), mark))
+        if not all(map(isfinite, sizes)):
+            cells.append(swatch(theme.not_finite, "nan, inf"))
         inside = "".join(cells)
         return (
             '<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="4">'
@@ -388,107 +399,6 @@ class Picture:
         )
 
 
-def hurry(graph: Graph) -> dict[str, str]:
-    """For a large graph fewer rounds of improving the layout: seconds instead of minutes."""
-    if len(graph.edges) < LARGE:
-        return {}
-    return {"splines": "line", "nslimit": "0.2", "nslimit1": "0.2", "mclimit": "0.1"}
-
-
-def boxes(graph: Graph) -> dict[str | None, list[int]]:
-    """The nodes in the box of each module, and under None those in no box."""
-    around = {group.path: group.path for group in graph.groups}
-    target = {edge.source: graph.nodes[edge.target] for edge in graph.edges}
-    found: dict[str | None, list[int]] = defaultdict(list)
-    for i in in_order_of_use(graph):
-        node = graph.nodes[i]
-        if node.is_plain_number:
-            node = target[i]  # a number stands beside the operation that uses it
-        path = node.module
-        while path is not None and path not in around:  # a folded module stands in the one around
-            path = path.rpartition(".")[0] if path else None
-        found[path].append(i)
-    return found
-
-
-def in_order_of_use(graph: Graph) -> list[int]:
-    """In this order Graphviz tends to place the operands as they stand in the formula."""
-    return list(dict.fromkeys([x.source for x in graph.edges] + [x.id for x in graph.nodes]))
-
-
 def rms(node: GraphNode) -> float:
     """The root mean square of the gradient's elements: norm / sqrt(size)."""
     return (node.norm or 0.0) / sqrt(prod(node.shape) or 1)
-
-
-def ink_on(fill: str) -> str:
-    """Black or white, whichever has the higher contrast (WCAG 2.1, relative luminance)."""
-    channels = (int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return "#000000" if luminance > 0.179 else "#FFFFFF"
-
-
-# Labels: an empty element is an error in Graphviz.
-
-
-def bold(name: str) -> str:
-    return f"<B>{escaped(shortened(name))}</B>" if name else ""
-
-
-def colored(label: str, color: str) -> str:
-    return f'<FONT COLOR="{color}">{label}</FONT>'
-
-
-def row(title: str, lines: list[str], color: str | None = None) -> str:
-    content = "<BR/>".join(f"&#160; {escaped(line)}" for line in lines)
-    if color:
-        title, content = colored(title, color), colored(content, color)
-    return (
-        f'<TD ALIGN="LEFT" VALIGN="TOP">{title}</TD><TD ALIGN="RIGHT" BALIGN="RIGHT">{content}</TD>'
-    )
-
-
-def stacked(sides: Sequence[str]) -> list[str]:
-    """a = b = c in one line if it is short, or else a line for each side."""
-    line = " = ".join(sides)
-    if len(line) <= WIDTH:
-        return [line]
-    return [line for i, side in enumerate(sides) for line in wrapped("= " * (i > 0) + side)]
-
-
-def wrapped(line: str) -> list[str]:
-    lines = textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False)
-    return lines if len(lines) <= LINES else [*lines[: LINES - 1], "\u2026"]
-
-
-def swatch(fill: str, label: str) -> str:
-    return f'<TD BGCOLOR="{fill}">{colored(escaped(label), ink_on(fill))}</TD>'
-
-
-def html_rows(rows: list[str], padding: int) -> str:
-    inside = "".join(f"<TR>{row}</TR>" for row in rows)
-    return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="{padding}">{inside}</TABLE>>'
-
-
-def plain_text(x: float | str) -> str:
-    return x if isinstance(x, str) else number(x)
-
-
-def tooltip(node: GraphNode) -> str:
-    """What a browser shows under the pointer: more of the name, and the line of the program."""
-    parts = [node.name or node.operation or node.role, node.options, node.line or ""]
-    text = "   ".join(shortened(part, POINTED) for part in parts if part)
-    return quoted(text)
-
-
-def quoted(text: str) -> str:
-    """Text for an attribute that is no label."""
-    # Twice over Graphviz replaces \\ by one \, and \N by an id: four stand for one.
-    return escape(text).replace("\\", "\\" * 4).replace("\n", "\\n")
-
-
-def escaped(x: str) -> str:
-    """HTML text that shows exactly x."""
-    # Graphviz replaces \N by an id, \\ by one \, and more: keep each backslash apart.
-    return escape(printable(x)).replace("\\", "<FONT>\\</FONT>")

@@ -1,0 +1,131 @@
+"""Where does each node of a graph belong: in which box, in which rank?"""
+
+from collections import defaultdict
+
+from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
+
+LARGE = 150  # edges, from which on Graphviz is told to hurry, and labels are short
+REACH = 8  # ranks that one curve crosses: the time to find its way grows with their cube
+
+
+def hurry(graph: Graph) -> dict[str, str]:
+    """For a large graph fewer rounds of improving the layout: seconds instead of minutes."""
+    if len(graph.edges) < LARGE:
+        return {}
+    return {"nslimit": "0.2", "nslimit1": "0.2", "mclimit": "0.1"}
+
+
+def boxes(graph: Graph) -> dict[str | None, list[int]]:
+    """The nodes in the box of each module, and under None those in no box."""
+    found: dict[str | None, list[int]] = defaultdict(list)
+    around = boxes_around(graph)
+    for i in in_order_of_use(graph):
+        found[around[i]].append(i)
+    return found
+
+
+def boxes_around(graph: Graph) -> dict[int, str | None]:
+    """The path of the innermost box around each node.
+
+    A number stands beside the operation that uses it, and so does a weight that only one module
+    uses; a folded module stands in the one around it.
+    """
+    drawn = {group.path for group in graph.groups}
+
+    def box(node: GraphNode) -> str | None:
+        path = node.module
+        while path is not None and path not in drawn:
+            path = path.rpartition(".")[0] if path else None
+        return path
+
+    around = {node.id: box(node) for node in graph.nodes}
+    users: dict[int, set[str | None]] = defaultdict(set)
+    for edge in graph.edges:
+        users[edge.source].add(around[edge.target])
+    for node in graph.nodes:
+        is_beside = node.is_plain_number or (node.role == "parameter" and node.module is None)
+        if is_beside and len(users[node.id]) == 1:
+            (around[node.id],) = users[node.id]
+    return around
+
+
+def in_order_of_use(graph: Graph) -> list[int]:
+    """In this order Graphviz tends to place the operands as they stand in the formula."""
+    return list(dict.fromkeys([x.source for x in graph.edges] + [x.id for x in graph.nodes]))
+
+
+def ranks(graph: Graph) -> dict[int, int]:
+    """How many operations come before each node; a leaf stands right before its first use."""
+    rank = {x.id: 0 for x in graph.nodes}
+    for edge in graph.edges:  # sorted by target, so every source has its rank already
+        rank[edge.target] = max(rank[edge.target], rank[edge.source] + 1)
+    firsts = {edge.source: rank[edge.target] for edge in reversed(graph.edges)}
+    leaves = {x.id for x in graph.nodes if not x.operation}
+    return rank | {i: first - 1 for i, first in firsts.items() if i in leaves}
+
+
+class Tracks:
+    """The ways of edges: how long each is at least, and over which points of a shared line.
+
+    All uses of a node beyond REACH ranks branch off from one line that runs along the graph: a
+    weight that a hundred steps use would send out a hundred lines side by side.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        rank, around = ranks(graph), boxes_around(graph)
+        leaves = {x.id for x in graph.nodes if not x.operation}
+        # Boxes that share a rank cannot stand below each other: what comes into a box goes past
+        # the rank of the parameters there.
+        self.with_leaves = {
+            x.target
+            for x in graph.edges
+            if x.source in leaves and around[x.source] == around[x.target] is not None
+        }
+        self.around, self.leaves = around, leaves
+        self.points = {
+            k: (rank[x.target] - rank[x.source] - 1) // REACH for k, x in enumerate(graph.edges)
+        }
+        self.graph = graph
+        self.parents = {group.path: group.parent for group in graph.groups}
+
+    def inside(self, path: str | None) -> list[int]:
+        """The edges in the box at path, and in none within it: Graphviz makes room for them there.
+
+        Along a shared line an edge comes from outside of all boxes.
+        """
+        return [
+            k
+            for k, edge in enumerate(self.graph.edges)
+            if path == (None if self.points[k] else self.box_around(edge))
+        ]
+
+    def box_around(self, edge: GraphEdge) -> str | None:
+        """The innermost box that both ends stand in."""
+        outer = self.boxes_outwards(self.around[edge.source])
+        return next(x for x in self.boxes_outwards(self.around[edge.target]) if x in outer)
+
+    def boxes_outwards(self, path: str | None) -> list[str | None]:
+        found = [path]
+        while path is not None:
+            path = self.parents[path]
+            found.append(path)
+        return found
+
+    def start(self, k: int) -> str:
+        """Where the last curve of edge k begins: at its source, or at a point of its line."""
+        return point(self.graph.edges[k].source, self.points[k])
+
+    def pieces(self, k: int) -> list[tuple[str, str]]:
+        """The pieces of the shared line that lead there."""
+        source = self.graph.edges[k].source
+        return [(point(source, n), point(source, n + 1)) for n in range(self.points[k])]
+
+    def length(self, edge: GraphEdge) -> int:
+        """In ranks."""
+        enters = self.around[edge.source] != self.around[edge.target]
+        return 2 if enters and edge.target in self.with_leaves else 1
+
+
+def point(source: int, n: int) -> str:
+    """The name of the n-th point of the line from a node; that of the node itself for 0."""
+    return f"{source}_{n}" if n else str(source)
