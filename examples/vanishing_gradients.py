@@ -1,9 +1,9 @@
 """Why does a deep network of sigmoids not learn, and what do relu and residuals change?
 
 Three networks of the same depth and width, at their start. Each picture shows one node for each
-layer, coloured by the size of the gradient there: behind every sigmoid, whose slope is at most 1/4,
-less of it is left. The slope of a relu is 1 where it is not 0, and around each residual block the
-gradient has a way past all of them.
+layer, coloured by the size of the gradient there, on one scale for all: behind every sigmoid, whose
+slope is at most 1/4, less of it is left. The slope of a relu is 1 where it is not 0, and around
+each residual block the gradient has a way past all of them.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from tinygrad_edu import losses, manual_seed, nn, viz
 
 DEPTH, WIDTH, BATCH = 10, 16, 64
+SCALE = 1e-11, 1.0  # of the colours: from all but nothing to the gradient of the loss itself
 COLORS = {"sigmoid": "#D55E00", "relu": "#0072B2", "residual": "#009E73"}
 MARKERS = {"sigmoid": "o", "relu": "s", "residual": "^"}
 
@@ -42,9 +43,8 @@ def gradients(model: nn.Sequential, out: Path) -> list[float]:
     x, y = rng.standard_normal((BATCH, WIDTH)), rng.integers(0, 2, BATCH)
     with viz.record(model) as made:
         loss = losses.cross_entropy(model(x), y)
-    viz.draw(
-        loss, record=made, depth=1, style="backward", color_by_gradient=True, rankdir="TB"
-    ).save(out)
+    drawing = viz.draw(loss, record=made, depth=1, style="backward", color_by_gradient=SCALE)
+    drawing.save(out)
     graph = viz.describe(loss, record=made, depth=1)
     return [node.norm for node in graph.nodes if node.role == "module"]
 

@@ -1,7 +1,11 @@
 """The examples that draw: each shows what its question asks for."""
 
+import matplotlib.image
+import numpy as np
 import pytest
 from test_examples import example, pictures
+
+from tinygrad_edu.viz.drawing.themes import THEMES
 
 
 def test_draw_neuron(tmp_path, capsys):
@@ -22,6 +26,17 @@ def test_vanishing_gradients(tmp_path):
     assert 0.1 < kept["relu"] < 10
     assert 0.1 < kept["residual"] < 10
     assert pictures(tmp_path) == ["relu.png", "residual.png", "sigmoid.png", "sizes.png"]
+    pale = {name: share_of_pale_pixels(tmp_path / f"{name}.png") for name in kept}
+    assert pale["sigmoid"] > 10 * pale["relu"]  # its first layers, where nothing is left
+    assert pale["relu"] == pytest.approx(pale["residual"])  # of the bar alone
+
+
+def share_of_pale_pixels(path):
+    """How much of a picture has a colour from the low third of the ramp."""
+    pixels = matplotlib.image.imread(path)[..., :3].reshape(-1, 3)
+    low = [THEMES["light"].shade(place) for place in np.linspace(0, 0.33, 100)]
+    codes = np.round(pixels * 255).astype(int) @ [65536, 256, 1]
+    return np.isin(codes, [int(color[1:], 16) for color in low]).mean()
 
 
 def test_play_backprop(tmp_path):

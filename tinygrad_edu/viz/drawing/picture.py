@@ -234,7 +234,7 @@ class Picture:
             if group.parent == path:
                 with dot.subgraph(name=f"cluster_{k}") as box:
                     title = f"<{bold(group.path)} {escaped(shortened(group.kind))}>"
-                    box.attr(label=title, labelloc="t", labeljust="l", margin="12")
+                    box.attr(label=title, labelloc="t", labeljust="l", margin="18")
                     box.attr(
                         style="rounded,filled", fillcolor=self.theme.box, color=self.theme.pale
                     )
