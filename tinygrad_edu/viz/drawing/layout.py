@@ -2,20 +2,19 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tinygrad_edu.notation.numbers import number
-from tinygrad_edu.viz.drawing.order import boxes, hurry, in_order_of_use, ranks
+from tinygrad_edu.viz.drawing.numbers_on_edges import LABEL, Curve, Point, Size, label_places
+from tinygrad_edu.viz.drawing.order import REACH, Tracks, boxes, hurry, in_order_of_use, ranks
 from tinygrad_edu.viz.drawing.rendering import render
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge
 
-Point = tuple[float, float]
-Size = tuple[float, float]
+__all__ = ["Layout", "Point", "Size", "arranged"]
 
-LABEL = 62, 16  # room for a number on an edge, in pixels; more for a long one
+ROOM = 1.15  # inches between ranks, for the numbers on edges
 GAP = 90  # between the ranks of the simple layout
 MARGIN = 12
 
@@ -43,7 +42,7 @@ def arranged(graph: Graph, sizes: Sequence[Size]) -> Layout:
         found = json.loads(render(dot_of_boxes(graph, sizes), "json0"))
     except RuntimeError:
         return in_ranks(graph, sizes)
-    return read(found, graph)
+    return read(found, graph, sizes)
 
 
 def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
@@ -51,7 +50,7 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
     import graphviz
 
     dot = graphviz.Digraph(
-        graph_attr={"rankdir": "LR", "nodesep": "0.25", "ranksep": "0.12", **hurry(graph)},
+        graph_attr={"rankdir": "LR", "nodesep": "0.25", "ranksep": str(ROOM), **hurry(graph)},
         node_attr={"shape": "box", "fixedsize": "true", "label": ""},
     )
     inside = boxes(graph)
@@ -68,22 +67,17 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
                     add(group.path, inner)
 
     add(None, dot)
+    tracks = Tracks(graph)
+    for start, end in {piece: None for k in range(len(graph.edges)) for piece in tracks.pieces(k)}:
+        dot.node(f"n{end}", shape="point", width="0", height="0")
+        dot.edge(f"n{start}", f"n{end}", id=f"{start} {end}", minlen=str(REACH), arrowhead="none")
     for k, edge in enumerate(graph.edges):
-        label = {} if edge.contribution is None else {"label": room_for(edge.contribution)}
-        dot.edge(f"n{edge.source}", f"n{edge.target}", id=str(k), **label)
+        length = str(tracks.length(edge))
+        dot.edge(f"n{tracks.start(k)}", f"n{edge.target}", id=str(k), minlen=length)
     return dot.source
 
 
-def room_for(x: float) -> str:
-    width, height = LABEL
-    width = max(width, 10 * len(number(x)))
-    return (
-        f'<<TABLE BORDER="0" FIXEDSIZE="TRUE" WIDTH="{width}" HEIGHT="{height}">'
-        "<TR><TD></TD></TR></TABLE>>"
-    )
-
-
-def read(found: Any, graph: Graph) -> Layout:
+def read(found: Any, graph: Graph, sizes: Sequence[Size]) -> Layout:
     """A layout of Graphviz, whose y goes upwards and whose unit is the point."""
     _, _, width, height = map(float, found["bb"].split(","))
 
@@ -99,26 +93,33 @@ def read(found: Any, graph: Graph) -> Layout:
             left, bottom, right, top = map(float, x["bb"].split(","))
             path = graph.groups[int(x["name"].removeprefix("cluster_"))].path
             groups[path] = (left + MARGIN, height - top + MARGIN, right - left, top - bottom)
-    curves, labels = {}, {}
-    for x in found.get("edges", []):
-        k = int(x["id"])
-        end, *points = x["pos"].removeprefix("e,").split()
-        at = [point(p) for p in [*points, end]]
-        curves[k] = spline(at)
-        labels[k] = point(x["lp"]) if "lp" in x else at[len(at) // 2]
+    curves = {x["id"]: curve(x["pos"], point) for x in found.get("edges", [])}
+    tracks, count = Tracks(graph), len(graph.edges)
+    last = [curves[str(k)] for k in range(count)]
+    lines = [[curves[f"{start} {end}"] for start, end in tracks.pieces(k)] for k in range(count)]
+    centres = [nodes[f"n{x.id}"] for x in graph.nodes]
     return Layout(
         size=(width + 2 * MARGIN, height + 2 * MARGIN),
-        nodes=tuple(nodes[f"n{x.id}"] for x in graph.nodes),
-        paths=tuple(curves[k] for k in range(len(graph.edges))),
-        labels=tuple(labels[k] for k in range(len(graph.edges))),
+        nodes=tuple(centres),
+        paths=tuple(" ".join(map(path_text, [*pieces, end])) for pieces, end in zip(lines, last)),
+        labels=label_places(graph.edges, last, centres, sizes),
         groups=groups,
     )
 
 
-def spline(points: Sequence[Point]) -> str:
-    """A Bezier spline through every third point, then a straight end."""
-    start, *middle, end = (f"{x:.1f},{y:.1f}" for x, y in points)
-    return f"M{start} C{' '.join(middle)} L{end}"
+def curve(text: str, point: Callable[[str], Point]) -> Curve:
+    """A curve of Graphviz, with the straight line that its arrow stands on as a last piece."""
+    tip, *rest = text.split()
+    if not tip.startswith("e,"):
+        return [point(p) for p in (tip, *rest)]
+    points, end = [point(p) for p in rest], point(tip.removeprefix("e,"))
+    return [*points, points[-1], end, end]
+
+
+def path_text(curve: Curve) -> str:
+    """As the `d` of an SVG path."""
+    start, *others = (f"{x:.1f},{y:.1f}" for x, y in curve)
+    return f"M{start} C{' '.join(others)}"
 
 
 # Without Graphviz
@@ -162,12 +163,13 @@ def in_ranks(graph: Graph, sizes: Sequence[Size]) -> Layout:
         start, end = ends(graph, edge, centres, sizes)
         through = [(side, centres[lane][1]) for lane in chain[1:-1] for side in sides[lane[1]]]
         routes.append([start, *through, end])
+    curves = [s_curves(route) for route in routes]
     bottom = max(y for _, y in centres.values()) + max(height for _, height in sizes) / 2
     return Layout(
         size=(left - GAP + MARGIN, bottom + MARGIN),
         nodes=tuple(centres[x.id] for x in graph.nodes),
-        paths=tuple(map(s_curves, routes)),
-        labels=tuple(above_middle(*route[-2:]) for route in routes),
+        paths=tuple(map(path_text, curves)),
+        labels=label_places(graph.edges, curves, [centres[x.id] for x in graph.nodes], sizes),
         groups={},
     )
 
@@ -189,13 +191,9 @@ def middle(xs: Sequence[float]) -> float:
     return sum(xs) / len(xs) if xs else 0.0
 
 
-def above_middle(start: Point, end: Point) -> Point:
-    return (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 - 10
-
-
-def s_curves(points: Sequence[Point]) -> str:
+def s_curves(points: Sequence[Point]) -> Curve:
     """From point to point, level at each."""
-    path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
+    found = [points[0]]
     for (a, b), (c, d) in pairwise(points):
-        path += f" C{(a + c) / 2:.1f},{b:.1f} {(a + c) / 2:.1f},{d:.1f} {c:.1f},{d:.1f}"
-    return path
+        found += [((a + c) / 2, b), ((a + c) / 2, d), (c, d)]
+    return found
