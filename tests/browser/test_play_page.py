@@ -250,6 +250,47 @@ def test_the_panel_says_a_backward_step_in_words(open_page, neuron):
     assert page.evaluate(f"player.steps[{step}].reads") == [1]
 
 
+CARD = """() => {
+    const card = document.querySelector(".card").getBoundingClientRect();
+    const view = stage.getBoundingClientRect();
+    const nodes = [...document.querySelectorAll(".node.now .box, .node.from .box, .node.lit .box")];
+    return {
+        inView: card.left >= view.left && card.right <= view.right
+            && card.top >= view.top && card.bottom <= view.bottom,
+        hides: nodes.filter((node) => {
+            const box = node.getBoundingClientRect();
+            return card.left < box.right && box.left < card.right
+                && card.top < box.bottom && box.top < card.bottom;
+        }).length,
+    };
+}"""
+
+
+@pytest.mark.parametrize("context", [{"reduced_motion": "reduce"}], indirect=True)
+def test_the_formula_stands_beside_what_it_is_about_and_its_operands_are_lit(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    for step in range(1, last(page) + 1):
+        page.evaluate(f"player.go({step})")
+        assert page.evaluate(CARD) == {"inView": True, "hides": 0}, f"step {step}"
+        reads = set(page.evaluate(f"player.steps[{step}].reads ?? []"))
+        reads -= {page.evaluate(f"player.steps[{step}].to")}
+        lit = page.locator(".node.lit").evaluate_all("(nodes) => nodes.map((x) => x.id)")
+        assert set(lit) == {f"node-{i}" for i in reads}
+    assert page.text_content(".card").endswith("=\u22120.7534")
+
+
+def test_the_numbers_of_a_product_move_to_the_edge_and_on(open_page, neuron):
+    ids = {x.name: x.id for x in viz.describe(neuron).nodes if x.name}
+    page = open_page(viz.play(neuron))
+    step = page.evaluate(
+        f"player.steps.findIndex((step) => step.to === {ids['w']} && step.use === 2)"
+    )
+    page.evaluate(f"player.go({step})")
+    assert page.locator(".chip").all_text_contents() == ["-0.5022", "1.5", "-0.7534"]
+    page.locator(".chip").first.wait_for(state="detached")
+    page.locator(".chip").last.wait_for(state="detached")
+
+
 def test_details_go_with_the_pointer_unless_a_click_or_the_focus_keeps_them(open_page, neuron):
     page = open_page(viz.play(neuron))
     details = page.locator("#details")
@@ -514,7 +555,7 @@ def test_the_whole_graph_is_shown_whole_however_wide_it_is(open_page):
     assert page.evaluate("player.data.size[0]") > 12_000
     page.click("#fit")
     page.keyboard.press("ArrowRight")
-    assert page.evaluate("graph.getBoundingClientRect().width <= stage.clientWidth")
+    assert page.evaluate("graph.getBoundingClientRect().width < stage.clientWidth + 0.5")
     assert page.evaluate("stage.scrollWidth") == page.evaluate("stage.clientWidth")
 
 

@@ -6,6 +6,7 @@ const LARGEST = 1.6; // no graph is made larger of itself
 const READABLE = 0.6; // a graph that is smaller as a whole is shown in part
 let wanted = 1; // the scale that was asked for, and
 let zoom = 0; // the scale on show: less where both ends of an edge would not be in view
+let aim = [0, 0]; // where the stage is being scrolled to
 let isFitted = true; // nobody has chosen a scale by hand
 
 // The panel stands below a wide graph, beside a high one, wherever the graph gets larger. Where it is
@@ -22,6 +23,7 @@ function arrange() {
     wanted = scale < READABLE ? 0.8 : Math.min(LARGEST, scale);
   }
   follow();
+  placeCard();
   showMap();
 }
 
@@ -38,6 +40,7 @@ function scaleTo(scale, at) {
   resize(wanted);
   if (!at) {
     look(activeBox());
+    placeCard();
     return;
   }
   const after = views.picture.getBoundingClientRect();
@@ -45,6 +48,14 @@ function scaleTo(scale, at) {
     left: (at.clientX - before.left) * factor - (at.clientX - after.left),
     top: (at.clientY - before.top) * factor - (at.clientY - after.top), behavior: "instant",
   });
+  rest();
+}
+
+// The stage was moved by hand: what lies over it is placed anew.
+function rest() {
+  aim = [stage.scrollLeft, stage.scrollTop];
+  placeCard();
+  slide();
 }
 
 function showWhole() {
@@ -70,11 +81,26 @@ function follow() {
 function look(active) {
   if (!active) return;
   const [left, top, right, bottom] = active;
-  stage.scrollTo({
-    left: ((left + right) / 2) * zoom - stage.clientWidth / 2,
-    top: ((top + bottom) / 2) * zoom - stage.clientHeight / 2,
-    behavior: still.matches ? "instant" : "smooth",
+  aim = [((left + right) / 2) * zoom - stage.clientWidth / 2, ((top + bottom) / 2) * zoom - stage.clientHeight / 2];
+  stage.scrollTo({ left: aim[0], top: aim[1], behavior: still.matches ? "instant" : "smooth" });
+}
+
+// Where a point of the graph lies on the stage, once it has come to rest: a graph that is smaller than
+// the stage stands in its middle, a larger one is scrolled as far as it goes.
+function onStage([x, y]) {
+  const room = [stage.clientWidth, stage.clientHeight];
+  return [x, y].map((at, i) => {
+    const spare = room[i] - data.size[i] * zoom;
+    return at * zoom + (spare > 0 ? spare / 2 : Math.max(spare, -Math.max(0, aim[i])));
   });
+}
+
+// What lies over the graph moves with it.
+function slide() {
+  const [x, y] = onStage([0, 0]);
+  const [left, top] = [stage.scrollLeft, stage.scrollTop];
+  const moved = [left + Math.min(0, x), top + Math.min(0, y)].map((by) => `${-by}px`);
+  byId("overlay").style.translate = moved.join(" ");
 }
 
 function resize(scale) {
@@ -92,7 +118,7 @@ function activeBox() {
   const step = isFilm ? undefined : stops[current];
   if (!step || step.to === null) return null;
   const ends = step.edges.flatMap((k) => [data.edges[k].source, data.edges[k].target]);
-  const nodes = [step.to, ...ends].map((id) => data.nodes[id]);
+  const nodes = [step.to, ...ends, ...(step.reads ?? [])].map((id) => data.nodes[id]);
   return [
     Math.min(...nodes.map(({ x, w }) => x - w / 2)), Math.min(...nodes.map(({ y, h }) => y - h / 2)),
     Math.max(...nodes.map(({ x, w }) => x + w / 2)), Math.max(...nodes.map(({ y, h }) => y + h / 2)),

@@ -102,14 +102,16 @@ function showNode(node) {
   const step = stops[current];
   const isNow = !isFilm && step.to === node.id;
   const isFrom = !isFilm && !isNow && step.node === node.id;
+  const isLit = !isFilm && !isNow && Boolean(step.reads?.includes(node.id)); // its value enters the product
   const state = stateOf(node, current);
   // Most nodes stay as they are from step to step.
-  const shown = isFilm ? current : [isNow, isFrom, state.value === null, state.arrived, state.gradient].join();
+  const shown = isFilm ? current : [isNow, isFrom, isLit, state.value === null, state.arrived, state.gradient].join();
   if (view.shown === shown) return;
   view.shown = shown;
   view.g.classList.toggle("now", isNow);
   view.g.classList.toggle("back", isNow && step.phase !== "forward");
   view.g.classList.toggle("from", isFrom);
+  view.g.classList.toggle("lit", isLit);
   if (isNow) view.g.setAttribute("aria-current", "step");
   else view.g.removeAttribute("aria-current");
   view.g.classList.toggle("pending", state.value === null);

@@ -94,7 +94,10 @@ function listenToHands() {
   window.addEventListener("pointermove", onDrag);
   window.addEventListener("pointerup", onRelease);
   stage.addEventListener("wheel", onWheel, { passive: false });
-  stage.addEventListener("scroll", showMap);
+  stage.addEventListener("scroll", () => {
+    showMap();
+    slide();
+  });
   stage.addEventListener("click", onClick);
   document.querySelector("main").addEventListener("pointerdown", onTouch);
   window.addEventListener("pointerup", onLift);
