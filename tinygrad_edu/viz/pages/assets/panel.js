@@ -14,30 +14,37 @@ function showNow() {
     return;
   }
   const step = data.steps[current];
+  const [said, called, shown] = [1, 2, 3].map(() => html("div", "", now));
   const isBack = step.phase === "backward" || step.phase === "seed";
-  const phase = html("p", "phase", now);
+  const phase = html("p", "phase", said);
   html("span", isBack ? "badge back" : "badge", phase, isBack ? "Backward" : "Forward");
   phase.append(`step ${current + 1} of ${stops.length}`);
-  if (step.left) showEquation(step, now);
-  if (step.phase !== "forward") html("p", "words", now, wordsOf(step));
-  if (step.uses > 1) showUses(step, now);
-  if (step.phase === "backward") showRule(data.nodes[step.node], now);
-  if (step.phase === "backward") {
-    const top = peaks[step.to].gradients;
-    drawTable("what arrives", data.edges[step.edges[0]].contributions, top, now);
-    if (step.uses > 1) drawTable("the gradient so far", step.totals, top, now);
-  } else if (step.phase !== "start") {
-    const node = data.nodes[step.node];
-    const name = step.phase === "seed" ? "gradients" : "values";
-    drawTable("the result", node[name], peaks[node.id][name], now);
-  }
-  if (current === 0) {
-    html("p", "hint", now, "→ and ← step, Space plays, Home and End go to the ends. "
-      + "Point at a node, or reach it with Tab, for its numbers; click it for its steps.");
-    if (uses.some((edges) => edges.length > 1)) {
-      html("p", "hint", now, "“so far” marks a gradient that is still a part of its sum: other uses of the "
-        + "node have yet to send theirs.");
-    }
+  if (step.left) showEquation(step, said);
+  if (step.phase !== "forward") html("p", "words", said, wordsOf(step));
+  if (step.uses > 1) showUses(step, called);
+  if (step.phase === "backward") showRule(data.nodes[step.node], step.uses > 1 ? shown : called);
+  showTables(step, shown);
+  if (current === 0) showHelp(called);
+}
+
+function showTables(step, parent) {
+  const node = data.nodes[step.to ?? 0];
+  const { values, gradients } = peaks[node.id];
+  if (step.phase === "forward") drawTable("the result", node.values, values, parent);
+  if (step.phase === "seed") drawTable("the result", node.gradients, gradients, parent);
+  if (step.phase !== "backward") return;
+  drawTable("what arrives", data.edges[step.edges[0]].contributions, gradients, parent);
+  if (step.uses > 1) drawTable("the gradient so far", step.totals, gradients, parent);
+}
+
+function showHelp(parent) {
+  html("p", "hint", parent, window.matchMedia("(pointer: coarse)").matches
+    ? "Swipe here, to the left for the next step. Touch a node for its steps and its numbers."
+    : "→ and ← step, Space plays, Home and End go to the ends. "
+    + "Point at a node, or reach it with Tab, for its numbers; click it for its steps.");
+  if (uses.some((edges) => edges.length > 1)) {
+    html("p", "hint", parent, "“so far” marks a gradient that is still a part of its sum: other uses of the "
+      + "node have yet to send theirs.");
   }
 }
 
@@ -71,9 +78,9 @@ function wordsOf(step) {
     + `Their product, ${added}`;
 }
 
-// The rule that is being called, as its source says it.
+// The rule that is being called, as its source says it; its comments are about rare numbers.
 function showRule(node, parent) {
-  const source = data.rules[node.operation];
+  const source = data.rules[node.operation]?.split("\n").filter((line) => !/^\s*#/.test(line)).join("\n");
   if (!source) return;
   const quote = html("pre", "rule", parent, source);
   quote.setAttribute("aria-label", `the rule of ${short(node.operation, 24)}`);

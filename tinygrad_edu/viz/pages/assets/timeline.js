@@ -32,8 +32,9 @@ function showTime() {
   byId("timeline").style.setProperty("--done", `${(100 * current) / Math.max(1, stops.length - 1)}%`);
 }
 
-// #step=14 is what the page counts as step 14.
+// #step=14 is what the page counts as step 14. A quiz has no such addresses: it starts where it asks.
 function addressed() {
+  if (data.kind === "quiz") return null;
   const found = new RegExp(`^#${ADDRESS}=(\\d+)$`).exec(window.location.hash);
   return found ? Number(found[1]) - 1 : null;
 }
@@ -41,6 +42,7 @@ function addressed() {
 // Only once the steps come to rest: browsers refuse many addresses in a second, and frames of a notebook
 // may have none.
 function writeAddress() {
+  if (data.kind === "quiz") return;
   clearTimeout(writing);
   writing = setTimeout(() => {
     try {
