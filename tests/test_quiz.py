@@ -113,8 +113,8 @@ def test_hints_are_the_rule_in_symbols_then_in_numbers():
 
 
 def test_no_hint_is_the_answer():
-    for graph in (neuron, layer):
-        for question in asked(graph()[0]).values():
+    for root in (neuron()[0], layer()[0], power(), gates(), product()):
+        for question in asked(root).values():
             assert len(question.hints) in (1, 2)
             for hint in question.hints:
                 said = hint.partition(" = ")[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value
-from tinygrad_edu.viz import describe, quiz
+from tinygrad_edu.viz import Page, describe, quiz
 from tinygrad_edu.viz.pages.mistakes import KINDS
 from tinygrad_edu.viz.pages.predictions import predictions_of
 from tinygrad_edu.viz.pages.questions import questions_of
@@ -33,7 +33,7 @@ def answer(page, text):
 
 ANSWER = """(texts) => texts.map((text) => {
     document.getElementById("answer").value = text;
-    document.querySelector("#quiz form").requestSubmit();
+    document.getElementById("check").click();
     return document.getElementById("verdict").textContent;
 })"""
 
@@ -271,3 +271,12 @@ def test_it_fits_a_narrow_screen(open_page, layer):
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 380
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
+
+
+def test_it_works_in_the_frame_of_a_notebook(open_page, neuron):
+    page = open_page(Page(f"<!doctype html><title>notebook</title>{quiz(neuron)._repr_html_()}"))
+    inside = page.frames[1]
+    numbers(inside)
+    inside.press("#answer", "5")
+    inside.press("#answer", "Enter")
+    assert inside.locator("#verdict").inner_text() == "Not yet."

@@ -5,6 +5,7 @@ from tinygrad_edu.scalars import Zoomed, zoom
 from tinygrad_edu.viz.drawing.picture import Drawing, draw
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphGroup, GraphNode
 from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.pages.exercises import practice
 from tinygrad_edu.viz.pages.player import Page, film, play
 from tinygrad_edu.viz.pages.questions import quiz
 from tinygrad_edu.viz.words.solution import Solution, worked_solution
@@ -37,6 +38,7 @@ __all__ = [
     "film",
     "forward_steps",
     "play",
+    "practice",
     "quiz",
     "record",
     "text",

@@ -125,7 +125,7 @@ def path_text(curve: Curve) -> str:
 # Without Graphviz
 
 
-def in_ranks(graph: Graph, sizes: Sequence[Size]) -> Layout:
+def in_ranks(graph: Graph, sizes: Sequence[Size], gap: float = GAP) -> Layout:
     """Each node right of all its operands; an edge that goes past a rank has a lane there.
 
     In its rank a node or a lane stands as near as can be to the middle of what comes before it.
@@ -156,7 +156,7 @@ def in_ranks(graph: Graph, sizes: Sequence[Size]) -> Layout:
             centres[x] = left + width / 2, max(top + height / 2, heights[x])
             top = centres[x][1] + height / 2 + 24
         sides[r] = left, left + width
-        left += width + GAP
+        left += width + gap
 
     routes = []
     for edge, chain in zip(graph.edges, chains):
@@ -166,7 +166,7 @@ def in_ranks(graph: Graph, sizes: Sequence[Size]) -> Layout:
     curves = [s_curves(route) for route in routes]
     bottom = max(y for _, y in centres.values()) + max(height for _, height in sizes) / 2
     return Layout(
-        size=(left - GAP + MARGIN, bottom + MARGIN),
+        size=(left - gap + MARGIN, bottom + MARGIN),
         nodes=tuple(centres[x.id] for x in graph.nodes),
         paths=tuple(map(path_text, curves)),
         labels=label_places(graph.edges, curves, [centres[x.id] for x in graph.nodes], sizes),

@@ -93,7 +93,7 @@ def quiz(
         "tolerance": [RELATIVE, ABSOLUTE],
         "kinds": KINDS,
     }
-    return page_of(data, "quiz").saved(path)
+    return page_of(data, "answers", "quiz").saved(path)
 
 
 def question_step(question: Question | Prediction) -> dict[str, Any]:
@@ -133,29 +133,30 @@ def question(node: int, mistakes: Mistakes, names: Sequence[Any]) -> Question:
         if math.isfinite(mistake.answer) and not any(close(mistake.answer, x) for x in known):
             wrong.append(mistake)
     symbol = expression(gradient_name(mistakes.backward.graph, node, names)).pretty
-    text = symbol if gradient.size == 1 else f"{symbol}[{', '.join(map(str, index))}]"
-    return Question(
-        node, text, answer, tuple(wrong[:MOST]), hints(node, index, mistakes, names, symbol, text)
-    )
+    text = element(symbol, gradient, index)
+    return Question(node, text, answer, tuple(wrong[:MOST]), hints(node, index, mistakes, names))
+
+
+def element(symbol: str, gradient: Any, index: tuple[int, ...]) -> str:
+    """A symbol for one element of an array, or for a number."""
+    return symbol if gradient.size == 1 else f"{symbol}[{', '.join(map(str, index))}]"
 
 
 def hints(
-    node: int,
-    index: tuple[int, ...],
-    mistakes: Mistakes,
-    names: Sequence[Any],
-    symbol: str,
-    text: str,
+    node: int, index: tuple[int, ...], mistakes: Mistakes, names: Sequence[Any]
 ) -> tuple[str, ...]:
     """The rule in symbols, and with numbers: not if that is one number, which is the answer."""
     backward = mistakes.backward
-    graph, answer = backward.graph, float(backward.gradients[node][index])
+    graph, gradient = backward.graph, backward.gradients[node]
+    symbol = expression(gradient_name(graph, node, names)).pretty
     rules = [chain_rule(graph, graph.edges[e], names) for e in backward.uses[node]]
     found = [f"{symbol} = {expression(total(symbols for symbols, _ in rules)).pretty}"]
     numbers = [numbers for _, numbers in rules]
     if not all(numbers):
         parts = [part for e in backward.uses[node] for part in backward.parts(e, index)]
         numbers = [Numeral(part) for part in parts]
-    if numbers and not (len(numbers) == 1 and isinstance(numbers[0], Numeral)):
-        found.append(f"{text} = {expression(in_numbers(total(numbers), answer)).pretty}")
+    result = float(gradient[index])
+    in_full = expression(in_numbers(total(numbers), result)).pretty
+    if in_full != expression(Numeral(result)).pretty:
+        found.append(f"{element(symbol, gradient, index)} = {in_full}")
     return tuple(found)

@@ -3,27 +3,14 @@
 // form in the panel. It ends with a summary of the mistakes.
 (() => {
   const { player } = window;
-  const { kinds, tolerance: [relative, absolute] } = player.data;
+  const { element, button, parsed, isClose, onAnswer, startsNumber } = answers;
+  const { kinds, tolerance } = player.data;
   const stops = player.steps.map((_, i) => i).filter((i) => player.steps[i].question);
   const progress = new Map();
   const hidden = new Map(); // the gradients to find, by node
   const part = {};
   let asked = null; // the stop whose question is on show
   let isOver = false; // whether the summary is
-
-  function element(tag, attributes, parent, text) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    if (text !== undefined) made.textContent = text;
-    parent?.append(made);
-    return made;
-  }
-
-  function button(attributes, parent, text, act) {
-    const made = element("button", { type: "button", ...attributes }, parent, text);
-    made.addEventListener("click", act);
-    return made;
-  }
 
   function questionAt(stop) {
     return player.steps[stop].question;
@@ -49,12 +36,12 @@
     const phase = element("p", { class: "phase" }, quiz);
     part.badge = element("span", { class: "badge back" }, phase);
     part.score = element("span", { id: "score" }, phase);
-    part.form = element("form", { novalidate: "" }, quiz);
+    part.form = element("div", { class: "asking" }, quiz);
     part.label = element("label", { for: "answer" }, part.form);
     part.answer = element("input", {
       id: "answer", autocomplete: "off", spellcheck: "false", "aria-describedby": "verdict",
     }, part.form);
-    part.check = element("button", { id: "check" }, part.form, "Check");
+    part.check = element("button", { id: "check", type: "button" }, part.form, "Check");
     part.prediction = element("p", { id: "prediction" }, quiz);
     part.choices = element("div", { id: "choices", role: "group", "aria-labelledby": "prediction" }, quiz);
     part.verdict = element("p", { id: "verdict", role: "status" }, quiz);
@@ -65,40 +52,25 @@
     part.hints = element("ol", { id: "hints", "aria-live": "polite", "aria-label": "Hints" }, quiz);
     part.help = element("p", { class: "hint" }, quiz);
     part.summary = element("div", { id: "summary", tabindex: "-1" }, quiz);
-    part.form.addEventListener("submit", check);
+    onAnswer(part.answer, part.check, check);
   }
 
-  // 0.5, 1e-3, -1/2 and 0,5 are numbers.
-  function parsed(text) {
-    const number = String.raw`[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[+-]?\d+)?`;
-    const form = new RegExp(`^(${number})(?:/(${number}))?$`, "i");
-    const found = form.exec(text.replace(/\s/g, "").replaceAll("−", "-"));
-    if (!found) return NaN;
-    const [above, below] = found.slice(1).map((x) => Number((x ?? "1").replace(",", ".")));
-    return above / below;
-  }
-
-  function isClose(answer, right) {
-    return Math.abs(answer - right) <= Math.max(absolute, relative * Math.abs(right));
-  }
-
-  function check(event) {
-    event.preventDefault();
+  function check() {
     const question = questionAt(asked);
     const state = progress.get(asked);
     if (state.outcome !== null) return;
     state.answer = part.answer.value;
     const answer = parsed(state.answer);
-    if (isClose(answer, question.answer)) {
+    if (isClose(answer, question.answer, tolerance)) {
       solve("right");
       return;
     }
     if (Number.isFinite(answer)) {
-      const mistake = question.mistakes.find((x) => isClose(answer, x.answer));
+      const mistake = question.mistakes.find((x) => isClose(answer, x.answer, tolerance));
       state.verdict = mistake?.reason ?? "Not yet.";
       state.mistakes.push({ kind: mistake?.kind, text: `${state.answer.trim()}: ${state.verdict}` });
     } else {
-      state.verdict = "Write a number, such as -0.5, 1e-3 or -1/2.";
+      state.verdict = answers.UNREADABLE;
     }
     show();
     part.answer.select();
@@ -282,11 +254,9 @@
 
   // The player would zoom at + and -: while a question is on show they begin an answer.
   function onKey(event) {
-    const { key, target } = event;
+    const { key } = event;
     const state = isOver ? undefined : progress.get(asked);
-    const isTyping = target.closest("input:not([type=range]), select, textarea");
-    if (!state || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!/^[-+−.,\d]$/.test(key)) return;
+    if (!state || !startsNumber(event)) return;
     event.stopPropagation();
     if (state.outcome !== null) return;
     if (!questionAt(asked).choices) {

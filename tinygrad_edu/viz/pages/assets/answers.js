@@ -1,0 +1,53 @@
+"use strict";
+// What pages that ask for numbers share: elements, and reading what somebody typed.
+const answers = (() => {
+  const UNREADABLE = "Write a number, such as -0.5, 1e-3 or -1/2.";
+
+  function element(tag, attributes, parent, text) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    if (text !== undefined) made.textContent = text;
+    parent?.append(made);
+    return made;
+  }
+
+  function button(attributes, parent, text, act) {
+    const made = element("button", { type: "button", ...attributes }, parent, text);
+    made.addEventListener("click", act);
+    return made;
+  }
+
+  // 0.5, 1e-3, -1/2 and 0,5 are numbers.
+  function parsed(text) {
+    const number = String.raw`[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[+-]?\d+)?`;
+    const form = new RegExp(`^(${number})(?:/(${number}))?$`, "i");
+    const found = form.exec(text.replace(/\s/g, "").replaceAll("−", "-"));
+    if (!found) return NaN;
+    const [above, below] = found.slice(1).map((x) => Number((x ?? "1").replace(",", ".")));
+    return above / below;
+  }
+
+  function isClose(answer, right, [relative, absolute]) {
+    return Math.abs(answer - right) <= Math.max(absolute, relative * Math.abs(right));
+  }
+
+  // Whether a key that is pressed outside of a field could begin a number.
+  function startsNumber(event) {
+    const isTyping = event.target.closest("input:not([type=range]), select, textarea");
+    const isCommand = event.ctrlKey || event.metaKey || event.altKey;
+    return !isTyping && !isCommand && /^[-+−.,\d]$/.test(event.key);
+  }
+
+  // Enter in the field and a click on the button ask for the verdict. No form is sent: the frame of a
+  // notebook does not let any.
+  function onAnswer(field, check, act) {
+    check.addEventListener("click", act);
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      act();
+    });
+  }
+
+  return { UNREADABLE, onAnswer, element, button, parsed, isClose, startsNumber };
+})();

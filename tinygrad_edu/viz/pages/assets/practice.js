@@ -1,0 +1,310 @@
+"use strict";
+// Asks for one gradient of one small graph after another. What went well or wrong is remembered.
+(() => {
+  const { UNREADABLE, element, button, parsed, isClose, onAnswer, startsNumber } = answers;
+  const byId = (id) => document.getElementById(id);
+  const data = JSON.parse(byId("data").textContent);
+  const levels = data.levels.filter((level) => level.exercises.length);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const SVG = "http://www.w3.org/2000/svg";
+  const STORE = "tinygrad_edu.practice";
+  const ENOUGH = 3; // right answers in a row, and a level is done
+  const LINE = 18; // between lines of text in a box
+  const memory = remembered();
+  let level = null; // of the graph on show
+  let exercise = null;
+  let turn = 0; // which of its questions is asked
+  let state = null; // how that goes
+
+  // What is remembered from visit to visit
+
+  function remembered() {
+    const fresh = { level: "", theme: "", streak: 0, best: 0, kinds: {}, levels: {} };
+    for (const { name } of data.levels) fresh.levels[name] = { place: 0, asked: 0, right: 0, row: 0 };
+    try {
+      const { levels: known = {}, ...rest } = JSON.parse(localStorage.getItem(STORE)) ?? {};
+      return { ...fresh, ...rest, levels: { ...fresh.levels, ...known } };
+    } catch {
+      return fresh; // a page in a frame may have no memory
+    }
+  }
+
+  function remember() {
+    try {
+      localStorage.setItem(STORE, JSON.stringify(memory));
+    } catch {
+      // as above
+    }
+  }
+
+  // What comes next
+
+  function question() {
+    return exercise.questions[turn];
+  }
+
+  function worstKind() {
+    const made = Object.keys(memory.kinds).filter((kind) => memory.kinds[kind] > 0);
+    return made.sort((a, b) => memory.kinds[b] - memory.kinds[a])[0];
+  }
+
+  function levelAgainst(kind) {
+    return data.levels.find((each) => each.kinds.includes(kind));
+  }
+
+  // The first that is not done; when all are, the one that was asked least.
+  function nextLevel() {
+    const open = levels.find((each) => memory.levels[each.name].row < ENOUGH);
+    const asked = (each) => memory.levels[each.name].asked;
+    return open ?? [...levels].sort((a, b) => asked(a) - asked(b))[0];
+  }
+
+  function chooseLevel() {
+    const chosen = levels.find((each) => each.name === memory.level);
+    if (chosen || levels.length === 1) return chosen ?? levels[0];
+    const worst = worstKind();
+    const against = worst && memory.kinds[worst] > 1 && levelAgainst(worst);
+    return against && levels.includes(against) ? against : nextLevel();
+  }
+
+  function goOnward() {
+    if (exercise && turn + 1 < exercise.questions.length && isWanted(level)) turn += 1;
+    else open();
+    ask();
+  }
+
+  function isWanted({ name }) {
+    return memory.level === "" || memory.level === name;
+  }
+
+  function open() {
+    level = chooseLevel();
+    const known = memory.levels[level.name];
+    exercise = level.exercises[known.place % level.exercises.length];
+    known.place += 1;
+    turn = 0;
+    remember();
+  }
+
+  function ask() {
+    state = { outcome: null, hints: 0, verdict: "", isFirst: true };
+    byId("answer").value = "";
+    draw();
+    show();
+    byId("answer").focus({ preventScroll: true });
+    byId("panel").scrollTop = 0;
+  }
+
+  // Answers
+
+  function check() {
+    if (state.outcome !== null) return;
+    const answer = parsed(byId("answer").value);
+    if (!Number.isFinite(answer)) {
+      state.verdict = UNREADABLE;
+    } else if (isClose(answer, question().answer, data.tolerance)) {
+      solve("right");
+      return;
+    } else {
+      const mistake = question().mistakes.find(([wrong]) => isClose(answer, wrong, data.tolerance));
+      state.verdict = mistake ? data.reasons[mistake[1]] : "Not yet.";
+      if (mistake) memory.kinds[mistake[2]] = (memory.kinds[mistake[2]] ?? 0) + 1;
+      miss();
+    }
+    show();
+    byId("answer").select();
+  }
+
+  // The first wrong answer ends a streak; so does an answer that is shown.
+  function miss() {
+    if (state.isFirst) {
+      memory.streak = memory.levels[level.name].row = 0;
+      state.isFirst = false;
+    }
+    remember();
+  }
+
+  function solve(outcome) {
+    state.outcome = outcome;
+    const known = memory.levels[level.name];
+    known.asked += 1;
+    if (outcome === "shown") miss();
+    else known.right += 1;
+    if (outcome === "right" && state.isFirst) {
+      memory.streak += 1;
+      known.row += 1;
+      memory.best = Math.max(memory.best, memory.streak);
+      // Each mistake that could have been made here, and was not, weighs less.
+      for (const kind of new Set(question().mistakes.map((mistake) => mistake[2]))) {
+        if (memory.kinds[kind] > 0) memory.kinds[kind] -= 1;
+      }
+    }
+    const digits = Number(question().answer.toPrecision(4));
+    state.verdict = `${outcome === "right" ? "Right: " : ""}${question().text} = ${digits}`;
+    state.hints = question().solution.length;
+    remember();
+    draw();
+    show();
+    byId("onward").focus();
+  }
+
+  // What is on show
+
+  function show() {
+    const { outcome, verdict } = state;
+    byId("badge").textContent = level.title;
+    byId("streak").textContent = `streak ${memory.streak}, best ${memory.best}`;
+    byId("asked").textContent = `${question().text} =`;
+    byId("verdict").textContent = verdict;
+    byId("verdict").className = outcome === null && verdict ? "wrong" : outcome ?? "";
+    byId("answer").readOnly = byId("check").disabled = byId("reveal").disabled = outcome !== null;
+    byId("onward").textContent = outcome === null ? "Skip" : "Next";
+    byId("hint").disabled = outcome !== null || state.hints === question().solution.length;
+    byId("help").textContent = "Enter checks, and goes on. Numbers such as -0.5 or -1/2; within 1 % is right."
+      + (question().text.endsWith("]") ? " Rows and columns are counted from 0." : "");
+    showHints();
+    showAdvice();
+    showProgress();
+  }
+
+  // The backward pass on its way to the question; without its end, until that is known.
+  function showHints() {
+    const { solution } = question();
+    byId("hints").replaceChildren();
+    solution.slice(0, state.hints).forEach(([symbols, numbers], i) => {
+      const isLast = i === solution.length - 1;
+      const text = isLast && state.outcome === null ? symbols : symbols + numbers;
+      element("li", isLast ? { class: "last" } : {}, byId("hints"), text);
+    });
+  }
+
+  function showAdvice() {
+    const worst = worstKind();
+    const isDone = memory.levels[level.name].row >= ENOUGH;
+    const next = worst ? levelAgainst(worst) : isDone ? nextLevel() : null;
+    byId("advice").replaceChildren();
+    if (!next || (!worst && next === level)) return;
+    const why = worst ? data.kinds[worst][1] : `${ENOUGH} right in a row in ${level.title}.`;
+    const line = element("p", {}, byId("advice"));
+    const what = next === level ? "Stay with" : "Practise next:";
+    element("strong", {}, line, `${what} ${next.title}. `);
+    line.append(why);
+    if (levels.includes(next) && next !== level) {
+      button({ id: "next-level" }, byId("advice"), `To ${next.title}`, () => choose(next.name));
+    }
+  }
+
+  function showProgress() {
+    byId("progress").querySelector("table")?.remove();
+    const table = element("table", {}, byId("progress"));
+    for (const { name, title } of levels) {
+      const { right, asked, row } = memory.levels[name];
+      const line = element("tr", {}, table);
+      element("th", { scope: "row", ...(row >= ENOUGH ? { class: "done" } : {}) }, line, title);
+      element("td", {}, line, asked ? `${right} of ${asked}` : "");
+    }
+  }
+
+  function showRules() {
+    const list = element("dl", {}, byId("rulebook"));
+    for (const { title, made, rules } of data.rules) {
+      element("dt", {}, list, title);
+      element("dd", {}, list, made.join(", "));
+      for (const rule of rules) element("dd", { class: "rules" }, list, rule);
+    }
+    element("p", { class: "hint" }, byId("rulebook"), "[x > 0] is 1 where x is positive, else 0; xᵀ is the "
+      + "transpose; sum goes over what was broadcast.");
+  }
+
+  // The graph
+
+  function svg(tag, attributes, parent, text) {
+    const made = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    if (text !== undefined) made.textContent = text;
+    parent?.append(made);
+    return made;
+  }
+
+  function draw() {
+    const [width, height] = exercise.size;
+    byId("stage").replaceChildren();
+    const picture = svg("svg", { id: "graph", viewBox: `0 0 ${width} ${height}` }, byId("stage"));
+    picture.style.maxWidth = `${1.6 * width}px`;
+    picture.style.maxHeight = `${1.6 * height}px`;
+    const tip = svg("marker", {
+      id: "tip", viewBox: "0 0 9 9", refX: 9, refY: 4.5, markerWidth: 9, markerHeight: 9,
+      markerUnits: "userSpaceOnUse", orient: "auto",
+    }, svg("defs", {}, picture));
+    svg("path", { d: "M0 0L9 4.5L0 9z" }, tip);
+    for (const d of exercise.edges) svg("path", { class: "edge", d, "marker-end": "url(#tip)" }, picture);
+    exercise.nodes.forEach((node, i) => drawNode(node, i, picture));
+  }
+
+  function drawNode({ role, lines, box: [x, y, w, h] }, i, parent) {
+    const isAsked = i === question().node;
+    const g = svg("g", { class: `${role}${isAsked ? " asked" : ""}`, role: "img" }, parent);
+    g.setAttribute("aria-label", lines.join(" ") + (isAsked ? ", asked" : ""));
+    svg("rect", { class: "box", x: x - w / 2, y: y - h / 2, width: w, height: h, rx: lines[0].includes(" = ") && lines[1] ? 9 : 2 }, g);
+    lines.forEach((line, k) => {
+      const at = y + 4.5 + (k - (lines.length - 1) / 2) * LINE;
+      svg("text", { class: k ? "value" : "title", x, y: at }, g, line);
+    });
+    if (isAsked) drawMark(x + w / 2, y - h / 2, g);
+  }
+
+  // What is asked for, at the corner of its box
+  function drawMark(x, y, parent) {
+    const isKnown = state.outcome !== null && !question().text.endsWith("]");
+    const text = isKnown ? String(Number(question().answer.toPrecision(4))) : "?";
+    const width = 12 + 8 * text.length;
+    const mark = svg("g", { class: "mark" }, parent);
+    svg("rect", { x: x - width + 6, y: y - 11, width, height: 20, rx: 10 }, mark);
+    svg("text", { x: x + 6 - width / 2, y: y + 3.5 }, mark, text);
+  }
+
+  // Choices
+
+  function choose(name) {
+    memory.level = byId("level").value = name;
+    remember();
+    open();
+    ask();
+  }
+
+  function showLevels() {
+    const select = byId("level");
+    if (levels.length > 1) element("option", { value: "" }, select, "as it goes");
+    for (const { name, title } of levels) element("option", { value: name }, select, title);
+    if (!levels.some((each) => each.name === memory.level)) memory.level = "";
+    select.value = levels.length > 1 ? memory.level : levels[0].name;
+    select.addEventListener("change", () => choose(select.value));
+  }
+
+  function switchTheme() {
+    const { style } = document.documentElement;
+    const isDark = style.colorScheme ? style.colorScheme === "dark" : dark.matches;
+    memory.theme = style.colorScheme = isDark ? "light" : "dark";
+    remember();
+  }
+
+  function onKey(event) {
+    if (startsNumber(event) && state.outcome === null) byId("answer").focus(); // and it is typed there
+  }
+
+  function start() {
+    if (memory.theme) document.documentElement.style.colorScheme = memory.theme;
+    showLevels();
+    showRules();
+    onAnswer(byId("answer"), byId("check"), check);
+    byId("hint").addEventListener("click", () => { state.hints += 1; show(); });
+    byId("reveal").addEventListener("click", () => solve("shown"));
+    byId("onward").addEventListener("click", goOnward);
+    byId("theme").addEventListener("click", switchTheme);
+    document.addEventListener("keydown", onKey);
+    goOnward();
+  }
+
+  window.practice = { memory, get question() { return question(); }, get level() { return level.name; } };
+  start();
+})();
