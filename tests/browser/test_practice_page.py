@@ -57,7 +57,7 @@ def test_right_answers_make_a_streak_and_lead_to_the_next_level(open_page, whole
     for n in range(8):
         assert streak(page) == f"streak {n}, best {n}"
         assert page.locator("#asked").inner_text() == f"{asked(page)['text']} ="
-        assert page.locator(".asked .mark").text_content() == "?"
+        assert page.locator(".asked .sought").text_content() == "?"
         seen.append(page.evaluate("practice.level"))
         answer_right(page)
     order = list(dict.fromkeys(seen))  # three right in a row, and the level is done
@@ -134,7 +134,7 @@ def test_hints_lead_to_the_answer_and_do_not_tell_it(open_page, chains):
     assert page.locator("#hints li").all_inner_texts()[-1] == "".join(solution[-1])
     digits = f"{asked(page)['answer']:.4g}"
     assert verdict(page) == f"{asked(page)['text']} = {digits}"
-    assert page.locator(".asked .mark").text_content() == digits
+    assert page.locator(".asked .sought").text_content() == digits
     assert streak(page) == "streak 0, best 0"
     page.click("#rulebook summary")
     assert "∂L/∂x = ∂L/∂z · 3 · x²" in page.locator("#rulebook").inner_text()

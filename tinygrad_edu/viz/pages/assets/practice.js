@@ -233,11 +233,11 @@
     picture.style.maxWidth = `${1.6 * width}px`;
     picture.style.maxHeight = `${1.6 * height}px`;
     const tip = svg("marker", {
-      id: "tip", viewBox: "0 0 9 9", refX: 9, refY: 4.5, markerWidth: 9, markerHeight: 9,
+      id: "arrowhead", viewBox: "0 0 9 9", refX: 9, refY: 4.5, markerWidth: 9, markerHeight: 9,
       markerUnits: "userSpaceOnUse", orient: "auto",
     }, svg("defs", {}, picture));
     svg("path", { d: "M0 0L9 4.5L0 9z" }, tip);
-    for (const d of exercise.edges) svg("path", { class: "edge", d, "marker-end": "url(#tip)" }, picture);
+    for (const d of exercise.edges) svg("path", { class: "edge", d, "marker-end": "url(#arrowhead)" }, picture);
     exercise.nodes.forEach((node, i) => drawNode(node, i, picture));
   }
 
@@ -250,17 +250,17 @@
       const at = y + 4.5 + (k - (lines.length - 1) / 2) * LINE;
       svg("text", { class: k ? "value" : "title", x, y: at }, g, line);
     });
-    if (isAsked) drawMark(x + w / 2, y - h / 2, g);
+    if (isAsked) drawSought(x + w / 2, y - h / 2, g);
   }
 
   // What is asked for, at the corner of its box
-  function drawMark(x, y, parent) {
+  function drawSought(x, y, parent) {
     const isKnown = state.outcome !== null && !question().text.endsWith("]");
     const text = isKnown ? String(Number(question().answer.toPrecision(4))) : "?";
     const width = 12 + 8 * text.length;
-    const mark = svg("g", { class: "mark" }, parent);
-    svg("rect", { x: x - width + 6, y: y - 11, width, height: 20, rx: 10 }, mark);
-    svg("text", { x: x + 6 - width / 2, y: y + 3.5 }, mark, text);
+    const sought = svg("g", { class: "sought" }, parent);
+    svg("rect", { x: x - width + 6, y: y - 15, width, height: 20, rx: 10 }, sought);
+    svg("text", { x: x + 6 - width / 2, y: y - 0.5 }, sought, text);
   }
 
   // Choices

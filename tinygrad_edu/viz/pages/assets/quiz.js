@@ -148,7 +148,7 @@
     part.verdict.textContent = state?.verdict ?? "";
     part.verdict.className = state?.outcome === null && state.verdict ? "wrong" : state?.outcome ?? "";
     part.verdict.hidden = isOver;
-    part.onward.hidden = isOver;
+    part.buttons.hidden = isOver;
     part.onward.textContent = openStops().length ? (state ? "Next question" : "To the questions") : "Summary";
     if (isNumber) showNumber(question, state);
     else if (question) showChoices(question, state);
