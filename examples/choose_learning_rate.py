@@ -15,8 +15,8 @@ from tinygrad_edu import losses, manual_seed, nn, optim, train
 from tinygrad_edu.lab import sweep
 from tinygrad_edu.lab.curvature import stable_learning_rate
 from tinygrad_edu.lab.range_test import lr_range_test
-from tinygrad_edu.viz.plots.style import COLORS, figure, line, tidy
-from tinygrad_edu.viz.plots.sweep import plot_sweep
+from tinygrad_edu.viz.plots import plot_range_test, plot_sweep
+from tinygrad_edu.viz.plots.style import label_ends, line, mark_x, panels
 
 RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
 X, Y = load_digits(return_X_y=True)
@@ -58,23 +58,21 @@ def limits_while_learning(lr):
 
 
 def plot(swept, test, limits):
-    fig = figure(8, 8.5)
-    above, middle, below = map(tidy, fig.subplots(3, 1, sharex=True, height_ratios=(4, 3, 2.5)))
+    above, middle, below = panels("a;b;c", 8, 9.5, height_ratios=(4, 3, 3))
+    start = next(iter(limits.values()))[0]  # the same in both
     plot_sweep(swept, ax=above)
-    above.set(xlabel="", ylabel="loss of the last epoch", title="Sweep: 20 epochs with each rate")
-    middle.plot(test.lr, test.loss, ".", color=COLORS["grey"], label="each step")
-    middle.plot(test.lr, test.smoothed, **line(0), label="running mean")
-    middle.axvline(test.suggestion, **line(2), label=f"suggestion: {test.suggestion:.2g}")
-    middle.axvline(test.limit, **line(1), label=f"breaks: {test.limit:.2g}")
-    middle.set(ylabel="loss", ylim=(0, 6), title="Range test: one training, the rate grows")
+    above.set(ylabel="loss of the last epoch", title="Sweep: 20 epochs with each rate")
+    above.legend(fontsize=11, frameon=False, loc="lower left", labelspacing=0.3)
+    mark_x(above, start, f"2 / sharpness at the start: {start:.2g}")
+    plot_range_test(test, ax=middle)
+    middle.set(title="Range test: one training, the rate grows from step to step")
     for k, (lr, curve) in enumerate(limits.items()):
-        below.plot(curve, range(len(curve)), **line(k), marker=".", label=f"learning with {lr:g}")
-    below.set(xlabel="learning rate", ylabel="epoch", title="2 / sharpness after each epoch")
-    start = curve[0]  # the same in both
-    for ax, place in ((above, "lower left"), (middle, "upper left"), (below, "upper left")):
-        ax.axvline(start, color="black", ls=":", label=f"2 / sharpness at the start: {start:.2g}")
-        ax.legend(fontsize=11, frameon=False, loc=place)
-    return fig
+        below.plot(curve, **line(k), marker=".", label=f"2 / sharpness at rate {lr:g}")
+        below.plot([lr] * len(curve), **line(k) | {"linewidth": 1}, label=f"rate {lr:g}")
+    below.set(xlabel="epoch", ylabel="learning rate", yscale="log", xticks=range(0, 21, 5))
+    below.set(title="The limit 2 / sharpness moves while a network learns")
+    label_ends(below)
+    return above.figure
 
 
 def main(out=Path("out/choose_learning_rate"), jobs=-1):

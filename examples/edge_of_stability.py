@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu import losses, nn, optim
 from tinygrad_edu.lab import sharpness
-from tinygrad_edu.viz.plots.style import COLORS, SERIES, figure, line, tidy
+from tinygrad_edu.viz.plots.style import label_ends, line, panels
 
 RATES = (0.1, 0.15, 0.2)
 STEPS, EVERY = 4000, 50
@@ -45,19 +45,18 @@ def train(lr: float, steps: int) -> tuple[list[float], list[float]]:
 
 
 def picture(runs: dict[float, tuple[list[float], list[float]]]):
-    fig = figure(8, 7)
-    above, below = map(tidy, fig.subplots(2, 1, sharex=True))
+    above, below = panels("a;b", 8, 7)
     for k, (lr, (sharp, value)) in enumerate(runs.items()):
         steps = EVERY * np.arange(len(sharp))
-        above.plot(steps, sharp, label=f"lr = {lr:g}", **line(k))
-        above.axhline(2 / lr, color=COLORS[SERIES[k]], linewidth=1, linestyle=":")
-        above.annotate(f"2 / {lr:g}", (steps[-1], 2 / lr), xytext=(4, -3), fontsize=11,
-                       textcoords="offset points", color=COLORS[SERIES[k]])  # fmt: skip
-        below.semilogy(steps, value, **line(k))
+        above.plot(steps, sharp, **line(k))
+        limit = line(k) | {"linewidth": 1, "linestyle": ":"}
+        above.plot(steps, 0 * steps + 2 / lr, **limit, label=f"2 / {lr:g}")
+        below.plot(steps, value, **line(k), label=f"lr = {lr:g}")
     above.set(ylabel="sharpness λ", title="Sharpness rises to 2 / lr, and hovers there")
-    above.legend(frameon=False)
-    below.set(xlabel="step", ylabel="loss (mean squared error)")
-    return fig
+    below.set(xlabel="step", ylabel="mean squared error", yscale="log", title="The loss falls on")
+    label_ends(above)
+    label_ends(below)
+    return above.figure
 
 
 def main(out: Path = Path("out/edge_of_stability"), steps: int = STEPS) -> dict[float, float]:

@@ -14,8 +14,8 @@ import numpy as np
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.lab import landscape, line_between, principal_plane, random_plane
 from tinygrad_edu.losses import mse_loss
-from tinygrad_edu.viz.plots.landscape import contour, curve, surface
-from tinygrad_edu.viz.plots.style import figure, tidy
+from tinygrad_edu.viz.plots import contour, curve, surface
+from tinygrad_edu.viz.plots.style import panels
 
 
 def train(parameters: list[Tensor], loss, steps: int) -> list[list[np.ndarray]]:
@@ -33,25 +33,21 @@ def train(parameters: list[Tensor], loss, steps: int) -> list[list[np.ndarray]]:
 
 
 def shown(found, path) -> float:
-    """The share of the way from the start to the end of a path that its shadow shows."""
+    """The share of the straight way from start to end of a path that lies in a plane."""
     start, end = (np.concatenate([x.ravel() for x in state]) for state in (path[0], path[-1]))
     shadow = np.diff(found.plane.at(found.project([start, end])), axis=0)
     return float(np.linalg.norm(shadow) / np.linalg.norm(end - start))
 
 
 def picture(random, principal, between, path):
-    fig = figure(9.5, 8.5)
-    solid, aside = fig.add_subplot(2, 2, 1, projection="3d"), fig.add_subplot(2, 2, 2)
-    along, straight = fig.add_subplot(2, 2, 3), fig.add_subplot(2, 2, 4)
-    solid.computed_zorder = False
+    solid, aside, along, straight = panels("ab;cd", 9.5, 9, solid="a")
     surface(random, title="Two random directions", ax=solid)
-    paths = {"training": path}
-    title = f"From above: shows {shown(random, path):.0%} of the way"
-    contour(random, paths, log=True, title=title, ax=tidy(aside))
-    title = f"Principal plane: shows {shown(principal, path):.0%} of the way"
-    contour(principal, paths, log=True, title=title, ax=tidy(along))
-    curve(between, log=True, title="Straight from the start to the end", ax=tidy(straight))
-    return fig
+    for found, name, ax in ((random, "From above", aside), (principal, "Principal plane", along)):
+        far = f"{shown(found, path):.0%} of the distance\nfrom start to end lies in it"
+        contour(found, {"training": path}, log=True, title=f"{name}: {far}", ax=ax)
+    along.get_legend().set_loc("lower right")
+    curve(between, log=True, title="Straight from the start (0)\nto the end (1)", ax=straight)
+    return solid.figure
 
 
 def main(out: Path = Path("out/landscape_of_a_network"), points: int = 41, steps: int = 500):
@@ -72,8 +68,9 @@ def main(out: Path = Path("out/landscape_of_a_network"), points: int = 41, steps
     between = landscape(loss, weights, line, span=1.5, points=2 * points)
     rises = int(np.sum(np.diff(between.loss[(between.axes[0] >= 0) & (between.axes[0] <= 1)]) > 0))
     print(f"{sum(p.size for p in weights)} weights, the loss at the end is {loss():.4f}")
-    print(f"random plane:    {random}; shows {shown(random, path):.0%} of the way")
-    print(f"principal plane: {principal}; shows {shown(principal, path):.0%} of the way")
+    print("of the straight way from the start to the end of the training there lie")
+    print(f"{shown(random, path):4.0%} in the random plane:    {random}")
+    print(f"{shown(principal, path):4.0%} in the principal plane: {principal}")
     print(f"straight line:   {between}; from the start to the end the loss rises {rises} times")
 
     picture_path = out / "landscape_of_a_network.png"

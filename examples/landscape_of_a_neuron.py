@@ -12,8 +12,8 @@ import numpy as np
 
 from tinygrad_edu import Tensor, optim
 from tinygrad_edu.lab import Landscape, landscape
-from tinygrad_edu.viz.plots.landscape import contour, surface
-from tinygrad_edu.viz.plots.style import figure, tidy
+from tinygrad_edu.viz.plots import contour, surface
+from tinygrad_edu.viz.plots.style import panels
 
 ONE = np.array([1.0]), np.array([-1.0])  # x, y
 THREE = np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.5, 1.0])
@@ -61,21 +61,19 @@ def map_of(loss, data) -> Landscape:
 
 
 def picture(table, valley: list, bowl: list):
-    fig = figure(9.5, 8.5)
-    flat, of_one = fig.add_subplot(2, 2, 1), fig.add_subplot(2, 2, 2)
-    of_three, solid = fig.add_subplot(2, 2, 3), fig.add_subplot(2, 2, 4, projection="3d")
-    solid.computed_zorder = False
-    contour(map_of(error, ONE), title="The error of one example", ax=tidy(flat))
+    flat, of_one, of_three, solid = panels("ab;cd", 9.5, 8.5, solid="d")
+    contour(map_of(error, ONE), name="error", title="The error of one example", ax=flat)
     for (w, b), value in table.items():
         flat.plot(w, b, "o", color="black", markersize=5)
         flat.annotate(f"{value:g}", (w, b), (4, 4), textcoords="offset points", fontsize=13)
     one, three = map_of(squared_error, ONE), map_of(squared_error, THREE)
-    paths = {"gradient descent": valley}
-    contour(one, paths, log=True, title="Its square: a valley", ax=tidy(of_one))
-    paths = {"gradient descent": bowl}
-    contour(three, paths, log=True, title="The mean square of three: a bowl", ax=tidy(of_three))
-    surface(three, paths, title="The same bowl", ax=solid)
-    return fig
+    square = {"log": True, "name": "squared error"}
+    path = {"gradient descent": valley}
+    contour(one, path, **square, title="Its square: a valley", ax=of_one)
+    path = {"gradient descent": bowl}
+    contour(three, path, **square, title="The mean square of three: a bowl", ax=of_three)
+    surface(three, path, name="squared error", title="The same bowl", ax=solid)
+    return flat.figure
 
 
 def main(out: Path = Path("out/landscape_of_a_neuron")):

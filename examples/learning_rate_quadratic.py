@@ -8,8 +8,8 @@ bounces from side to side without end, and above 1 it grows.
 from pathlib import Path
 
 from tinygrad_edu.lab import Trajectory, descend, verdict
-from tinygrad_edu.viz.plots import descent
-from tinygrad_edu.viz.plots.style import figure, tidy
+from tinygrad_edu.viz.plots import loss_curves, path_on_curve
+from tinygrad_edu.viz.plots.style import panels
 
 RATES = (0.01, 0.1, 0.5, 0.9, 1.0, 1.1)
 STARTS = (0.0, -1.0, 5.0)
@@ -21,21 +21,14 @@ def f(x):
 
 
 def picture(paths: list[Trajectory]):
-    fig = figure(9, 9)
-    above, below = fig.subfigures(2, 1, height_ratios=[3, 2])
-    for ax, path in zip(above.subplots(2, 3, sharey=True).flat, paths, strict=True):
-        kind = verdict(path).kind
-        bounds = (-1.0, 5.0)
-        descent.path_on_curve(
-            f, path, bounds=bounds, title=f"lr = {path.lr:g}: {kind}", ax=tidy(ax)
-        )
-        ax.set_ylim(-0.3, 9.3)
-    for ax in above.axes[1:3] + above.axes[4:]:
-        ax.set_ylabel("")
-    ax = tidy(below.subplots())
-    descent.loss_curves(paths, ax=ax, title="f(x) = (x - 2)², from x = 0")
-    ax.set_ylim(1e-17, 1e17)
-    return fig
+    *small, below = panels("abc;def;ggg", 9, 9.5, height_ratios=(3, 3, 4))
+    for ax, path in zip(small, paths, strict=True):
+        title = f"lr = {path.lr:g}: {verdict(path).kind}"
+        path_on_curve(f, path, bounds=(-1.2, 5.2), title=title, ax=ax)
+        ax.set(ylim=(-0.4, 10.2))
+    below.set(ylim=(1e-17, 1e17))
+    loss_curves(paths, ax=below, title="f(x) = (x - 2)², from x = 0")
+    return below.figure
 
 
 def main(out: Path = Path("out/learning_rate_quadratic")) -> dict[float, str]:

@@ -2,8 +2,8 @@
 
 sin(x) has a minimum at -π/2, and at every 2π to the left and to the right of it. A small rate
 walks down into the one whose valley it starts in. A large rate jumps over hills: where it ends
-then depends on the rate, and two rates that are almost the same end far apart. From 2π on there is
-order again for a while: each step leads one valley on, always in the same direction.
+then depends on the rate, and two rates that are almost the same end far apart. From 2π to 7
+there is order again: nearly each step leads one valley on, always in the same direction.
 """
 
 from pathlib import Path
@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from tinygrad_edu.lab import descend
-from tinygrad_edu.viz.plots import descent
-from tinygrad_edu.viz.plots.style import COLORS, figure, tidy
+from tinygrad_edu.viz.plots import path_on_curve
+from tinygrad_edu.viz.plots.style import panels, points
 
 RATES = np.linspace(0.1, 8, 400)
 STARTS = (0.0, 1.4, 3.0)
+MARCH = (6.35, 6.95)  # rates at which nearly every step leads one valley on
 
 
 def valley(x: float) -> int:
@@ -32,31 +33,38 @@ def ends() -> dict[float, list[int]]:
 
 
 def picture(found: dict[float, list[int]]):
-    fig = figure(9, 7.5)
-    above, below = fig.subfigures(2, 1)
-    for ax, lr in zip(above.subplots(1, 3, sharey=True), (0.5, 3.0, 5.0), strict=True):
+    axes = panels("abc;ddd;eee;fff", 9, 10, height_ratios=(3, 2, 2, 2))
+    for ax, lr in zip(axes, (0.5, 3.0, 5.0), strict=False):
         path = descend(np.sin, 1.4, lr, 12)
-        title = f"from 1.4 with lr = {lr:g}"
-        descent.path_on_curve(np.sin, path, bounds=(-9, 12), title=title, ax=tidy(ax))
-        ax.set_ylim(-1.2, 1.2)
-    ax = tidy(below.subplots())
-    for (start, valleys), color, marker in zip(
-        found.items(), ("blue", "vermillion", "green"), ("o", "s", "^"), strict=True
-    ):
-        style = {"color": COLORS[color], "marker": marker, "linestyle": "none", "markersize": 3}
-        ax.plot(RATES, valleys, label=f"from x = {start:g}", **style)
-    ax.set(xlabel="learning rate", ylabel="valley after 60 steps (0 is that of -π/2)")
-    ax.set_yscale("symlog", linthresh=8)
-    ax.set_yticks(ticks := [-60, -8, -4, 0, 4, 8, 60], labels=map(str, ticks), minor=False)
-    ax.legend(frameon=False)
-    return fig
+        path_on_curve(np.sin, path, bounds=(-9, 12), title=f"12 steps with lr = {lr:g}", ax=ax)
+        ax.set(ylim=(-1.2, 1.2))
+    for k, (ax, (start, valleys)) in enumerate(zip(axes[3:], found.items(), strict=True)):
+        ax.plot(RATES, valleys, **points(k), markersize=3)
+        ax.axvspan(*MARCH, alpha=0.12)
+        ax.set(yscale="symlog", ylim=(-100, 100), title=f"Valley after 60 steps from x = {start:g}")
+        ax.set_yscale("symlog", linthresh=8)
+        ax.set_yticks(ticks := [-60, -8, 0, 8, 60], labels=map(str, ticks), minor=False)
+        ax.text(np.mean(MARCH), 0, march(valleys), ha="center", va="center", size=11)
+    axes[4].set_ylabel("valley (0 is that of -π/2)")
+    axes[5].set_xlabel("learning rate")
+    return axes[0].figure
+
+
+def march(valleys: list[int]) -> str:
+    """How far away the rates in MARCH end."""
+    away = np.abs(valleys)[(MARCH[0] < RATES) & (MARCH[1] > RATES)]
+    return f"{min(away)} to {max(away)}\nvalleys\naway"
 
 
 def main(out: Path = Path("out/learning_rate_sine")) -> dict[float, list[int]]:
     found = ends()
     for start, valleys in found.items():
         small = {v for v, lr in zip(valleys, RATES, strict=True) if lr < 1}
-        print(f"from {start:g}: valley {small} at rates below 1, {len(set(valleys))} in all")
+        far = march(valleys).replace("\n", " ")
+        print(
+            f"from {start:g}: valley {small} at rates below 1, {len(set(valleys))} in all,", end=" "
+        )
+        print(f"{far} at rates from {MARCH[0]} to {MARCH[1]}")
 
     path = out / "learning_rate_sine.png"
     out.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygrad_edu.lab import SURFACES, Basins, basins
-from tinygrad_edu.viz.plots import descent
-from tinygrad_edu.viz.plots.style import COLORS, figure, tidy
+from tinygrad_edu.lab import SURFACES, basins
+from tinygrad_edu.viz.plots import basin_curve, basin_map
+from tinygrad_edu.viz.plots.style import panels
 
 WAYS = {
     "gradient descent": {},
@@ -19,22 +19,6 @@ WAYS = {
     "noise 0.8": {"noise": 0.8},
 }
 MAPS = {"gradient descent, lr = 0.01": 0.01, "gradient descent, lr = 0.022": 0.022}
-
-
-def on_the_curve(out: dict[str, Basins], fig) -> None:
-    curve = SURFACES["two minima"]
-    x = np.linspace(*curve.bounds[0], 300)
-    for ax, (name, found) in zip(fig.subplots(1, 3, sharey=True), out.items(), strict=True):
-        tidy(ax).plot(x, curve(x[:, None]), color=COLORS["grey"], linewidth=2)
-        starts, goals = found.axes[0], found.goal
-        for goal, color, marker in ((0, "blue", "o"), (1, "vermillion", "s"), (-1, "black", "x")):
-            at = starts[goals == goal]
-            style = {"color": COLORS[color], "marker": marker, "linestyle": "none", "markersize": 5}
-            ax.plot(at, curve(at[:, None]), **style)
-        for minimum, color in zip(curve.minima, ("blue", "vermillion"), strict=True):
-            ax.plot(*minimum, curve(np.array(minimum)), "*", color=COLORS[color], markersize=16)
-        ax.set(xlabel="start x", title=f"{name}:\n{found.shares[0]:.0%} to the lower")
-    fig.axes[0].set_ylabel("f(x)")
 
 
 def main(out: Path = Path("out/minima")) -> dict[str, list[float]]:
@@ -48,14 +32,15 @@ def main(out: Path = Path("out/minima")) -> dict[str, list[float]]:
     for name, found in (curves | maps).items():
         print(f"{name:30} {found}")
 
-    fig = figure(9, 8)
-    above, below = fig.subfigures(2, 1, height_ratios=[2, 3])
-    on_the_curve(curves, above)
-    for ax, (name, found) in zip(below.subplots(1, 2), maps.items(), strict=True):
-        descent.basin_map(found, title=name, ax=tidy(ax))
+    axes = panels("aabbcc;dddeee", 9, 8.5, height_ratios=(2, 3))
+    for ax, (name, found) in zip(axes, curves.items(), strict=False):
+        title = f"{name}:\n{found.shares[0]:.0%} to the lower"
+        basin_curve(SURFACES["two minima"], found, title=title, ax=ax)
+    for ax, (name, found) in zip(axes[3:], maps.items(), strict=True):
+        basin_map(found, title=name, ax=ax)
     path = out / "minima.png"
     out.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path)
+    axes[0].figure.savefig(path)
     print(f"the basins: {path}")
     return {name: found.shares for name, found in (curves | maps).items()}
 

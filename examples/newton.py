@@ -9,17 +9,14 @@ Both look before they leap: a step that would lead uphill is halved until it lea
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from tinygrad_edu.lab import SURFACES, landscape
 from tinygrad_edu.transforms import hessian, value_and_grad
+from tinygrad_edu.viz.plots import contour, loss_curves
+from tinygrad_edu.viz.plots.style import panels
 
-ORANGE, BLUE = "#D55E00", "#0072B2"  # told apart by colour-blind eyes too (Okabe and Ito 2008)
 START = np.array([-1.2, 1.0])
-
-
-def rosenbrock(p):
-    x, y = p
-    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+rosenbrock = SURFACES["rosenbrock"]
 
 
 def descend(direction, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,33 +35,26 @@ def descend(direction, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(path), np.array(losses)
 
 
-def picture(paths: dict[str, tuple[str, np.ndarray, np.ndarray]]) -> Figure:
-    fig = Figure(figsize=(11, 4.8), dpi=150, layout="constrained")
-    valley, progress = fig.subplots(1, 2)
-    grid = np.meshgrid(np.linspace(-1.6, 1.5, 200), np.linspace(-0.7, 1.9, 200))
-    valley.contourf(*grid, np.log10(rosenbrock(grid) + 1e-3), 24, cmap="Greys_r", alpha=0.45)
-    for name, (color, path, losses) in paths.items():
-        style = {"color": color, "linewidth": 2, "marker": "o"}
-        style["markersize"] = 5 if len(path) < 100 else 1
-        valley.plot(*path.T, **style, label=name)
-        progress.loglog(np.arange(1, len(losses) + 1), losses, **style, label=name)
-    valley.plot(1, 1, "*", color="black", markersize=16, label="minimum (1, 1)")
-    valley.set(xlabel="$x$", ylabel="$y$", title="Paths in the valley")
-    valley.legend(loc="lower left", framealpha=0.95)
-    progress.set(xlabel="step", ylabel="loss", title="Loss after each step", ylim=(1e-17, 1e2))
-    progress.legend(loc="lower left")
-    progress.grid(alpha=0.3)
-    return fig
+def picture(paths: dict[str, tuple[np.ndarray, np.ndarray]]):
+    valley, progress = panels("ab", 11, 5)
+    shown = landscape(rosenbrock, points=200, bounds=((-1.6, 1.5), (-0.7, 1.9)))
+    ways = {name: path for name, (path, _) in paths.items()}
+    contour(shown, ways, log=True, grey=True, minima=rosenbrock.minima, ax=valley)
+    valley.set(title="Paths in the valley")
+    progress.set(xscale="log", xlim=(0.8, 5000))
+    losses, title = [losses for _, losses in paths.values()], "The loss (its minimum is 0)"
+    loss_curves(losses, list(paths), title=title, ax=progress)
+    return valley.figure
 
 
-def main(out: Path = Path("out/newton")) -> dict[str, tuple[str, np.ndarray, np.ndarray]]:
+def main(out: Path = Path("out/newton")) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     curvature = hessian(rosenbrock)
     ways = {
-        "gradient descent": (ORANGE, lambda p, g: 0.01 * g, 3000),
-        "Newton": (BLUE, lambda p, g: np.linalg.solve(curvature(p), g), 50),
+        "gradient descent": (lambda p, g: 0.01 * g, 3000),
+        "Newton": (lambda p, g: np.linalg.solve(curvature(p), g), 50),
     }
-    paths = {name: (color, *descend(way, n)) for name, (color, way, n) in ways.items()}
-    for name, (_, path, losses) in paths.items():
+    paths = {name: descend(way, n) for name, (way, n) in ways.items()}
+    for name, (path, losses) in paths.items():
         print(f"{name}: loss {losses[-1]:.1e} at {path[-1]} after {len(losses) - 1} steps")
 
     path = out / "newton.png"

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from tinygrad_edu import losses, manual_seed, nn, optim, train
+from tinygrad_edu.viz.plots.style import line, mark_x, panels
 
 STEPS, STOP = 84, 36  # of 28 an epoch: stopped in the second epoch of three
 
@@ -45,23 +45,21 @@ def steps(model, optimizer, schedule, data) -> Iterator[float]:
             yield loss.item()
 
 
-def picture(through: list[float], resumed: list[float], forgetful: list[float]) -> Figure:
-    fig = Figure(figsize=(8, 6), dpi=150, layout="constrained")
-    above, below = fig.subplots(2, 1, sharex=True, height_ratios=(5, 2))
+def picture(through: list[float], resumed: list[float], forgetful: list[float]):
+    above, below = panels("a;b", 8, 6, height_ratios=(5, 2))
     step = np.arange(1, STEPS + 1)
-    above.plot(step, through, color="#56B4E9", linewidth=7, label="the first, never stopped")
-    above.plot(step[:STOP], through[:STOP], color="black", label="the second, stopped and saved")
-    for loss, color, loaded in (forgetful, "#D55E00", "only weights"), (resumed, "black", "all"):
-        above.plot(step[STOP:], loss, "--", color=color, label=f"a new model that loaded {loaded}")
-        below.plot(step[STOP:], np.subtract(loss, through[STOP:]), color=color)
+    wide = {"color": "0.8", "linewidth": 7, "label": "the first, never stopped"}
+    above.plot(step, through, **wide)
+    for k, (loss, loaded) in enumerate(((resumed, "everything"), (forgetful, "only the weights"))):
+        above.plot(step[STOP:], loss, **line(k), label=f"a new model that loaded {loaded}")
+        below.plot(step[STOP:], np.subtract(loss, through[STOP:]), **line(k))
     above.set(ylabel="cross-entropy (nats)", title="The loss of each batch")
-    below.set(xlabel="step", ylabel="difference (nats)", title="... less that of the first")
+    below.set(
+        xlabel="step", ylabel="nats", title="... less that of the first", xlim=above.get_xlim()
+    )
     above.legend(frameon=False)
-    for ax in above, below:
-        ax.axvline(STOP + 0.5, color="0.5", linestyle=":")
-        ax.spines[["top", "right"]].set_visible(False)
-    above.text(STOP + 1.2, 1.25, "stopped here", color="0.4")
-    return fig
+    mark_x(above, STOP + 0.5, "saved here", height=0.5)
+    return above.figure
 
 
 def main(out: Path = Path("out/resume")) -> tuple[list[float], list[float], list[float]]:

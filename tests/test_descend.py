@@ -201,8 +201,10 @@ def test_a_path_is_drawn_on_the_curve_until_it_leaves_the_picture(tmp_path):
 
 def test_losses_are_drawn_above_the_minimum_with_a_line_for_each_rate():
     paths = [descend(square, 0.0, lr, 5) for lr in (0.1, 0.3)]
+    (ax,) = plots.loss_curves([path.loss for path in paths], ["a", "b"]).axes
+    assert [text.get_text() for text in ax.texts] == ["a", "b"]
     (ax,) = plots.loss_curves(paths).axes
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["lr = 0.1", "lr = 0.3"]
+    assert [text.get_text() for text in ax.texts] == ["lr = 0.1", "lr = 0.3"]
     np.testing.assert_allclose(ax.lines[1].get_ydata(), paths[1].loss)
     assert (ax.get_xlabel(), ax.get_yscale()) == ("step", "log")
 
@@ -212,5 +214,7 @@ def test_a_map_of_basins_needs_two_axes():
     (ax,) = plots.basin_map(found).axes
     np.testing.assert_array_equal(np.ravel(ax.collections[0].get_array()), found.goal.T.ravel())
     assert len(ax.lines) == 4  # a star for each minimum
+    with pytest.raises(ValueError, match="a curve has one axis, and these basins have 2"):
+        plots.basin_curve(SURFACES["himmelblau"], found)
     with pytest.raises(ValueError, match="a map has two axes, and these basins have 1"):
         plots.basin_map(basins(SURFACES["two minima"], 0.1, 5, points=4))

@@ -86,7 +86,7 @@ def test_tanh_derivatives(tmp_path):
 
 def test_newton(tmp_path):
     ways = example("newton").main(tmp_path)
-    losses = {name: losses for name, (_, _, losses) in ways.items()}
+    losses = {name: losses for name, (_, losses) in ways.items()}
     assert len(losses["Newton"]) < 30
     assert losses["Newton"][-1] < 1e-20
     assert losses["gradient descent"][-1] > 1e-6

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from figures import figures_saved, legible  # noqa: F401
 from test_examples import example, pictures
+
+pytestmark = pytest.mark.usefixtures("legible")
 
 
 def test_learning_rate_quadratic(tmp_path):
@@ -16,7 +19,14 @@ def test_learning_rate_quadratic(tmp_path):
 
 def test_learning_rate_sine(tmp_path):
     module = example("learning_rate_sine")
-    found = module.main(tmp_path)
+    with figures_saved() as saved:
+        found = module.main(tmp_path)
+    below = saved[0].axes[3:]  # a panel for each start, so that none hides another
+    for ax, (start, valleys) in zip(below, found.items(), strict=True):
+        assert ax.get_title() == f"Valley after 60 steps from x = {start:g}"
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), valleys)
+        assert ax.texts[0].get_text() == module.march(valleys)
+        assert int(module.march(valleys).split()[0]) >= 28
     small = module.RATES < 2  # f'' = 1 at the bottom: beyond 2 no minimum holds a descent
     for start, valley in ((0.0, 0), (1.4, 0), (3.0, 1)):
         assert set(np.array(found[start])[small]) == {valley}
@@ -32,7 +42,12 @@ def test_learning_rate_sine(tmp_path):
 
 
 def test_minima(tmp_path):
-    shares = example("minima").main(tmp_path)
+    with figures_saved() as saved:
+        shares = example("minima").main(tmp_path)
+    legends = [[x.get_text() for x in ax.get_legend().get_texts()] for ax in saved[0].axes]
+    assert legends[2] == ["to -1.1", "minima", "to 0.88", "to none"]
+    assert legends[3] == ["a minimum, and the starts\nthat go to it"]
+    assert legends[4] == [*legends[3], "these go to none"]
     plain = shares["gradient descent"][0]
     assert shares["momentum 0.9"][0] > plain
     assert shares["noise 0.8"][0] > plain

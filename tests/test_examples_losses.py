@@ -1,8 +1,11 @@
 """The example on losses: both train both, and the chapter states what came of it."""
 
 import pytest
+from figures import legible  # noqa: F401
 from test_docs import ROOT
 from test_examples import example, pictures
+
+pytestmark = pytest.mark.usefixtures("legible")
 
 
 def test_losses_compared(tmp_path, capsys):

@@ -1,7 +1,11 @@
 """The examples that race optimizers, batches and schedules: each reaches its number."""
 
 import numpy as np
+import pytest
+from figures import legible  # noqa: F401
 from test_examples import example, pictures
+
+pytestmark = pytest.mark.usefixtures("legible")
 
 
 def test_race_optimizers(tmp_path, capsys):

@@ -1,18 +1,25 @@
 """The example that chooses a learning rate reaches its numbers and saves its picture."""
 
 import pytest
+from figures import legible  # noqa: F401
 from test_examples import example, pictures
+
+pytestmark = pytest.mark.usefixtures("legible")
 
 
 def test_choose_learning_rate(tmp_path, capsys):
     swept, test, limits = example("choose_learning_rate").main(tmp_path, jobs=2)
     verdicts = {row.settings["lr"]: row.verdicts for row in swept.rows}
     assert verdicts[0.0001] == {"slow": 3}
+    assert verdicts[1.0].keys() <= {"falling", "converged"}  # the one that is recommended
     assert verdicts[10.0] == {"diverged": 3}
     # A training that diverges is chaotic: the last bit of a sum decides how it looks.
     assert verdicts[3.0].keys() <= {"diverged", "oscillating"}
     assert pictures(tmp_path) == ["choose_learning_rate.png"]
-    assert "best loss" in capsys.readouterr().out
+    *progress, _ = capsys.readouterr().out.split("lr      loss")
+    lines = "".join(progress).splitlines()
+    assert [float(line.split(":")[0].removeprefix("lr=")) for line in lines] == sorted(verdicts)
+    assert max(map(len, lines)) < 140
 
     # what docs/sweeps.md says of the picture
     assert swept.best().settings == {"lr": 1.0}

@@ -382,11 +382,36 @@ def test_a_map_has_its_paths_labels_and_lowest_point(tmp_path):
     ax, legend = drawn(contour(found, paths, log=True, title="Bowl", path=tmp_path / "map.png"))
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("x", "y", "Bowl")
     assert legend == ["one", "two: a dot here", "start", "lowest: 0"]
-    np.testing.assert_allclose(ax.lines[0].get_xydata(), paths["one"])
+    np.testing.assert_allclose(ax.lines[1].get_xydata(), paths["one"])
     np.testing.assert_allclose(ax.lines[-1].get_xydata(), [[0, 0]], atol=1e-12)
     np.testing.assert_allclose(ax.get_xlim(), (-3, 3))
     assert ax.figure.axes[1].get_ylabel() == "loss"
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_bar_of_colours_and_the_height_have_the_name_of_what_is_shown():
+    found = landscape(SURFACES["bowl"], points=5)
+    assert contour(found, name="error").axes[1].get_ylabel() == "error"
+    assert surface(found, name="error").axes[0].get_zlabel() == "error"
+
+
+def test_a_path_that_does_not_move_on_the_map_is_called_a_dot():
+    found = landscape(SURFACES["bowl"], points=21)
+    ax, legend = drawn(contour(found, {"here": [[0.0, 0.01], [0.02, 0.0]]}))
+    assert legend == ["here: a dot here", "lowest: 0"]
+    dot, star = ax.lines
+    assert dot.get_linestyle() == "None"
+    assert dot.get_zorder() > star.get_zorder()
+    assert dot.get_markersize() < star.get_markersize() / 2  # so that one sees both
+
+
+def test_minima_that_are_known_have_stars_and_a_grey_map_has_no_bar():
+    shown = SURFACES["himmelblau"]
+    figure = contour(landscape(shown, points=21), minima=shown.minima, grey=True)
+    ax, legend = drawn(figure)
+    assert legend == ["minimum"]
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), shown.minima, atol=1e-9)
+    assert figure.axes == [ax]
 
 
 @pytest.mark.parametrize("f", [lambda p: p.sum(axis=-1), lambda p: p.sum(axis=-1) ** 2])
@@ -409,7 +434,7 @@ def test_a_surface_carries_its_paths():
     ax, legend = drawn(surface(found, {"one": [[2.0, 1.0], [1.0, 0.5]]}))
     assert legend == ["one", "start", "lowest: 0"]
     assert ax.get_zlabel() == "loss"
-    x, y, z = ax.lines[0].get_data_3d()
+    x, y, z = ax.lines[1].get_data_3d()
     np.testing.assert_allclose(z, (x**2 + 10 * y**2) / 2, atol=0.05)
 
 
@@ -417,5 +442,5 @@ def test_a_curve_has_every_step_on_it():
     found = landscape(SURFACES["two minima"], points=101)
     ax, legend = drawn(curve(found, {"one": [1.5, 1.0, 0.9]}))
     assert legend[:2] == ["loss", "one"]
-    x, y = ax.lines[1].get_data()
+    x, y = ax.lines[2].get_data()
     np.testing.assert_allclose(y, SURFACES["two minima"](x[:, None]), atol=2e-3)

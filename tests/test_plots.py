@@ -14,6 +14,7 @@ from tinygrad_edu.lab import (
     descend,
     gradient_noise,
     landscape,
+    lr_range_test,
     race,
     sweep,
 )
@@ -66,6 +67,12 @@ def batches():
     return compare_batches(network, data, (1, 8, 40), lr=0.05, epochs=3, rng=rng), noise
 
 
+def rate_that_grew():
+    model, loss = network()
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    return lr_range_test(model, loss, sgd, [(ROWS, ROWS[:, :1])], start=1e-3, end=100.0)
+
+
 def compiled():
     model, loss = network()
     sgd = optim.SGD(model.parameters(), lr=0.1)
@@ -109,6 +116,9 @@ SQUARE = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 FIGURES = {
     "animate": moved,
     "animate_race": animated,
+    "basin_curve": lambda _: plots.basin_curve(
+        SURFACES["two minima"], basins(SURFACES["two minima"], 0.1, 50, noise=0.8, points=20)
+    ),
     "basin_map": lambda _: plots.basin_map(basins(SURFACES["himmelblau"], 0.022, 50, points=20)),
     "contour": lambda _: plots.contour(BOWL, PATHS, log=True, title="A bowl"),
     "curve": lambda _: plots.curve(
@@ -144,6 +154,7 @@ FIGURES = {
     "plot_losses, of a logit": lambda _: plots.plot_losses(LOGIT, -9, 9, "logit"),
     "plot_program": lambda _: plots.plot_program(compiled(), title="A step"),
     "plot_race": lambda _: plots.plot_race(RACE),
+    "plot_range_test": lambda _: plots.plot_range_test(rate_that_grew()),
     "plot_schedule": lambda _: plots.plot_schedule(schedule()),
     "plot_sweep": lambda _: plots.plot_sweep(swept()),
     "surface": lambda _: plots.surface(BOWL, PATHS, title="A bowl"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from figures import figures_saved
 from PIL import Image
 from references import assert_close, stored
 
@@ -18,6 +19,7 @@ from tinygrad_edu.viz.plots.race import (
     animate_race,
     draw_effective,
     draw_losses,
+    frames_of,
     plot_batches,
     plot_race,
 )
@@ -272,8 +274,12 @@ def test_the_picture_has_paths_losses_and_step_sizes(tmp_path):
     fig = plot_race(found, tmp_path / "race.png")
     assert (tmp_path / "race.png").stat().st_size > 20_000
     paths, curves, *panels = fig.axes
-    np.testing.assert_array_equal(paths.lines[0].get_xydata(), found["gradient descent"].x)
+    np.testing.assert_array_equal(paths.lines[1].get_xydata(), found["gradient descent"].x)
     np.testing.assert_array_equal(curves.lines[-1].get_ydata(), found["Adam"].loss)
+    assert [text.get_text() for text in paths.get_legend().get_texts()] == ["start", "minimum"]
+    np.testing.assert_allclose(paths.lines[-1].get_xydata(), [[0, 0]], atol=1e-12)
+    assert curves.get_legend() is None
+    assert {text.get_text() for text in curves.texts} == {e.racer.name for e in found.entries}
     assert [ax.get_title() for ax in panels if ax.axison] == [e.racer.name for e in found.entries]
     assert curves.get_xlabel() == "step"
     assert curves.get_yscale() == "log"
@@ -305,11 +311,27 @@ def test_an_animation_is_a_gif_or_a_page_of_its_own(tmp_path):
         animate_race(found, tmp_path / "race.mp4")
 
 
+def test_the_legend_of_an_animation_stays_where_it_is(tmp_path):
+    racers = [Racer("a", "SGD", 0.1), Racer("b", "Adam", 0.1)]
+    found, places = race(SURFACES["bowl"], racers, 30, start=(2.0, 1.0)), []
+    with figures_saved() as saved:
+        for _ in frames_of(found, 4):
+            assert saved[-1].axes[1].get_legend() is None
+            (legend,) = saved[-1].legends
+            places.append(legend.get_window_extent().bounds)
+    assert len(set(places)) == 1
+    paths, curves = saved[-1].axes
+    assert [len(line.get_xdata()) for line in paths.lines[:4]] == [31] * 4
+    assert [len(line.get_xdata()) for line in curves.lines] == [31] * 2
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+
+
 def test_the_picture_of_batches(tmp_path):
     noise = gradient_noise(network, rows(), samples=20)
     entries = compare_batches(network, rows(), (1, 8, ROWS), lr=0.05, epochs=2)
     fig = plot_batches(entries, noise, tmp_path / "batches.png")
     left, middle, right = fig.axes
+    assert {text.get_text() for text in right.texts} == {e.racer.name for e in entries}
     np.testing.assert_array_equal(left.lines[2].get_ydata(), noise.variance[:-1])
     assert middle.lines[2].get_xdata()[-1] == 2
     assert right.lines[2].get_xdata()[-1] == 2 * ROWS

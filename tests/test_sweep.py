@@ -90,7 +90,7 @@ def test_what_run_may_return():
     assert number.numbers == tensor.numbers == {"loss": 2.0}
     assert (curve.numbers, curve.curves) == ({"loss": 1.0}, {"loss": returned["list"]})
     assert both.numbers == {"accuracy": 0.5, "loss": 0.5, "rows": 3.0}
-    assert [one.verdict for one in found.runs] == ["finished", "slow", "finished", "finished"]
+    assert [one.verdict for one in found.runs] == ["finished", "falling", "finished", "finished"]
     json.dumps(both.numbers)
 
 
@@ -120,7 +120,9 @@ def test_a_run_that_raises_is_a_row_and_stops_nothing():
         return [lr, lr / 2, lr / 3, lr / 4]
 
     found = quiet(run, lr=[0.1], layers=[1, 2, 3], seeds=2)
-    assert [one.verdict for one in found.runs] == ["slow", "slow", "error", "error", "slow", "slow"]
+    assert [one.verdict for one in found.runs] == [
+        *("falling", "falling", "error", "error", "falling", "falling"),
+    ]
     assert found.runs[2].reason == "ValueError: no such thing"
     assert str(found).splitlines()[2].split() == ["0.1", "2", "error"]
 
@@ -171,11 +173,20 @@ def test_the_table_in_three_styles():
         found.table("html")
 
 
-def test_a_line_for_each_run_where_there_is_no_terminal(capsys):
-    quiet(lambda lr, seed: lr, lr=[0.1], seeds=2, progress=True)
-    assert capsys.readouterr().out.splitlines()[1] == (
-        "lr=0.1, seed=1, loss 0.1: finished, there is no curve of losses to judge"
-    )
+def test_a_line_for_each_setting_in_the_order_of_the_grid_where_there_is_no_terminal(capsys):
+    def run(lr, seed):
+        time.sleep(0.2 if lr == 0.1 else 0)  # the first one is done last
+        if lr == 0.3 and seed == 1:
+            raise ValueError("no such thing")
+        return [lr, np.nan if lr == 0.4 else lr, lr, lr]
+
+    quiet(run, lr=[0.1, 0.2, 0.3, 0.4], seeds=2, jobs=4, backend="threading", progress=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "lr=0.1: loss 0.1 ± 0",
+        "lr=0.2: loss 0.2 ± 0",
+        "lr=0.3: loss 0.3 ± 0; 1 error (ValueError: no such thing)",
+        "lr=0.4: loss 0.4 ± 0; 2 diverged (loss number 2 is nan)",
+    ]
 
 
 def test_the_table_in_the_docs_is_what_its_program_prints():
@@ -269,6 +280,51 @@ def test_noise_and_spikes_of_one_step_are_no_rise(n):
 def test_a_curve_that_nearly_overflows():
     assert curve_verdict(10.0 ** np.arange(0, 308)).kind == "diverged"
     assert curve_verdict([1e308, -1e308] * 5).kind == "oscillating"
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.0005])
+def test_a_loss_that_creeps_on_has_not_converged(noise):
+    """What a rate that is too low looks like: down fast at first, then by a per cent at a time."""
+    t = np.linspace(0, 1, 500)
+    curve = 0.1 * np.exp(-0.5 * t) + np.exp(-40 * t)
+    curve += np.random.default_rng(0).normal(0, noise, 500)
+    found = curve_verdict(curve)
+    assert found.kind == "slow", found.reason
+    assert "and still falls: by 6% of itself lately" in found.reason
+    assert curve_verdict(0.1 + np.exp(-40 * t)).kind == "converged"
+
+
+def fell(start, end, still):
+    """A curve that is flat at its end, or still falls."""
+    t = np.linspace(0, 1, 100)
+    return (end + (start - end) * np.where(still, 1 - t, np.exp(-50 * t))).tolist()
+
+
+def test_the_best_setting_decides_what_is_stalled_and_what_is_falling():
+    ends = {"low": (0.004, False), "near": (0.007, True), "flat": (0.1, False), "far": (0.2, True)}
+    found = quiet(lambda kind, seed: fell(1.0, *ends[kind]), kind=list(ends), seeds=1)
+    assert [one.verdict for one in found.runs] == ["converged", "falling", "stalled", "slow"]
+    assert found.runs[2].reason.endswith("and is flat, but the best setting reaches 0.004")
+    assert str(found).endswith("best loss 0.004: kind=low")
+    alone = quiet(lambda kind, seed: fell(1.0, *ends[kind]), kind=["flat"], seeds=2)
+    assert alone.rows[0].verdicts == {"converged": 2}
+
+
+def test_settings_that_reach_the_same_but_for_rounding_have_all_converged():
+    found = quiet(parabola, lr=[0.2, 0.5, 1.0], seeds=2)
+    assert {one.verdict for one in found.runs} == {"converged"}
+    below = quiet(lambda end, seed: fell(9.0, end, False), end=[-5.0, -4.0, 0.5], seeds=1)
+    assert [one.verdict for one in below.runs] == ["converged", "converged", "stalled"]
+
+
+def test_what_is_recommended_is_not_called_slow():
+    ends = {0.1: (0.5, True), 1.0: (0.04, True)}
+    found = quiet(lambda lr, seed: fell(2.0 + seed / 10, *ends[lr]), lr=list(ends), seeds=3)
+    assert found.best().verdicts == {"falling": 3}
+    assert found.rows[0].verdicts == {"slow": 3}
+    assert str(found).splitlines()[-1] == (
+        "best loss 0.04: lr=1.0; it still falls, and more steps would lower it"
+    )
 
 
 def test_reasons_of_verdicts():
@@ -610,10 +666,10 @@ def test_a_changed_setting_does_not_give_old_results(tmp_path):
 
 def test_runs_that_raised_are_tried_again(tmp_path):
     run, grid = counting(tmp_path), {"lr": [0.1, 0.5], "seeds": 1, "path": tmp_path / "x.jsonl"}
-    assert [one.verdict for one in quiet(run, **grid).runs] == ["slow", "error"]
+    assert [one.verdict for one in quiet(run, **grid).runs] == ["falling", "error"]
     (tmp_path / "mended").touch()
     for _ in range(2):
-        assert [one.verdict for one in quiet(run, **grid).runs] == ["slow", "slow"]
+        assert [one.verdict for one in quiet(run, **grid).runs] == ["falling", "slow"]
     assert len(list(tmp_path.glob("0.5*"))) == 2
 
 
@@ -835,6 +891,10 @@ def test_the_picture_of_a_sweep(tmp_path):
     assert "error" in labels
     names = plot_sweep(found, x="optimizer").axes[0].get_xticklabels()
     assert [text.get_text() for text in names] == ["SGD", "Adam"]
+    failed = [mark for mark in ax.lines if mark.get_marker() == "P" and len(mark.get_xdata())]
+    assert len(failed) == 4
+    assert {float(mark.get_ydata()[0]) for mark in failed} == {0.95, 0.9}  # of the height: whole
+    assert all(np.isnan(line.get_ydata()[-1]) for line in ax.lines if line.get_linestyle() == "-")
     with pytest.raises(ValueError, match="x is one of lr, optimizer, not 'rate'"):
         plot_sweep(found, x="rate")
     with pytest.raises(ValueError, match="metric is one of loss, not 'x'"):

@@ -6,11 +6,14 @@ import numpy.typing as npt
 from tinygrad_edu.lab.descent import Verdict
 
 # Of a loss that is flat, the last quarter is lower than the quarter before by less than this share
-# of the whole fall. A loss that goes nowhere oscillates if it swings by more than this share of
-# what it was at first, and is broken if it was ever that many times higher. It has risen
-# again if it ends this many usual changes above its best, which is more than chance does. Its end
-# and its best are two losses in a row, because one alone may be a spike.
+# of the whole fall; and the last eighth than the eighth before by less than this share of what is
+# left, unless that is less than a thousandth of the start. A loss that goes nowhere oscillates if
+# it swings by more than this share of what it was at first, and is broken if it was ever that many
+# times higher. It has risen again if it ends this many usual changes above its best, which is more
+# than chance does. Its end and its best are two losses in a row, because one alone may be a spike.
 FLAT = 0.02
+SETTLED = 0.025
+ARRIVED = 1e-3
 SWINGS = 0.1
 BROKEN = 4.0
 RISEN = 6
@@ -26,9 +29,10 @@ def curve_verdict(losses: npt.ArrayLike) -> Verdict:
     Numbers between two neighbours differ by chance, from batch to batch, or because the steps are
     so large that they jump over the minimum: the swing is their standard deviation, over the later
     half, and no fall counts that is smaller than it. A loss that falls like exp(-r t) is flat when
-    r times the number of steps is above 6. A loss that ends well above its lowest value diverged,
-    however low that was. Where `verdict` has gradients, this has to guess: a loss that does not
-    change at all counts as slow.
+    r times the number of steps is above 7. One that came down fast and now creeps on, by a few per
+    cent of itself, is slow: it may have a long way to go. A loss that ends well above its lowest
+    value diverged, however low that was. Where `verdict` has gradients, this has to guess: a loss
+    that does not change at all counts as slow.
     Raises ValueError for less than 4 losses.
     """
     curve = np.asarray(losses, float)
@@ -58,6 +62,12 @@ def curve_verdict(losses: npt.ArrayLike) -> Verdict:
         return Verdict("slow", f"{went}, which is no fall to speak of")
     still = (np.mean(third) - end) / fall
     chance = swing * (2 / len(last)) ** 0.5 / fall
-    if still <= max(FLAT, chance):
-        return Verdict("converged", f"{went} and is flat")
-    return Verdict("slow", f"{went} and still falls: {still:.0%} of it came at the end")
+    if still > max(FLAT, chance):
+        return Verdict("slow", f"{went} and still falls: {still:.0%} of it came at the end")
+    eighth = max(1, n // 8)
+    now = np.mean(curve[-eighth:])
+    lost = np.mean(curve[-2 * eighth : -eighth]) - now
+    by_chance = 2 * swing * (2 / eighth) ** 0.5
+    if abs(now) > ARRIVED * abs(start) and lost > max(SETTLED * abs(now), by_chance):
+        return Verdict("slow", f"{went} and still falls: by {lost / abs(now):.0%} of itself lately")
+    return Verdict("converged", f"{went} and is flat")

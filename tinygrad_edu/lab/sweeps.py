@@ -35,6 +35,8 @@ from tinygrad_edu.rng import Package, manual_seed
 
 Settings = dict[str, Any]
 Task = tuple[Settings, int]
+NEAR = 2.0  # times the loss of the best setting: a run that ends below it is as good
+CLOSE = 0.01  # and so is one that is nearer to it than this share of the way from its start
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class Run:
 
     numbers  what `run` returned, of each curve its last
     curves   the lists that it returned
-    verdict  "converged", "slow", "oscillating" or "diverged", from the curve of the loss; "error"
-             if it raised; "finished" where there is no such curve
+    verdict  "converged", "slow", "oscillating" or "diverged", from the curve of the loss; "stalled"
+             if that is flat, but far above what the best setting reached; "falling" if it is not
+             flat, but near that; "error" if it raised; "finished" where there is no such curve
     reason   the verdict in words, or the error
     """
 
@@ -85,6 +88,25 @@ class Row:
     @property
     def verdicts(self) -> dict[str, int]:
         return dict(Counter(run.verdict for run in self.runs).most_common())
+
+    def __str__(self) -> str:
+        """The settings, the numbers, and what went wrong."""
+        numbers = ", ".join(f"{name} {self.number(name)}" for name in metrics_of(self.runs))
+        reasons = {x.verdict: x.reason for x in reversed(self.runs)}  # the first of each
+        failed = [
+            f"{count} {verdict} ({reasons[verdict]})"
+            for verdict, count in self.verdicts.items()
+            if verdict in ("diverged", "error")
+        ]
+        said = "; ".join(x for x in (numbers, *failed) if x)
+        return f"{settings_text(self.settings)}: {said}"
+
+    def number(self, metric: str) -> str:
+        """mean ± spread; nothing if no run has that number."""
+        if not self.values(metric):
+            return ""
+        spread = f" ± {self.spread[metric]:.2g}" if len(self.runs) > 1 else ""
+        return f"{self.mean[metric]:.4g}{spread}"
 
     def values(self, metric: str) -> list[float]:
         return [run.numbers[metric] for run in self.runs if metric in run.numbers]
@@ -140,13 +162,7 @@ class Sweep:
             return comma_separated(rows, self.metrics)
         lines = [[*rows[0].settings, *self.metrics, "verdict"]]
         for row in rows:
-            mean, spread = row.mean, row.spread
-            numbers = [
-                (f"{mean[x]:.4g}" + (f" ± {spread[x]:.2g}" if len(row.runs) > 1 else ""))
-                if x in mean
-                else ""
-                for x in self.metrics
-            ]
+            numbers = [row.number(metric) for metric in self.metrics]
             settings = [str(label(x)) for x in row.settings.values()]
             lines.append([*settings, *numbers, verdict_counts(row.verdicts)])
         if style == "markdown":
@@ -165,9 +181,11 @@ class Sweep:
         if metric is None or not any(row.finished(metric) for row in self.rows):
             return self.table()
         best = self.best()
-        return (
-            f"{self.table()}\nbest {metric} {best.mean[metric]:.4g}: {settings_text(best.settings)}"
+        found = f"best {metric} {best.mean[metric]:.4g}: {settings_text(best.settings)}"
+        more = (
+            "; it still falls, and more steps would lower it" if "falling" in best.verdicts else ""
         )
+        return f"{self.table()}\n{found}{more}"
 
 
 def sweep(
@@ -195,7 +213,8 @@ def sweep(
     time_limit
               seconds after which a run is given up, with its process if it does not stop by twice
               that time. Without worker processes it stops when it is next in Python
-    progress  show a bar (tqdm, in a terminal), or else print a line for every run
+    progress  show a bar (tqdm, in a terminal), or else print a line for every setting, in the order
+              of the grid, when its last run is done
 
     A run that raises is a row with its error, and so is one that takes its process down with it;
     the others go on. FloatingPointError and OverflowError count as diverged.
@@ -220,14 +239,12 @@ def sweep(
     todo = [task for task in tasks if key(*task) not in done]
     runs = outcomes(run, todo, workers, time_limit)
     with nullcontext() if path is None else open(path, "a") as file:
-        for one in watched(runs, len(tasks), len(todo), progress):
-            name = key(one.settings, one.seed)
-            done[name] = one
+        for name, one in watched(runs, tasks, done, progress):
             if file:
                 file.write(line_of(one, programs[name]))
                 file.flush()
                 os.fsync(file.fileno())
-    return Sweep([replace(done[key(*task)], settings=task[0]) for task in tasks])
+    return Sweep(compared([replace(done[key(*task)], settings=task[0]) for task in tasks]))
 
 
 # The grid
@@ -375,16 +392,26 @@ def outcomes(
             yield out
 
 
-def watched(runs: Iterable[Run], total: int, todo: int, show: bool) -> Iterator[Run]:
-    """The runs as they come, each shown: with a bar, or a line for each, or not."""
-    with Progress(show, total, done=total - todo, unit="run") as shown:
-        if todo < total:
-            count = f"{total - todo} of {total}"
-            shown.tell(f"{count} runs were done before", "")
+def watched(
+    runs: Iterable[Run], tasks: list[Task], done: dict[str, Run], show: bool
+) -> Iterator[tuple[str, Run]]:
+    """The runs as they come, by their keys, put with those done; each setting shown in its turn."""
+    groups: dict[str, list[str]] = {}
+    for task in tasks:
+        groups.setdefault(key(task[0]), []).append(key(*task))
+    waiting = [names for names in groups.values() if not done.keys() >= set(names)]
+    with Progress(show, len(tasks), done=len(done), unit="run") as shown:
+        if done:
+            shown.tell(f"{len(done)} of {len(tasks)} runs were done before", "")
         for one in runs:
+            name = key(one.settings, one.seed)
+            done[name] = one
             shown.step()
-            shown.tell(str(one), f"{settings_text(one.settings)}: {one.verdict}")
-            yield one
+            while waiting and done.keys() >= set(waiting[0]):
+                found = [done[name] for name in waiting.pop(0)]
+                row = Row(found[0].settings, found)
+                shown.tell(str(row), settings_text(row.settings))
+            yield name, one
 
 
 # The file: a line of JSON for each run, with a check sum, since a damaged digit is a digit too
@@ -460,6 +487,36 @@ def end_last_line(path: Path) -> None:
     if path.exists() and not path.read_bytes().endswith(b"\n"):
         with open(path, "a") as file:
             file.write("\n")
+
+
+# Verdicts that know the other runs
+
+
+def compared(runs: list[Run]) -> list[Run]:
+    """The same, judged once more now that the best setting is known.
+
+    A curve alone does not tell a run at its minimum from one that is stuck far above, nor one that
+    needs a larger rate from one that only needs more steps.
+    """
+    found = Sweep(runs)
+    metric = loss_name(found.metrics)
+    if metric is None or len(found.rows) < 2 or not any(x.finished(metric) for x in found.rows):
+        return runs
+    best = found.best(metric).mean[metric]
+    return [judged_again(run, metric, best) for run in runs]
+
+
+def judged_again(run: Run, metric: str, best: float) -> Run:
+    if run.verdict not in ("converged", "slow") or metric not in run.curves:
+        return run
+    start, end = run.curves[metric][0], run.numbers[metric]
+    near = end - best <= max((NEAR - 1) * abs(best), CLOSE * abs(start - best))
+    if near == (run.verdict == "converged"):
+        return run
+    if near:
+        return replace(run, verdict="falling")
+    reason = f"{run.reason}, but the best setting reaches {best:.4g}"
+    return replace(run, verdict="stalled", reason=reason)
 
 
 # Numbers and words

@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.plots.style import COLORS, SERIES, axes_of, line, saved
+from tinygrad_edu.viz.plots.style import (
+    COLORS,
+    SERIES,
+    SMALL,
+    axes_of,
+    label_ends,
+    line,
+    points,
+    saved,
+)
+
+NOWHERE = "#dddddd"  # where starts go to no minimum
 
 
 def path_on_curve(
@@ -31,7 +42,9 @@ def path_on_curve(
     last = len(xs) if inside.all() else int(np.argmin(inside))  # up to where it leaves the picture
     ax.plot(xs[:last], trajectory.loss[:last], color=COLORS["vermillion"], linewidth=1, alpha=0.7)
     ax.plot(xs[:last], trajectory.loss[:last], "o", color=COLORS["vermillion"], markersize=4)
-    ax.plot(xs[0], trajectory.loss[0], "s", color=COLORS["blue"], markersize=9, label="start")
+    ax.plot(xs[0], trajectory.loss[0], "s", color=COLORS["blue"], markersize=9)
+    ax.annotate("start", (xs[0], trajectory.loss[0]), (3, 7), textcoords="offset points",
+                size=SMALL, color=COLORS["blue"])  # fmt: skip
     ax.set(xlabel="x", ylabel="f(x)", title=title, xlim=(low, high))
     return saved(ax, path)
 
@@ -47,36 +60,76 @@ def loss_curves(
 ) -> Any:
     """Loss above `lowest` against step, on a logarithmic scale, a line a trajectory.
 
-    labels  in the legend; the learning rates by default
+    trajectories  or the losses themselves, which then need labels
+    labels        at the ends of the lines; the learning rates by default
     """
     ax = axes_of(ax)
     labels = labels or [f"lr = {each.lr:g}" for each in trajectories]
     for k, (each, label) in enumerate(zip(trajectories, labels, strict=True)):
-        above = np.where(np.isfinite(each.loss), each.loss - lowest, np.nan)
+        loss = np.asarray(getattr(each, "loss", each))
+        above = np.where(np.isfinite(loss), loss - lowest, np.nan)
         ax.semilogy(np.maximum(above, 1e-16), label=label, **line(k))
     ax.set(xlabel="step", ylabel="loss above its minimum", title=title)
-    ax.legend(frameon=False, fontsize=11, loc="upper left", ncols=2)
+    label_ends(ax)
     return saved(ax, path)
 
 
 def basin_map(
     basins: Any, *, title: str = "", ax: Any = None, path: str | Path | None = None
 ) -> Any:
-    """Each start in the colour of the minimum it went to, grey for none; minima are stars."""
+    """Each start in the colour of the minimum it went to, grey for none; minima are stars.
+
+    Raises ValueError for basins that have not two axes.
+    """
     from matplotlib.colors import ListedColormap
 
-    if len(basins.axes) != 2:
-        raise ValueError(f"a map has two axes, and these basins have {len(basins.axes)}")
+    need_axes(basins, 2, "map")
     ax = axes_of(ax, 7, 6)
     colors = [COLORS[SERIES[k % len(SERIES)]] for k in range(len(basins.minima))]
-    shades = ListedColormap(["#dddddd", *colors])
+    shades = ListedColormap([NOWHERE, *colors])
     x, y = basins.axes
     ax.pcolormesh(x, y, basins.goal.T, cmap=shades, vmin=-1, vmax=len(colors) - 1, alpha=0.6)
-    for minimum, color in zip(basins.minima, colors, strict=True):
-        ax.plot(*minimum, "*", color=color, markeredgecolor="black", markersize=16)
+    for k, (minimum, color) in enumerate(zip(basins.minima, colors, strict=True)):
+        told = {"label": "a minimum, and the starts\nthat go to it"} if k == 0 else {}
+        ax.plot(*minimum, "*", color=color, markeredgecolor="black", markersize=16, **told)
+    if np.any(basins.goal < 0):
+        ax.fill_between([], [], [], color=NOWHERE, alpha=0.6, label="these go to none")
     ax.grid(visible=False)
-    ax.set(xlabel="x", ylabel="y", title=title, xlim=x[[0, -1]], ylim=y[[0, -1]])
+    ax.set(xlabel="start x", ylabel="start y", title=title, xlim=x[[0, -1]], ylim=y[[0, -1]])
+    ax.legend(fontsize=SMALL, framealpha=0.95, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     return saved(ax, path)
+
+
+def basin_curve(
+    surface: Any, basins: Any, *, title: str = "", ax: Any = None, path: str | Path | None = None
+) -> Any:
+    """The starts on the curve of a function of one number, each a mark of the minimum it went to.
+
+    surface  what the `basins` are of
+    Raises ValueError for basins that have not one axis.
+    """
+    need_axes(basins, 1, "curve")
+    ax = axes_of(ax)
+    x = np.linspace(*surface.bounds[0], 300)
+    ax.plot(x, surface(x[:, None]), color=COLORS["grey"], linewidth=2)
+    starts = basins.axes[0]
+    for k, minimum in enumerate(basins.minima):
+        at = starts[basins.goal == k]
+        ax.plot(at, surface(at[:, None]), **points(k), markersize=5, label=f"to {minimum[0]:.2g}")
+        star = {"color": COLORS[SERIES[k % len(SERIES)]], "markeredgecolor": "black"}
+        told = {"label": "minima"} if k == 0 else {}
+        ax.plot(*minimum, surface(minimum), "*", markersize=16, **star, **told)
+    if len(at := starts[basins.goal < 0]):
+        ax.plot(at, surface(at[:, None]), "x", color=COLORS["black"], label="to none", zorder=4)
+    ax.set(xlabel="start x", ylabel="f(x)", title=title)
+    ax.legend(fontsize=SMALL, frameon=False, loc="upper center")
+    return saved(ax, path)
+
+
+def need_axes(basins: Any, n: int, what: str) -> None:
+    if len(basins.axes) != n:
+        axes = "one axis" if n == 1 else "two axes"
+        raise ValueError(f"a {what} has {axes}, and these basins have {len(basins.axes)}")
 
 
 def around(xs: Any) -> tuple[float, float]:

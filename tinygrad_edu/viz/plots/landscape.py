@@ -20,7 +20,7 @@ from tinygrad_edu.viz.plots.style import (
 
 Paths = Mapping[str, Any]
 CLOSEST = 1e-4  # of the range of the loss: the first of the levels that grow by a factor
-DOT = 0.02  # of the sides of a map: a path that goes no farther is a dot on it
+DOT = 0.05  # of the sides of a map: a path that goes no farther is a dot, as large as its mark
 
 
 def contour(
@@ -80,6 +80,7 @@ def surface(
     landscape: Any,
     paths: Paths | None = None,
     *,
+    name: str = "loss",
     title: str = "",
     elevation: float = 35,
     turn: float = -60,
@@ -101,7 +102,7 @@ def surface(
     ax.plot_surface(*grid, loss.filled(np.nan), cmap="viridis", alpha=0.85, linewidth=0)
     draw_paths(ax, on_the_ground(landscape, paths))
     mark_lowest(ax, landscape, landscape.lowest[1])
-    ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], zlabel="loss", title=title)
+    ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], zlabel=name, title=title)
     ax.view_init(elevation, turn)
     ax.zaxis.labelpad = 10
     legend(ax, loc="upper left")
@@ -122,7 +123,7 @@ def curve(
     ax = axes_of(ax)
     (x,), loss = landscape.axes, np.ma.masked_invalid(landscape.loss)
     ax.plot(x, loss, color=COLORS["black"], linewidth=2, label="loss" if paths else None)
-    each_step = {"markevery": 1, "markersize": 7, "linewidth": 1, "path_effects": []}
+    each_step = {"markevery": 1, "markersize": 7, "linewidth": 1}
     draw_paths(ax, on_the_ground(landscape, paths), **each_step)
     mark_lowest(ax, landscape, landscape.lowest[1])
     ax.set(xlabel=landscape.labels[0], ylabel="loss", title=title)
@@ -180,18 +181,18 @@ def draw_paths(ax: Any, paths: Mapping[str, Any], **options: Any) -> None:
 
 
 def draw_path(ax: Any, k: int, name: str, points: Any, **options: Any) -> None:
-    """The k-th path; only its end, if on this map it is not longer than a mark."""
-    from matplotlib.patheffects import withStroke
-
+    """The k-th path, on white; only its end, if on this map it is not longer than a mark."""
     k %= len(SERIES)
     look = {
         "color": COLORS[SERIES[k]], "marker": MARKERS[k], "markevery": [-1], "markersize": 9,
         "markeredgecolor": "white", "linestyle": LINESTYLES[k], "linewidth": 2.5, "zorder": 6,
-        "path_effects": [withStroke(linewidth=4.5, foreground="white")], "label": name,
+        "label": name, "gid": name,
     }  # fmt: skip
     if is_dot(ax, points):
         points = points[np.isfinite(points).all(axis=1)][-1:]
         look |= {"linestyle": "none", "label": f"{name}: a dot here"}
+    else:
+        ax.plot(*points.T, color="white", linewidth=4.5, zorder=5.5, gid=name)
     ax.plot(*points.T, **look | options)
 
 
@@ -216,7 +217,7 @@ def mark_lowest(ax: Any, landscape: Any, *height: float) -> None:
 
 
 def draw_stars(ax: Any, points: Any, label: str) -> None:
-    star = {"color": COLORS["yellow"], "markeredgecolor": "black", "markersize": 15, "zorder": 5}
+    star = {"color": COLORS["yellow"], "markeredgecolor": "black", "markersize": 20, "zorder": 5.7}
     ax.plot(*np.transpose(points), "*", label=label, **star)
 
 
@@ -234,4 +235,4 @@ def need(landscape: Any, dimensions: int, mine: str, other: str) -> None:
 def legend(ax: Any, **options: Any) -> None:
     """A legend, if there is something to tell."""
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(framealpha=0.9, handlelength=3, fontsize=SMALL, **options)
+        ax.legend(framealpha=0.9, handlelength=2.5, fontsize=SMALL, **options)

@@ -171,15 +171,15 @@ def frames_of(race: Any, frames: int) -> Iterator[bytes]:
     draw_paths(race, left)
     draw_losses(race.entries, right, labels=False)
     fig.legend(handles=right.lines, loc="outside lower center", ncols=4, frameon=False)
-    names = [entry.racer.name for entry in race.entries]
-    paths = [line for line in left.lines if line.get_label() in names]
     curves = right.lines[:]
     fig.draw_without_rendering()
     fig.set_layout_engine("none")  # so that nothing moves from frame to frame
     for t in moments(race, frames):
         for k, entry in enumerate(race.entries):
             at = race.landscape.project(entry.x[: t + 1])
-            paths[k].set_data(*at.T)
+            for path in left.lines:
+                if path.get_gid() == entry.racer.name:
+                    path.set_data(*at.T)
             curves[k].set_data(np.arange(len(at)), entry.loss[: t + 1])
         left.set_title(f"Paths to step {t}")
         file = io.BytesIO()

@@ -22,6 +22,7 @@ SERIES = ("blue", "vermillion", "green", "orange", "purple", "sky blue", "black"
 LINESTYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2)), (0, (5, 1, 1, 1)), (0, (1, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 TITLE, LABEL, SMALL = 13, 12, 11  # points: titles, axes and their names, what stands on lines
+EARLY = 60  # points before the others: a line that ends there has its name there
 LEADING = 1.3  # times the size of the letters: from one label to the next
 
 
@@ -90,23 +91,33 @@ def label_ends(ax: Any, *, size: float = SMALL) -> None:
     if not ends:
         return
     at = points * ax.transData.transform([end for _, end in ends])
-    beside = points * np.array([ax.bbox.y0, ax.bbox.y1])
-    heights = spread(at[:, 1], size * LEADING, *beside)
-    right = at[:, 0].max() + (16 if np.any(far_from(at, heights, size)) else 6)
-    for (line, end), (x, y), height, far in zip(
-        ends, at, heights, far_from(at, heights, size), strict=True
+    heights = spread(at[:, 1], size * LEADING, *(points * np.array([ax.bbox.y0, ax.bbox.y1])))
+    last = at[:, 0].max()
+    early = at[:, 0] < last - EARLY
+    moved = (np.abs(at[:, 1] - heights) > size / 2) | (~early & (at[:, 0] < last - size))
+    column = last + (16 if np.any(moved) else 6)
+    for (line, end), (x, y), height, alone, far in zip(
+        ends, at, heights, early, moved, strict=True
     ):
         lead = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.8, "relpos": (0, 0.5)}
+        aside = 6 + 10 * far if alone else column - x
         ax.annotate(
-            line.get_label(), end, (right - x, height - y), va="center", size=size,
+            line.get_label(), end, (aside, height - y), va="center", size=size,
             textcoords="offset points", color=legible(line.get_color()), annotation_clip=False,
             arrowprops=lead | {"shrinkA": 0, "shrinkB": 4} if far else None,
         )  # fmt: skip
 
 
-def far_from(at: Any, heights: Any, size: float) -> Any:
-    """Which ends of lines need a line to their label."""
-    return (np.abs(at[:, 1] - heights) > size / 2) | (at[:, 0] < at[:, 0].max() - size)
+def mark_x(ax: Any, x: float, text: str, k: int = 6, height: float = 0.97) -> None:
+    """A line upright at x, in the look of series k, with its meaning beside it at this height."""
+    ax.axvline(x, **line(k) | {"linewidth": 1.5})
+    place, _ = (ax.get_xaxis_transform() - ax.transAxes).transform((x, 0))
+    side = "right" if place > 0.6 else "left"
+    ax.annotate(
+        text, (x, height), (-5 if side == "right" else 5, 0), ha=side, va="top", size=SMALL,
+        xycoords=ax.get_xaxis_transform(), textcoords="offset points",
+        color=legible(line(k)["color"]),
+    )  # fmt: skip
 
 
 def last_seen(line: Any) -> Any:

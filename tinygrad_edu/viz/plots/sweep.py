@@ -6,18 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.viz.plots.style import axes_of, line, saved
+from tinygrad_edu.viz.plots.style import COLORS, axes_of, line, mark_x, saved
 
 MARKERS = {
     "converged": "o",
     "finished": "o",
+    "falling": "^",
     "slow": "v",
+    "stalled": "s",
     "oscillating": "D",
     "diverged": "X",
     "error": "P",
 }
 FAILED = ("diverged", "error")
-ROW = 0.04  # of the height: how far below the upper edge each line has what lies above
+ROW = 0.05  # of the height: how far below the upper edge each line has what lies above
 
 
 def plot_sweep(
@@ -35,7 +37,8 @@ def plot_sweep(
     ax      matplotlib's axes to draw on, of a new figure by default
     path    where to save the figure, which is returned
 
-    What has no finite number is at the upper edge, as what failed and lies above, a row per line.
+    Below the upper edge, a row per line, is what failed and has no finite number or lies above; the
+    line through the means ends where a run failed so.
     Raises ValueError for a setting or a metric that the sweep does not have.
     """
     names = list(sweep.rows[0].settings)
@@ -52,14 +55,15 @@ def plot_sweep(
     for k, (name, rows) in enumerate(groups.items()):
         at = [place[show(row.settings[x])] for row in rows]
         mean = [row.mean[metric] if row.finished(metric) else math.nan for row in rows]
-        ax.plot(at, np.clip(mean, None, top), **line(k), label=name or "mean of the seeds")
+        within = np.where(np.array(mean) < top, mean, math.nan)
+        ax.plot(at, within, **line(k), label=name or "mean of the seeds")
         for place_of_row, row in zip(at, rows, strict=True):
             for run in row.runs:
                 y = run.numbers.get(metric, math.nan)
                 above = not (math.isfinite(y) and y < top)
                 ax.plot(
                     place_of_row,
-                    1 - ROW * k if above else y,
+                    1 - ROW * (k + 1) if above else y,
                     MARKERS[run.verdict],
                     transform=ax.get_xaxis_transform() if above else ax.transData,
                     color=line(k)["color"],
@@ -74,6 +78,26 @@ def plot_sweep(
         ax.plot([], [], MARKERS[verdict], color="0.4", markersize=7, label=verdict)
     ax.set(xlabel="learning rate" if x == "lr" else x, ylabel=metric)
     ax.legend(fontsize=11, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return saved(ax, path)
+
+
+def plot_range_test(test: Any, ax: Any = None, path: str | Path | None = None) -> Any:
+    """The loss at each rate of a range test; where it broke off, and the rate to take.
+
+    test  what `lab.lr_range_test` returned
+    """
+    ax = axes_of(ax)
+    ax.set_xscale("log")
+    top = 1.5 * test.loss[0]
+    shown = test.loss < 0.97 * top
+    ax.plot(test.lr[shown], test.loss[shown], ".", color=COLORS["grey"], label="each step")
+    ax.plot(test.lr, test.smoothed, **line(0), label="running mean")
+    ax.set(xlabel="learning rate", ylabel="loss", ylim=(-0.03 * top, top))
+    ax.set_xlim(test.lr[0] / 1.5, 1.5 * min(test.limit, 2 * test.lr[-1]))
+    mark_x(ax, test.suggestion, f"take {test.suggestion:.2g}", 2, 0.3)
+    if np.isfinite(test.limit):
+        mark_x(ax, test.limit, f"breaks at {test.limit:.2g}", 1, 0.3)
+    ax.legend(fontsize=11, frameon=False, loc="lower left")
     return saved(ax, path)
 
 
@@ -100,7 +124,7 @@ def scale(runs: list[Any], metric: str, ax: Any) -> float:
     failed_some = any(failed or not math.isfinite(y) for y, failed in numbers)
     if min(finite) > 0 and max(good) > 10 * min(good):
         ax.set_yscale("log")
-        top = max(good) * (4 if failed_some else 1.2)
+        top = max(good) * (5 if failed_some else 1.3)
         ax.set_ylim(min(finite) / 1.5, top)
     else:
         room = (max(good) - min(good)) or 1.0
