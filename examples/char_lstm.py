@@ -47,7 +47,7 @@ def write(model: Writer, alphabet: np.ndarray, start: str, n: int, rng) -> str:
 
 def picture(losses: list[float], new: dict[int, float], marks: dict, samples: dict, path: Path):
     above, below = figure(8, 6).subfigures(2, 1, height_ratios=(3, 2))
-    curves = {"sonnets it reads": losses, "five unread ones": new}
+    curves = {"sonnets it reads": losses, "unread sonnets": new}
     title = f"What it has never read surprises it least at step {min(new, key=new.get)}"
     ax = tidy(above.subplots())
     plot_learning(curves, marks=marks, ylabel="nats per character", title=title, ax=ax)
@@ -67,8 +67,8 @@ def main(out: Path = Path("out/char_lstm"), steps: int = 450) -> tuple[list[floa
     model = Writer(n := len(alphabet))
     pairs = np.bincount(n * x[:-1] + x[1:], minlength=n * n).reshape(n, n)
     p_single, p_next = np.bincount(x) / len(x), pairs / pairs.sum(axis=1, keepdims=True)
-    counted = {"all alike": 1 / n, "by frequency": p_single[x], "after one": p_next[x[:-1], x[1:]]}
-    marks = {name: -np.mean(np.log(p)) for name, p in counted.items()}
+    counted = {"nothing": 1 / n, "characters": p_single[x], "their pairs": p_next[x[:-1], x[1:]]}
+    marks = {f"counting {name}": -np.mean(np.log(p)) for name, p in counted.items()}
     optimizer = optim.AdamW(model.parameters(), LEARNING_RATE)
     scheduler = optim.lr_scheduler.WarmupCosineLR(optimizer, steps // 10, steps)
     losses, new_losses, samples = [], {}, {}

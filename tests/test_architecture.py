@@ -25,9 +25,12 @@ from tinygrad_edu.numpy_api.dispatch import COMPOSITIONS, NON_DIFFERENTIABLE
 from tinygrad_edu.numpy_api.indexing import change_in_place
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
+# Some are extras, and some take long to import.
 OPTIONAL = {
+    "IPython",
     "PIL",
     "graphviz",
+    "http",
     "joblib",
     "pygraphviz",
     "matplotlib",
@@ -35,6 +38,7 @@ OPTIONAL = {
     "safetensors",
     "sklearn",
     "tqdm",
+    "webbrowser",
 }
 
 # Each may import those on the lines above it, and neighbours where its line says so.
@@ -58,8 +62,8 @@ FLOORS = [
 ALONE = {"optim", "tracing"}  # they need NumPy, and nothing of the package
 # What compiled loops call is imported by a program, if there is one.
 MACHINE = {"compiler/loops/blas.py", "compiler/loops/elementary.py"}
-# They have a method plot(), which imports viz.plots when it is called: matplotlib comes with that.
-DRAWN = {"optim/lr_scheduler.py", "train/history.py"}
+# They draw themselves, and import viz.plots when they are asked to: matplotlib comes with that.
+DRAWN = {"optim/lr_scheduler.py", "train/history.py", "train/live.py"}
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 
 

@@ -89,6 +89,17 @@ def history():
     return found
 
 
+def trained_live():
+    model, _ = network()
+    found = train.History()
+    found.live = train.Live()
+    data = ROWS, (ROWS[:, :1] > 0).astype(float)
+    sgd = optim.SGD(model.parameters(), lr=0.5)
+    loss = losses.binary_cross_entropy_with_logits
+    train.fit(model, loss, sgd, data, data, epochs=20, history=found, progress=False)
+    return found
+
+
 def schedule():
     sgd = optim.SGD([Tensor(0.0, requires_grad=True)], lr=0.1)
     return optim.lr_scheduler.OneCycleLR(sgd, max_lr=0.1, total_steps=50)
@@ -150,6 +161,7 @@ FIGURES = {
         {"seen": 4 * np.exp(-np.arange(300) / 50), "held out": {50: 2.0, 150: 1.0, 300: 0.8}},
         marks={"guessing": 2.3}, title="Learning",
     ),
+    "plot_live": lambda _: plots.plot_live(trained_live()),
     "plot_losses": lambda _: plots.plot_losses(ERROR, xlabel="error"),
     "plot_losses, of a logit": lambda _: plots.plot_losses(LOGIT, -9, 9, "logit"),
     "plot_program": lambda _: plots.plot_program(compiled(), title="A step"),

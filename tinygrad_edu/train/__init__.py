@@ -3,6 +3,7 @@
 from tinygrad_edu.train.checkpoint import Checkpoint, CheckpointError, load, save
 from tinygrad_edu.train.data import Batches, batches, split
 from tinygrad_edu.train.history import History
+from tinygrad_edu.train.live import Live
 from tinygrad_edu.train.loop import BestWeights, EarlyStopping, accuracy, evaluate, fit
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "CheckpointError",
     "EarlyStopping",
     "History",
+    "Live",
     "accuracy",
     "batches",
     "evaluate",

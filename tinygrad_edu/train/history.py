@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from tinygrad_edu.optim.settings import one_of
+from tinygrad_edu.train.live import Live
 
 
 class History:
@@ -16,6 +17,7 @@ class History:
     metrics          a list like these for each metric, under its name
     lr               the learning rate at the end of the epoch
     stopped          whether a callback has ended the training
+    live             more of the training that is under way, if somebody looks on; else None
     """
 
     def __init__(self) -> None:
@@ -25,6 +27,7 @@ class History:
         self.lr: list[float] = []
         self.stopped = False
         self.loss_sum, self.rows, self.batches = 0.0, 0, 0  # of the epoch under way
+        self.live: Live | None = None
 
     def __len__(self) -> int:
         """The number of finished epochs."""
@@ -93,11 +96,12 @@ class History:
         return plot_history(self, path)
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of everything, for a checkpoint."""
-        return deepcopy(vars(self))
+        """A copy of everything but `live`, for a checkpoint."""
+        return deepcopy({name: x for name, x in vars(self).items() if name != "live"})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Be the history that `state_dict` gave."""
-        if set(state) != set(vars(self)):
-            raise ValueError(f"a history has {', '.join(vars(self))}, not {', '.join(state)}")
+        if set(state) != set(vars(self)) - {"live"}:
+            names = ", ".join(name for name in vars(self) if name != "live")
+            raise ValueError(f"a history has {names}, not {', '.join(state)}")
         vars(self).update(deepcopy(dict(state)))

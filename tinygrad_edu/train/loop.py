@@ -18,6 +18,7 @@ from tinygrad_edu.optim.settings import one_of, whole
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.history import History
+from tinygrad_edu.train.live import Live, show_in_notebook
 
 Loss = Callable[[Any, Any], Any]
 Metrics = Mapping[str, Callable[[Any, Any], float]]
@@ -41,6 +42,8 @@ def fit(
     callbacks: Sequence[Callable[[History], object]] = (),
     checkpoint: Checkpoint | None = None,
     progress: bool = True,
+    live: bool = False,
+    history: History | None = None,
 ) -> History:
     """Make loss(model(x), y) small: for every batch its gradient, then a step of the optimizer.
 
@@ -57,6 +60,9 @@ def fit(
     checkpoint   where to save; if it is there already, this training goes on from it, and all ends
                  as if it had never been stopped: the same command starts and resumes
     progress     show a bar (tqdm, in a terminal), or else print a line for every epoch
+    live         draw the curves below the cell of a notebook while it trains, instead of that
+    history      the history to write to, such as one that `viz.watch` shows in a browser tab; the
+                 epochs that it has count; a new one by default
 
     Raises FloatingPointError at the first loss that is not finite, and says where it came from;
     ValueError and TypeError, before anything is trained, for settings that make no sense.
@@ -71,17 +77,26 @@ def fit(
         raise TypeError(f"checkpoint is a train.Checkpoint(path), and this is {checkpoint!r}")
     if checkpoint and checkpoint.every and not hasattr(train_data, "load_state_dict"):
         raise ValueError("to go on inside an epoch, fit needs train_data from batches(...)")
-    history = History()
+    history = History() if history is None else history
+    if live:
+        show_in_notebook(history)
     known = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "history": history}
     known |= {"data": train_data} | {f"callback {i}": x for i, x in enumerate(callbacks)}
     saved = {name: x for name, x in known.items() if hasattr(x, "load_state_dict")}
     if checkpoint:
         checkpoint.resume(**saved)
     model.train()
-    with batches_shown(progress, pairs(train_data), epochs, history) as shown:
+    seen = history.live
+    progress = progress and not (seen and seen.draw)
+    with (
+        batches_shown(progress, pairs(train_data), epochs, history) as shown,
+        looked_at(seen, model, len(history)),
+    ):
         while len(history) < epochs and not history.stopped:
             for x, y in pairs(train_data):
                 value = differentiate(model, loss, optimizer, x, y, history)
+                if seen:
+                    seen.batch(x, y, value)
                 if before_step:
                     before_step()
                 optimizer.step()
@@ -95,6 +110,8 @@ def fit(
                     checkpoint.save(**saved)
             scores = {} if validation is None else evaluate(model, loss, validation, metrics)
             history.add_epoch(optimizer.lr, scores)
+            if seen:
+                seen.epoch()
             if scheduler and not scheduler_per_batch:
                 step_scheduler(scheduler, history)
             answers = [callback(history) for callback in callbacks]
@@ -103,6 +120,23 @@ def fit(
             if checkpoint:
                 checkpoint.save(**saved)
     return history
+
+
+@contextmanager
+def looked_at(seen: Live | None, model: Module, epochs: int) -> Iterator[None]:
+    """Tell those who look on, if there are any, when the training begins and ends."""
+
+    def predict(x: Any) -> Any:
+        with evaluating(model), no_grad():
+            return plain(model(x))
+
+    if seen:
+        seen.begin(model, predict, epochs)
+    try:
+        yield
+    finally:
+        if seen:
+            seen.end()
 
 
 def check_hooks(

@@ -6,6 +6,7 @@ from tinygrad_edu.viz.drawing.picture import Drawing, draw
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphGroup, GraphNode
 from tinygrad_edu.viz.graph.description import describe
 from tinygrad_edu.viz.pages.exercises import practice
+from tinygrad_edu.viz.pages.monitor import Watch, watch
 from tinygrad_edu.viz.pages.player import Page, film, play
 from tinygrad_edu.viz.pages.questions import quiz
 from tinygrad_edu.viz.words.solution import Solution, worked_solution
@@ -31,6 +32,7 @@ __all__ = [
     "Record",
     "Solution",
     "Step",
+    "Watch",
     "Zoomed",
     "backward_steps",
     "describe",
@@ -42,6 +44,7 @@ __all__ = [
     "quiz",
     "record",
     "text",
+    "watch",
     "worked_solution",
     "zoom",
 ]

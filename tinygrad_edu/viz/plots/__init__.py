@@ -5,6 +5,7 @@ from tinygrad_edu.viz.plots.boundaries import plot_boundary
 from tinygrad_edu.viz.plots.descent import basin_curve, basin_map, loss_curves, path_on_curve
 from tinygrad_edu.viz.plots.images import plot_filters, plot_images
 from tinygrad_edu.viz.plots.landscape import contour, curve, surface
+from tinygrad_edu.viz.plots.live import plot_live
 from tinygrad_edu.viz.plots.losses import plot_losses
 from tinygrad_edu.viz.plots.programs import plot_program
 from tinygrad_edu.viz.plots.race import animate_race, plot_batches, plot_race
@@ -26,6 +27,7 @@ __all__ = [
     "plot_history",
     "plot_images",
     "plot_learning",
+    "plot_live",
     "plot_losses",
     "plot_program",
     "plot_race",

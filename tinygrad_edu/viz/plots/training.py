@@ -1,11 +1,12 @@
 """How did a training go, and how does a schedule move its learning rate?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.viz.curves import spans_decades
 from tinygrad_edu.viz.plots.style import (
     COLORS,
     MARKERS,
@@ -17,8 +18,6 @@ from tinygrad_edu.viz.plots.style import (
     saved,
     tidy,
 )
-
-DECADE = 10.0  # from here on, largest over smallest, a scale is logarithmic
 
 
 def plot_history(history: Any, path: str | Path | None = None) -> Any:
@@ -115,7 +114,9 @@ def plot_learning(
         if n > 1:
             ax.plot(steps, values, color=COLORS[SERIES[k % len(SERIES)]], linewidth=0.8, alpha=0.35)
             ax.set_xlabel(f"{xlabel} (pale: each; bold: the mean of {n})")
-        ax.plot(steps[n - 1 :], running_mean(values, n), **line(k), label=name or "_")
+        means = running_mean(values, n)
+        middle = np.arange(len(means)) + (n + 1) / 2  # a mean of later steps would seem to lag
+        ax.plot(middle, means, **line(k), label=name or "_")
     for name, loss in (marks or {}).items():
         dashes = {"color": COLORS["black"], "linestyle": (0, (4, 3)), "linewidth": 1}
         ax.plot([1, last], [loss, loss], **dashes, label=name)
@@ -141,9 +142,3 @@ def make_logarithmic(ax: Any) -> None:
 def running_mean(values: Any, n: int) -> Any:
     """The mean of each n numbers in a row."""
     return np.convolve(np.asarray(values, float), np.full(n, 1 / n), "valid")
-
-
-def spans_decades(values: Iterable[float]) -> bool:
-    """Whether the largest is ten times the smallest, or more, and all are positive."""
-    finite = np.array([y for y in values if np.isfinite(y)])
-    return finite.size > 0 and bool(finite.min() > 0 and finite.max() >= DECADE * finite.min())

@@ -1,0 +1,436 @@
+"""Looking at a training while it runs changes nothing of it, costs little, and never ends it."""
+
+import json
+import sys
+import types
+import urllib.error
+import urllib.request
+import warnings
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import functional, losses, manual_seed, nn, optim, train, viz
+from tinygrad_edu.rng import default_rng
+from tinygrad_edu.train.live import Budget, Live
+from tinygrad_edu.viz.curves import DRAWN, in_groups, panels_of, plane_of, status_of
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((60, 2))
+Y = (X[:, 0] * X[:, 1] > 0).astype(int)
+
+
+class Noisy(nn.Module):
+    """Draws from the package's generator in both modes."""
+
+    def __init__(self):
+        self.first, self.last = nn.Linear(2, 16), nn.Linear(16, 2)
+
+    def __call__(self, x):
+        h = functional.dropout(functional.tanh(self.first(x)), 0.1, training=True)
+        return self.last(h)
+
+
+def trained(history=None, model=None, epochs=5, data=(X, Y), loss=losses.cross_entropy, **options):
+    manual_seed(0)
+    model = model or Noisy()
+    adam = optim.Adam(model.parameters(), lr=0.01)
+    pairs = train.batches(*data, 8)
+    history = train.fit(
+        model, loss, adam, pairs, data, epochs=epochs, history=history, progress=False, **options
+    )
+    return history, [p.data for p in model.parameters()]
+
+
+def looked_at():
+    history = train.History()
+    history.live = Live()
+    return history
+
+
+class Clock:
+    """A time that a test moves on."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr("tinygrad_edu.train.live.perf_counter", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def generous(monkeypatch):
+    """Time is no matter: after each batch there is enough for everything."""
+    monkeypatch.setattr(Budget, "allows", lambda self: True)
+
+
+# The training is the same
+
+
+@pytest.mark.usefixtures("generous")
+def test_a_training_that_is_looked_at_has_the_same_bits():
+    plain_history, plain_weights = trained()
+    shown = looked_at()
+    pictures = []
+    shown.live.draw = lambda: pictures.append(len(shown.live.losses))
+    shown, weights = trained(shown)
+    assert len(pictures) == 5 * 8 + 2  # an empty one, one a batch, and the last
+    assert shown.train_loss == plain_history.train_loss
+    assert shown.validation_loss == plain_history.validation_loss
+    for one, other in zip(weights, plain_weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.usefixtures("generous")
+def test_the_model_is_asked_in_eval_mode_without_a_graph():
+    asked = []
+
+    class Spy(Noisy):
+        def __call__(self, x):
+            out = super().__call__(x)
+            asked.append((len(x), self.training, out.requires_grad))
+            return out
+
+    trained(looked_at(), Spy(), epochs=1)
+    planes = [rest for rows, *rest in asked if rows > 60]
+    assert planes == [[False, False]] * 9  # after each batch, and at the end
+
+
+def test_a_checkpoint_does_not_know_who_looked(tmp_path):
+    shown, _ = trained(looked_at(), checkpoint=train.Checkpoint(tmp_path / "run.npz"), epochs=2)
+    plain_history, _ = trained(epochs=2)
+    assert shown.state_dict() == plain_history.state_dict()
+    resumed, _ = trained(looked_at(), checkpoint=train.Checkpoint(tmp_path / "run.npz"), epochs=3)
+    assert resumed.train_loss == trained(epochs=3)[0].train_loss
+    assert resumed.live.epochs_before == 2
+    assert resumed.live.epoch_ends == [8]
+
+
+# What is noted
+
+
+@pytest.mark.usefixtures("generous")
+def test_the_norms_are_those_of_the_gradients_of_each_layer():
+    norms = []
+    model = Noisy()
+
+    def note():
+        norms.append([
+            np.sqrt(sum(np.sum(p.grad**2) for p in layer.parameters()))
+            for layer in (model.first, model.last)
+        ])  # fmt: skip
+
+    shown, _ = trained(looked_at(), model, before_step=note, epochs=2)
+    assert list(shown.live.norms) == ["first", "last"]
+    np.testing.assert_allclose(list(zip(*shown.live.norms.values(), strict=True)), norms)
+    assert shown.live.norm_steps == list(range(1, 17))
+
+
+@pytest.mark.usefixtures("generous")
+def test_of_many_norms_every_second_is_dropped(monkeypatch):
+    monkeypatch.setattr("tinygrad_edu.train.live.SAMPLES", 10)
+    shown, _ = trained(looked_at(), epochs=4)
+    steps = shown.live.norm_steps
+    assert len(steps) <= 10
+    assert steps[-1] == 32
+    assert {len(norms) for norms in shown.live.norms.values()} == {len(steps)}
+
+
+@pytest.mark.usefixtures("generous")
+def test_the_plane_is_what_the_model_answers():
+    model = nn.Linear(2, 2)
+    shown, _ = trained(looked_at(), model, epochs=1)
+    plane = shown.live.plane
+    left, right, bottom, top = plane.bounds
+    seen = np.concatenate([X.min(axis=0), X.max(axis=0)])
+    assert left < seen[0] < seen[2] < right
+    assert bottom < seen[1] < seen[3] < top
+    assert sorted(map(tuple, plane.x)) == sorted(map(tuple, X))
+    shown.live.plane = None
+    shown.live.begin(model, lambda x: x @ model.weight.data, 0)
+    shown.live.batch(X, Y, 0.0)
+    corner = np.array([left, bottom]) @ model.weight.data
+    np.testing.assert_allclose(shown.live.plane.answer[0, 0], corner)
+
+
+@pytest.mark.usefixtures("generous")
+@pytest.mark.parametrize(
+    ("data", "loss"),
+    [
+        ((np.hstack([X, X]), Y), losses.cross_entropy),
+        ((X, X[:, :1]), losses.mse_loss),
+        ((X, np.arange(60.0)[:, None]), losses.mse_loss),
+    ],
+)
+def test_only_a_few_classes_of_points_have_a_plane(data, loss):
+    sizes = data[0].shape[1], 2 if loss is losses.cross_entropy else 1
+    shown, _ = trained(looked_at(), nn.Linear(*sizes), data=data, loss=loss)
+    assert shown.live.plane is None
+    assert len(shown.live.norm_steps) == 40
+
+
+def test_the_level_of_a_probability_is_a_half():
+    history = looked_at()
+    plane = train.live.Plane((0, 1, 0, 1), np.full((2, 2, 1), 0.7), X, Y)
+    for shift, labels, level in ((0.0, Y, 0.5), (1.0, Y, 0.0), (0.0, 2 * Y - 1, 0.0)):
+        history.live.plane = plane._replace(answer=plane.answer + shift, y=labels)
+        assert plane_of(history)["level"] == level
+
+
+# What it costs
+
+
+def test_a_budget_is_a_share_of_the_time(clock):
+    budget = Budget(0.1)
+    done = 0
+    for _ in range(1000):
+        clock.now += 1.0
+        if budget.allows():
+            with budget.paying():
+                clock.now += 5.0
+                done += 1
+    assert budget.spent == 5 * done
+    assert 0.09 <= budget.spent / clock.now <= 0.1
+
+
+def test_a_budget_rests_in_between(clock):
+    budget = Budget(1.0, every=10.0)
+    done = []
+    for second in range(35):
+        clock.now = float(second)
+        if budget.allows():
+            with budget.paying():
+                done.append(second)
+    assert done == [10, 20, 30]
+
+
+def test_the_first_picture_waits_until_its_cost_is_a_small_share(clock):
+    history = looked_at()
+    drawn = []
+
+    def draw():
+        drawn.append(clock.now)
+        clock.now += 0.3
+
+    history.live.draw = draw
+    history.live.begin(nn.Linear(2, 2), lambda x: x, 0)
+    for _ in range(300):
+        clock.now += 0.1
+        history.live.batch(X, Y, 1.0)
+    assert drawn[0] == 0.0
+    assert drawn[1] == pytest.approx(10.3, abs=0.2)  # 0.3 s are three percent of 10 s
+    assert drawn[2] - drawn[1] > 9
+
+
+# Errors
+
+
+def broken():
+    raise ZeroDivisionError("no pen")
+
+
+@pytest.mark.usefixtures("generous")
+def test_an_error_in_drawing_is_told_once_and_the_training_goes_on():
+    history = looked_at()
+    history.live.draw = lambda: broken() if history.live.losses else None
+    with pytest.warns(RuntimeWarning, match="goes on, but .* shown: Zero.*no pen") as told:
+        _, weights = trained(history)
+    assert len(told) == 1
+    for one, other in zip(weights, trained()[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.usefixtures("generous")
+def test_a_model_that_cannot_answer_the_plane_is_trained_all_the_same():
+    class Picky(Noisy):
+        def __call__(self, x):
+            if len(x) > 60:
+                raise ValueError("too many rows")
+            return super().__call__(x)
+
+    with pytest.warns(RuntimeWarning, match="too many rows") as told:
+        shown, _ = trained(looked_at(), Picky())
+    assert len(told) == 1
+    assert len(shown) == 5
+
+
+@pytest.mark.usefixtures("generous")
+def test_ctrl_c_while_drawing_ends_the_training():
+    history = looked_at()
+
+    def draw():
+        if len(history.live.losses) == 3:
+            raise KeyboardInterrupt
+
+    history.live.draw = draw
+    with pytest.raises(KeyboardInterrupt):
+        trained(history)
+    assert len(history.live.losses) == 3
+    assert history.live.finished
+
+
+# In a notebook
+
+
+def test_elsewhere_live_says_what_to_do_instead():
+    with pytest.warns(UserWarning, match=r"draws in a notebook.*viz\.watch\(history\)"):
+        history, _ = trained(live=True)
+    assert history.live is None
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """A module IPython as a kernel would have it; the pictures that were displayed."""
+    pictures = []
+
+    class Handle:
+        def update(self, picture):
+            pictures.append(picture.data)
+
+    def display(picture, display_id):
+        pictures.append(picture.data)
+        return Handle()
+
+    ipython = types.ModuleType("IPython")
+    ipython.version_info = (9, 0, 0)  # matplotlib asks for it
+    ipython.get_ipython = lambda: types.SimpleNamespace(kernel=object())
+    ipython.display = types.ModuleType("IPython.display")
+    ipython.display.display = display
+    ipython.display.Image = lambda data: types.SimpleNamespace(data=data)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", ipython.display)
+    return pictures
+
+
+def test_in_a_notebook_one_picture_is_updated(notebook, monkeypatch, capsys):
+    monkeypatch.setattr(Budget, "allows", lambda self: self.times % 10 < 9)
+    history, _ = trained(live=True, epochs=1)
+    assert len(notebook) >= 2
+    assert all(picture.startswith(b"\x89PNG") for picture in notebook)
+    assert notebook[0] != notebook[-1]
+    assert history.live.finished
+    assert capsys.readouterr().out == ""
+
+
+# The numbers of the pictures
+
+
+def test_many_numbers_are_drawn_as_means_of_groups():
+    steps = np.arange(1, 251)
+    x, y, n = in_groups(steps, steps**2)
+    assert n == 3
+    assert len(x) == len(y) == 83 <= DRAWN
+    assert x[:2] == [3, 6]
+    assert y[1] == np.mean([16, 25, 36])
+    assert in_groups([], np.array([]))[:2] == ([], [])
+
+
+def test_the_panels_are_by_step_and_their_epochs_where_they_ended():
+    shown, _ = trained(looked_at(), metrics={"accuracy": train.accuracy}, epochs=3)
+    loss, norms, metrics = panels_of(shown)
+    assert (loss.xlabel, norms.title) == ("step", "norm of the gradient, by layer")
+    training, validation = loss.curves
+    assert training.x == list(range(1, 25))
+    assert np.mean(training.y[16:]) == pytest.approx(shown.train_loss[2], rel=0.2)
+    assert (validation.x, validation.y) == ([8, 16, 24], shown.validation_loss)
+    assert metrics.curves[0].y == shown.metrics["accuracy"]
+    assert status_of(shown).startswith("finished, step 24: epoch 3")
+
+
+def test_a_history_that_nobody_looked_at_is_shown_by_epoch():
+    history, _ = trained(epochs=3)
+    (loss,) = panels_of(history)
+    assert loss.xlabel == "epoch"
+    assert [curve.y for curve in loss.curves] == [history.train_loss, history.validation_loss]
+    assert plane_of(history) is None
+
+
+def test_of_many_layers_some_are_shown_with_the_first_and_the_last():
+    model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(20)))
+    shown, _ = trained(looked_at(), model, epochs=1)
+    curves = panels_of(shown)[1].curves
+    assert len(curves) == 7
+    assert (curves[0].name, curves[-1].name) == ("layers.0", "layers.19")
+
+
+# The server
+
+
+def get(url, **headers):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+        return answer.read().decode()
+
+
+def test_the_server_gives_the_page_and_its_numbers_to_this_computer_only():
+    history = train.History()
+    with viz.watch(history, browser=False) as watched:
+        assert watched.url.startswith("http://127.0.0.1:")
+        before = json.loads(get(watched.url + "numbers"))
+        assert (before["finished"], before["panels"][0]["curves"][0]["y"]) == (False, [])
+        trained(history)
+        after = json.loads(get(watched.url + "numbers"))
+        assert after["finished"]
+        assert after["panels"][0]["curves"][1]["y"] == pytest.approx(
+            history.validation_loss, rel=1e-3
+        )
+        assert "Content-Security-Policy" in get(watched.url)
+        for path, headers, code in (("else", {}, 404), ("numbers", {"Host": "evil.example"}, 403)):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                get(watched.url + path, **headers)
+            assert refused.value.code == code
+            refused.value.close()
+    assert not watched.thread.is_alive()
+    with pytest.raises(urllib.error.URLError):
+        get(watched.url)
+    watched.close()  # a second time does nothing
+
+
+def test_the_server_ends_when_the_training_raises():
+    with (
+        pytest.raises(FloatingPointError),
+        viz.watch(train.History(), browser=False) as watched,
+    ):
+        trained(watched.history, data=(X * np.nan, Y))
+    assert not watched.thread.is_alive()
+    assert watched.history.live.finished
+
+
+def test_an_error_in_the_numbers_is_told_and_the_training_goes_on(monkeypatch):
+    monkeypatch.setattr("tinygrad_edu.viz.pages.monitor.numbers_of", lambda history: 1 / 0)
+    told = []
+    monkeypatch.setattr(warnings, "warn", lambda text, *args, **options: told.append(text))
+    with viz.watch(train.History(), browser=False) as watched:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            get(watched.url + "numbers")
+        refused.value.close()
+        assert len(trained(watched.history)[0]) == 5
+    assert "ZeroDivisionError" in told[0]
+
+
+def test_the_page_is_saved_with_its_numbers(tmp_path):
+    history, _ = trained(epochs=2)
+    with viz.watch(history, browser=False) as watched:
+        watched.save(tmp_path / "training.html")
+    assert '"xlabel":"epoch"' in (tmp_path / "training.html").read_text()
+    assert history.live is None  # a training that has ended is only read
+    with pytest.raises(TypeError, match=r"must be a train\.History, and it is a list"):
+        viz.watch([1.0])
+
+
+def test_the_browser_is_opened_at_the_page(monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with viz.watch(train.History()) as watched:
+        assert opened == [watched.url]
+
+
+def test_the_generator_is_put_back_also_when_the_model_raises():
+    live = Live()
+    live.predict = lambda places: default_rng().random() / 0
+    before = default_rng().bit_generator.state
+    with pytest.raises(ZeroDivisionError):
+        live.predict_without_drawing(X)
+    assert default_rng().bit_generator.state == before

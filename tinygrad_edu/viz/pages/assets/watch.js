@@ -1,0 +1,185 @@
+"use strict";
+
+const SIZE = {width: 640, height: 330, left: 62, right: 190, top: 12, bottom: 42};
+const LEADING = 17;
+const SHADES = ["#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#000000"];
+const store = document.getElementById("data");
+let failures = 0;
+
+function make(kind, attributes, parent, text) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", kind);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+function number(x) {
+  if (x === 0 || (Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5)) return String(Number(x.toPrecision(3)));
+  return x.toExponential(1).replace(/\.0e/, "e").replace("e+", "e");
+}
+
+/* From numbers to places: straight, or by the logarithm. Ticks are 1, 2 or 5 times a power of ten. */
+function scale(values, from, to, log) {
+  let low = Math.min(...values), high = Math.max(...values);
+  if (!(low < high)) [low, high] = log ? [low / 2, low * 2] : [low - 0.5, low + 0.5];
+  const f = log ? Math.log10 : x => x;
+  const span = f(high) - f(low);
+  const place = x => from + (f(x) - f(low)) / span * (to - from);
+  const ticks = [];
+  if (log) {
+    const steps = span < 2 ? [1, 2, 5] : [1];
+    for (let power = Math.floor(f(low)); power <= f(high); power += Math.max(1, Math.floor(span / 6)))
+      for (const k of steps) ticks.push(k * 10 ** power);
+  } else {
+    const raw = span / 5, power = 10 ** Math.floor(Math.log10(raw));
+    const step = [1, 2, 5, 10].find(k => k * power >= raw) * power;
+    for (let k = Math.ceil(low / step); k * step <= high; k += 1) ticks.push(k * step);
+  }
+  return {place, ticks: ticks.filter(x => x >= low * (1 - 1e-9) && x <= high * (1 + 1e-9))};
+}
+
+/* Places as near as may be to those wanted, a line of text apart. */
+function spread(wanted, low, high) {
+  const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b]);
+  const places = wanted.slice();
+  order.forEach((i, k) => {
+    places[i] = Math.max(wanted[i], k ? places[order[k - 1]] + LEADING : low);
+  });
+  for (let k = order.length - 1, limit = high; k >= 0; k -= 1, limit = places[order[k + 1]] - LEADING)
+    places[order[k]] = Math.min(places[order[k]], limit);
+  return places;
+}
+
+function axes(svg, x, y, xlabel) {
+  for (const tick of y.ticks) {
+    const at = y.place(tick);
+    make("line", {class: "grid", x1: SIZE.left, x2: SIZE.width - SIZE.right, y1: at, y2: at}, svg);
+    make("text", {class: "tick", x: SIZE.left - 7, y: at + 4, "text-anchor": "end"}, svg, number(tick));
+  }
+  const end = SIZE.height - SIZE.bottom;
+  for (const tick of x.ticks)
+    make("text", {class: "tick", x: x.place(tick), y: end + 18, "text-anchor": "middle"}, svg, number(tick));
+  const middle = (SIZE.left + SIZE.width - SIZE.right) / 2;
+  make("text", {x: middle, y: SIZE.height - 6, "text-anchor": "middle"}, svg, xlabel);
+}
+
+function drawn(curve, log) {
+  return curve.x.map((x, i) => [x, curve.y[i]]).filter(([, y]) => typeof y === "number" && (!log || y > 0));
+}
+
+function panel(data) {
+  const figure = document.createElement("figure");
+  const caption = document.createElement("figcaption");
+  caption.textContent = data.title;
+  figure.append(caption);
+  const curves = data.curves.map(curve => drawn(curve, data.log));
+  const points = curves.flat();
+  const shown = data.curves.filter((_, i) => curves[i].length);
+  const last = shown.map(curve => `${curve.name} ${curve.y[curve.y.length - 1]}`).join(", ");
+  const svg = make("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
+    "aria-label": `${data.title} by ${data.xlabel}; last: ${last}`}, figure);
+  if (!points.length) {
+    make("text", {x: SIZE.left, y: 40}, svg, "no numbers yet");
+    return figure;
+  }
+  const bottom = SIZE.height - SIZE.bottom, right = SIZE.width - SIZE.right;
+  const x = scale(points.map(p => p[0]), SIZE.left, right, false);
+  const y = scale(points.map(p => p[1]), bottom, SIZE.top, data.log);
+  axes(svg, x, y, data.xlabel);
+  const ends = [];
+  curves.forEach((curve, k) => {
+    if (!curve.length) return;
+    const path = curve.map(([a, b]) => `${x.place(a).toFixed(1)},${y.place(b).toFixed(1)}`);
+    make("polyline", {class: `curve s${k % 7} d${k % 7}`, points: path.join(" ")}, svg);
+    const [a, b] = curve[curve.length - 1];
+    ends.push({k, x: x.place(a), y: y.place(b), name: data.curves[k].name});
+  });
+  const places = spread(ends.map(end => end.y), SIZE.top, bottom);
+  ends.forEach((end, i) => {
+    make("line", {class: `lead s${end.k % 7}`, x1: end.x + 3, y1: end.y, x2: right + 12, y2: places[i]}, svg);
+    make("text", {class: `t${end.k % 7}`, x: right + 16, y: places[i] + 4}, svg, end.name);
+  });
+  return figure;
+}
+
+/* One pixel for each place, as an image: the model was asked row by row from below. */
+function cells(plane) {
+  const n = plane.cells.length, canvas = document.createElement("canvas");
+  canvas.width = canvas.height = n;
+  const context = canvas.getContext("2d"), image = context.createImageData(n, n);
+  const rgb = SHADES.map(shade => [1, 3, 5].map(i => parseInt(shade.slice(i, i + 2), 16)));
+  const limit = Math.max(...plane.cells.flat().map(x => Math.abs(x - plane.level))) || 1;
+  plane.cells.forEach((row, i) => row.forEach((cell, j) => {
+    const score = (cell - plane.level) / limit;
+    const color = plane.kind === "classes" ? rgb[cell % 7] : rgb[score > 0 ? 1 : 0];
+    const share = plane.kind === "classes" ? 0.4 : 0.75 * Math.abs(score);
+    const at = 4 * ((n - 1 - i) * n + j);
+    color.forEach((part, c) => { image.data[at + c] = 255 + share * (part - 255); });
+    image.data[at + 3] = 255;
+  }));
+  context.putImageData(image, 0, 0);
+  return canvas.toDataURL();
+}
+
+const MARKS = [
+  (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0`,
+  (x, y) => `M${x - 3.5} ${y - 3.5}h7v7h-7z`,
+  (x, y) => `M${x} ${y - 4.5}l4.5 8h-9z`,
+  (x, y) => `M${x} ${y - 5}l4 5l-4 5l-4 -5z`,
+];
+
+function plane(data) {
+  const figure = document.createElement("figure");
+  const caption = document.createElement("figcaption");
+  caption.textContent = "what the model answers";
+  figure.append(caption);
+  const names = data.names.map(name => `class ${name}`);
+  const svg = make("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
+    "aria-label": `The answer of the model at each place, and points of ${names.join(", ")}`}, figure);
+  const [left, right, bottom, top] = data.bounds, end = SIZE.height - SIZE.bottom;
+  const x = scale([left, right], SIZE.left, SIZE.width - SIZE.right, false);
+  const y = scale([bottom, top], end, SIZE.top, false);
+  const box = {x: SIZE.left, y: SIZE.top, width: SIZE.width - SIZE.right - SIZE.left, height: end - SIZE.top};
+  make("image", {...box, href: cells(data), preserveAspectRatio: "none", "image-rendering": "pixelated"}, svg);
+  axes(svg, x, y, "first input");
+  make("text", {transform: `translate(16 ${(SIZE.top + end) / 2}) rotate(-90)`, "text-anchor": "middle"}, svg, "second input");
+  data.x.forEach(([a, b], i) => {
+    const k = data.y[i];
+    make("path", {class: "dot", fill: SHADES[k % 7], d: MARKS[k % 4](x.place(a), y.place(b))}, svg);
+  });
+  names.forEach((name, k) => {
+    const at = [SIZE.width - SIZE.right + 18, SIZE.top + 10 + 22 * k];
+    make("path", {class: "dot", fill: SHADES[k % 7], d: MARKS[k % 4](...at)}, svg);
+    make("text", {x: at[0] + 12, y: at[1] + 5}, svg, name);
+  });
+  return figure;
+}
+
+function show(data, note) {
+  document.getElementById("status").textContent = note ? `${data.status} (${note})` : data.status;
+  const figures = data.panels.map(panel);
+  if (data.plane) figures.push(plane(data.plane));
+  document.getElementById("panels").replaceChildren(...figures);
+}
+
+async function ask() {
+  try {
+    const answer = await fetch("numbers");
+    const text = await answer.text();
+    const data = JSON.parse(text);
+    store.textContent = text.replaceAll("<", "\\u003c"); /* so that the page is saved with them */
+    failures = 0;
+    show(data);
+    if (data.finished) return;
+  } catch {
+    failures += 1;
+    show(JSON.parse(store.textContent), "no answer: these are the last numbers");
+    if (failures > 5) return;
+  }
+  setTimeout(ask, 1000);
+}
+
+const first = JSON.parse(store.textContent);
+show(first);
+if (location.protocol.startsWith("http") && !first.finished) ask();
