@@ -78,7 +78,12 @@ def test_an_example_runs_as_a_program(tmp_path):
 
 @pytest.mark.usefixtures("legible")
 def test_tanh_derivatives(tmp_path):
-    curves = example("tanh_derivatives").main(tmp_path)
+    with figures_saved() as saved:
+        curves = example("tanh_derivatives").main(tmp_path)
+    (ax,) = saved[0].axes
+    assert len({str(each.get_linestyle()) for each in ax.lines}) > 3  # seen without colours
+    assert [len(each.get_markevery()) for each in ax.lines] == [0, 1, 2, 3, 4, 5, 6]
+    assert [text.get_text().endswith("\n6 extremes") for text in ax.texts] == [False] * 6 + [True]
     middle = [curve[400] for curve in curves]  # the Taylor coefficients of tanh at 0, times n!
     assert np.allclose(middle, [0, 1, 0, -2, 0, 16, 0])
     assert pictures(tmp_path) == ["tanh_derivatives.png"]

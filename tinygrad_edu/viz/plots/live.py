@@ -27,7 +27,7 @@ def plot_live(history: Any, path: str | Path | None = None) -> Any:
     rows = -(-n // 2)
     fig = Figure(figsize=(8, 0.5 + 2.8 * rows), dpi=100)  # a layout engine would double the time
     inch = 1 / fig.get_figheight()
-    edges = {"left": 0.09, "right": 0.98, "bottom": 0.55 * inch, "top": 1 - 0.7 * inch}
+    edges = {"left": 0.09, "right": 0.965, "bottom": 0.55 * inch, "top": 1 - 0.7 * inch}
     grid = fig.add_gridspec(rows, min(n, 2), wspace=0.22, hspace=0.45, **edges)
     places = np.ravel(grid.subplots(squeeze=False))
     for ax, panel in zip(places, panels):

@@ -44,12 +44,13 @@ def plot_history(history: Any, path: str | Path | None = None) -> Any:
         for k, (name, values) in enumerate(lists.items()):
             ax.plot(range(1, len(values) + 1), values, **line(k), marker=".", label=name)
         ax.set_ylabel(label)
-        ax.legend(fontsize=11)
         tidy(ax)
-    if min([*history.train_loss, *history.validation_loss], default=0) > 0:
-        axes[0].set_yscale("log")
+    if spans_decades([*history.train_loss, *history.validation_loss]):
+        make_logarithmic(axes[0])
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    for ax in axes:
+        label_ends(ax)
     return saved(axes[0], path)
 
 
