@@ -5,7 +5,9 @@ from tinygrad_edu.scalars import Zoomed, zoom
 from tinygrad_edu.viz.drawing.picture import Drawing, draw
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphGroup, GraphNode
 from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.pages.descents import explore_descent
 from tinygrad_edu.viz.pages.exercises import practice
+from tinygrad_edu.viz.pages.explorable import explore
 from tinygrad_edu.viz.pages.monitor import Watch, watch
 from tinygrad_edu.viz.pages.player import Page, film, play
 from tinygrad_edu.viz.pages.questions import quiz
@@ -37,6 +39,8 @@ __all__ = [
     "backward_steps",
     "describe",
     "draw",
+    "explore",
+    "explore_descent",
     "film",
     "forward_steps",
     "play",

@@ -1,0 +1,303 @@
+"""The page that one takes hold of computes what the engine computes, and says where it cannot."""
+
+import math
+
+import numpy as np
+import pytest
+from random_scalars import RandomFunction
+from test_hostile_names import HOSTILE
+
+from tinygrad_edu import Value
+from tinygrad_edu.compiler.javascript import JavaScriptWriter, arithmetic
+from tinygrad_edu.compiler.scalars import backward_numbers, record_scalars
+from tinygrad_edu.viz import explore
+from tinygrad_edu.viz.pages.explorable import in_order
+
+RUN = """([programs, points]) => programs.map((program, i) => points[i].map((point) => {
+    const out = [];
+    try {
+        program(ofPython)(...point, out);
+    } catch (stop) {
+        return stop.guard === undefined ? stop.message.split(":")[0] : "branch";
+    }
+    return out.map(String);
+}))"""
+ERRORS = ValueError, OverflowError, ZeroDivisionError, TypeError
+WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class Page:
+    """A page that carries programs alone, as text that the browser reads."""
+
+    def __init__(self, programs):
+        text = ",\n".join(programs)
+        self.html = f"<script>{arithmetic()}\nconst programs = [{text}];</script>"
+
+    def save(self, path):
+        path.write_text(self.html, encoding="utf-8")
+
+
+def numbers(f):
+    """The values of the nodes, their gradients, and those of the inputs, by the engine."""
+
+    def of(point):
+        root = f(**point)
+        nodes = in_order(root)
+        gradients, _ = backward_numbers(root, nodes)
+        return [*nodes, *(gradients.get(x, 0.0) for x in (*nodes, *point.values()))]
+
+    return of
+
+
+def by_the_engine(f, point):
+    """The same numbers without any recording, or the name of the error that Python raises."""
+    found = {}
+    inputs = {name: Value(x) for name, x in point.items()}
+    try:
+        with np.errstate(all="ignore"):
+            root = f(**inputs)
+            root.backward(into=found)
+            watched = {}
+            root.backward(inputs=(), watch=lambda node, g, _: watched.update({node: g}))
+    except ERRORS as error:
+        return type(error).__name__
+    nodes = in_order(root)
+    leaves = [found.get(x, 0.0) for x in inputs.values()]
+    return [*(x.data for x in nodes), *(watched.get(x, 0.0) for x in nodes), *leaves]
+
+
+@pytest.fixture
+def run_all(open_page):
+    """run_all(programs, points): what they compute in the browser, all in one page."""
+
+    def run_all(programs, points):
+        page = open_page(Page(programs))
+        handle = page.evaluate_handle("programs")
+        return page.evaluate(RUN, [handle, points])
+
+    return run_all
+
+
+def test_five_hundred_random_graphs_are_the_engines(run_all):
+    rng = np.random.default_rng(0)
+    cases, programs = [], []
+    while len(programs) < 500:
+        f = RandomFunction(rng)
+        points = [f.point(rng) for _ in range(4)]
+        if isinstance(by_the_engine(f, points[0]), str):
+            continue
+        choices = list(f.choices)
+        programs.append(JavaScriptWriter(record_scalars(numbers(f), points[0])).text())
+        cases.append((f, choices, points))
+    results = run_all(programs, [[list(p.values()) for p in points] for _, _, points in cases])
+    seen = {"numbers": 0, "branch": 0, "error": 0}
+    for (f, choices, points), outs in zip(cases, results, strict=True):
+        for point, out in zip(points, outs, strict=True):
+            expected = by_the_engine(f, point)
+            if out == "branch":
+                assert f.choices[: len(choices)] != choices
+                seen["branch"] += 1
+            elif isinstance(out, str):
+                assert out == expected
+                seen["error"] += 1
+            else:
+                assert not isinstance(expected, str), f"{expected} at {point}: {f.calls}"
+                assert f.choices == choices
+                found = [WORDS[x] if x in WORDS else float(x) for x in out]
+                np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
+                seen["numbers"] += 1
+    assert seen["numbers"] > 1400
+    assert seen["branch"] > 100
+    assert seen["error"] > 30
+
+
+# The page
+
+
+def neuron(w, x, b):
+    return (w * x + b - 4) ** 2
+
+
+def open_neuron(open_page):
+    return open_page(explore(neuron, w=2.0, x=1.5, b=-0.5))
+
+
+def shown(page):
+    """The texts of the numbers: value and gradient of each node, by its title."""
+    nodes = page.locator("#graph .node:not(.constant)")
+    return {
+        node.locator(".title").text_content(): (
+            node.locator(".number.value").text_content(),
+            node.locator(".number.gradient").text_content(),
+        )
+        for node in nodes.all()
+    }
+
+
+def as_text(x):
+    return f"{x + 0.0:.4g}".replace("-", "\u2212")
+
+
+def expected_of(f, **point):
+    """What the inputs and the result show, by the engine."""
+    inputs = {name: Value(x) for name, x in point.items()}
+    root = f(**inputs)
+    root.backward()
+    found = {name: (as_text(x.data), as_text(x.grad)) for name, x in inputs.items()}
+    return {**found, "L": (as_text(root.data), "1")}
+
+
+def assert_shows(page, f, **point):
+    found = shown(page)
+    assert {**found, **expected_of(f, **point)} == found
+
+
+def test_every_way_to_change_an_input_changes_all_numbers(open_page):
+    page = open_neuron(open_page)
+    assert_shows(page, neuron, w=2.0, x=1.5, b=-0.5)
+    page.fill("#dial-0-number", "-1.25")
+    assert_shows(page, neuron, w=-1.25, x=1.5, b=-0.5)
+    page.focus("#dial-1-slider")
+    page.keyboard.press("ArrowRight")
+    assert_shows(page, neuron, w=-1.25, x=1.51, b=-0.5)
+    page.fill("#dial-1-slider", "0")
+    assert_shows(page, neuron, w=-1.25, x=-5.0, b=-0.5)
+    node = page.locator("#graph .hand").nth(2)
+    assert node.locator(".title").text_content() == "b"
+    box = node.bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 20)  # 40 of the 400 pixels from -5 to 5
+    page.mouse.up()
+    assert_shows(page, neuron, w=-1.25, x=-5.0, b=0.5)
+    assert page.locator("#input-2").get_attribute("class") == "input held"
+    assert "L against b" in page.locator("#caption").inner_text()
+    page.fill("#dial-2-number", "100")  # beyond the slider, whose range grows
+    assert_shows(page, neuron, w=-1.25, x=-5.0, b=100.0)
+    assert page.input_value("#dial-2-slider") == "750"
+    page.fill("#dial-2-number", "")  # no number: the last one stays
+    assert page.evaluate("explorer.values") == [-1.25, -5, 100]
+    page.click("#reset")
+    assert_shows(page, neuron, w=2.0, x=1.5, b=-0.5)
+
+
+def test_the_measured_slope_agrees_and_says_where_it_does_not(open_page):
+    page = open_neuron(open_page)
+    cards = page.locator(".input")
+    for k, gradient in enumerate(("\u22124.5", "\u22126", "\u22123")):
+        assert cards.nth(k).locator(".gradient").inner_text() == gradient
+        assert cards.nth(k).locator(".slope").inner_text() == gradient
+        assert cards.nth(k).get_by_label("agrees").count() == 1
+    slope = page.evaluate("explorer.slopeOf(0)")
+    assert slope == pytest.approx((neuron(2.00002, 1.5, -0.5) - neuron(1.99998, 1.5, -0.5)) / 4e-5)
+    page = open_page(explore(lambda x: x.relu() ** 3 + x.relu(), x=1.0))
+    page.select_option("#h", "1")  # x³ + x: 3 + 1 at 1, and (2³ + 2 - 0) / 2 = 5
+    assert page.locator(".slope").inner_text() == "5"
+    assert page.get_by_label("differs").count() == 1
+    assert page.locator("#tangent .secant").count() == 1
+    page.select_option("#h", "0.00001")
+    page.fill("#dial-0-number", "0")  # at the kink: 0 by convention, and half of 0 and 1
+    assert page.locator(".gradient").last.inner_text() == "0"
+    assert page.locator(".slope").inner_text() == "0.5"
+    assert page.get_by_label("differs").count() == 1
+
+
+def branching(x, w):
+    h = x * w
+    return h * 2 if h > 0 else h**2
+
+
+def test_on_another_branch_no_number_is_shown_that_is_not_known(open_page):
+    page = open_page(explore(branching, x=1.0, w=0.5))
+    assert page.locator(".status").inner_text() == ""
+    page.fill("#dial-0-number", "-1")
+    assert "\u201cz1 > 0\u201d was true when this graph was made, and is false now" in (
+        page.locator(".status").inner_text()
+    )
+    assert shown(page) == {
+        "x": ("\u22121", "?"),
+        "w": ("0.5", "?"),
+        "z1": ("\u22120.5", "?"),
+        "L": ("?", "?"),
+    }
+    assert set(page.locator(".slopes dd").all_inner_texts()) == {"?"}
+    assert set(page.locator(".flow").all_text_contents()) == {""}
+    page.fill("#dial-0-number", "3")
+    assert_shows(page, branching, x=3.0, w=0.5)
+    page.fill("#dial-0-number", "1e-9")
+    assert page.locator(".slope").first.inner_text() == "?"  # x - h is beyond the branch
+
+
+def test_where_python_raises_the_page_says_so(open_page):
+    page = open_page(explore(lambda x, y: x.log() / y, x=2.0, y=1.0))
+    page.fill("#dial-0-number", "-2")
+    assert "Here Python raises ValueError: log(-2)" in page.locator(".status").inner_text()
+    assert shown(page)["L"] == ("?", "?")
+    page.fill("#dial-0-number", "2")
+    page.fill("#dial-1-number", "0")
+    assert "Here Python raises ZeroDivisionError" in page.locator(".status").inner_text()
+
+
+def test_what_is_not_finite_is_shown_as_such(open_page):
+    def f(x):
+        return x * 1e200 * 1e200 - x * 1e200 * 1e200
+
+    page = open_page(explore(f, x=1e-300))
+    page.fill("#dial-0-number", "1")
+    assert shown(page)["L"][0] == "nan"
+    assert "inf" in {value for value, _ in shown(page).values()}
+
+
+def test_an_update_of_sixty_nodes_takes_less_than_a_frame(open_page):
+    def deep(x, w):
+        for _ in range(19):
+            x = (x * w + 0.1).tanh()
+        return (x - 1) ** 2
+
+    page = open_page(explore(deep, x=0.5, w=0.8))
+    assert page.locator("#graph .node:not(.constant)").count() >= 60
+    times = page.evaluate(
+        """() => Array.from({ length: 40 }, (_, i) => {
+            const start = performance.now();
+            explorer.take(i % 2, 0.5 + i / 50);
+            document.body.getBoundingClientRect(); // lay it out
+            return performance.now() - start;
+        })"""
+    )
+    assert min(times) < 16  # what else runs on the machine makes others longer
+
+
+def test_a_page_of_a_neuron_is_small():
+    page = explore(neuron, w=2.0, x=1.5, b=-0.5)
+    assert len(page.html.encode()) < 60_000
+    assert "eval(" not in page.html
+    assert "unsafe" not in page.html
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{"viewport": {"width": 390, "height": 844}, "reduced_motion": "reduce", "has_touch": True}],
+    indirect=True,
+)
+def test_it_fits_a_phone_and_every_control_has_a_name(open_page):
+    page = open_neuron(open_page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for control in page.locator("input, select, button").all():
+        name = control.evaluate(
+            "x => x.getAttribute('aria-label') || x.labels?.[0]?.textContent || x.textContent"
+        )
+        assert name.strip()
+        box = control.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    page.locator("#dial-0-slider").tap()
+    assert_shows(page, neuron, w=0.0, x=1.5, b=-0.5)  # its middle
+
+
+def test_names_are_text(open_page):
+    names = [*HOSTILE.values()]
+    page = open_page(explore(lambda **x: sum(x.values()) ** 2, **dict.fromkeys(names, 1.0)))
+    assert page.locator("img, iframe, script:not(#data):not(:last-of-type)").count() == 0
+    assert page.locator(".input").count() == len(names)
+    page.fill("#dial-3-number", "5")
+    assert shown(page)["L"][0] == as_text((len(names) + 4) ** 2)

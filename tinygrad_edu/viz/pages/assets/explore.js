@@ -1,0 +1,296 @@
+// Runs the program of the forward and the backward pass, and shows what it computes.
+(() => {
+  const { byId, svg, html, number, short, roundUp, dial, linear, axes, rangeOf, polyline } = workbench;
+  const data = JSON.parse(byId("data").textContent);
+  const [program] = programs;
+  const box = data.box; // the places in the box of a node
+  const run = program(ofPython);
+  const count = data.known;
+  const views = { nodes: [], flows: [], inputs: [] };
+  const values = data.inputs.map((input) => input.value);
+  let held = 0; // the input whose curve is drawn
+  let h = 1e-5;
+
+  // out: the value of each node, then the gradients, what flows along the edges, d root / d input.
+  function computed(point) {
+    const out = [];
+    let stop = null;
+    try {
+      run(...point, out);
+    } catch (error) {
+      stop = error;
+    }
+    return { out, stop };
+  }
+
+  function rootAt(input, x) {
+    const point = [...values];
+    point[input] = x;
+    return computed(point).out[data.root];
+  }
+
+  function stepOf(input) {
+    return h * Math.max(1, Math.abs(values[input]));
+  }
+
+  function slopeOf(input) {
+    const [x, step] = [values[input], stepOf(input)];
+    return (rootAt(input, x + step) - rootAt(input, x - step)) / (2 * step);
+  }
+
+  function reasonOf(stop) {
+    if (stop === null) return "";
+    if (stop.guard === undefined) return `Here Python raises ${stop.message}. After it there are no numbers.`;
+    const { question, answer } = data.guards[stop.guard];
+    const [before, now] = answer === true ? ["true", "false"] : answer === false ? ["false", "true"] : [answer, "another"];
+    return `Beyond here the function takes another branch: “${question}” was ${before} when this graph `
+      + `was made, and is ${now} now. The numbers after it are not known here.`;
+  }
+
+  // Drawing
+
+  function drawGraph(parent) {
+    const [width, height] = data.size;
+    const picture = svg("svg", { id: "graph", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "The graph" }, parent);
+    for (const edge of data.edges) drawEdge(edge, picture);
+    views.nodes = data.nodes.map((node) => drawNode(node, picture));
+    views.flows = data.edges.map(({ label: [x, y] }) => svg("text", { class: "flow", x, y: y + 4 }, picture));
+    return picture;
+  }
+
+  function drawEdge(edge, parent) {
+    const g = svg("g", { class: "edge forward" }, parent);
+    const path = svg("path", { d: edge.path }, g);
+    const length = path.getTotalLength();
+    const [from, to] = [path.getPointAtLength(length - 4), path.getPointAtLength(length)];
+    const angle = (Math.atan2(to.y - from.y, to.x - from.x) * 180) / Math.PI;
+    const transform = `translate(${to.x} ${to.y}) rotate(${angle})`;
+    svg("polygon", { class: "tip", points: "0,0 -9,-4.5 -9,4.5", transform }, g);
+  }
+
+  function drawNode({ id, role, title, operation, gradient, x, y, w, h: tall }, parent) {
+    const [left, top] = [x - w / 2, y - tall / 2];
+    const g = svg("g", { id: `node-${id}`, class: `node ${role}` }, parent);
+    svg("rect", { class: "box", x: left, y: top, width: w, height: tall, rx: operation ? 10 : 2 }, g);
+    svg("text", { class: "title", x: left + box.side, y: top + box.title }, g, short(title, 16));
+    if (role === "constant") return { g };
+    svg("text", { class: "kind", x: left + w - box.side, y: top + box.title }, g, short(operation || "input", 16));
+    const row = (caption, className, line) => {
+      const at = top + box.title + line * box.line;
+      svg("text", { class: `caption ${className}`, x: left + box.side, y: at }, g, caption);
+      return svg("text", { class: `number ${className}`, x: left + w - box.side, y: at }, g);
+    };
+    return { g, value: row("value", "value", 1), gradient: gradient === null ? null : row("grad", "gradient", 2) };
+  }
+
+  // The number of an input in the graph is a handle: a pixel to the side is a step of its slider.
+  function makeHandle(input, k) {
+    const view = views.nodes[input.node];
+    if (!view?.value) return;
+    view.g.classList.add("hand");
+    svg("title", {}, view.g, `Drag to the side to change ${input.name}`);
+    view.g.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      view.g.setPointerCapture(event.pointerId);
+      hold(k);
+      const [start, from] = [event.clientX, values[k]];
+      const { low, high } = views.inputs[k].scale;
+      const move = (now) => views.inputs[k].dial.take(rounded((high - low) / 400, from + ((now.clientX - start) * (high - low)) / 400));
+      const end = () => {
+        view.g.removeEventListener("pointermove", move);
+        for (const name of ["pointerup", "pointercancel"]) view.g.removeEventListener(name, end);
+      };
+      view.g.addEventListener("pointermove", move);
+      for (const name of ["pointerup", "pointercancel"]) view.g.addEventListener(name, end);
+    });
+  }
+
+  function differenceOf(name) {
+    return `(${data.name}(${name} + h) − ${data.name}(${name} − h)) / 2h`;
+  }
+
+  function rounded(step, x) {
+    return Number((Math.round(x / step) * step).toPrecision(10));
+  }
+
+  function rangeAround(x) {
+    const span = roundUp(Math.max(3, 2 * Math.abs(x)));
+    return [-span, span];
+  }
+
+  function drawInput(input, k, parent) {
+    const card = html("div", { class: "input", id: `input-${k}` }, parent);
+    const scale = linear(...rangeAround(input.value));
+    const made = dial({
+      id: `dial-${k}`, name: input.name, value: input.value, scale,
+      round: (x) => rounded((scale.high - scale.low) / 1000, x),
+      onInput: (x) => {
+        if (x < scale.low || x > scale.high) {
+          Object.assign(scale, linear(...rangeAround(x)));
+          made.show();
+        }
+        values[k] = x;
+        hold(k);
+      },
+      onHold: () => hold(k),
+    }, card);
+    const list = html("dl", { class: "slopes" }, card);
+    html("dt", {}, list, `∂${data.name}/∂${short(input.name, 12)}`);
+    const gradient = html("dd", { class: "gradient" }, list);
+    html("span", { class: "sign" }, list);
+    const isShort = input.name.length + data.name.length < 4;
+    html("dt", {}, list, isShort ? differenceOf(input.name) : "measured slope");
+    const slope = html("dd", { class: "slope" }, list);
+    const sign = html("span", { class: "sign" }, list);
+    return { card, dial: made, scale, gradient, slope, sign };
+  }
+
+  function drawStep(parent) {
+    const row = html("p", { class: "step" }, parent);
+    html("label", { for: "h" }, row, "h =");
+    const choice = html("select", { id: "h" }, row);
+    for (const [x, text] of [[1, "1"], [0.1, "0.1"], [0.01, "0.01"], [1e-3, "0.001"], [1e-5, "0.00001"]]) {
+      html("option", { value: x }, choice, text);
+    }
+    choice.value = String(h);
+    choice.addEventListener("change", () => {
+      h = Number(choice.value);
+      show();
+    });
+    html("span", { class: "hint", id: "h-note" }, row, "of an input larger than 1, so many times its size");
+    choice.setAttribute("aria-describedby", "h-note");
+  }
+
+  // Showing
+
+  function show() {
+    const { out, stop } = computed(values);
+    data.nodes.slice(0, count).forEach((node, i) => {
+      const view = views.nodes[i];
+      write(view.value, out[i]);
+      if (view.gradient) write(view.gradient, out[count + i]);
+      view.g.classList.toggle("unknown", out[i] === undefined);
+    });
+    data.flows.forEach((k, i) => write(views.flows[k], out[2 * count + i], ""));
+    const first = 2 * count + data.flows.length;
+    views.inputs.forEach((view, k) => {
+      const gradient = out[first + k];
+      const slope = slopeOf(k);
+      write(view.gradient, gradient, "?", 7);
+      write(view.slope, Number.isNaN(slope) ? undefined : slope, "?", 7);
+      const agree = Math.abs(gradient - slope) <= 2e-6 * Math.max(1, Math.abs(gradient));
+      view.sign.textContent = agree ? "✓" : "≠";
+      view.sign.title = agree ? "they agree" : "they differ: h is too large, or a kink is between the two points";
+      view.sign.setAttribute("aria-label", agree ? "agrees" : "differs");
+      if (gradient === undefined) view.sign.textContent = "";
+      view.card.classList.toggle("held", k === held);
+    });
+    data.inputs.forEach((input, k) => views.nodes[input.node]?.g.classList.toggle("now", k === held));
+    views.status.textContent = reasonOf(stop);
+    drawTangent(out[first + held], out[data.root]);
+  }
+
+  function write(element, x, unknown = "?", digits = 4) {
+    const text = x === undefined ? unknown : number(x, digits);
+    if (element.textContent !== text) element.textContent = text;
+  }
+
+  // The root against the input that is held, its tangent, and the secant of the measured slope.
+  function drawTangent(gradient, root) {
+    const plot = views.plot;
+    const { scale } = views.inputs[held];
+    const { name } = data.inputs[held];
+    const xs = Array.from({ length: 201 }, (_, i) => scale.at(i / 200));
+    const ys = xs.map((x) => rootAt(held, x) ?? NaN);
+    const here = values[held];
+    plot.replaceChildren();
+    const [low, high] = rangeOf(Number.isFinite(root) ? [...ys, root] : ys);
+    const vertical = linear(Math.min(low, Number.isFinite(root) ? root : low), Math.max(high, Number.isFinite(root) ? root : high));
+    const at = axes(plot, views.size, scale, vertical, [name, data.name]);
+    drawUnknown(xs, ys, at);
+    svg("path", { class: "curve", d: polyline(xs.map((x, i) => [at.x(x), at.y(ys[i])])) }, at.inside);
+    const isKnown = Number.isFinite(gradient) && Number.isFinite(root);
+    views.caption.textContent = `${data.name} against ${name}, the others held still`
+      + (isKnown ? `. At ${name} = ${number(here)} the slope of the tangent is ${number(gradient)}.` : ".");
+    if (!isKnown) return;
+    const step = stepOf(held);
+    const ends = [here - step, here + step].map((x) => [x, rootAt(held, x)]);
+    if (h >= 0.01 && ends.every(([, y]) => Number.isFinite(y))) {
+      const points = ends.map(([x, y]) => [at.x(x), at.y(y)]);
+      svg("path", { class: "secant", d: polyline(points) }, at.inside);
+      for (const [cx, cy] of points) svg("circle", { class: "end", cx, cy, r: 3.5 }, at.inside);
+    }
+    const tangent = [scale.low, scale.high].map((x) => [at.x(x), at.y(root + gradient * (x - here))]);
+    svg("line", { class: "line", x1: tangent[0][0], y1: tangent[0][1], x2: tangent[1][0], y2: tangent[1][1] }, at.inside);
+    svg("circle", { class: "here", cx: at.x(here), cy: at.y(root), r: 6 }, at.inside);
+  }
+
+  // Grey where nothing is known: another branch, or an error.
+  function drawUnknown(xs, ys, at) {
+    const half = (xs[1] - xs[0]) / 2;
+    let start = null;
+    [...ys, 0].forEach((y, i) => {
+      if (Number.isNaN(y) && start === null) start = i;
+      if (Number.isNaN(y) || start === null) return;
+      const [from, to] = [at.x(xs[start] - half), at.x(xs[i - 1] + half)];
+      svg("rect", { class: "unknown", x: from, y: at.top, width: to - from, height: at.bottom - at.top }, at.inside);
+      if (to - from > 90) svg("text", { class: "tick", x: (from + to) / 2, y: at.top + 18, "text-anchor": "middle" }, at.inside, "not known");
+      start = null;
+    });
+  }
+
+  function hold(k) {
+    held = k;
+    show();
+  }
+
+  function fit() {
+    const [width, height] = data.size;
+    const room = views.room;
+    const scale = Math.min(1.35, room.clientWidth / width, (0.5 * window.innerHeight) / height);
+    views.picture.setAttribute("width", width * Math.max(0.85, scale)); // smaller cannot be read
+    views.picture.setAttribute("height", height * Math.max(0.85, scale));
+    views.size = [Math.max(280, views.plot.parentElement.clientWidth - 36), 270]; // letters keep their size
+    views.plot.setAttribute("viewBox", `0 0 ${views.size.join(" ")}`);
+  }
+
+  function start() {
+    const main = document.querySelector("main");
+    const stage = html("section", { id: "stage", "aria-label": "Graph" }, main);
+    views.status = html("p", { class: "status", role: "status" }, stage);
+    views.room = html("div", { id: "room", tabindex: 0, role: "region", "aria-label": "Graph, scrolls" }, stage);
+    views.picture = drawGraph(views.room);
+    const tangent = html("section", { id: "tangent", "aria-label": "Tangent" }, main);
+    views.caption = html("p", { class: "lead", id: "caption" }, tangent);
+    views.plot = svg("svg", { id: "curve", class: "plot", role: "img", "aria-labelledby": "caption" }, tangent);
+    const panel = html("aside", { id: "panel", "aria-label": "Inputs" }, main);
+    html("h2", {}, panel, "Drag a slider, or a number in the graph");
+    html("p", { class: "lead" }, panel,
+      `Below each gradient of the backward pass stands the slope as one measures it, without any rule: ${differenceOf("x")} for an input x.`);
+    drawStep(panel);
+    const inputs = html("div", { id: "inputs" }, panel);
+    views.inputs = data.inputs.map((input, k) => drawInput(input, k, inputs));
+    data.inputs.forEach(makeHandle);
+    byId("reset").addEventListener("click", () => {
+      data.inputs.forEach((input, k) => {
+        values[k] = views.inputs[k].dial.value = input.value;
+        Object.assign(views.inputs[k].scale, linear(...rangeAround(input.value)));
+        views.inputs[k].dial.show();
+      });
+      show();
+    });
+    window.addEventListener("resize", () => {
+      fit();
+      show();
+    });
+    fit();
+    show();
+  }
+
+  start();
+  window.explorer = {
+    data, computed, slopeOf,
+    get values() { return [...values]; },
+    take: (k, x) => views.inputs[k].dial.take(x),
+  };
+})();

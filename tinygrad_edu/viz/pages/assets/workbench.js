@@ -1,0 +1,166 @@
+// What the pages that one takes hold of have in common: elements, numbers, dials, plots.
+const workbench = (() => {
+  const SVG = "http://www.w3.org/2000/svg";
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  function byId(id) {
+    return document.getElementById(id);
+  }
+
+  function svg(tag, attributes, parent, text) {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (text !== undefined) element.textContent = text;
+    parent?.append(element);
+    return element;
+  }
+
+  function html(tag, attributes, parent, text) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (text !== undefined) element.textContent = text;
+    parent?.append(element);
+    return element;
+  }
+
+  // As "%.4g" in Python, with a true minus sign.
+  function number(x, digits = 4) {
+    if (Number.isNaN(x)) return "nan";
+    if (Math.abs(x) === Infinity) return x < 0 ? "−inf" : "inf";
+    if (x === 0) return "0";
+    x = halfToEven(x, digits);
+    const [mantissa, exponent] = x.toExponential(digits - 1).split("e").map(Number);
+    const isPlain = exponent >= -4 && exponent < digits;
+    const power = `${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+    const text = isPlain ? plain(Number(x.toPrecision(digits))) : `${mantissa}e${power}`;
+    return text.replaceAll("-", "−");
+  }
+
+  // JavaScript rounds a half away from 0, Python to the even digit: a little less makes it so.
+  function halfToEven(x, digits) {
+    const exact = x.toExponential(40).replace("-", "").split("e")[0].replace(".", "");
+    const isHalf = /^50*$/.test(exact.slice(digits));
+    return isHalf && Number(exact[digits - 1]) % 2 === 0 ? x * (1 - 1e-15) : x;
+  }
+
+  function plain(x) {
+    return Math.abs(x) < 1e-6 ? x.toFixed(12).replace(/0+$/, "") : String(x);
+  }
+
+  function short(text, length) {
+    const letters = Array.from(text);
+    return letters.length <= length ? text : `${letters.slice(0, length - 1).join("")}…`;
+  }
+
+  // The least of 1, 2, 5, 10, 20, ... that is not below x.
+  function roundUp(x) {
+    const power = 10 ** Math.floor(Math.log10(x));
+    return [1, 2, 5, 10].map((k) => k * power).find((y) => y >= x * (1 - 1e-12));
+  }
+
+  // Round numbers between low and high, about `count` of them.
+  function ticks(low, high, count) {
+    const step = roundUp((high - low) / count);
+    const first = Math.ceil(low / step - 1e-9);
+    const last = Math.floor(high / step + 1e-9);
+    return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+  }
+
+  // A name, a field for the exact number, and a slider. `scale` maps numbers to places in [0, 1].
+  function dial({ id, name, value, scale, round, onInput, onHold }, parent) {
+    const element = html("div", { class: "dial", id }, parent);
+    const label = html("label", { class: "name", for: `${id}-number`, title: name }, element, name);
+    const field = html("input", { id: `${id}-number`, type: "number", step: "any", inputmode: "decimal" }, element);
+    const track = html("div", { class: "track" }, element);
+    const slider = html("input", { id: `${id}-slider`, type: "range", min: 0, max: 1000, step: 1, "aria-label": name }, track);
+    const made = { element, label, field, slider, track, value, show, take };
+
+    function show() {
+      slider.value = String(Math.round(1000 * Math.max(0, Math.min(1, scale.place(made.value)))));
+      slider.setAttribute("aria-valuetext", number(made.value, 6));
+      if (document.activeElement !== field || Number(field.value) !== made.value) field.value = String(made.value);
+    }
+
+    function take(x) {
+      made.value = x;
+      show();
+      onInput(x);
+    }
+
+    slider.addEventListener("input", () => take(round(scale.at(Number(slider.value) / 1000))));
+    field.addEventListener("input", () => {
+      if (field.value !== "" && Number.isFinite(Number(field.value))) {
+        made.value = Number(field.value);
+        show();
+        onInput(made.value);
+      }
+    });
+    field.addEventListener("change", show); // what is no number goes
+    for (const part of [slider, field]) part.addEventListener("focus", () => onHold?.());
+    slider.addEventListener("pointerdown", () => onHold?.());
+    show();
+    return made;
+  }
+
+  function linear(low, high) {
+    return { low, high, place: (x) => (x - low) / (high - low), at: (t) => low + t * (high - low) };
+  }
+
+  function logarithmic(low, high) {
+    const span = Math.log(high / low);
+    return { low, high, place: (x) => (x > 0 ? Math.log(x / low) / span : 0), at: (t) => low * Math.exp(t * span) };
+  }
+
+  // Axes with round numbers; returns the functions from numbers to pixels.
+  function axes(plot, size, xs, ys, names) {
+    const [width, height] = size;
+    const [left, right, top, bottom] = [58, 14, 28, 38];
+    const x = (t) => left + xs.place(t) * (width - left - right);
+    const y = (t) => height - bottom - ys.place(t) * (height - top - bottom);
+    for (const t of ys.ticks ?? ticks(ys.low, ys.high, 5)) {
+      svg("line", { class: "grid", x1: left, x2: width - right, y1: y(t), y2: y(t) }, plot);
+      svg("text", { class: "tick", x: left - 7, y: y(t) + 4, "text-anchor": "end" }, plot, number(t, 3));
+    }
+    for (const t of xs.ticks ?? ticks(xs.low, xs.high, 6)) {
+      svg("line", { class: "axis", x1: x(t), x2: x(t), y1: height - bottom, y2: height - bottom + 5 }, plot);
+      svg("text", { class: "tick", x: x(t), y: height - bottom + 18, "text-anchor": "middle" }, plot, number(t, 3));
+    }
+    svg("path", { class: "axis", d: `M${left} ${top}V${height - bottom}H${width - right}` }, plot);
+    svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, plot, names[0]);
+    svg("text", { x: 4, y: 14 }, plot, names[1]);
+    const clip = svg("clipPath", { id: `${plot.id}-inside` }, plot);
+    svg("rect", { x: left - 4, y: top - 4, width: width - left - right + 8, height: height - top - bottom + 4 }, clip);
+    const inside = svg("g", { "clip-path": `url(#${plot.id}-inside)` }, plot);
+    return { x, y, left, right: width - right, top, bottom: height - bottom, inside };
+  }
+
+  // Low and high of numbers, without the few that would make all others look the same.
+  function rangeOf(numbers) {
+    const sorted = numbers.filter(Number.isFinite).sort((a, b) => a - b);
+    if (!sorted.length) return [-1, 1];
+    const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
+    let [low, high] = [sorted[0], at(1)];
+    if (high - low > 6 * (at(0.9) - at(0.1))) [low, high] = [at(0.1), at(0.9)];
+    const margin = 0.08 * (high - low) || Math.max(1e-9, 0.5 * Math.abs(low)) || 1;
+    return [low - margin, high + margin];
+  }
+
+  function polyline(points) {
+    let path = "";
+    let pen = "M";
+    for (const [x, y] of points) {
+      const isThere = Number.isFinite(y) && Number.isFinite(x);
+      if (isThere) path += `${pen}${x.toFixed(1)},${Math.max(-1e5, Math.min(1e5, y)).toFixed(1)}`;
+      pen = isThere ? "L" : "M";
+    }
+    return path;
+  }
+
+  byId("theme").addEventListener("click", () => {
+    const { style } = document.documentElement;
+    const isDark = style.colorScheme ? style.colorScheme === "dark" : dark.matches;
+    style.colorScheme = isDark ? "light" : "dark";
+  });
+
+  return { byId, svg, html, number, short, roundUp, ticks, dial, linear, logarithmic, axes, rangeOf, polyline };
+})();

@@ -1,0 +1,215 @@
+"""A graph to take hold of: a page on which one drags the inputs, and all numbers follow."""
+
+import math
+import operator
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.javascript import JavaScriptWriter
+from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.compiler.scalars import backward_numbers, record_scalars
+from tinygrad_edu.graph import Node, behind, plain
+from tinygrad_edu.tracing import Line
+from tinygrad_edu.value import Value
+from tinygrad_edu.viz.graph.data import Graph
+from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.pages.player import Page, picture, root_name
+from tinygrad_edu.viz.pages.workbench import computing_page
+
+WIDEST = -1.234e-05  # no number takes more room
+COMPARISONS = {
+    operator.gt: ">",
+    operator.ge: "≥",
+    operator.lt: "<",
+    operator.le: "≤",
+    operator.eq: "=",
+    operator.ne: "≠",
+}
+OPPOSITE = {">": "≤", "≥": "<", "<": "≥", "≤": ">", "=": "≠", "≠": "="}
+
+
+def explore(
+    f: Callable[..., Any],
+    path: str | os.PathLike[str] | None = None,
+    /,
+    *,
+    max_nodes: int = 200,
+    **inputs: Any,
+) -> Page:
+    """The graph of f(**inputs) to take hold of: drag an input, and every number follows.
+
+        viz.explore(lambda w, x, b: (w * x + b - 4) ** 2, w=2.0, x=1.5, b=-0.5)
+
+    f          takes Values and returns one
+    path       where to save the page, if anywhere
+    max_nodes  the largest graph to accept
+    inputs     numbers or Values; an array, a list or a Tensor becomes an array of Values
+
+    The page carries the program of the forward and the backward pass, and computes as the engine
+    does. Beside each gradient it shows the slope that one measures with f alone. Where f would take
+    another branch of Python, or Python would raise an error, it says so.
+    Raises ValueError for a larger graph, for no inputs and for a function that gives other numbers
+    when it runs again, TypeError for another result, CompileError for what a program cannot hold,
+    such as float() of a Value.
+    """
+    leaves = leaves_of(inputs)
+    if not leaves:
+        raise ValueError("there is nothing to take hold of: pass the inputs by name, as w=2.0")
+
+    def result(values: Mapping[str, Value]) -> Any:
+        return value_of(f(**filled(inputs, values)))
+
+    values = {name: Value(x, name=name) for name, x in leaves.items()}
+    root = result(values)
+    graph = describe(root, max_nodes=max_nodes)
+    nodes = in_order(root)
+    uses = [(x.target, x.position) for x in graph.edges if x.contribution is not None]
+
+    def numbers(values: dict[str, Value]) -> list[Any]:
+        again = in_order(root := result(values))
+        gradients, flows = backward_numbers(root, again)
+        if len(again) != len(nodes):
+            raise changed(f)
+        return [
+            *again,
+            *(gradients.get(node, 0.0) for node in again),
+            *(flows[again[i], position] for i, position in uses),
+            *(gradients.get(x, 0.0) for x in values.values()),
+        ]
+
+    program = record_scalars(numbers, leaves)
+    check(f, program, nodes)
+    shown = picture(widest(graph))
+    titles = [node["title"] for node in shown["nodes"]]
+    places = {node: i for i, node in enumerate(nodes)}
+    data = {
+        **shown,
+        "title": f"Take hold of {root_name(graph)}",
+        "name": root_name(graph),
+        "root": graph.root,
+        "known": len(nodes),
+        "flows": [k for k, x in enumerate(graph.edges) if x.contribution is not None],
+        "inputs": [
+            {"name": name, "value": leaves[name], "node": places.get(x)}
+            for name, x in values.items()
+        ],
+        "guards": [],
+    }
+    writer = JavaScriptWriter(program)
+    text = writer.text()
+    known = dict(zip(program.inputs, leaves)) | names_of_results(program, titles)
+    data["guards"] = [guard_text(line, known) for line in writer.guards]
+    return computing_page(data, [text], "explore").saved(path)
+
+
+# The inputs
+
+
+def leaves_of(inputs: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers among the inputs by name; an element of an array is called as in the graph."""
+    found = {}
+    for name, x in inputs.items():
+        array = np.asarray(plain(x), dtype=float)
+        for index, number in np.ndenumerate(array):
+            place = f"[{','.join(map(str, index))}]" if index else ""
+            if not math.isfinite(number):
+                raise ValueError(f"{name}{place} is {number}, and a slider starts at a number")
+            found[f"{name}{place}"] = float(number)
+    return found
+
+
+def filled(inputs: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Any]:
+    """The inputs with a Value for each number."""
+    rest = iter(values.values())
+    given: dict[str, Any] = {}
+    for name, x in inputs.items():
+        shape = np.shape(plain(x))
+        if not shape:
+            given[name] = next(rest)
+            continue
+        given[name] = np.empty(shape, object)
+        for index in np.ndindex(shape):
+            given[name][index] = next(rest)
+    return given
+
+
+def value_of(out: Any, asker: str = "explore") -> Any:
+    """The result of a function: one Value that depends on its inputs."""
+    if isinstance(out, np.ndarray) and out.size == 1:
+        out = out.item()
+    if not isinstance(out, Value):
+        is_array = isinstance(out, np.ndarray)
+        what = f"an array of shape {out.shape}" if is_array else f"a {type(out).__name__}"
+        raise TypeError(
+            f"{asker} needs a function of Values that returns one Value, and it returned {what}"
+        )
+    if not out.requires_grad:
+        raise ValueError("the result does not depend on the inputs: there are no gradients to show")
+    return out
+
+
+def in_order(root: Node) -> list[Node]:
+    """As `describe` numbers them."""
+    return sorted(behind(root), key=lambda node: node.birth)
+
+
+# The program
+
+
+def check(f: Any, program: Program, nodes: list[Node]) -> None:
+    """Raise ValueError if the program's numbers are not those of the graph that is drawn."""
+    for x, node in zip(program.outputs, nodes):
+        there = x.data if isinstance(x, Line) else x
+        if not np.isclose(there, node.data, rtol=1e-9, atol=1e-12, equal_nan=True):
+            raise changed(f)
+
+
+def changed(f: Any) -> ValueError:
+    return ValueError(
+        f"{getattr(f, '__name__', 'the function')} gives other numbers when it runs again: does it "
+        "depend on more than its inputs, such as random draws?"
+    )
+
+
+def names_of_results(program: Program, titles: list[str]) -> dict[Line, str]:
+    lines = zip(program.outputs, titles)
+    return {line: title for line, title in lines if isinstance(line, Line)}
+
+
+def guard_text(line: Line, names: Mapping[Line, str]) -> dict[str, Any]:
+    """What was asked at a branch, and what the answer was."""
+    question, x, answer = line.inputs
+
+    def name(operand: Any) -> str:
+        if isinstance(operand, Line):
+            return names.get(operand, "a number")
+        return f"{operand:g}"
+
+    if x.function in COMPARISONS:
+        a, b = x.inputs
+        return {"question": f"{name(a)} {COMPARISONS[x.function]} {name(b)}", "answer": answer}
+    if question is operator.truth:
+        return {"question": f"{name(x)} ≠ 0", "answer": answer}
+    return {"question": name(x), "answer": answer}
+
+
+# The picture
+
+
+def widest(graph: Graph) -> Graph:
+    """The graph with numbers that take the most room, since they will change."""
+    nodes = tuple(
+        node
+        if node.role == "constant"
+        else replace(node, value=WIDEST, gradient=None if node.gradient is None else WIDEST)
+        for node in graph.nodes
+    )
+    edges = tuple(
+        edge if edge.contribution is None else replace(edge, contribution=WIDEST)
+        for edge in graph.edges
+    )
+    return replace(graph, nodes=nodes, edges=edges)
