@@ -113,11 +113,11 @@ def test_every_control_changes_path_loss_and_verdict_at_once(open_page):
     assert "grows by a factor of 1.2 in every step" in verdict.inner_text()
     page.fill("#dial-rate-number", "1")
     assert "100% of the steps turn back" in verdict.inner_text()
-    before = page.locator("#map .path").get_attribute("d")
+    before = page.locator("#landscape .path").get_attribute("d")
     page.focus("#dial-rate-slider")
     page.keyboard.press("ArrowLeft")
-    assert page.locator("#map .path").get_attribute("d") != before
-    box = page.locator("#map .start").bounding_box()
+    assert page.locator("#landscape .path").get_attribute("d") != before
+    box = page.locator("#landscape .start").bounding_box()
     page.mouse.move(box["x"] + 7, box["y"] + 7)
     page.mouse.down()
     page.mouse.move(box["x"] + 107, box["y"] + 7)
@@ -135,13 +135,13 @@ def test_every_control_changes_path_loss_and_verdict_at_once(open_page):
     page.select_option("#terrain", "2")
     page.fill("#dial-setting-0-number", "50")
     assert "2 / curvature = 0.04" in page.locator("#limit").inner_text()
-    assert page.locator("#map .contour").count() > 5
+    assert page.locator("#landscape .contour").count() > 5
 
 
 def test_the_mark_is_where_the_slider_has_the_limit(open_page):
     page = open_page(explore_descent())
     page.fill("#dial-rate-number", "1")  # 2 / curvature of (x - 2)²
-    slider, mark = (page.locator(x).bounding_box() for x in ("#dial-rate-slider", ".mark"))
+    slider, mark = (page.locator(x).bounding_box() for x in ("#dial-rate-slider", ".limit-mark"))
     share = int(page.input_value("#dial-rate-slider")) / 1000
     middle = slider["x"] + 8 + share * (slider["width"] - 16)
     assert abs(mark["x"] + mark["width"] / 2 - middle) < 2

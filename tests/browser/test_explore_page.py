@@ -162,7 +162,7 @@ def test_every_way_to_change_an_input_changes_all_numbers(open_page):
     assert_shows(page, neuron, w=-1.25, x=1.51, b=-0.5)
     page.fill("#dial-1-slider", "0")
     assert_shows(page, neuron, w=-1.25, x=-5.0, b=-0.5)
-    node = page.locator("#graph .hand").nth(2)
+    node = page.locator("#graph .handle").nth(2)
     assert node.locator(".title").text_content() == "b"
     box = node.bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
@@ -170,7 +170,7 @@ def test_every_way_to_change_an_input_changes_all_numbers(open_page):
     page.mouse.move(box["x"] + 60, box["y"] + 20)  # 40 of the 400 pixels from -5 to 5
     page.mouse.up()
     assert_shows(page, neuron, w=-1.25, x=-5.0, b=0.5)
-    assert page.locator("#input-2").get_attribute("class") == "input held"
+    assert page.locator("#card-2").get_attribute("class") == "dial-card held"
     assert "L against b" in page.locator("#caption").inner_text()
     page.fill("#dial-2-number", "100")  # beyond the slider, whose range grows
     assert_shows(page, neuron, w=-1.25, x=-5.0, b=100.0)
@@ -179,11 +179,13 @@ def test_every_way_to_change_an_input_changes_all_numbers(open_page):
     assert page.evaluate("explorer.values") == [-1.25, -5, 100]
     page.click("#reset")
     assert_shows(page, neuron, w=2.0, x=1.5, b=-0.5)
+    page.click("#theme")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
 
 
 def test_the_measured_slope_agrees_and_says_where_it_does_not(open_page):
     page = open_neuron(open_page)
-    cards = page.locator(".input")
+    cards = page.locator(".dial-card")
     for k, gradient in enumerate(("\u22124.5", "\u22126", "\u22123")):
         assert cards.nth(k).locator(".gradient").inner_text() == gradient
         assert cards.nth(k).locator(".slope").inner_text() == gradient
@@ -298,6 +300,6 @@ def test_names_are_text(open_page):
     names = [*HOSTILE.values()]
     page = open_page(explore(lambda **x: sum(x.values()) ** 2, **dict.fromkeys(names, 1.0)))
     assert page.locator("img, iframe, script:not(#data):not(:last-of-type)").count() == 0
-    assert page.locator(".input").count() == len(names)
+    assert page.locator(".dial-card").count() == len(names)
     page.fill("#dial-3-number", "5")
     assert shown(page)["L"][0] == as_text((len(names) + 4) ** 2)

@@ -294,7 +294,7 @@
     if (views.choice) views.choice.value = String(k);
     views.controls.replaceChildren();
     const rate = addDial("rate", "learning rate", lr, logarithmic(...rates), digits(3), (x) => { state.lr = Math.max(0, x); });
-    views.mark = html("span", { class: "mark", title: "the limit of stability" }, rate.track);
+    views.mark = html("span", { class: "limit-mark", title: "the limit of stability" }, rate.track);
     views.limit = html("p", { class: "limit", id: "limit" }, views.controls);
     rate.slider.setAttribute("aria-describedby", "limit");
     addDial("momentum", "momentum", state.momentum, linear(0, 0.99), digits(2), (x) => { state.momentum = kept(0, 0.999, x); });
@@ -343,9 +343,9 @@
 
   function begin() {
     const main = document.querySelector("main");
-    const stage = html("section", { id: "field", "aria-label": "Path" }, main);
+    const stage = html("section", { id: "scene", "aria-label": "Path" }, main);
     views.verdict = html("p", { id: "verdict", role: "status" }, stage);
-    views.map = svg("svg", { id: "map", class: "plot", role: "img", "aria-label": "The path of the descent, from the ring to the dot" }, stage);
+    views.map = svg("svg", { id: "landscape", class: "plot", role: "img", "aria-label": "The path of the descent, from the ring to the dot" }, stage);
     const panel = html("aside", { id: "panel", "aria-label": "Settings" }, main);
     if (data.terrains.length > 1) {
       const label = html("label", { class: "choice" }, panel, "function");

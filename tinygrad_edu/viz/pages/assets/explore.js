@@ -87,7 +87,7 @@
   function makeHandle(input, k) {
     const view = views.nodes[input.node];
     if (!view?.value) return;
-    view.g.classList.add("hand");
+    view.g.classList.add("handle");
     svg("title", {}, view.g, `Drag to the side to change ${input.name}`);
     view.g.addEventListener("pointerdown", (event) => {
       event.preventDefault();
@@ -119,7 +119,7 @@
   }
 
   function drawInput(input, k, parent) {
-    const card = html("div", { class: "input", id: `input-${k}` }, parent);
+    const card = html("div", { class: "dial-card", id: `card-${k}` }, parent);
     const scale = linear(...rangeAround(input.value));
     const made = dial({
       id: `dial-${k}`, name: input.name, value: input.value, scale,
@@ -146,7 +146,7 @@
   }
 
   function drawStep(parent) {
-    const row = html("p", { class: "step" }, parent);
+    const row = html("p", { class: "difference" }, parent);
     html("label", { for: "h" }, row, "h =");
     const choice = html("select", { id: "h" }, row);
     for (const [x, text] of [[1, "1"], [0.1, "0.1"], [0.01, "0.01"], [1e-3, "0.001"], [1e-5, "0.00001"]]) {
@@ -157,7 +157,7 @@
       h = Number(choice.value);
       show();
     });
-    html("span", { class: "hint", id: "h-note" }, row, "of an input larger than 1, so many times its size");
+    html("span", { class: "hint", id: "h-note" }, row, "times the size of the input, where that is above 1");
     choice.setAttribute("aria-describedby", "h-note");
   }
 
@@ -256,7 +256,7 @@
 
   function start() {
     const main = document.querySelector("main");
-    const stage = html("section", { id: "stage", "aria-label": "Graph" }, main);
+    const stage = html("section", { id: "drawing", "aria-label": "Graph" }, main);
     views.status = html("p", { class: "status", role: "status" }, stage);
     views.room = html("div", { id: "room", tabindex: 0, role: "region", "aria-label": "Graph, scrolls" }, stage);
     views.picture = drawGraph(views.room);

@@ -1,6 +1,7 @@
 // What the pages that one takes hold of have in common: elements, numbers, dials, plots.
 const workbench = (() => {
   const SVG = "http://www.w3.org/2000/svg";
+  const THEME = "tinygrad_edu theme";
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
   function byId(id) {
@@ -156,11 +157,25 @@ const workbench = (() => {
     return path;
   }
 
-  byId("theme").addEventListener("click", () => {
+  function switchTheme() {
     const { style } = document.documentElement;
     const isDark = style.colorScheme ? style.colorScheme === "dark" : dark.matches;
     style.colorScheme = isDark ? "light" : "dark";
-  });
+    withStorage((storage) => storage.setItem(THEME, style.colorScheme));
+  }
+
+  // A page in a frame of a notebook, or from a file, may have none.
+  function withStorage(use) {
+    try {
+      return use(window.localStorage);
+    } catch {
+      return null;
+    }
+  }
+
+  const theme = withStorage((storage) => storage.getItem(THEME));
+  if (["light", "dark"].includes(theme)) document.documentElement.style.colorScheme = theme;
+  byId("theme").addEventListener("click", switchTheme);
 
   return { byId, svg, html, number, short, roundUp, ticks, dial, linear, logarithmic, axes, rangeOf, polyline };
 })();
