@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from page_time import time_of_task
 
 from tinygrad_edu import hessian, lab
 from tinygrad_edu.viz import explore_descent
@@ -155,18 +156,11 @@ def test_another_branch_ends_the_path_and_is_said(open_page):
 
 def test_an_update_takes_less_than_a_frame(open_page):
     page = open_page(explore_descent())
-    times = page.evaluate(
-        """() => Array.from({ length: 30 }, (_, i) => {
-            if (i === 0) descent.choose(3);
-            const start = performance.now();
-            const slider = document.getElementById("dial-rate-slider");
-            slider.value = 300 + 10 * i;
-            slider.dispatchEvent(new Event("input"));
-            document.body.getBoundingClientRect(); // lay it out
-            return performance.now() - start;
-        })"""
-    )
-    assert min(times) < 16  # what else runs on the machine makes others longer
+    page.select_option("#terrain", "3")
+    act = """const slider = document.getElementById("dial-rate-slider");
+        slider.value = 300 + 10 * i;
+        slider.dispatchEvent(new Event("input"))"""
+    assert time_of_task(page, act, 30) < 16
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ COMPARISONS = {
     operator.eq: "=",
     operator.ne: "≠",
 }
-OPPOSITE = {">": "≤", "≥": "<", "<": "≥", "≤": ">", "=": "≠", "≠": "="}
 
 
 def explore(
@@ -65,26 +64,16 @@ def explore(
 
     values = {name: Value(x, name=name) for name, x in leaves.items()}
     root = result(values)
-    graph = describe(root, max_nodes=max_nodes)
-    nodes = in_order(root)
-    uses = [(x.target, x.position) for x in graph.edges if x.contribution is not None]
-
-    def numbers(values: dict[str, Value]) -> list[Any]:
-        again = in_order(root := result(values))
-        gradients, flows = backward_numbers(root, again)
-        if len(again) != len(nodes):
-            raise changed(f)
-        return [
-            *again,
-            *(gradients.get(node, 0.0) for node in again),
-            *(flows[again[i], position] for i, position in uses),
-            *(gradients.get(x, 0.0) for x in values.values()),
-        ]
-
-    program = record_scalars(numbers, leaves)
-    check(f, program, nodes)
+    graph, nodes = describe(root, max_nodes=max_nodes), in_order(root)
+    flows = [k for k, edge in enumerate(graph.edges) if edge.contribution is not None]
+    uses = [(graph.edges[k].target, graph.edges[k].position) for k in flows]
+    program = record_scalars(both_passes(result, uses), leaves)
+    check(f, program, nodes, 2 * len(nodes) + len(uses) + len(leaves))
+    writer = JavaScriptWriter(program)
+    text = writer.text()
     shown = picture(widest(graph))
     titles = [node["title"] for node in shown["nodes"]]
+    names = names_of_lines(program, leaves, titles[: len(nodes)])
     places = {node: i for i, node in enumerate(nodes)}
     data = {
         **shown,
@@ -92,17 +81,13 @@ def explore(
         "name": root_name(graph),
         "root": graph.root,
         "known": len(nodes),
-        "flows": [k for k, x in enumerate(graph.edges) if x.contribution is not None],
+        "flows": flows,
         "inputs": [
             {"name": name, "value": leaves[name], "node": places.get(x)}
             for name, x in values.items()
         ],
-        "guards": [],
+        "guards": [guard_text(line, names) for line in writer.guards],
     }
-    writer = JavaScriptWriter(program)
-    text = writer.text()
-    known = dict(zip(program.inputs, leaves)) | names_of_results(program, titles)
-    data["guards"] = [guard_text(line, known) for line in writer.guards]
     return computing_page(data, [text], "explore").saved(path)
 
 
@@ -160,41 +145,62 @@ def in_order(root: Node) -> list[Node]:
 # The program
 
 
-def check(f: Any, program: Program, nodes: list[Node]) -> None:
-    """Raise ValueError if the program's numbers are not those of the graph that is drawn."""
-    for x, node in zip(program.outputs, nodes):
-        there = x.data if isinstance(x, Line) else x
-        if not np.isclose(there, node.data, rtol=1e-9, atol=1e-12, equal_nan=True):
-            raise changed(f)
+def both_passes(
+    result: Callable[[Mapping[str, Value]], Any], uses: list[tuple[int, int]]
+) -> Callable[[dict[str, Value]], list[Any]]:
+    """The numbers of the page, in its order.
+
+    These are the value of each node, the gradient of each, what flows back by each of `uses`,
+    (node, operand), and the gradient of each input, which is 0 for one that is not used.
+    """
+
+    def numbers(values: dict[str, Value]) -> list[Any]:
+        root = result(values)
+        nodes = in_order(root)
+        gradients, flows = backward_numbers(root, nodes)
+        return [
+            *nodes,
+            *(gradients.get(node, 0.0) for node in nodes),
+            *(flows.get((nodes[i], k)) if i < len(nodes) else None for i, k in uses),
+            *(gradients.get(x, 0.0) for x in values.values()),
+        ]
+
+    return numbers
 
 
-def changed(f: Any) -> ValueError:
-    return ValueError(
-        f"{getattr(f, '__name__', 'the function')} gives other numbers when it runs again: does it "
-        "depend on more than its inputs, such as random draws?"
-    )
+def check(f: Any, program: Program, nodes: list[Node], count: int) -> None:
+    """Raise ValueError if the program's `count` numbers are not those of the drawn graph."""
+    found = [x.data if isinstance(x, Line) else x for x in program.outputs]
+    expected = [node.data for node in nodes]
+    known = found[: len(nodes)]
+    is_same = len(found) == count and None not in found
+    if not is_same or not np.allclose(known, expected, rtol=1e-9, atol=1e-12, equal_nan=True):
+        raise ValueError(
+            f"{getattr(f, '__name__', 'the function')} gives other numbers when it runs again: "
+            "does it depend on more than its inputs, such as random draws?"
+        )
 
 
-def names_of_results(program: Program, titles: list[str]) -> dict[Line, str]:
-    lines = zip(program.outputs, titles)
-    return {line: title for line, title in lines if isinstance(line, Line)}
+def names_of_lines(
+    program: Program, leaves: Mapping[str, float], titles: list[str]
+) -> dict[Any, str]:
+    """What the inputs and the values of nodes are called in the graph."""
+    return {**dict(zip(program.inputs, leaves)), **dict(zip(program.outputs, titles))}
 
 
-def guard_text(line: Line, names: Mapping[Line, str]) -> dict[str, Any]:
+def guard_text(line: Line, names: Mapping[Any, str]) -> dict[str, Any]:
     """What was asked at a branch, and what the answer was."""
     question, x, answer = line.inputs
 
     def name(operand: Any) -> str:
-        if isinstance(operand, Line):
-            return names.get(operand, "a number")
-        return f"{operand:g}"
+        return names.get(operand, "a number") if isinstance(operand, Line) else f"{operand:g}"
 
     if x.function in COMPARISONS:
         a, b = x.inputs
-        return {"question": f"{name(a)} {COMPARISONS[x.function]} {name(b)}", "answer": answer}
-    if question is operator.truth:
-        return {"question": f"{name(x)} ≠ 0", "answer": answer}
-    return {"question": name(x), "answer": answer}
+        text = f"{name(a)} {COMPARISONS[x.function]} {name(b)}"
+    else:
+        text = f"{name(x)} ≠ 0" if question is operator.truth else name(x)
+    return {"question": text, "answer": answer}
 
 
 # The picture

@@ -137,11 +137,11 @@
     const list = html("dl", { class: "slopes" }, card);
     html("dt", {}, list, `∂${data.name}/∂${short(input.name, 12)}`);
     const gradient = html("dd", { class: "gradient" }, list);
-    html("span", { class: "sign" }, list);
     const isShort = input.name.length + data.name.length < 4;
     html("dt", {}, list, isShort ? differenceOf(input.name) : "measured slope");
-    const slope = html("dd", { class: "slope" }, list);
-    const sign = html("span", { class: "sign" }, list);
+    const measured = html("dd", {}, list);
+    const slope = html("span", { class: "slope" }, measured);
+    const sign = html("span", { class: "sign", role: "img" }, measured);
     return { card, dial: made, scale, gradient, slope, sign };
   }
 
