@@ -52,3 +52,11 @@ def test_film_training(tmp_path):
     html = (tmp_path / "film.html").read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     assert len(html) < 1_500_000
+
+
+def test_take_hold(tmp_path):
+    for page in example("take_hold").main(tmp_path):
+        html = page.read_text(encoding="utf-8")
+        assert html.startswith("<!doctype html>")
+        assert "const programs" in html
+        assert len(html) < 150_000

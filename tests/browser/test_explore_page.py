@@ -57,15 +57,11 @@ def by_the_engine(f, point):
     inputs = {name: Value(x) for name, x in point.items()}
     try:
         with np.errstate(all="ignore"):
-            root = f(**inputs)
-            root.backward(into=found)
-            watched = {}
-            root.backward(inputs=(), watch=lambda node, g, _: watched.update({node: g}))
+            nodes = in_order(root := f(**inputs))
+            root.backward(inputs=nodes, into=found)
     except ERRORS as error:
         return type(error).__name__
-    nodes = in_order(root)
-    leaves = [found.get(x, 0.0) for x in inputs.values()]
-    return [*(x.data for x in nodes), *(watched.get(x, 0.0) for x in nodes), *leaves]
+    return [*(x.data for x in nodes), *(found.get(x, 0.0) for x in (*nodes, *inputs.values()))]
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def test_five_hundred_random_graphs_are_the_engines(run_all):
     cases, programs = [], []
     while len(programs) < 500:
         f = RandomFunction(rng)
-        points = [f.point(rng) for _ in range(4)]
+        points = [f.point(rng) for _ in range(3)]
         if isinstance(by_the_engine(f, points[0]), str):
             continue
         choices = list(f.choices)
@@ -108,7 +104,7 @@ def test_five_hundred_random_graphs_are_the_engines(run_all):
                 found = [WORDS[x] if x in WORDS else float(x) for x in out]
                 np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
                 seen["numbers"] += 1
-    assert seen["numbers"] > 1400
+    assert seen["numbers"] > 1000
     assert seen["branch"] > 100
     assert seen["error"] > 30
 
