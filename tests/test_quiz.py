@@ -13,7 +13,14 @@ from tinygrad_edu.graph import apply
 from tinygrad_edu.value import weighted_sum
 from tinygrad_edu.viz import describe, record
 from tinygrad_edu.viz.pages.mistakes import KINDS
-from tinygrad_edu.viz.pages.predictions import FLIPPED, LARGER, SAME, SMALLER, predictions_of
+from tinygrad_edu.viz.pages.predictions import (
+    FLIPPED,
+    LARGER,
+    SAME,
+    SMALLER,
+    candidates,
+    predictions_of,
+)
 from tinygrad_edu.viz.pages.questions import close, questions_of, quiz
 
 
@@ -290,10 +297,30 @@ def test_predictions_are_what_the_engine_finds_with_the_other_input():
         before, after = nodes[asked].grad, changed[asked].grad
         if before == after:
             assert each.right == SAME
+            assert each.reason.endswith(f"Nothing that it is computed from depends on {name}.")
         elif before * after < 0:
             assert each.right == FLIPPED
         else:
             assert each.right == (LARGER if abs(after) > abs(before) else SMALLER)
+
+
+def test_a_prediction_says_why():
+    w, x, b = Value(2.0, name="w"), Value(1.5, name="x"), Value(-0.5, name="b")
+    error = w * x + b - 4.0
+    error.name = "error"
+    root = named(error**2 + 5.0 * b)
+    found = {x.text: x.reason for x in candidates(root, describe(root), None)}
+    flipped = found["If w doubles, what becomes of ∂L/∂x?"]
+    assert flipped == "It is multiplied by -2. On its way, error goes from -1.5 to 1.5."
+    # Changes that make up for each other, as 2 error x does if x is halved, are no question.
+    assert "If b is halved, what becomes of ∂L/∂w?" in found
+    assert "If x is halved, what becomes of ∂L/∂w?" not in found
+    product = {x.text: x.reason for x in predicted(named(w * x + b))}
+    assert product["If x doubles, what becomes of ∂L/∂b?"] == (
+        "It stays the same. Nothing that it is computed from depends on x."
+    )
+    told = product["If w doubles, what becomes of ∂L/∂x?"]
+    assert told == "It is multiplied by 2. On its way, w goes from 2 to 4."
 
 
 def test_predictions_about_arrays_and_what_cannot_run_again():

@@ -1,20 +1,18 @@
 """Which way does a gradient go if an input changes? The engine knows: it runs the graph again."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, apply, behind
-from tinygrad_edu.modes import RECORDING, temporarily
-from tinygrad_edu.notation.derivations import KNOWN
+from tinygrad_edu.graph import Node
 from tinygrad_edu.notation.formula import expression
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.viz.graph.data import Graph
-from tinygrad_edu.viz.graph.description import seen_data
-from tinygrad_edu.viz.words.chain import chain_rule, gradient_name, total
+from tinygrad_edu.viz.pages.replays import can_be_replayed, replayed
+from tinygrad_edu.viz.words.chain import chain_rule, gradient_name, refs_in, total
 from tinygrad_edu.viz.words.names import names_of
 
 CHOICES = (
@@ -26,6 +24,7 @@ CHOICES = (
 LARGER, SMALLER, SAME, FLIPPED = range(4)
 MOST = 3  # predictions in a quiz
 LEAVES = 8  # that are changed, at most
+TOLD = 2  # values that an explanation names, at most
 CHANGES = (("doubles", 2.0), ("changes its sign", -1.0), ("is halved", 0.5))
 PLAIN = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 4.0, 0.25)
 SAMENESS = 1e-9  # relative
@@ -41,7 +40,7 @@ class Prediction:
     text     the question
     choices  the answers to choose from, and
     right    which of them the engine gives
-    reason   the rule, and by how much the gradient changes
+    reason   by how much the gradient changes, and why
     is_plain whether that is a factor that one sees without computing
     """
 
@@ -55,11 +54,8 @@ class Prediction:
 
 
 def predictions_of(root: Node, graph: Graph, grad: Any) -> tuple[Prediction, ...]:
-    """At most three, with answers as different as can be; none for a graph that cannot run again.
-
-    A function of somebody's own is not run again: it may draw random numbers, or count its calls.
-    """
-    if not all(is_known(node) for node in behind(root)):
+    """At most three, with answers as different as can be; none for what cannot run again."""
+    if not can_be_replayed(root):
         return ()
     pool = sorted(candidates(root, graph, grad), key=lambda x: not x.is_plain)
     found: list[Prediction] = []
@@ -79,50 +75,110 @@ def predictions_of(root: Node, graph: Graph, grad: Any) -> tuple[Prediction, ...
 
 def candidates(root: Node, graph: Graph, grad: Any) -> Iterator[Prediction]:
     """What can be predicted: an input, a change of it, and a gradient elsewhere or there."""
-    data = seen_data(root, sorted(behind(root), key=lambda node: node.birth))
-    ids = {x.birth: x.id for x in graph.nodes}
-    leaves = [x for x in data if x.rule is None and x.birth in ids and is_float(data[x])]
-    before = gradients_of(data, root, {}, grad)
-    again = gradients_of(data, root, {}, grad)
-    if not all(np.array_equal(before[x], again[x], equal_nan=True) for x in before):
+    before, again = (replayed(root, {}, grad) for _ in range(2))
+    if before is None or again is None or not same(before.gradients, again.gradients):
         return  # it draws random numbers
+    ids = {x.birth: x.id for x in graph.nodes}
+    shown = [x for x in before.values if x.birth in ids]
+    leaves = [x for x in shown if x.rule is None and is_float(before.values[x])]
     for change, factor in CHANGES:
         for leaf in leaves[:LEAVES]:
-            after = gradients_of(data, root, {leaf: data[leaf] * factor}, grad)
-            asked = [x for x in leaves if x in before and x in after]
+            after = replayed(root, {leaf: before.values[leaf] * factor}, grad)
+            if after is None:
+                continue
+            pairs = {ids[x.birth]: (before.values[x], after.values[x]) for x in shown}
+            moved = {i: pair for i, pair in pairs.items() if not np.array_equal(*pair)}
+            asked = [x for x in leaves if x in before.gradients]
             for x in sorted(asked, key=lambda x: x is leaf):
-                place = np.unravel_index(np.argmax(np.abs(before[x])), np.shape(before[x]))
-                ratio = share(np.asarray(after[x])[place], np.asarray(before[x])[place])
-                if ratio is not None:
-                    symbol = symbol_of(graph, ids[x.birth], tuple(map(int, place)))
-                    yield prediction(graph, ids[x.birth], ids[leaf.birth], symbol, change, ratio)
+                gradients = before.gradients[x], after.gradients[x]
+                found = prediction(graph, ids[x.birth], ids[leaf.birth], change, gradients, moved)
+                if found is not None:
+                    yield found
+
+
+def same(xs: Mapping[Node, Any], ys: Mapping[Node, Any]) -> bool:
+    return all(np.array_equal(xs[node], ys[node], equal_nan=True) for node in xs)
+
+
+def is_float(data: Any) -> bool:
+    return np.asarray(data).dtype.kind == "f"
 
 
 def prediction(
-    graph: Graph, node: int, changed: int, symbol: str, change: str, ratio: float
-) -> Prediction:
-    name = expression(names_of(graph)[changed]).pretty
-    whose = f"all of {name}" if graph.nodes[changed].shape else name
-    right = direction(ratio)
+    graph: Graph,
+    node: int,
+    changed: int,
+    change: str,
+    gradients: tuple[Any, Any],
+    moved: Mapping[int, tuple[Any, Any]],
+) -> Prediction | None:
+    """What becomes of the largest element of a gradient; None if that cannot be said beforehand.
+
+    gradients  before the change and after it
+    moved      the values that change with it, before and after, by node
+    """
+    largest = np.argmax(np.abs(gradients[0]))
+    index = tuple(map(int, np.unravel_index(largest, np.shape(gradients[0]))))
+    ratio = share(*(np.asarray(g)[index] for g in reversed(gradients)))
+    factors = factors_of(graph, node)
+    if ratio is None or (direction(ratio) == SAME and factors and factors & moved.keys()):
+        return None  # two changes that make up for each other
+    names = [expression(name).pretty for name in names_of(graph)]
+    whose = f"all of {names[changed]}" if graph.nodes[changed].shape else names[changed]
     return Prediction(
         node,
         changed,
-        f"If {whose} {change}, what becomes of {symbol}?",
+        f"If {whose} {change}, what becomes of {symbol_of(graph, node, index)}?",
         CHOICES,
-        right,
-        f"{becomes(ratio)} The rule: {rule_of(graph, node)}",
+        direction(ratio),
+        f"{becomes(ratio)} {why(graph, node, changed, factors, moved, names)}",
         is_plain=any(math.isclose(ratio, x, rel_tol=SAMENESS) for x in PLAIN),
     )
+
+
+def factors_of(graph: Graph, node: int) -> set[int] | None:
+    """The nodes whose values a gradient is computed from; None if a rule does not tell."""
+    needed, found = {node}, set[int]()
+    for i in reversed(graph.order):
+        for edge in graph.edges if i in needed else ():
+            if edge.source == i and edge.contribution is not None:
+                if edge.formula is None:
+                    return None
+                needed.add(edge.target)
+                found |= {ref.node for ref in refs_in(edge.formula) if not ref.is_gradient}
+    return found
+
+
+def why(
+    graph: Graph,
+    node: int,
+    changed: int,
+    factors: set[int] | None,
+    moved: Mapping[int, tuple[Any, Any]],
+    names: Sequence[str],
+) -> str:
+    """Which values on the way of a gradient changed."""
+    if factors is None:
+        return f"The rule: {rule_of(graph, node)}"
+    on_the_way = sorted(factors & moved.keys())
+    if not on_the_way:
+        return f"Nothing that it is computed from depends on {names[changed]}."
+    told = [x for x in on_the_way if x != changed] or on_the_way
+    return f"On its way, {' and '.join(movement(names[x], *moved[x]) for x in told[:TOLD])}."
+
+
+def movement(name: str, before: Any, after: Any) -> str:
+    if np.ndim(before):
+        return f"{name} changes"
+    return f"{name} goes from {number(float(before))} to {number(float(after))}"
 
 
 def becomes(ratio: float) -> str:
     if direction(ratio) == SAME:
         return "It stays the same."
-    return (
-        "Its sign flips, its size stays."
-        if ratio == -1
-        else f"It is multiplied by {number(ratio)}."
-    )
+    if ratio == -1:
+        return "Its sign flips, its size stays."
+    return f"It is multiplied by {number(ratio)}."
 
 
 def direction(ratio: float) -> int:
@@ -153,48 +209,3 @@ def rule_of(graph: Graph, node: int) -> str:
     uses = [x for x in graph.edges if x.source == node and x.contribution is not None]
     symbols = total(chain_rule(graph, edge, names)[0] for edge in uses)
     return f"{expression(gradient_name(graph, node, names)).pretty} = {expression(symbols).pretty}"
-
-
-# Running again
-
-
-def is_known(node: Node) -> bool:
-    """Whether a node is a leaf, or made by a function that does nothing but compute."""
-    module = getattr(node.function, "__module__", None) or "numpy"
-    return module.partition(".")[0] in KNOWN and not hasattr(node.function, "rule")
-
-
-def is_float(data: Any) -> bool:
-    return np.asarray(data).dtype.kind == "f"
-
-
-def gradients_of(
-    data: Mapping[Node, Any], root: Node, changed: Mapping[Node, Any], grad: Any
-) -> dict[Node, Any]:
-    """The gradient of each node, if the graph of root is made once more with other leaves.
-
-    data  what the forward pass saw, oldest nodes first; `changed` takes the place of some of it
-    Nothing for a change that the graph has no number for, such as the logarithm of -1.
-    """
-    twins: dict[Node, Node] = {}
-    found: dict[Node, Any] = {}
-    with temporarily(RECORDING, True), np.errstate(all="ignore"):
-        try:
-            for node in sorted(data, key=lambda node: node.birth):
-                twins[node] = twin_of(node, changed.get(node, data[node]), twins)
-            twins[root].backward(grad, inputs=(), watch=lambda x, g, _: found.update({x: g}))
-        except (ArithmeticError, ValueError, TypeError):
-            return {}
-    return {node: found[twin] for node, twin in twins.items() if twin in found}
-
-
-def twin_of(node: Node, data: Any, twins: Mapping[Node, Node]) -> Node:
-    """The same leaf with its data, or the same operation on other nodes."""
-    if node.function is None:
-        return type(node)(data, node.requires_grad, node.name)
-    inputs = [
-        twins[x] if isinstance(x, Node) else seen
-        for x, seen in zip(node.inputs, node.seen[1:], strict=True)
-    ]
-    twin: Node = apply(node.function, *inputs, **node.options)
-    return twin
