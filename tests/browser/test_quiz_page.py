@@ -187,7 +187,7 @@ def test_the_end_tells_the_mistakes_and_what_to_look_at_again(open_page, neuron)
     assert forgotten in told[1]
     assert told[2:] == ["123: Not yet.", "The answer was shown."]
     again = summary.locator("#again li").all_inner_texts()
-    assert sorted(again) == sorted(KINDS[kind][1] for kind in ("prediction", "power"))
+    assert sorted(again) == sorted(KINDS[kind] for kind in ("prediction", "power"))
 
     page.click(f"text={power.text}")  # back to that question, and from there to the end again
     assert page.locator("#quiz label").inner_text() == f"{power.text} ="

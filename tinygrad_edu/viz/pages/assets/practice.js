@@ -184,7 +184,7 @@
     const next = worst ? levelAgainst(worst) : isDone ? nextLevel() : null;
     byId("advice").replaceChildren();
     if (!next || (!worst && next === level)) return;
-    const why = worst ? data.kinds[worst][1] : `${ENOUGH} right in a row in ${level.title}.`;
+    const why = worst ? data.kinds[worst] : `${ENOUGH} right in a row in ${level.title}.`;
     const line = element("p", {}, byId("advice"));
     const what = next === level ? "Stay with" : "Practise next:";
     element("strong", {}, line, `${what} ${next.title}. `);

@@ -207,7 +207,7 @@
     if (again.length) {
       element("h2", {}, part.summary, "Look at again");
       const list = element("ul", { id: "again" }, part.summary);
-      again.forEach((kind) => element("li", {}, list, kinds[kind][1]));
+      again.forEach((kind) => element("li", {}, list, kinds[kind]));
     }
     if (!rows.length) element("p", {}, part.summary, "No mistakes.");
     button({ id: "restart" }, part.summary, "Start over", startOver);
