@@ -85,6 +85,72 @@ def test_edges_into_a_fold_carry_the_sum_of_what_flows_back():
     assert edge.formula is None
 
 
+class Halves(nn.Module):
+    """Two values that leave it, of different shapes."""
+
+    def __call__(self, x):
+        return x.tanh(), (x * 3.0)[:, :1]
+
+
+class Product(nn.Module):
+    def __call__(self, a, b):
+        return a * b + a
+
+
+class Pair(nn.Module):
+    def __init__(self, are_folded):
+        self.halves, self.product = Halves(), Product()
+        self.are_folded = are_folded
+
+    def __call__(self, x):
+        a, b = self.halves(x)
+        return self.product(a, b) if self.are_folded else a * b + a
+
+
+def pair(are_folded):
+    """The graph of two layers, and the norm of what flows back to the two values between them."""
+    x = np.array([[0.5, -1.0], [2.0, 0.25]])
+    model, tracked = Pair(are_folded), Tensor(x, requires_grad=True, name="x")
+    with viz.record(model) as made:
+        loss = model(tracked).sum()
+    into_first, into_second = 3 * x[:, :1] + 1, np.tanh(x)  # of a b + a
+    sizes = np.linalg.norm(np.broadcast_to(into_first, x.shape)), np.linalg.norm(into_second.sum(1))
+    return describe(loss, record=made, depth=1), np.hypot(*sizes)
+
+
+def test_all_that_goes_from_one_folded_module_to_another_is_one_edge():
+    graph, norm = pair(are_folded=True)
+    edges = {(graph.nodes[e.source].name, graph.nodes[e.target].name): e for e in graph.edges}
+    assert len(edges) == len(graph.edges) == 3
+    edge = edges["halves", "product"]
+    assert (edge.count, edge.contributions, edge.formula) == (2, None, None)
+    assert edge.contribution == pytest.approx(norm)
+    assert edges["x", "halves"].count == 1
+    (halves,) = [node for node in graph.nodes if node.name == "halves"]
+    assert (halves.leaving, halves.norm) == (2, pytest.approx(norm))
+    assert halves.gradient == f"norm {norm:.4g}"
+    assert halves.gradients is None
+    assert halves.value.endswith(", 2 values leave")
+
+
+@pytest.mark.parametrize("are_folded", [True, False])
+def test_the_steps_of_values_of_different_shapes_add_up(are_folded):
+    """Their sum does not exist: after the last of them their norm as one is the gradient."""
+    graph, norm = pair(are_folded)
+    parts = [
+        part
+        for step in steps_of(graph)
+        for part in step.contributions
+        if graph.nodes[part.target].name == "halves"
+    ]
+    assert [part.total for part in parts[:-1]] == [None] * (len(parts) - 1)
+    assert parts[-1].total == pytest.approx(norm)
+    assert len(parts) == (1 if are_folded else 3)
+    assert str(parts[-1]).count("so far norm") == (not are_folded)
+    if not are_folded:
+        assert str(parts[0]).count("so far") == 0
+
+
 def test_a_convolutional_network():
     rng = np.random.default_rng(0)
     model = nn.Sequential(nn.Conv2d(1, 2, 3, rng=rng), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))

@@ -131,6 +131,44 @@ def test_a_number_stands_in_the_box_of_the_operation_that_uses_it():
     assert numbers[7.0] not in inside
 
 
+def test_a_weight_stands_in_the_box_of_the_only_module_that_uses_it():
+    class Scaled(nn.Module):
+        def __init__(self, scales):
+            self.scales = {*scales}  # a module looks for its parameters in no set
+
+        def __call__(self, x):
+            for scale in self.scales:
+                x = x * scale
+            return x
+
+    own, shared = Value(2.0, name="own"), Value(3.0, name="shared")
+    model = nn.Sequential(Scaled([own, shared]), Scaled([shared]))
+    with viz.record(model) as made:
+        y = model(Value(1.0, requires_grad=False, name="x"))
+    ids = {node.name: node.id for node in viz.describe(y, record=made).nodes}
+    inside = nodes_and_boxes(draw(y, record=made).source)
+    assert inside[ids["own"]] == "layers.0 Scaled"
+    assert ids["shared"] not in inside
+    assert ids["x"] not in inside
+
+
+def test_what_goes_from_layer_to_layer_is_drawn_once_with_its_count():
+    class Halves(nn.Module):
+        def __call__(self, x):
+            return [x.tanh(), x * 3.0]
+
+    class Product(nn.Module):
+        def __call__(self, both):
+            return both[0] * both[1]
+
+    model = nn.Sequential(Halves(), Product())
+    with viz.record(model) as made:
+        loss = model(Tensor([1.0, 2.0], requires_grad=True, name="x")).sum()
+    source = draw(loss, record=made, depth=1).source
+    assert source.count("2 values<BR/>norm ") == 1
+    assert len(re.findall(r"^\t+\d+ -> \d+", source, re.MULTILINE)) == 6  # three there, three back
+
+
 def test_depth_draws_one_node_for_each_layer():
     loss, made = network()
     source = draw(loss, record=made, depth=1).source

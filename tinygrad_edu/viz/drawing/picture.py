@@ -349,6 +349,8 @@ class Picture:
         size = edge.contribution or 0.0
         is_number = prod(self.graph.nodes[edge.source].shape) == 1
         amount = expression(Numeral(size)).pretty if is_number else f"norm {number(size)}"
+        if edge.count > 1:
+            return self.flow_label([f"{edge.count} values", f"norm {number(size)}"])
         if self.graph.nodes[edge.target].role == "module":  # its rules are folded up
             return self.flow_label([amount])
         symbols, numbers = chain_rule(self.graph, edge, self.names)

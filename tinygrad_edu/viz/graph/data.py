@@ -34,7 +34,8 @@ class GraphNode:
                "constant" a plain number or array among the operands, a "module" the last node of a
                module that `depth` folded up, with its class as operation
     value      the number, or a summary of an array of more than one
-    gradient   d root / d node: the number, or the norm as text; None if no gradient flows here
+    gradient   d root / d node: the number, or the norm as text; None if no gradient flows here.
+               Of a folded module that several values leave, the norm of what flows back to all
     norm       the norm of the gradient
     bytes      the memory of its data
     birth      its running number: a node is older than all that was made from it
@@ -44,6 +45,7 @@ class GraphNode:
     rule       the source of its derivative rule
     values, gradients
                value and gradient of an array as small tables
+    leaving    how many values of a folded module are used outside of it
     """
 
     id: int
@@ -64,6 +66,7 @@ class GraphNode:
     rule: str = ""
     values: Cells | None = None
     gradients: Cells | None = None
+    leaving: int = 1
 
     @property
     def is_plain_number(self) -> bool:
@@ -83,6 +86,8 @@ class GraphEdge:
                     one; None if nothing does
     local           d target / d source, where both are numbers and the gradient of target is not 0
     contributions   the contribution of an array as a small table
+    count           how many values go this way, from one folded module to another; of more than one
+                    the contribution is the norm of what flows back to all of them
     """
 
     source: int
@@ -92,6 +97,7 @@ class GraphEdge:
     contribution: float | None
     local: float | None = None
     contributions: Cells | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ The numbers come from `backward` itself, through its `watch`, and the formulas a
 wrote down when they ran. So a picture cannot disagree with the code.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import count, groupby
-from math import isfinite
+from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
@@ -91,8 +91,9 @@ def describe(
     seen = seen_data(root, nodes)
     ids = {node: i for i, node in enumerate(shown)}
     graph_nodes = [node_of(ids[x], x, root, seen[x], gradients.get(x), record) for x in shown]
+    leaving = flows_out(uses, folds, flows)
     for fold, node in last.items():
-        graph_nodes[ids[node]] = folded(graph_nodes[ids[node]], fold, folds, record)
+        graph_nodes[ids[node]] = folded(graph_nodes[ids[node]], fold, folds, record, leaving[fold])
     graph_nodes += [constant_node(i, x) for i, x in enumerate(constants, len(shown))]
     ends = ends_of(uses, ids, shown_as)
     for node in shown:
@@ -153,10 +154,32 @@ def crosses(node: Node, x: Any, folds: Mapping[Node, Fold | None]) -> bool:
     return fold is None or (is_array(x) and x.ndim > 0 and x.dtype.kind == "f")
 
 
+def flows_out(
+    uses: Iterable[tuple[Node, Operand]],
+    folds: Mapping[Node, Fold | None],
+    flows: Mapping[Use, Any],
+) -> dict[Fold, dict[Node, Any]]:
+    """The values that leave each folded module, and what flows back to each from outside."""
+    found: dict[Fold, dict[Node, Any]] = defaultdict(dict)
+    for node, operand in uses:
+        fold = folds[operand.x] if isinstance(operand.x, Node) else None
+        if fold is not None:
+            flow = flows.get((node, operand.position))
+            found[fold][operand.x] = sum_of_flows(found[fold].get(operand.x), flow)
+    return found
+
+
 def folded(
-    node: GraphNode, fold: Fold, folds: Mapping[Node, Fold | None], record: Record
+    node: GraphNode,
+    fold: Fold,
+    folds: Mapping[Node, Fold | None],
+    record: Record,
+    leaving: Mapping[Node, Any],
 ) -> GraphNode:
-    """The node of a whole module: its class, its parameters, the value that leaves it last."""
+    """The node of a whole module: its class, its parameters, the value that leaves it last.
+
+    Where several values leave it, its gradient is one norm: that of the last is a part of it.
+    """
     path, _ = fold
     operations = sum(x.rule is not None for x, other in folds.items() if other == fold)
     owned = (x for x, other in folds.items() if other == (path, 0) and id(x) in record.owner)
@@ -171,9 +194,25 @@ def folded(
             number_of(n, what)
             for n, what in ((operations, "operation"), (numbers, "parameter"))
             if n
-        ),
+        )
+        + (f", {len(leaving)} values leave" if len(leaving) > 1 else ""),
         module=path,
+        leaving=len(leaving),
+        **(joint_gradient(leaving.values()) if len(leaving) > 1 else {}),
     )
+
+
+def joint_gradient(flows: Iterable[Any]) -> dict[str, Any]:
+    """What a node says of the gradients of several values."""
+    norm = joint_norm(flows)
+    text = None if norm is None else f"norm {number(norm)}"
+    return {"gradient": text, "norm": norm, "gradients": None}
+
+
+def joint_norm(flows: Iterable[Any]) -> float | None:
+    """The norm of several arrays as one; None if nothing flows."""
+    sizes = [size for flow in flows if (size := magnitude(flow)) is not None]
+    return hypot(*sizes) if sizes else None
 
 
 def number_of(n: int, thing: str) -> str:
@@ -231,15 +270,20 @@ def edges(
     gradients: Mapping[Node, Any],
     flows: Mapping[Use, Any],
 ) -> list[GraphEdge]:
-    """An edge for each use; all uses of one node in a folded module are one, with their sum."""
-    into_folds: dict[tuple[Node, int, int], Any] = {}
+    """An edge for each use; all that goes into a folded module from one node is one edge.
+
+    Uses of one value have their sum. From one folded module to another many values may go: that
+    is one edge as well, with the norm of what flows back to all of them.
+    """
+    into_folds: dict[tuple[Node | None, int, int], dict[Node, Any]] = defaultdict(dict)
     found = []
     for node, operand in uses:
         source, target = ends[node, operand.position], ends[node, OWN]
         flow = flows.get((node, operand.position))
         if folds[node] is not None and isinstance(operand.x, Node):
-            key = operand.x, source, target
-            into_folds[key] = sum_of_flows(into_folds.get(key), flow)
+            value = operand.x
+            bundle = into_folds[value if folds[value] is None else None, source, target]
+            bundle[value] = sum_of_flows(bundle.get(value), flow)
             continue
         found.append(
             GraphEdge(
@@ -252,11 +296,19 @@ def edges(
                 contributions=cells(flow),
             )
         )
-    for position, ((_, source, target), flow) in enumerate(into_folds.items()):
-        found.append(
-            GraphEdge(source, target, position, None, magnitude(flow), contributions=cells(flow))
-        )
+    for position, ((_, source, target), bundle) in enumerate(into_folds.items()):
+        found.append(bundled(source, target, position, list(bundle.values())))
     return sorted(found, key=lambda edge: (edge.target, edge.position))
+
+
+def bundled(source: int, target: int, position: int, flows: list[Any]) -> GraphEdge:
+    """The edge of one value or of many into a folded module."""
+    if len(flows) == 1:
+        (flow,) = flows
+        size, table = magnitude(flow), cells(flow)
+    else:
+        size, table = joint_norm(flows), None
+    return GraphEdge(source, target, position, None, size, contributions=table, count=len(flows))
 
 
 def sum_of_flows(x: Any, y: Any) -> Any:

@@ -213,6 +213,9 @@ class Gradient:
     def add(self, edge: GraphEdge, source: GraphNode) -> None:
         """The sum of small tables is the table of the sum; the norm of a sum is not known so."""
         self.use += 1
+        if source.leaving > 1:  # to values of their own: their norm as one is known at the end
+            self.total = source.norm if self.use == self.uses else None
+            return
         if self.use == 1:
             self.total, self.cells = edge.contribution, edge.contributions
             return
