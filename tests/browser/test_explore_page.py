@@ -1,6 +1,7 @@
 """The page that one takes hold of computes what the engine computes, and says where it cannot."""
 
 import math
+from operator import floordiv, mod, truediv
 
 import numpy as np
 import pytest
@@ -107,6 +108,43 @@ def test_five_hundred_random_graphs_are_the_engines(run_all):
     assert seen["numbers"] > 1000
     assert seen["branch"] > 100
     assert seen["error"] > 30
+
+
+SPECIAL = [-math.inf, -1e200, -2.5, -2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 7.1, 1e200]
+SPECIAL += [math.inf, math.nan]
+PAIRS = {"divide": truediv, "power": pow, "remainder": mod, "floorDivide": floordiv}
+SINGLE = {"exp": math.exp, "log": math.log, "sqrt": math.sqrt, "sin": math.sin, "tanh": math.tanh}
+CALLS = """(calls) => calls.map(([name, ...operands]) => {
+    const numbers = operands.map(Number);
+    try {
+        return String(ofPython[name](...numbers));
+    } catch (stop) {
+        return stop.message.split(":")[0];
+    }
+})"""
+
+
+def by_python(function, operands):
+    try:
+        out = function(*operands)
+    except ERRORS as error:
+        return type(error).__name__
+    return "TypeError" if isinstance(out, complex) else out  # a Value refuses it
+
+
+def test_arithmetic_is_that_of_python(open_page):
+    page = open_page(Page([]))
+    calls = [(name, x, y) for name in PAIRS for x in SPECIAL for y in SPECIAL]
+    calls += [(name, x) for name in SINGLE for x in SPECIAL]
+    as_words = {math.inf: "Infinity", -math.inf: "-Infinity"}
+    asked = [[name, *(as_words.get(x, repr(x)) for x in xs)] for name, *xs in calls]
+    for (name, *xs), found in zip(calls, page.evaluate(CALLS, asked), strict=True):
+        expected = by_python(PAIRS.get(name) or SINGLE[name], xs)
+        if not isinstance(expected, str):
+            found = WORDS[found] if found in WORDS else float(found)
+            expected = pytest.approx(expected, rel=1e-15, abs=0, nan_ok=True)
+        assert found == expected, (name, xs)
+    assert page.evaluate("ofPython.sum([1e16, 1, -1e16], 0)") == 1  # as sum() of Python 3.12
 
 
 # The page

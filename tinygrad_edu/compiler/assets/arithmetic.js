@@ -80,7 +80,8 @@ const { ofPython, ofNumPy } = (() => {
     power: (x, y) => {
       if (x === 0 && y < 0 && y !== -Infinity) stop("ZeroDivisionError", `0 ** ${y}`);
       if (x < 0 && Number.isFinite(x) && Number.isFinite(y) && y !== Math.floor(y)) {
-        stop("TypeError", `${x} ** ${y} is a complex number`);
+        const isTooLarge = raised(-x, y) === Infinity; // in Python it overflows on the way there
+        stop(isTooLarge ? "OverflowError" : "TypeError", `${x} ** ${y} is a complex number`);
       }
       const out = raised(x, y);
       const isTooLarge = Math.abs(out) === Infinity && Number.isFinite(x) && Number.isFinite(y);
