@@ -129,6 +129,10 @@ def test_every_control_changes_path_loss_and_verdict_at_once(open_page):
     )
     page.fill("#dial-momentum-number", "0.5")
     assert "2 (1 + momentum) / curvature = 1.5" in page.locator("#limit").inner_text()
+    page.fill("#dial-momentum-number", "2")  # it takes what is nearest, and says so
+    page.keyboard.press("Tab")
+    assert page.input_value("#dial-momentum-number") == "0.999"
+    assert page.evaluate("descent.state.momentum") == 0.999
     page.fill("#dial-steps-number", "7")
     assert page.locator("#loss .points").get_attribute("d").count("M") == 8
     page.click("#reset")

@@ -266,8 +266,9 @@
     const made = dial({
       id: `dial-${key}`, name, value, scale, round,
       onInput: (x) => {
-        onInput(x);
+        const taken = onInput(x);
         show();
+        return taken;
       },
     }, views.controls);
     views.dials[key] = { ...made, scale, dial: made };
@@ -293,18 +294,18 @@
     Object.assign(state, { start: [...start], settings: settings.map((x) => x.value), lr, steps, momentum: data.momentum });
     if (views.choice) views.choice.value = String(k);
     views.controls.replaceChildren();
-    const rate = addDial("rate", "learning rate", lr, logarithmic(...rates), digits(3), (x) => { state.lr = Math.max(0, x); });
+    const rate = addDial("rate", "learning rate", lr, logarithmic(...rates), digits(3), (x) => (state.lr = Math.max(0, x)));
     views.mark = html("span", { class: "limit-mark", title: "the limit of stability" }, rate.track);
     views.limit = html("p", { class: "limit", id: "limit" }, views.controls);
     rate.slider.setAttribute("aria-describedby", "limit");
-    addDial("momentum", "momentum", state.momentum, linear(0, 0.99), digits(2), (x) => { state.momentum = kept(0, 0.999, x); });
+    addDial("momentum", "momentum", state.momentum, linear(0, 0.99), digits(2), (x) => (state.momentum = kept(0, 0.999, x)));
     names.forEach((name, i) => {
-      addDial(`start-${name}`, `start ${name}`, start[i], linear(...bounds[i]), stepsOf(...bounds[i]), (x) => { state.start[i] = x; });
+      addDial(`start-${name}`, `start ${name}`, start[i], linear(...bounds[i]), stepsOf(...bounds[i]), (x) => (state.start[i] = x));
     });
     settings.forEach(({ name, value, low, high }, i) => {
-      addDial(`setting-${i}`, name, value, logarithmic(low, high), digits(3), (x) => { state.settings[i] = x; });
+      addDial(`setting-${i}`, name, value, logarithmic(low, high), digits(3), (x) => (state.settings[i] = x));
     });
-    addDial("steps", "steps", state.steps, linear(1, data.most), Math.round, (x) => { state.steps = kept(1, data.most, Math.round(x)); });
+    addDial("steps", "steps", state.steps, linear(1, data.most), Math.round, (x) => (state.steps = kept(1, data.most, Math.round(x))));
     show();
   }
 

@@ -67,7 +67,8 @@ const workbench = (() => {
     return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }
 
-  // A name, a field for the exact number, and a slider. `scale` maps numbers to places in [0, 1].
+  // A name, a field for the exact number, and a slider. `scale` maps numbers to places in [0, 1];
+  // onInput may return another number, which it took instead.
   function dial({ id, name, value, scale, round, onInput, onHold }, parent) {
     const element = html("div", { class: "dial", id }, parent);
     const label = html("label", { class: "name", for: `${id}-number`, title: name }, element, name);
@@ -85,15 +86,13 @@ const workbench = (() => {
     function take(x) {
       made.value = x;
       show();
-      onInput(x);
+      made.value = onInput(x) ?? x;
     }
 
     slider.addEventListener("input", () => take(round(scale.at(Number(slider.value) / 1000))));
     field.addEventListener("input", () => {
       if (field.value !== "" && Number.isFinite(Number(field.value))) {
-        made.value = Number(field.value);
-        show();
-        onInput(made.value);
+        take(Number(field.value));
       }
     });
     field.addEventListener("change", show); // what is no number goes
