@@ -21,6 +21,7 @@ function arrange() {
   if (isFitted) {
     const scale = whole();
     wanted = scale < READABLE ? 0.8 : Math.min(LARGEST, scale);
+    resize(wanted);
   }
   follow();
   placeCard();
@@ -72,9 +73,11 @@ function follow() {
   const [left, top, right, bottom] = active;
   const room = [stage.clientWidth - 2 * ROOM, stage.clientHeight - 2 * ROOM];
   const fitting = Math.min(room[0] / (right - left), room[1] / (bottom - top));
-  // A few scales only, so that a graph does not breathe from step to step.
+  // A few scales only, and no other as long as this one does: a graph that breathes from step to step
+  // makes one seasick, and to change its scale costs more than all else in a step.
   const halvings = wanted <= whole() ? 0 : Math.max(0, Math.ceil(2 * Math.log2(wanted / fitting)));
-  resize(wanted * 2 ** (-halvings / 2));
+  const scale = wanted * 2 ** (-halvings / 2);
+  if (zoom > scale || zoom < scale / 2.1 || halvings === 0 && zoom < wanted / 1.5) resize(scale);
   look(active);
 }
 

@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const MATHML = "http://www.w3.org/1998/Math/MathML";
+const formulas = new Map(); // those that were parsed already
 
 function byId(id) {
   return document.getElementById(id);
@@ -26,13 +27,17 @@ function html(tag, className, parent, text) {
 // MathML from formula.py, which escapes names. Parsed in a document of its own, and only MathML of
 // it is taken over, so that nothing else could come in.
 function math(inside, className, parent) {
+  if (!formulas.has(inside)) formulas.set(inside, parsed(inside));
+  html("div", className, parent).append(formulas.get(inside).cloneNode(true));
+}
+
+function parsed(inside) {
   const source = `<math displaystyle="true">${inside}</math>`;
-  const parsed = new DOMParser().parseFromString(source, "text/html").querySelector("math");
-  for (const element of parsed.querySelectorAll("*")) {
+  const found = new DOMParser().parseFromString(source, "text/html").querySelector("math");
+  for (const element of found.querySelectorAll("*")) {
     if (element.namespaceURI !== MATHML) element.remove();
   }
-  const cell = html("div", className, parent);
-  cell.append(document.importNode(parsed, true));
+  return document.importNode(found, true);
 }
 
 // Four significant digits, as "%.4g" in Python.

@@ -88,7 +88,7 @@ function drawTable(caption, table, top, parent) {
     const line = html("tr", "", element);
     for (const x of row) {
       const cell = html("td", typeof x === "string" ? "strange" : "", line, isFew ? number(x) : "");
-      const share = Math.round(strength(x, top) * (isFew ? 55 : 100)); // numbers stay readable
+      const share = Math.round(strength(x, top) * (isFew ? 42 : 100)); // numbers stay readable
       const colour = x < 0 ? "var(--minus)" : "var(--plus)";
       cell.style.background = `color-mix(in srgb, ${colour} ${share}%, var(--zero))`;
       explain(cell, () => number(x));
