@@ -3,7 +3,7 @@
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 const ROOM = 28; // pixels around what is going on
 const LARGEST = 1.6; // no graph is made larger of itself
-const READABLE = 0.6; // a graph that is smaller as a whole is shown in part
+const READABLE = isFilm ? 0.5 : 0.6; // a graph that is smaller as a whole is shown in part
 let wanted = 1; // the scale that was asked for, and
 let zoom = 0; // the scale on show: less where both ends of an edge would not be in view
 let aim = [0, 0]; // where the stage is being scrolled to
