@@ -173,7 +173,8 @@ def test_three_hundred_nodes_make_a_page_below_the_limit():
         y = np.tanh(y @ Tensor(rng.normal(size=(16, 16)) / 4, requires_grad=True))
     loss = (y * y).sum()
     assert len(describe(loss).nodes) == 297
-    assert len(play(loss).html) < 1_500_000
+    assert len(play(loss).html) < 1_200_000
+    assert len(play(diamond()).html) < 150_000
 
 
 def test_a_larger_graph_is_refused_with_advice():

@@ -404,6 +404,42 @@ def test_arrays_are_tables_of_their_numbers(open_page, layer):
     assert cells == [f"{x:.4g}" for x in bias.gradients.rows[0]]
 
 
+LIT = """(tables) => tables.map((table) => [...table.rows].flatMap((row, i) =>
+    [...row.cells].map((cell, j) => [cell, i, j]).filter(([cell]) => cell.classList.contains("lit"))
+        .map(([_, i, j]) => [i, j])))"""
+
+
+def test_an_element_of_a_matrix_product_lights_up_the_row_and_the_column_that_made_it(open_page):
+    rng = np.random.default_rng(0)
+    a = Tensor(rng.normal(size=(3, 2)).round(1), requires_grad=True, name="a")
+    b = Tensor(rng.normal(size=(2, 4)).round(1), requires_grad=True, name="b")
+    weights = rng.normal(size=(3, 4)).round(1)
+    product = a @ b
+    (product * weights).sum().backward()
+    page = open_page(viz.play((product * weights).sum()))
+    ways = {  # the step: its left operand, its right operand and what they make
+        "step.phase === 'forward' && step.node === 2": (a.data, b.data, product.data),
+        "step.phase === 'backward' && step.to === 0": (weights, b.data.T, a.grad),
+        "step.phase === 'backward' && step.to === 1": (a.data.T, weights, b.grad),
+    }
+    assert viz.describe((product * weights).sum()).nodes[2].operation == "matmul"
+    for way, (left, right, result) in ways.items():
+        np.testing.assert_allclose(left @ right, result)
+        page.evaluate(f"player.go(player.steps.findIndex((step) => {way}))")
+        tables = page.locator(".product table")
+        i, j = result.shape[0] - 1, 1
+        tables.nth(2).locator("tr").nth(i).locator("td").nth(j).hover()
+        top, beside, made = tables.evaluate_all(LIT)
+        assert top == [[k, j] for k in range(len(right))]
+        assert beside == [[i, k] for k in range(left.shape[1])]
+        assert made == [[i, j]]
+        said = page.locator(".product + .words").inner_text()
+        assert said.count("\u00b7") == len(right)
+        assert said.endswith(f"{result[i, j]:.4g}")
+        page.mouse.move(2, 2)
+        assert page.locator(".product .lit").count() == 0
+
+
 def luminance(colour):
     """As WCAG 2.1 has it, of `rgb(r, g, b)`."""
     channels = (int(x) / 255 for x in colour[4:-1].split(","))

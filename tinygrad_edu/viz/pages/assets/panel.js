@@ -30,10 +30,11 @@ function showNow() {
 function showTables(step, parent) {
   const node = data.nodes[step.to ?? 0];
   const { values, gradients } = peaks[node.id];
-  if (step.phase === "forward") drawTable("the result", node.values, values, parent);
+  const isProduct = showProduct(step, parent);
+  if (step.phase === "forward" && !isProduct) drawTable("the result", node.values, values, parent);
   if (step.phase === "seed") drawTable("the result", node.gradients, gradients, parent);
   if (step.phase !== "backward") return;
-  drawTable("what arrives", data.edges[step.edges[0]].contributions, gradients, parent);
+  if (!isProduct) drawTable("what arrives", data.edges[step.edges[0]].contributions, gradients, parent);
   if (step.uses > 1) drawTable("the gradient so far", step.totals, gradients, parent);
 }
 
@@ -70,12 +71,15 @@ function wordsOf(step) {
   if (step.phase === "seed") return `The way back starts at ${from} with the gradient ${number(gradient)}.`;
   const { contribution, local } = data.edges[step.edges[0]];
   const to = short(data.nodes[step.to].title, 24);
-  const size = data.nodes[step.to].values ? "norm " : "";
   const role = step.uses === 1 ? "is" : step.use === 1 ? "is the first part of" : "is added to";
-  const added = `${size}${number(contribution)}, ${role} the gradient of ${to}.`;
-  if (local === null) return `${from} has the gradient ${number(gradient)}. What the rule of ${operation} makes of it, ${added}`;
+  if (local === null) {
+    const isArray = Boolean(data.nodes[step.to].values);
+    const found = isArray ? `an array of norm ${number(contribution)}` : number(contribution);
+    const given = typeof gradient === "string" ? `a gradient of ${gradient}` : `the gradient ${number(gradient)}`;
+    return `${from} has ${given}. On the way back ${operation} turns it into ${found}, which ${role} the gradient of ${to}.`;
+  }
   return `${from} has the gradient ${number(gradient)}. Its slope with respect to ${to} is ${number(local)}. `
-    + `Their product, ${added}`;
+    + `Their product, ${number(contribution)}, ${role} the gradient of ${to}.`;
 }
 
 // The rule that is being called, as its source says it; its comments are about rare numbers.

@@ -80,22 +80,28 @@ function strength(x, top) {
 // A table as coloured cells, with the numbers where there are few.
 function drawTable(caption, table, top, parent) {
   if (!table) return;
-  const isFew = table.rows.length * table.rows[0].length <= FEW && table.rows[0].length <= 6;
   html("p", "caption", parent, table.exact ? caption : `${caption}: means of its parts`);
-  const element = html("table", "cells", parent);
-  element.setAttribute("aria-label", caption);
-  for (const row of table.rows) {
-    const line = html("tr", "", element);
-    for (const x of row) {
-      const cell = html("td", typeof x === "string" ? "strange" : "", line, isFew ? number(x) : "");
-      const share = Math.round(strength(x, top) * (isFew ? 42 : 100)); // numbers stay readable
-      const colour = x < 0 ? "var(--minus)" : "var(--plus)";
-      cell.style.background = `color-mix(in srgb, ${colour} ${share}%, var(--zero))`;
-      explain(cell, () => number(x));
-    }
-  }
+  drawCells(caption, table.rows, top, parent);
   if (top === 0) return;
   const scale = html("p", "scale", parent, `−${number(top)}`);
   html("i", "", scale);
   scale.append(number(top));
+}
+
+// The cells, row by row.
+function drawCells(label, rows, top, parent) {
+  const isFew = rows.length * rows[0].length <= FEW && rows[0].length <= 6;
+  const element = html("table", isFew ? "cells" : "cells small", parent);
+  element.setAttribute("aria-label", label);
+  return rows.map((row) => {
+    const line = html("tr", "", element);
+    return row.map((x) => {
+      const cell = html("td", typeof x === "string" ? "strange" : "", line, isFew ? number(x) : "");
+      const share = Math.round(strength(x, top) * (isFew ? 42 : 100)); // numbers stay readable
+      const colour = x < 0 ? "var(--minus)" : "var(--plus)";
+      cell.style.background = `color-mix(in srgb, ${colour} ${share}%, var(--zero))`;
+      if (!isFew) explain(cell, () => number(x));
+      return cell;
+    });
+  });
 }
