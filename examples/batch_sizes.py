@@ -2,8 +2,8 @@
 
 Gradient descent takes all rows for one step, stochastic gradient descent one row, and mini-batches
 are in between. A gradient of fewer rows is cheaper, but it is not the gradient of the loss: there
-is noise in it, which falls as 1 / B. We measure that, and what each gets for the same work, at the
-same learning rate.
+is noise in it, which falls as 1 / B. We measure that, and what each gets for the same work, with
+the learning rate that is the best for its size: the more noise, the smaller that is.
 """
 
 from pathlib import Path
@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from tinygrad_edu import losses, nn
-from tinygrad_edu.lab.noise import GradientNoise, compare_batches, gradient_noise
-from tinygrad_edu.viz.plots.race import plot_batches
+from tinygrad_edu.lab import Entry, GradientNoise, compare_batches, gradient_noise
+from tinygrad_edu.viz.plots import plot_batches
 
 ROWS, EPOCHS = 256, 20
-SIZES = (1, 16, ROWS)
+SIZES, RATES = (1, 16, ROWS), (0.01, 0.03, 0.1, 0.2)
 
 
 def network() -> tuple[nn.Module, object]:
@@ -26,20 +26,29 @@ def network() -> tuple[nn.Module, object]:
     ), losses.mse_loss
 
 
-def main(out: Path = Path("out/batch_sizes")) -> tuple[GradientNoise, dict[int, float]]:
+def end(entry: Entry) -> float:
+    """The mean loss over the last tenth of the steps, between which noise makes it jump."""
+    return float(np.mean(entry.loss[-max(1, len(entry.gradient) // 10) :]))
+
+
+def main(out: Path = Path("out/batch_sizes")) -> tuple[GradientNoise, dict]:
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     x = rng.uniform(-2, 2, (ROWS, 1))
     data = x, np.sin(2 * x) + 0.1 * rng.standard_normal(x.shape)
     noise = gradient_noise(network, data, samples=400, rng=rng)
     print(noise)
-    entries = compare_batches(network, data, SIZES, lr=0.05, epochs=EPOCHS, rng=rng)
-    for size, entry in zip(SIZES, entries, strict=True):
-        steps = len(entry.gradient)
-        print(f"batches of {size:3}: {steps:5,} steps, loss {entry.loss[-1]:.4f}")
+    tried = [compare_batches(network, data, SIZES, lr=lr, epochs=EPOCHS, rng=rng) for lr in RATES]
+    best = []
+    for size, entries in zip(SIZES, zip(*tried, strict=True), strict=True):
+        ends = {lr: end(entry) for lr, entry in zip(RATES, entries, strict=True)}
+        best.append(min(ends, key=lambda lr: np.nan_to_num(ends[lr], nan=np.inf)))
+        shown = ", ".join(f"{loss:.3g} at rate {lr}" for lr, loss in ends.items())
+        print(f"batches of {size:3}, {len(entries[0].gradient):5,} steps: loss {shown}")
+    entries = compare_batches(network, data, SIZES, lr=best, epochs=EPOCHS, rng=rng)
     plot_batches(entries, noise, out / "batch_sizes.png")
     print(f"picture: {out / 'batch_sizes.png'}")
-    return noise, {size: float(e.loss[-1]) for size, e in zip(SIZES, entries, strict=True)}
+    return noise, {size: (x.racer.lr, end(x)) for size, x in zip(SIZES, entries, strict=True)}
 
 
 if __name__ == "__main__":

@@ -37,11 +37,10 @@ def picture(found: dict[float, list[int]]):
     for ax, lr in zip(axes, (0.5, 3.0, 5.0), strict=False):
         path = descend(np.sin, 1.4, lr, 12)
         path_on_curve(np.sin, path, bounds=(-9, 12), title=f"12 steps with lr = {lr:g}", ax=ax)
-        ax.set(ylim=(-1.2, 1.2))
     for k, (ax, (start, valleys)) in enumerate(zip(axes[3:], found.items(), strict=True)):
         ax.plot(RATES, valleys, **points(k), markersize=3)
         ax.axvspan(*MARCH, alpha=0.12)
-        ax.set(yscale="symlog", ylim=(-100, 100), title=f"Valley after 60 steps from x = {start:g}")
+        ax.set(ylim=(-100, 100), title=f"Valley after 60 steps from x = {start:g}")
         ax.set_yscale("symlog", linthresh=8)
         ax.set_yticks(ticks := [-60, -8, 0, 8, 60], labels=map(str, ticks), minor=False)
         ax.text(np.mean(MARCH), 0, march(valleys), ha="center", va="center", size=11)
@@ -53,7 +52,7 @@ def picture(found: dict[float, list[int]]):
 def march(valleys: list[int]) -> str:
     """How far away the rates in MARCH end."""
     away = np.abs(valleys)[(MARCH[0] < RATES) & (MARCH[1] > RATES)]
-    return f"{min(away)} to {max(away)}\nvalleys\naway"
+    return f"{' to '.join(map(str, sorted({min(away), max(away)})))}\nvalleys\naway"
 
 
 def main(out: Path = Path("out/learning_rate_sine")) -> dict[float, list[int]]:

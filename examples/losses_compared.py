@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from tinygrad_edu import losses, manual_seed, nn, optim, train
 from tinygrad_edu.functional import one_hot, softmax
 from tinygrad_edu.viz.plots.losses import ERROR, LOGIT, PROBABILITY, plot_losses
-from tinygrad_edu.viz.plots.style import COLORS, figure, line, points, tidy
+from tinygrad_edu.viz.plots.style import COLORS, line, panels, points
 
 EPOCHS, RATES = 10, (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 X, LEVELS = np.linspace(-3, 3, 200)[:, None], np.linspace(-1.3, 1.3, 20)
@@ -70,14 +70,12 @@ def main(out=Path("out/losses_compared")):
     out.mkdir(parents=True, exist_ok=True)
     plot_losses(ERROR, xlabel="error: prediction - target", path=out / "losses_numbers.png")
     plot_losses(PROBABILITY, 0.02, 1, "probability of the true class", out / "losses_p.png")
-    plot_losses(LOGIT, -6, 6, "logit of the true class", out / "losses_logits.png")
+    plot_losses(LOGIT, -9, 9, "logit of the true class", out / "losses_logits.png")
 
     manual_seed(0)
     digits, (x, y, sine) = read_digits(), follow_sine()
     off = {name: np.mean((p - np.sin(X[:, 0])) ** 2) ** 0.5 for name, p in sine.items()}
-    fig = figure(8, 7)
-    mosaic = fig.subplot_mosaic([["epochs", "rates"], ["sine", "sine"]])
-    epochs, rates, curves = map(tidy, mosaic.values())
+    epochs, rates, curves = panels("ab;cc", 9, 8)
     for k, ((loss, start), accuracy) in enumerate(digits.items()):
         look = points(k // 2) | {"linestyle": ("-", "--")[k % 2], "label": f"{loss}, {start} start"}
         epochs.plot(range(1, EPOCHS + 1), accuracy[2], **look)
@@ -90,6 +88,7 @@ def main(out=Path("out/losses_compared")):
     for k, (name, p) in enumerate(sine.items()):
         curves.plot(X, p, **line(k), label=f"{name}: rms error {off[name]:.3f}")
     curves.legend()
+    fig = curves.figure
     fig.legend(*rates.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     fig.savefig(out / "losses_compared.png")
     print(*(f"sine, {name}: rms error {x:.3f}" for name, x in off.items()), f"see {out}", sep="\n")

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
-from matplotlib.figure import Figure
-
 from tinygrad_edu import Tensor, optim
 from tinygrad_edu.optim import lr_scheduler as schedules
 from tinygrad_edu.viz.plots import plot_schedule
-from tinygrad_edu.viz.plots.style import figure
+from tinygrad_edu.viz.plots.style import panels
 
 STEPS = 101
 
@@ -31,7 +29,7 @@ SCHEDULES: list[Callable[[optim.SGD], schedules.LRScheduler]] = [
     lambda sgd: schedules.MultiStepLR(sgd, [50, 80], gamma=0.3),
     lambda sgd: schedules.ExponentialLR(sgd, gamma=0.96),
     lambda sgd: schedules.PolynomialLR(sgd, 100, power=2.0),
-    lambda sgd: schedules.CosineAnnealingLR(sgd, T_max=50),
+    lambda sgd: schedules.CosineAnnealingLR(sgd, T_max=100),
     lambda sgd: schedules.CosineAnnealingWarmRestarts(sgd, T_0=14, T_mult=2),
     lambda sgd: schedules.WarmupCosineLR(sgd, warmup_steps=15, total_steps=100),
     lambda sgd: schedules.CyclicLR(sgd, 0.01, 0.1, step_size_up=16, mode="triangular2"),
@@ -46,18 +44,15 @@ def schedules_of_one_rate() -> list[schedules.LRScheduler]:
     return [make(optim.SGD([weight], lr=0.1, momentum=0.9)) for make in SCHEDULES]
 
 
-def picture(made: list[schedules.LRScheduler]) -> Figure:
-    fig = figure(8, 9.5)
-    grid = fig.subplots(5, 3, sharex=True, sharey=True)
-    for ax, schedule in zip(grid.flat, made, strict=False):
+def picture(made: list[schedules.LRScheduler]):
+    axes = panels("abc;def;ghi;jkl;mn.", 9, 10, sharex=True, sharey=True)
+    for k, (ax, schedule) in enumerate(zip(axes, made, strict=True)):
         plot_schedule(schedule, STEPS, ax)
         name = type(schedule).__name__.replace("WarmRestarts", "\nWarmRestarts")
-        ax.set_title(name, fontsize=12)
-        ax.label_outer()
-    grid.flat[-1].set_axis_off()
-    grid[3, 2].xaxis.set_tick_params(labelbottom=True)
-    grid[3, 2].set_xlabel("step")
-    return fig
+        ax.set(title=name, ylabel="learning rate" if k % 3 == 0 else "")
+        ax.set_xlabel("step" if k in (11, 12, 13) else "")
+    axes[11].tick_params(labelbottom=True)
+    return axes[0].figure
 
 
 def main(out: Path = Path("out/schedules")) -> dict[str, list[float]]:

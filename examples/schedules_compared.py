@@ -13,9 +13,9 @@ from sklearn.datasets import load_digits
 
 from tinygrad_edu import losses, nn, optim, train
 from tinygrad_edu.optim import lr_scheduler as schedules
-from tinygrad_edu.viz.plots.style import figure, line, tidy
+from tinygrad_edu.viz.plots.style import draw_runs, label_ends, line, panels
 
-LR, NOISE, EPOCHS, SEEDS = 0.2, 0.3, 20, 3
+LR, NOISE, EPOCHS, SEEDS = 0.2, 0.3, 20, 4
 SCHEDULES: dict[str, Callable[[optim.SGD, int], schedules.LRScheduler]] = {
     "constant": lambda sgd, steps: schedules.LambdaLR(sgd, lambda t: 1.0),
     "steps": lambda sgd, steps: schedules.StepLR(sgd, steps // 3, gamma=0.1),
@@ -26,15 +26,16 @@ SCHEDULES: dict[str, Callable[[optim.SGD, int], schedules.LRScheduler]] = {
 }
 
 
-def training(name: str, seed: int, data: tuple, new: tuple) -> tuple[list, list, float]:
-    """The learning rate and the loss of each batch, and the accuracy on new digits at the end."""
+def training(name: str, seed: int, data: tuple, new: tuple) -> tuple[list, list, list, float]:
+    """The rate of each batch; of each epoch the loss, and that on new digits; the share right."""
     rng = np.random.default_rng(seed)
     model = nn.Sequential(nn.Linear(64, 32, rng=rng), nn.ReLU(), nn.Linear(32, 10, rng=rng))
     batches = train.batches(*data, 32, drop_last=True, rng=rng)
     sgd = optim.SGD(model.parameters(), lr=LR, momentum=0.9)
     schedule = SCHEDULES[name](sgd, EPOCHS * len(batches))
-    rates, values = [], []
+    rates, learned, held_out = [], [], []
     for _ in range(EPOCHS):
+        values = []
         for x, y in batches:
             noisy = x + rng.normal(0, NOISE, x.shape)
             loss = losses.cross_entropy(model(noisy), y)
@@ -44,38 +45,43 @@ def training(name: str, seed: int, data: tuple, new: tuple) -> tuple[list, list,
             values.append(loss.item())
             sgd.step()
             schedule.step()
-    scores = train.evaluate(model, losses.cross_entropy, new, {"accuracy": train.accuracy})
-    return rates, values, scores["accuracy"]
+        scores = train.evaluate(model, losses.cross_entropy, new, {"accuracy": train.accuracy})
+        learned.append(np.mean(values))
+        held_out.append(scores["loss"])
+    return rates, learned, held_out, scores["accuracy"]
 
 
-def picture(rates: dict[str, list], curves: dict[str, np.ndarray], steps: int, path: Path) -> None:
-    fig = figure(8, 8)
-    above, below = fig.subplots(2, 1, sharex=True, height_ratios=(1, 2))
-    for k, name in enumerate(SCHEDULES):
-        above.plot(rates[name], **line(k), label=name)
-        below.plot(np.arange(1, EPOCHS + 1) * steps, curves[name], **line(k), label=name)
+def picture(runs: dict[str, list[tuple]], path: Path) -> None:
+    above, middle, below = panels("a;b;c", 9, 10, height_ratios=(3, 4, 4))
+    epochs = range(1, EPOCHS + 1)
+    for k, (name, found) in enumerate(runs.items()):
+        above.plot(np.linspace(0, EPOCHS, len(found[0][0])), found[0][0], **line(k), label=name)
+        for ax, which in ((middle, 1), (below, 2)):
+            draw_runs(ax, epochs, [run[which] for run in found], k, name)
     above.set(ylabel="learning rate", title="Six schedules ...")
-    below.set(xlabel="step", ylabel="cross-entropy (nats), mean of an epoch", yscale="log")
-    below.set_title(f"... and the loss while learning, mean of {SEEDS} seeds")
-    below.legend(fontsize=11)
-    tidy(above)
-    tidy(below)
-    fig.savefig(path)
+    middle.set(title=f"... the loss while learning: mean and range of {SEEDS} seeds")
+    below.set(title="... and on new digits, without noise", xlabel="epoch")
+    for ax in (above, middle, below):
+        ax.set(xticks=range(0, EPOCHS + 1, 5))
+    for ax in (middle, below):
+        ax.set(ylabel="cross-entropy (nats)", yscale="log")
+        label_ends(ax)
+    above.figure.savefig(path)
 
 
-def main(out: Path = Path("out/schedules_compared")) -> dict[str, tuple[float, float]]:
+def main(out: Path = Path("out/schedules_compared")) -> dict[str, tuple[float, float, float]]:
     out.mkdir(parents=True, exist_ok=True)
     pixels, digits = load_digits(return_X_y=True)
     data, new = train.split(pixels / 16, digits, validation=0.25, rng=np.random.default_rng(0))
-    rates, curves, ends = {}, {}, {}
+    runs, ends = {}, {}
     for name in SCHEDULES:
-        runs = [training(name, seed, data, new) for seed in range(SEEDS)]
-        rates[name] = runs[0][0]
-        curves[name] = np.mean([run[1] for run in runs], axis=0).reshape(EPOCHS, -1).mean(axis=1)
-        accuracy = float(np.mean([run[2] for run in runs]))
-        ends[name] = float(curves[name][-1]), accuracy
-        print(f"{name:16} loss at the end {ends[name][0]:.5f}, new digits {accuracy:.1%} right")
-    picture(rates, curves, len(rates["constant"]) // EPOCHS, out / "schedules_compared.png")
+        runs[name] = [training(name, seed, data, new) for seed in range(SEEDS)]
+        last = [(learned[-1], held_out[-1], right) for _, learned, held_out, right in runs[name]]
+        ends[name] = tuple(np.mean(last, axis=0).tolist())
+        spread = np.std(last, axis=0, ddof=1)
+        shown = [f"{m:.3f} ± {d:.3f}" for m, d in zip(ends[name], spread, strict=True)]
+        print("{:16} loss {}, on new digits {}, right {}".format(name, *shown))
+    picture(runs, out / "schedules_compared.png")
     print(f"picture: {out / 'schedules_compared.png'}")
     return ends
 

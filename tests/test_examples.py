@@ -121,5 +121,8 @@ def test_schedules(tmp_path):
     public = set(optim.lr_scheduler.__all__) - {"LRScheduler"}
     assert rates.keys() == public
     assert all(len(rate) == 101 and max(rate) <= 0.1 + 1e-12 for rate in rates.values())
+    wave = rates["CosineAnnealingLR"]  # half a wave: it only falls
+    assert wave == sorted(wave, reverse=True)
+    assert wave[-1] == pytest.approx(0)
     assert rates["StepLR"][::20] == pytest.approx([0.1, 0.05, 0.025, 0.0125, 0.00625, 0.003125])
     assert pictures(tmp_path) == ["schedules.png"]

@@ -382,7 +382,7 @@ def test_a_map_has_its_paths_labels_and_lowest_point(tmp_path):
     ax, legend = drawn(contour(found, paths, log=True, title="Bowl", path=tmp_path / "map.png"))
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("x", "y", "Bowl")
     assert legend == ["one", "two: a dot here", "start", "lowest: 0"]
-    np.testing.assert_allclose(ax.lines[1].get_xydata(), paths["one"])
+    np.testing.assert_allclose(ax.lines[2].get_xydata(), paths["one"])
     np.testing.assert_allclose(ax.lines[-1].get_xydata(), [[0, 0]], atol=1e-12)
     np.testing.assert_allclose(ax.get_xlim(), (-3, 3))
     assert ax.figure.axes[1].get_ylabel() == "loss"
@@ -434,7 +434,7 @@ def test_a_surface_carries_its_paths():
     ax, legend = drawn(surface(found, {"one": [[2.0, 1.0], [1.0, 0.5]]}))
     assert legend == ["one", "start", "lowest: 0"]
     assert ax.get_zlabel() == "loss"
-    x, y, z = ax.lines[1].get_data_3d()
+    x, y, z = ax.lines[2].get_data_3d()
     np.testing.assert_allclose(z, (x**2 + 10 * y**2) / 2, atol=0.05)
 
 
@@ -442,5 +442,5 @@ def test_a_curve_has_every_step_on_it():
     found = landscape(SURFACES["two minima"], points=101)
     ax, legend = drawn(curve(found, {"one": [1.5, 1.0, 0.9]}))
     assert legend[:2] == ["loss", "one"]
-    x, y = ax.lines[2].get_data()
+    x, y = ax.lines[3].get_data()
     np.testing.assert_allclose(y, SURFACES["two minima"](x[:, None]), atol=2e-3)

@@ -29,7 +29,7 @@ PLOTS = {
         "cross-entropy": lambda p: -1 / p,
         "squared": lambda p: 2 * (p - 1),
     }),
-    "logit": (LOGIT, -6, 6, {
+    "logit": (LOGIT, -9, 9, {
         "cross-entropy": lambda z: p_of(z) - 1,
         "squared, of the sigmoid": lambda z: 2 * (p_of(z) - 1) * p_of(z) * (1 - p_of(z)),
         "hinge": lambda z: -1.0 * (z < 1),
@@ -55,6 +55,24 @@ def test_the_figure_is_saved_with_its_labels(tmp_path):
     assert (tmp_path / "losses.png").stat().st_size > 2000
     assert [ax.get_xlabel() for ax in figure.axes] == ["error"] * 2
     assert [ax.get_ylabel() for ax in figure.axes] == ["loss", "slope of the loss"]
+
+
+def test_curves_that_lie_on_each_other_are_named_below():
+    figure = plot_losses(ERROR, xlabel="error")
+    assert figure.get_supxlabel().splitlines() == [
+        "half squared = Huber, delta 2 = smooth L1, beta 1 from -1 to 1",
+        "half squared = Huber, delta 2 from -2 to 2",
+    ]
+    assert plot_losses(PROBABILITY, 0.02, 1).get_supxlabel() == ""
+    value, _ = figure.axes
+    assert {text.get_text() for text in value.texts} == set(ERROR)
+    assert value.get_legend() is None
+
+
+def test_the_picture_of_logits_reaches_the_one_that_the_chapter_speaks_of():
+    assert "network says z = -8" in PAGE
+    source = (ROOT / "examples/losses_compared.py").read_text()
+    assert "plot_losses(LOGIT, -9, 9" in source
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,8 @@ def test_bad_data_samples_and_epochs_are_refused():
         gradient_noise(network, rows(), samples=1)
     with pytest.raises(ValueError, match="epochs must be a whole number"):
         compare_batches(network, rows(), lr=0.1, epochs=0)
+    with pytest.raises(ValueError, match="lr has 2 rates for 3 batch sizes"):
+        compare_batches(network, rows(), lr=[0.1, 0.2])
     with pytest.raises(ValueError, match="'gradient descent': lr must be"):
         compare_batches(network, rows(), [ROWS], lr=-0.1)
 
@@ -264,6 +266,14 @@ def test_batches_are_compared_on_as_many_rows():
         "mini-batches of 8",
         "gradient descent",
     ]
+
+
+def test_each_batch_size_may_have_a_rate_of_its_own():
+    entries = compare_batches(network, rows(), (8, ROWS), lr=[0.05, 0.1], epochs=2)
+    assert [entry.racer.lr for entry in entries] == [0.05, 0.1]
+    names = [entry.racer.name for entry in entries]
+    assert names == ["mini-batches of 8, rate 0.05", "gradient descent, rate 0.1"]
+    np.testing.assert_allclose(entries[1].effective_lr, 0.1)
 
 
 # Pictures

@@ -1,7 +1,7 @@
 """Batch, mini-batch and stochastic gradient descent: how noisy is a gradient, what does it cost?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ def compare_batches(
     data: tuple[Any, Any],
     batch_sizes: Sequence[int] = (1, 16, 128),
     *,
-    lr: float,
+    lr: float | Sequence[float],
     epochs: int = 10,
     rng: np.random.Generator | None = None,
 ) -> tuple[Entry, ...]:
@@ -92,13 +92,20 @@ def compare_batches(
 
     make, data   as in `gradient_noise`
     batch_sizes  1 is stochastic gradient descent; all rows, gradient descent
+    lr           one for all, or one for each size: the more noise, the smaller is the best
 
     Each entry has its loss on all data by step, and `rows_seen`, what the steps have cost so far.
-    Raises ValueError for a bad batch size, rate, or number of epochs.
+    Its rate is in its name where the rates differ.
+    Raises ValueError for a bad batch size, rate, or number of rates or epochs.
     """
+    rates = [lr] * len(batch_sizes) if isinstance(lr, int | float) else list(lr)
+    if len(rates) != len(batch_sizes):
+        raise ValueError(f"lr has {len(rates)} rates for {len(batch_sizes)} batch sizes")
     epochs = whole("epochs", epochs)
     course, rng = NetworkCourse(make, data), default_rng(rng)
-    racers = [batch_racer(size, course.rows, lr) for size in batch_sizes]
+    racers = [batch_racer(size, course.rows, rate) for size, rate in zip(batch_sizes, rates)]
+    if len(set(rates)) > 1:
+        racers = [replace(racer, name=f"{racer.name}, rate {racer.lr:g}") for racer in racers]
     for racer in racers:
         check_racer(racer, course)
     start = in_a_row(course.parameters)

@@ -46,6 +46,7 @@ def path_on_curve(
     ax.annotate("start", (xs[0], trajectory.loss[0]), (3, 7), textcoords="offset points",
                 size=SMALL, color=COLORS["blue"])  # fmt: skip
     ax.set(xlabel="x", ylabel="f(x)", title=title, xlim=(low, high))
+    ax.margins(y=0.12)  # room for the name of the start
     return saved(ax, path)
 
 
@@ -110,7 +111,8 @@ def basin_curve(
     """
     need_axes(basins, 1, "curve")
     ax = axes_of(ax)
-    x = np.linspace(*surface.bounds[0], 300)
+    low, high = surface.bounds[0]
+    x = np.linspace(low, high, 300)
     ax.plot(x, surface(x[:, None]), color=COLORS["grey"], linewidth=2)
     starts = basins.axes[0]
     for k, minimum in enumerate(basins.minima):

@@ -192,7 +192,9 @@ def draw_path(ax: Any, k: int, name: str, points: Any, **options: Any) -> None:
         points = points[np.isfinite(points).all(axis=1)][-1:]
         look |= {"linestyle": "none", "label": f"{name}: a dot here"}
     else:
+        mark = look | options | {"linestyle": "none", "zorder": 6.5, "label": None}
         ax.plot(*points.T, color="white", linewidth=4.5, zorder=5.5, gid=name)
+        ax.plot(*points.T, **mark)  # above the lines of all paths
     ax.plot(*points.T, **look | options)
 
 

@@ -1,6 +1,7 @@
 """Losses of one prediction, and their slopes, drawn side by side."""
 
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import numpy as np
 
 from tinygrad_edu import kernels, losses
 from tinygrad_edu.transforms import value_and_grad
-from tinygrad_edu.viz.plots.style import figure, line, saved, tidy
+from tinygrad_edu.viz.plots.style import SMALL, label_ends, line, panels, saved
 
+SAME = 1e-9  # of the largest loss: curves that are closer are one
+LONG = 0.1  # of the range: where two curves are the same, and one has to say so
 Losses = Mapping[str, Callable[[Any], Any]]
 
 # What there is to compare, for a target of 0; and for the true class of two, by its probability p
@@ -42,6 +45,8 @@ def plot_losses(
 ) -> Any:
     """Each loss L(p) for p from low to high, and dL/dp beside it, which the engine finds.
 
+    Where several curves are the same, and so lie on each other, a line below names them.
+
     functions  name: function of one prediction, a number, that returns one number, as
                {"squared": lambda p: mse_loss(p, 3.0)}
     path       where to save the figure, which is returned
@@ -55,15 +60,33 @@ def plot_losses(
     if points < 2:
         raise ValueError(f"points must be at least 2, and it is {points}")
     predictions = np.linspace(low, high, points)
-    fig = figure(9, 4)
-    value, slope = map(tidy, fig.subplots(1, 2))
-    for k, (name, loss) in enumerate(functions.items()):
-        curves = np.array([value_and_grad(loss)(p) for p in predictions])
+    value, slope = panels("ab", 9, 4.5)
+    found = {
+        name: np.array([value_and_grad(loss)(p) for p in predictions])
+        for name, loss in functions.items()
+    }
+    for k, (name, curves) in enumerate(found.items()):
         look = line(k) | {"linewidth": 1.5 + 0.4 * (len(functions) - 1 - k)}  # shows those beneath
-        value.plot(predictions, curves[:, 0], **look, label=name)
-        slope.plot(predictions, curves[:, 1], **look)
+        for ax, curve in zip((value, slope), curves.T, strict=True):
+            ax.plot(predictions, curve, **look, label=name)
     value.set(xlabel=xlabel, ylabel="loss", title="How wrong: the loss")
     slope.set(xlabel=xlabel, ylabel="slope of the loss", title="How hard it pulls: the slope")
-    value.legend()
-    saved(value, path)
-    return fig
+    value.figure.supxlabel(same_curves(predictions, found), fontsize=SMALL)
+    label_ends(value)
+    return saved(value, path)
+
+
+def same_curves(x: Any, found: Mapping[str, Any]) -> str:
+    """Which curves (points, 2) are the same, and from where to where: those of most names first."""
+    told: dict[str, set[str]] = {}  # by where: those of more names have been found first
+    for size in range(len(found), 1, -1):
+        for names in map(set, combinations(found, size)):
+            values = np.array([found[name][:, 0] for name in names])
+            same = np.ptp(values, axis=0) <= SAME * np.max(np.abs(values))
+            where = f"from {x[same].min():.3g} to {x[same].max():.3g}" if np.any(same) else ""
+            if np.mean(same) > LONG and not names <= told.get(where, set()):
+                told[where] = names
+    return "\n".join(
+        f"{' = '.join(name for name in found if name in names)} {where}"
+        for where, names in told.items()
+    )

@@ -71,6 +71,13 @@ def line(k: int) -> dict[str, Any]:
     return {"color": COLORS[SERIES[k]], "linestyle": LINESTYLES[k], "linewidth": 2}
 
 
+def draw_runs(ax: Any, x: Any, runs: Any, k: int, label: str) -> None:
+    """The mean of several runs (runs, len(x)) as the k-th series, on the range of all of them."""
+    ax.fill_between(x, np.min(runs, axis=0), np.max(runs, axis=0), color=line(k)["color"],
+                    alpha=0.15, linewidth=0)  # fmt: skip
+    ax.plot(x, np.mean(runs, axis=0), **line(k), label=label)
+
+
 def points(k: int) -> dict[str, Any]:
     """How to plot the k-th series as points: `ax.plot(x, y, **points(k))`."""
     k %= len(SERIES)
@@ -91,7 +98,8 @@ def label_ends(ax: Any, *, size: float = SMALL) -> None:
     if not ends:
         return
     at = points * ax.transData.transform([end for _, end in ends])
-    heights = spread(at[:, 1], size * LEADING, *(points * np.array([ax.bbox.y0, ax.bbox.y1])))
+    low, high = points * ax.bbox.y0 + size / 2, points * ax.bbox.y1 - size / 2
+    heights = spread(at[:, 1], size * LEADING, low, high)
     last = at[:, 0].max()
     early = at[:, 0] < last - EARLY
     moved = (np.abs(at[:, 1] - heights) > size / 2) | (~early & (at[:, 0] < last - size))
