@@ -89,6 +89,7 @@ def test_tanh_derivatives(tmp_path):
     assert pictures(tmp_path) == ["tanh_derivatives.png"]
 
 
+@pytest.mark.usefixtures("legible")
 def test_newton(tmp_path):
     ways = example("newton").main(tmp_path)
     losses = {name: losses for name, (_, losses) in ways.items()}
@@ -116,6 +117,7 @@ def test_add_an_op(tmp_path, capsys):
     assert pictures(tmp_path) == ["add_an_op.png"]
 
 
+@pytest.mark.usefixtures("legible")
 def test_schedules(tmp_path):
     rates = example("schedules").main(tmp_path)
     public = set(optim.lr_scheduler.__all__) - {"LRScheduler"}

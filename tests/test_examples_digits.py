@@ -50,6 +50,7 @@ def test_the_components_that_the_autoencoder_is_compared_with(n):
     assert lost == pytest.approx(largest[n:].sum() / largest.sum())
 
 
+@pytest.mark.usefixtures("legible")
 def test_resume(tmp_path, capsys):
     through, resumed, forgetful = example("resume").main(tmp_path)
     assert resumed == through
