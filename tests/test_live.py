@@ -130,6 +130,20 @@ def test_the_norms_are_those_of_the_gradients_of_each_layer():
 
 
 @pytest.mark.usefixtures("generous")
+def test_a_frozen_layer_has_no_norm_and_a_dead_one_leaves_the_scale_logarithmic():
+    model = Noisy()
+    for parameter in model.first.parameters():
+        parameter.requires_grad = False
+    shown, _ = trained(looked_at(), model, epochs=1)
+    assert list(shown.live.norms) == ["last"]
+    shown.live.norms = {"dead": [0.0, 0.0], "alive": [0.01, 1.0]}
+    shown.live.norm_steps = [1, 2]
+    assert panels_of(shown)[1].log
+    shown.live.norms["negative"] = [-1.0, 1.0]
+    assert not panels_of(shown)[1].log
+
+
+@pytest.mark.usefixtures("generous")
 def test_of_many_norms_every_second_is_dropped(monkeypatch):
     monkeypatch.setattr("tinygrad_edu.train.live.SAMPLES", 10)
     shown, _ = trained(looked_at(), epochs=4)
@@ -377,6 +391,7 @@ def test_the_server_gives_the_page_and_its_numbers_to_this_computer_only():
             history.validation_loss, rel=1e-3
         )
         assert "Content-Security-Policy" in get(watched.url)
+        assert get(watched.url + "numbers", Host="localhost:8000")  # through a tunnel
         for path, headers, code in (("else", {}, 404), ("numbers", {"Host": "evil.example"}, 403)):
             with pytest.raises(urllib.error.HTTPError) as refused:
                 get(watched.url + path, **headers)

@@ -137,6 +137,8 @@ def test_it_fits_a_narrow_screen_and_labels_do_not_overlap(open_page):
     with viz.watch(history, browser=False) as watched:
         page = open_page(watched)
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    letters = page.locator("svg text").first.bounding_box()["height"]
+    assert letters >= 13  # not made smaller with the drawing
     boxes = page.evaluate("""[...document.querySelectorAll("figure:nth-child(2) [class^=t]")]
         .filter(x => x.getAttribute("class") !== "tick")
         .map(x => { const box = x.getBBox(); return [box.y, box.y + box.height]; })""")

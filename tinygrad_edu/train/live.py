@@ -92,7 +92,8 @@ class Live:
         self.epochs_before = epochs_before - len(self.epoch_ends)
         self.layers = {}
         for path, parameter in model.named_parameters():
-            self.layers.setdefault(path.rpartition(".")[0] or path, []).append(parameter)
+            if parameter.requires_grad:
+                self.layers.setdefault(path.rpartition(".")[0] or path, []).append(parameter)
         self.norms = {layer: self.norms.get(layer, []) for layer in self.layers}
         self.time_for_norms, self.time_for_plane = Budget(0.005), Budget(0.01, every=0.2)
         self.time_to_draw = Budget(0.03, every=1.0)

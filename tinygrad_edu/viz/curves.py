@@ -49,7 +49,7 @@ def panels_of(history: Any) -> list[Panel]:
         metrics = [by_epoch(name, values) for name, values in list(history.metrics.items())]
         panels.append(("metrics", metrics))
     return [
-        Panel(title, xlabel, spans_decades(y for each in curves for y in each.y), curves)
+        Panel(title, xlabel, spans_decades(y for each in curves for y in each.y if y), curves)
         for title, curves in panels
     ]
 

@@ -108,7 +108,7 @@ def handler_of(watched: Watch) -> Any:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that http.server looks for
-            if self.headers["Host"] != watched.url.split("/")[2]:
+            if (self.headers["Host"] or "").partition(":")[0] not in ("127.0.0.1", "localhost"):
                 self.send_error(403)  # another name for this computer, from a page elsewhere
                 return
             try:

@@ -1,6 +1,6 @@
 "use strict";
 
-const SIZE = {width: 640, height: 330, left: 62, right: 190, top: 12, bottom: 42};
+const SIZE = {width: 640, height: 330, left: 62, right: 0, top: 12, bottom: 42};
 const LEADING = 17;
 const SHADES = ["#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#000000"];
 const store = document.getElementById("data");
@@ -73,6 +73,7 @@ function panel(data) {
   const caption = document.createElement("figcaption");
   caption.textContent = data.title;
   figure.append(caption);
+  make_room(data.curves.map(curve => curve.name));
   const curves = data.curves.map(curve => drawn(curve, data.log));
   const points = curves.flat();
   const shown = data.curves.filter((_, i) => curves[i].length);
@@ -135,6 +136,7 @@ function plane(data) {
   caption.textContent = "what the model answers";
   figure.append(caption);
   const names = data.names.map(name => `class ${name}`);
+  make_room(names);
   const svg = make("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
     "aria-label": `The answer of the model at each place, and points of ${names.join(", ")}`}, figure);
   const [left, right, bottom, top] = data.bounds, end = SIZE.height - SIZE.bottom;
@@ -156,7 +158,21 @@ function plane(data) {
   return figure;
 }
 
+/* A unit of a drawing is a pixel, so that letters are as large on a phone. */
+function fit() {
+  const room = document.getElementById("panels").clientWidth - 36;
+  const column = room >= 2 * 520 + 18 ? (room - 18) / 2 : room;
+  SIZE.width = Math.round(Math.max(330, Math.min(640, column)));
+}
+
+/* Room for the longest name beside the drawing; a letter is about 7 pixels wide. */
+function make_room(names) {
+  const longest = Math.max(0, ...names.map(name => name.length));
+  SIZE.right = Math.round(Math.min(30 + 7.2 * longest, 0.5 * SIZE.width));
+}
+
 function show(data, note) {
+  fit();
   document.getElementById("status").textContent = note ? `${data.status} (${note})` : data.status;
   const figures = data.panels.map(panel);
   if (data.plane) figures.push(plane(data.plane));
@@ -182,4 +198,5 @@ async function ask() {
 
 const first = JSON.parse(store.textContent);
 show(first);
+addEventListener("resize", () => show(JSON.parse(store.textContent)));
 if (location.protocol.startsWith("http") && !first.finished) ask();
