@@ -95,12 +95,14 @@ class Live:
             if parameter.requires_grad:
                 self.layers.setdefault(path.rpartition(".")[0] or path, []).append(parameter)
         self.norms = {layer: self.norms.get(layer, []) for layer in self.layers}
-        self.time_for_norms, self.time_for_plane = Budget(0.005), Budget(0.01, every=0.2)
         self.time_to_draw = Budget(0.03, every=1.0)
-        with self.guarded(), self.time_to_draw.paying():
-            if self.draw:
-                self.draw()  # the first picture is empty: it tells what one costs
-        self.time_to_draw = Budget(0.03, every=1.0, cost=self.time_to_draw.cost)
+        if self.draw:
+            with self.guarded():
+                self.draw()  # this imports matplotlib
+                before = perf_counter()
+                self.draw()  # and this tells what a picture costs
+                self.time_to_draw = Budget(0.03, every=1.0, cost=perf_counter() - before)
+        self.time_for_norms, self.time_for_plane = Budget(0.005), Budget(0.01, every=0.2)
 
     def batch(self, x: Any, y: Any, loss: float) -> None:
         """A batch was differentiated: its gradients are there, and no step was made yet."""
