@@ -46,7 +46,7 @@ def test_char_gpt(tmp_path, capsys):
     with figures_saved() as saved:
         losses, sample = example("char_gpt").main(tmp_path, steps=60)
     assert capsys.readouterr().out.count(" nats per character\n") == 10
-    curve, attention = saved[0].axes
+    curve, attention, _ = saved[0].axes
     assert curve.get_title()
     for labels in (attention.get_xticklabels(), attention.get_yticklabels()):
         letters = "".join(label.get_text() for label in labels)
