@@ -501,11 +501,11 @@ def chain_with_a_fan_out():
     return y
 
 
-def network_of_values():
+def network_of_values(width=6):
     rng = np.random.default_rng(0)
     layer = [Value(x, name=f"x{i}") for i, x in enumerate(rng.standard_normal(4))]
     for _ in range(3):
-        weights = rng.standard_normal((6, len(layer)))
+        weights = rng.standard_normal((width, len(layer)))
         layer = [sum((w * x for w, x in zip(row, layer)), Value(0.0)).tanh() for row in weights]
     return sum(layer)
 
@@ -530,6 +530,12 @@ def test_300_nodes_are_drawn_in_under_3_seconds():
         size = len(viz.describe(root).nodes)
         assert 280 <= size <= 400
         assert seconds_to_draw(root, record=record) < 3
+
+
+def test_a_graph_of_680_edges_is_drawn_in_about_a_second():
+    root = network_of_values(width=8)
+    assert len(viz.describe(root).edges) == 680
+    assert seconds_to_draw(root, max_nodes=None) < 2  # 0.7 on an idle machine
 
 
 def test_a_weight_that_many_steps_share_reaches_them_over_one_line():

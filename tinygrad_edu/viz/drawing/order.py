@@ -5,14 +5,16 @@ from collections import defaultdict
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
 
 LARGE = 150  # edges, from which on Graphviz is told to hurry, and labels are short
+ROUNDS = 400  # of placing the nodes within their ranks
 REACH = 8  # ranks that one curve crosses: the time to find its way grows with their cube
 
 
 def hurry(graph: Graph) -> dict[str, str]:
     """For a large graph fewer rounds of improving the layout: seconds instead of minutes."""
-    if len(graph.edges) < LARGE:
+    edges = len(graph.edges)
+    if edges < LARGE:
         return {}
-    return {"nslimit": "0.2", "nslimit1": "0.2", "mclimit": "0.1"}
+    return {"nslimit": f"{ROUNDS / edges:.2f}", "nslimit1": "0.2", "mclimit": "0.1"}
 
 
 def boxes(graph: Graph) -> dict[str | None, list[int]]:
