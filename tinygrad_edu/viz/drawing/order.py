@@ -76,6 +76,8 @@ class Tracks:
     def __init__(self, graph: Graph) -> None:
         rank, around = ranks(graph), boxes_around(graph)
         leaves = {x.id for x in graph.nodes if not x.operation}
+        self.graph, self.around = graph, around
+        self.points = [(rank[x.target] - rank[x.source] - 1) // REACH for x in graph.edges]
         # Boxes that share a rank cannot stand below each other: what comes into a box goes past
         # the rank of the parameters there.
         self.with_leaves = {
@@ -83,34 +85,21 @@ class Tracks:
             for x in graph.edges
             if x.source in leaves and around[x.source] == around[x.target] is not None
         }
-        self.around, self.leaves = around, leaves
-        self.points = {
-            k: (rank[x.target] - rank[x.source] - 1) // REACH for k, x in enumerate(graph.edges)
-        }
-        self.graph = graph
-        self.parents = {group.path: group.parent for group in graph.groups}
 
-    def inside(self, path: str | None) -> list[int]:
-        """The edges in the box at path, and in none within it: Graphviz makes room for them there.
+    def inside_boxes(self) -> dict[str | None, list[int]]:
+        """The edges in each box and in none within it: Graphviz makes room for their labels there.
 
         Along a shared line an edge comes from outside of all boxes.
         """
-        return [
-            k
-            for k, edge in enumerate(self.graph.edges)
-            if path == (None if self.points[k] else self.box_around(edge))
-        ]
+        parents = {group.path: group.parent for group in self.graph.groups}
 
-    def box_around(self, edge: GraphEdge) -> str | None:
-        """The innermost box that both ends stand in."""
-        outer = self.boxes_outwards(self.around[edge.source])
-        return next(x for x in self.boxes_outwards(self.around[edge.target]) if x in outer)
+        def outwards(path: str | None) -> list[str | None]:
+            return [None] if path is None else [path, *outwards(parents[path])]
 
-    def boxes_outwards(self, path: str | None) -> list[str | None]:
-        found = [path]
-        while path is not None:
-            path = self.parents[path]
-            found.append(path)
+        found: dict[str | None, list[int]] = defaultdict(list)
+        for k, edge in enumerate(self.graph.edges):
+            outer = [None] if self.points[k] else outwards(self.around[edge.source])
+            found[next(x for x in outwards(self.around[edge.target]) if x in outer)].append(k)
         return found
 
     def start(self, k: int) -> str:

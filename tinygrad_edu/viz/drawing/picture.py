@@ -87,9 +87,9 @@ def draw(
     theme      "light", "dark", or "print" for black on white
     color_by_gradient
                fill each node by the root mean square of its gradient, norm / sqrt(size), which
-               compares layers of different widths; dashed edges are the wider the more flows
-               there. The scale is logarithmic, from the smallest to the largest of this graph;
-               (1e-8, 1e4) or another pair in place of True is a scale for several pictures
+               compares layers of different widths; a dashed edge is wider where more flows.
+               The scale is logarithmic and goes from the smallest to the largest gradient of
+               this graph. A pair such as (1e-8, 1e4) is a scale to compare pictures by
 
     A dashed edge shows what the rule says about that operand, in the names and in the numbers of
     the graph, and what it comes to, for an array its norm; under the pointer, a browser shows the
@@ -196,6 +196,7 @@ class Picture:
         self.theme = theme
         self.scale = scale
         self.tracks = Tracks(graph)
+        self.edges_inside = self.tracks.inside_boxes()
         self.names = names_of(graph)
         self.boxes = boxes(graph)
 
@@ -240,7 +241,7 @@ class Picture:
                     )
                     box.attr(tooltip=quoted(shortened(f"{group.path} {group.kind}".strip())))
                     self.add_box(box, group.path)
-        for k in self.tracks.inside(path):
+        for k in self.edges_inside[path]:
             self.add_edge(dot, k)
 
     def add_edge(self, dot: Any, k: int) -> None:
@@ -259,6 +260,8 @@ class Picture:
         pieces = {piece: k for k in range(len(edges)) for piece in self.tracks.pieces(k)}
         back = {x for k, e in enumerate(edges) if self.flows_back(e) for x in self.tracks.pieces(k)}
         for (start, end), k in pieces.items():
+            if self.style == "backward" and (start, end) not in back:
+                continue
             from_node = start == str(edges[k].source)
             dot.node(end, shape="point", width="0", height="0", style="invis")
             if self.style != "backward":
