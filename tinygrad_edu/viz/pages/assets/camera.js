@@ -4,6 +4,9 @@ const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 const ROOM = 28; // pixels around what is going on
 const LARGEST = 1.6; // no graph is made larger of itself
 const READABLE = isFilm ? 0.5 : 0.6; // a graph that is smaller as a whole is shown in part
+const CALM = 5; // steps
+let followed = -1; // the step that was brought into view last
+let roomy = 0; // so many steps in a row had room for a larger scale
 let wanted = 1; // the scale that was asked for, and
 let zoom = 0; // the scale on show: less where both ends of an edge would not be in view
 let aim = [0, 0]; // where the stage is being scrolled to
@@ -73,11 +76,13 @@ function follow() {
   const [left, top, right, bottom] = active;
   const room = [stage.clientWidth - 2 * ROOM, stage.clientHeight - 2 * ROOM];
   const fitting = Math.min(room[0] / (right - left), room[1] / (bottom - top));
-  // A few scales only, and no other as long as this one does: a graph that breathes from step to step
-  // makes one seasick, and to change its scale costs more than all else in a step.
+  // A few scales only. A larger one waits until several steps in a row have room for it: a graph that
+  // breathes from step to step makes one seasick.
   const halvings = wanted <= whole() ? 0 : Math.max(0, Math.ceil(2 * Math.log2(wanted / fitting)));
   const scale = wanted * 2 ** (-halvings / 2);
-  if (zoom > scale || zoom < scale / 2.1 || halvings === 0 && zoom < wanted / 1.5) resize(scale);
+  const isNext = Math.abs(current - followed) === 1;
+  [followed, roomy] = [current, scale > zoom ? roomy + 1 : 0];
+  if (scale < zoom || !isNext || roomy >= CALM) resize(scale);
   look(active);
 }
 
