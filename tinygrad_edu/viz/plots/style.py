@@ -21,7 +21,7 @@ COLORS = {
 SERIES = ("blue", "vermillion", "green", "orange", "purple", "sky blue", "black")
 LINESTYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2)), (0, (5, 1, 1, 1)), (0, (1, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-TITLE, LABEL, SMALL = 13, 12, 11  # points: titles, axes and their names, what stands on lines
+LABEL, SMALL = 12, 11  # points: the names of axes; numbers, and what stands beside lines
 EARLY = 60  # points before the others: a line that ends there has its name there
 LEADING = 1.3  # times the size of the letters: from one label to the next
 
@@ -59,7 +59,6 @@ def tidy(ax: Any) -> Any:
     ax.grid(alpha=0.3)
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=SMALL)
-    ax.title.set_size(TITLE)
     for axis in (ax.xaxis, ax.yaxis):
         axis.label.set_size(LABEL)
     return ax
