@@ -13,8 +13,6 @@ MOST = 0.25  # of the lines of code
 MAKERS = {"figure", "Figure", "panels", "tidy", "axes_of", "subplots", "subplot_mosaic"}
 NAMES = {"ax", "axes", "fig"}
 BY_HAND = {name for kind in (Axes, Figure) for name in dir(kind) if not name.startswith("_")}
-# These still draw what one call of viz.plots will.
-LATER = {"autoencoder", "digits_cnn", "sine_regression", "spirals", "tanh_derivatives", "xor"}
 
 
 def drawn_names(tree):
@@ -100,8 +98,7 @@ def share(path):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_no_more_than_a_quarter_of_an_example_draws_by_hand(path):
-    if path.stem not in LATER:
-        assert share(path) <= MOST
+    assert share(path) <= MOST
 
 
 def test_what_draws_by_hand_is_found(tmp_path):
