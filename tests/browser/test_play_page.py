@@ -57,6 +57,47 @@ def test_keys(open_page, neuron):
     assert not page.evaluate("player.isPlaying")
 
 
+def test_one_goes_by_node_or_by_layer_and_sees_all_that_happens_there(open_page, layer):
+    loss, made = layer
+    page = open_page(viz.play(loss, record=made))
+    steps, nodes = page.evaluate("player.steps"), page.evaluate("player.data.nodes")
+
+    def layer_of(step):
+        module = step["node"] is not None and nodes[step["node"]]["module"]
+        return step["phase"], module or ""
+
+    for stride, key in (
+        ("node", lambda step: (step["phase"], step["node"])),
+        ("layer", layer_of),
+    ):
+        page.keyboard.press("Home")
+        page.select_option("#stride", stride)
+        page.evaluate("document.getElementById('stage').focus()")
+        keys = [key(step) for step in steps]
+        ends = [i for i in range(len(steps)) if keys[i : i + 1] != keys[i + 1 : i + 2]]
+        assert len(ends) < len(steps)
+        for before, end in zip(ends, ends[1:], strict=False):
+            page.keyboard.press("ArrowRight")
+            assert current(page) == end
+            shown = page.locator("#graph .edge.now").evaluate_all("all => all.map((x) => x.id)")
+            edges = {f"edge-{k}" for step in steps[before + 1 : end + 1] for k in step["edges"]}
+            assert set(shown) == edges
+            written = page.locator("#now .written").count()
+            assert written == (end - before if end - before > 1 else 0)
+        assert end == len(steps) - 1
+        page.keyboard.press("ArrowLeft")
+        assert current(page) == ends[-2]
+
+
+def test_only_a_graph_with_layers_is_gone_through_by_layer(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    assert page.locator("#stride option").evaluate_all("all => all.map((x) => x.value)") == [
+        "step",
+        "node",
+    ]
+    assert open_page(viz.quiz(neuron)).locator("#stride").is_hidden()
+
+
 def test_a_backward_step_quotes_the_rule_that_is_called(open_page, neuron):
     page = open_page(viz.play(neuron))
     assert page.locator(".rule").count() == 0

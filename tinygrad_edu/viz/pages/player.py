@@ -35,7 +35,7 @@ SHOWN = 16  # characters of a name or an operation in a box
 # The files of the page in `assets`, in their order; the scripts are one module.
 STYLES = ("page", "print")
 SCRIPTS = (
-    *("elements", "tip", "states", "tables", "products", "graph", "panel"),
+    *("elements", "tip", "states", "strides", "tables", "products", "graph", "panel"),
     *("camera", "motion", "nodes", "hands", "timeline", "print", "controls"),
 )
 FEW = 16  # a table of no more cells is shown in numbers

@@ -121,12 +121,14 @@ function resize(scale) {
   showMap();
 }
 
-// Around all nodes that the current step is about: left, top, right, bottom.
+// Around all nodes that the active steps are about: left, top, right, bottom.
 function activeBox() {
-  const step = isFilm ? undefined : stops[current];
-  if (!step || step.to === null) return null;
-  const ends = step.edges.flatMap((k) => [data.edges[k].source, data.edges[k].target]);
-  const nodes = [step.to, ...ends, ...(step.reads ?? [])].map((id) => data.nodes[id]);
+  const about = active.filter((step) => step.to !== null);
+  if (!about.length) return null;
+  const nodes = about.flatMap((step) => {
+    const ends = step.edges.flatMap((k) => [data.edges[k].source, data.edges[k].target]);
+    return [step.to, ...ends, ...(step.reads ?? [])].map((id) => data.nodes[id]);
+  });
   return [
     Math.min(...nodes.map(({ x, w }) => x - w / 2)), Math.min(...nodes.map(({ y, h }) => y - h / 2)),
     Math.max(...nodes.map(({ x, w }) => x + w / 2)), Math.max(...nodes.map(({ y, h }) => y + h / 2)),

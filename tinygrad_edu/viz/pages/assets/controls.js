@@ -13,11 +13,12 @@ function go(stop) {
   redraw();
   follow();
   animate();
-  byId("live").textContent = textOf(current);
+  byId("live").textContent = isStride() ? strideText() : textOf(current);
   document.dispatchEvent(new CustomEvent("step", { detail: current }));
 }
 
 function redraw() {
+  findActive();
   data.nodes.forEach(showNode);
   data.edges.forEach(showEdge);
   showNow();
@@ -43,7 +44,7 @@ function play() {
 
 function schedule() {
   timer = setTimeout(() => {
-    go(current + 1);
+    go(onward());
     if (current < stops.length - 1) schedule();
     else pause();
   }, PAUSE / Number(byId("speed").value));
@@ -94,7 +95,7 @@ function withStorage(use) {
 
 function onKey(event) {
   const moves = {
-    ArrowRight: () => turn(current + 1), ArrowLeft: () => turn(current - 1),
+    ArrowRight: () => turn(onward()), ArrowLeft: () => turn(backward()),
     Home: () => turn(0), End: () => turn(stops.length - 1), " ": toggle,
     "+": () => scaleTo(zoom * 1.25), "-": () => scaleTo(zoom / 1.25), 0: showWhole,
   };
@@ -111,12 +112,13 @@ function start() {
   recallTheme();
   drawGraph();
   const clicks = {
-    first: () => turn(0), back: () => turn(current - 1), play: toggle,
-    next: () => turn(current + 1), last: () => turn(stops.length - 1), theme: switchTheme,
+    first: () => turn(0), back: () => turn(backward()), play: toggle,
+    next: () => turn(onward()), last: () => turn(stops.length - 1), theme: switchTheme,
     smaller: () => scaleTo(zoom / 1.25), larger: () => scaleTo(zoom * 1.25), fit: showWhole,
   };
   for (const [id, onClick] of Object.entries(clicks)) byId(id).addEventListener("click", onClick);
   drawTimeline();
+  offerStrides();
   window.addEventListener("hashchange", () => turn(addressed() ?? current));
   document.addEventListener("keydown", onKey);
   listenToHands();

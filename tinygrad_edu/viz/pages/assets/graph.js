@@ -100,9 +100,9 @@ function drawRow(caption, className, left, y, width, parent) {
 function showNode(node) {
   const view = views.nodes[node.id];
   const step = stops[current];
-  const isNow = !isFilm && step.to === node.id;
-  const isFrom = !isFilm && !isNow && step.node === node.id;
-  const isLit = !isFilm && !isNow && Boolean(step.reads?.includes(node.id)); // its value enters the product
+  const isNow = active.some(({ to }) => to === node.id);
+  const isFrom = !isFilm && !isStride() && !isNow && step.node === node.id;
+  const isLit = !isFilm && !isStride() && !isNow && Boolean(step.reads?.includes(node.id)); // its value enters the product
   const state = stateOf(node, current);
   // Most nodes stay as they are from step to step.
   const shown = isFilm ? current : [isNow, isFrom, isLit, state.value === null, state.arrived, state.gradient].join();
@@ -143,7 +143,7 @@ function showEdge(edge, k) {
   const size = isFilm ? step.contribution[k] : edge.contribution;
   const isBack = size !== null && (isFilm || times.arrival[k] <= current);
   const isForward = isFilm || times.birth[edge.target] <= current;
-  const isNow = !isFilm && step.edges.includes(k);
+  const isNow = active.some(({ edges }) => edges.includes(k));
   const names = [isForward && "forward", isBack && "back", isNow && "now"].filter(Boolean).join(" ");
   if (views.shown[k] === names && !isFilm) return;
   views.shown[k] = names;

@@ -44,7 +44,7 @@ function onLift(event) {
   touch = null;
   if (!isFree || Math.abs(dx) < 50 || Math.abs(dx) < 2 * Math.abs(dy)) return;
   hasDragged = true; // no click
-  turn(current + (dx < 0 ? 1 : -1));
+  turn(dx < 0 ? onward() : backward());
 }
 
 // A small map of a graph that is not wholly in view, with a frame around what is.

@@ -11,8 +11,12 @@ function animate() {
   card = anchor = null;
   if (isFilm) return;
   const step = stops[current];
-  if (step.left) showCard(step);
+  if (step.left && !isStride()) showCard(step);
   if (still.matches) return;
+  if (isStride()) {
+    active.forEach(({ edges, phase }) => edges.forEach((k) => sendDot(k, phase === "backward")));
+    return;
+  }
   if (step.phase === "backward" && !data.nodes[step.to].values) sendNumbers(step);
   else step.edges.forEach((k) => sendDot(k, step.phase === "backward"));
 }

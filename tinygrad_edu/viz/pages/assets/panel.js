@@ -18,7 +18,11 @@ function showNow() {
   const isBack = step.phase === "backward" || step.phase === "seed";
   const phase = html("p", "phase", said);
   html("span", isBack ? "badge back" : "badge", phase, isBack ? "Backward" : "Forward");
-  phase.append(`step ${current + 1} of ${stops.length}`);
+  phase.append(isStride() ? strideText() : `step ${current + 1} of ${stops.length}`);
+  if (isStride()) {
+    active.forEach((each) => writeEquation(each, said));
+    return;
+  }
   if (step.left) showEquation(step, said);
   if (step.phase !== "forward") html("p", "words", said, wordsOf(step));
   if (step.uses > 1) showUses(step, called);

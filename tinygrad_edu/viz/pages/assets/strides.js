@@ -1,0 +1,53 @@
+// How far one goes at once: a step, all that happens at a node, or all that happens in a layer.
+
+const layers = data.groups.map((group) => group.path).filter((path) => path !== "");
+const KEYS = { // steps in a row with the same key are one stride
+  step: (_, i) => i,
+  node: ({ phase, node }) => `${phase} ${node}`,
+  layer: ({ phase, node }) => `${phase} ${layerOf(node)}`,
+};
+const ends = Object.fromEntries(Object.entries(KEYS).map(([name, keyOf]) => [name, isFilm ? [] : endsOf(keyOf)]));
+let active = []; // the steps of the stride that ends at the stop on show
+
+function endsOf(keyOf) {
+  const keys = data.steps.map(keyOf);
+  return keys.flatMap((key, i) => (key === keys[i + 1] ? [] : [i]));
+}
+
+// The outermost module, below the model itself, that a node stands in.
+function layerOf(id) {
+  const module = data.nodes[id]?.module ?? "";
+  const around = layers.filter((path) => module === path || module.startsWith(`${path}.`));
+  return around.sort((a, b) => a.length - b.length)[0] ?? "";
+}
+
+function onward() {
+  return isFilm ? current + 1 : ends[byId("stride").value].find((i) => i > current) ?? stops.length - 1;
+}
+
+function backward() {
+  return isFilm ? current - 1 : ends[byId("stride").value].findLast((i) => i < current) ?? 0;
+}
+
+function findActive() {
+  if (!isFilm) active = stops.slice((ends[byId("stride").value].findLast((i) => i < current) ?? -1) + 1, current + 1);
+}
+
+function isStride() {
+  return active.length > 1;
+}
+
+// What a stride is about, in words.
+function strideText() {
+  const [first] = active;
+  const place = byId("stride").value === "node" ? data.nodes[first.node].title : layerOf(first.node);
+  const where = place ? short(place, 24) : "outside of the layers";
+  return `steps ${current + 2 - active.length} to ${current + 1} of ${stops.length}, ${where}`;
+}
+
+function offerStrides() {
+  const select = byId("stride");
+  if (!layers.length) select.querySelector("[value=layer]").remove();
+  select.closest("label").hidden = data.kind !== "play";
+  select.addEventListener("change", () => { pause(); redraw(); follow(); animate(); });
+}
