@@ -65,6 +65,7 @@ def clock(monkeypatch):
 def generous(monkeypatch):
     """Time is no matter: after each batch there is enough for everything."""
     monkeypatch.setattr(Budget, "allows", lambda self: True)
+    monkeypatch.setattr("tinygrad_edu.train.live.REST", 0.0)
 
 
 # The training is the same
@@ -321,6 +322,7 @@ def notebook(monkeypatch):
 
 def test_in_a_notebook_one_picture_is_updated(notebook, monkeypatch, capsys):
     monkeypatch.setattr(Budget, "allows", lambda self: self.times % 10 < 9)
+    monkeypatch.setattr("tinygrad_edu.train.live.REST", 0.0)
     history, _ = trained(live=True, epochs=1)
     assert len(notebook) >= 2
     assert all(picture.startswith(b"\x89PNG") for picture in notebook)

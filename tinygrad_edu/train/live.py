@@ -18,6 +18,7 @@ from tinygrad_edu.rng import default_rng
 SIDE = 48  # places along each side of the plane, at which a model of two inputs is asked
 POINTS = 300  # of the training data, that are shown in it
 CLASSES = 7  # more of them are taken for numbers, not for classes
+REST = 0.02  # seconds in which nothing but the loss is noted: small steps are shorter
 SAMPLES = 1000  # of the gradient's norms: of more, every second is dropped
 
 
@@ -102,11 +103,16 @@ class Live:
                 before = perf_counter()
                 self.draw()  # and this tells what a picture costs
                 self.time_to_draw = Budget(0.03, every=1.0, cost=perf_counter() - before)
+        self.due = 0.0
         self.time_for_norms, self.time_for_plane = Budget(0.005), Budget(0.01, every=0.2)
 
     def batch(self, x: Any, y: Any, loss: float) -> None:
         """A batch was differentiated: its gradients are there, and no step was made yet."""
         self.losses.append(loss)
+        now = perf_counter()
+        if now < self.due:
+            return
+        self.due = now + REST
         if self.time_for_norms.allows():
             with self.guarded(), self.time_for_norms.paying():
                 self.take_norms()
