@@ -50,7 +50,7 @@ def main(out: Path = Path("out/scalar_moons")) -> float:
     out.mkdir(parents=True, exist_ok=True)
     plot_boundary(
         lambda places: [model(place) for place in places], points, labels, margins=(-1, 1), limit=3,
-        names=["moon -1", "moon +1"], label="score of the network", places=60, title=title,
+        names=["moon -1", "moon +1"], label="score of the network", places=40, title=title,
         path=path,
     )  # fmt: skip
     print(f"the boundary it found: {path}")

@@ -213,4 +213,5 @@ def legible():
     """The test fails if a figure that it saves has a fault."""
     with figures_saved() as saved:
         yield
-    assert [fault for figure in dict.fromkeys(saved) for fault in faults_of(figure)] == []
+    faults = [fault for figure in dict.fromkeys(saved) for fault in faults_of(figure)]
+    assert not faults, faults
