@@ -2,6 +2,7 @@
 
 import re
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_one_goes_by_node_or_by_layer_and_sees_all_that_happens_there(open_page,
         keys = [key(step) for step in steps]
         ends = [i for i in range(len(steps)) if keys[i : i + 1] != keys[i + 1 : i + 2]]
         assert len(ends) < len(steps)
-        for before, end in zip(ends, ends[1:], strict=False):
+        for before, end in pairwise(ends):
             page.keyboard.press("ArrowRight")
             assert current(page) == end
             shown = page.locator("#graph .edge.now").evaluate_all("all => all.map((x) => x.id)")
