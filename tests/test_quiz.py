@@ -323,6 +323,29 @@ def test_a_prediction_says_why():
     assert told == "It is multiplied by 2. On its way, w goes from 2 to 4."
 
 
+def test_what_stays_the_same_by_chance_alone_is_no_question():
+    w, b, v = Value(2.0, name="w"), Value(0.0, name="b"), Value(1.5, name="v")
+    root = named((w + b) ** 2 + w * v**2)  # twice 0 is 0; (-v)² is v²
+    found = {x.text: x.reason for x in candidates(root, describe(root), None)}
+    assert "If b doubles, what becomes of ∂L/∂w?" not in found
+    assert "If v changes its sign, what becomes of ∂L/∂w?" not in found
+    assert (
+        "Nothing that it is computed from depends on v."
+        in found["If v doubles, what becomes of ∂L/∂b?"]
+    )
+
+
+def test_a_prediction_names_values_whose_change_can_be_seen():
+    w, x = Value(2.0, name="w"), Value(3.0, name="x")
+    z = w * x
+    root = named((z + 20.0).tanh() * z**2)  # the tanh is 1 before and after
+    reasons = [each.reason for each in candidates(root, describe(root), None)]
+    assert reasons
+    for reason in reasons:
+        for before, after in re.findall(r"from (\S+) to ([^ ]+?)(?: and|\.$)", reason):
+            assert before != after, reason
+
+
 def test_predictions_about_arrays_and_what_cannot_run_again():
     root, _ = layer()
     assert any("all of" in each.text for each in predicted(root))

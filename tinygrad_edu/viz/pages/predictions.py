@@ -121,8 +121,10 @@ def prediction(
     index = tuple(map(int, np.unravel_index(largest, np.shape(gradients[0]))))
     ratio = share(*(np.asarray(g)[index] for g in reversed(gradients)))
     factors = factors_of(graph, node)
-    if ratio is None or (direction(ratio) == SAME and factors and factors & moved.keys()):
-        return None  # two changes that make up for each other
+    if ratio is None or (
+        direction(ratio) == SAME and factors and factors & made_of(graph, changed)
+    ):
+        return None  # by chance: two changes make up for each other, or twice 0 is 0
     names = [expression(name).pretty for name in names_of(graph)]
     whose = f"all of {names[changed]}" if graph.nodes[changed].shape else names[changed]
     return Prediction(
@@ -149,6 +151,15 @@ def factors_of(graph: Graph, node: int) -> set[int] | None:
     return found
 
 
+def made_of(graph: Graph, leaf: int) -> set[int]:
+    """A leaf, and all nodes that depend on it."""
+    found = {leaf}
+    for edge in graph.edges:  # in the order of the forward pass
+        if edge.source in found:
+            found.add(edge.target)
+    return found
+
+
 def why(
     graph: Graph,
     node: int,
@@ -163,14 +174,21 @@ def why(
     on_the_way = sorted(factors & moved.keys())
     if not on_the_way:
         return f"Nothing that it is computed from depends on {names[changed]}."
-    told = [x for x in on_the_way if x != changed] or on_the_way
-    return f"On its way, {' and '.join(movement(names[x], *moved[x]) for x in told[:TOLD])}."
+    seen = [x for x in on_the_way if np.ndim(moved[x][0]) or len(set(map(told, moved[x]))) == 2]
+    shown = [x for x in seen if x != changed] or seen or on_the_way
+    return f"On its way, {' and '.join(movement(names[x], *moved[x]) for x in shown[:TOLD])}."
 
 
 def movement(name: str, before: Any, after: Any) -> str:
     if np.ndim(before):
         return f"{name} changes"
-    return f"{name} goes from {number(float(before))} to {number(float(after))}"
+    if told(before) == told(after):
+        return f"{name} changes a little"
+    return f"{name} goes from {told(before)} to {told(after)}"
+
+
+def told(x: Any) -> str:
+    return number(float(x))
 
 
 def becomes(ratio: float) -> str:
