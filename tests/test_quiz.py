@@ -8,7 +8,7 @@ from test_rules import TABLE, at
 from test_rules import name as name_of_row
 from test_rules_linalg import TABLE as LINALG_TABLE
 
-from tinygrad_edu import Tensor, Value, nn
+from tinygrad_edu import Tensor, Value, nn, relu
 from tinygrad_edu.graph import apply
 from tinygrad_edu.value import weighted_sum
 from tinygrad_edu.viz import describe, record
@@ -235,6 +235,30 @@ def test_a_mistake_has_its_name_wherever_on_the_way_it_was_made(graph, text, ans
     assert (found.kind, reason in found.reason) == (kind, True), found
 
 
+def test_a_vanishing_gradient_is_not_0_and_rounding_is():
+    x, y = Value(1.0, name="x"), Value(0.1, name="y")
+    found = asked(named(x * 1e-8 * 2.0 + (y * 0.1 + y * 0.2 - y * 0.3)))
+    tiny, rest = found["∂L/∂x"], found["∂L/∂y"]
+    assert tiny.verdict(2e-8) == tiny.verdict(1.99e-8) == "Right."
+    assert "Right." not in {tiny.verdict(0.0), tiny.verdict(-2e-8), tiny.verdict(1e-8)}
+    assert 0 < rest.answer < 1e-16
+    assert rest.verdict(0.0) == "Right."
+
+
+def test_the_gates_of_equal_operands_and_of_arrays_are_told_as_they_are():
+    x, y = (Tensor(2.0, requires_grad=True, name=name) for name in "xy")
+    tie = asked(named(np.maximum(x, y) * 3.0))["∂L/∂x"]
+    assert tie.answer == 1.5
+    for answer in (0.0, 3.0):
+        assert tie.verdict(answer) == (
+            "A maximum passes the gradient to the larger operand, and half of it to each if they "
+            "are equal: look at x."
+        )
+    z = Tensor([-1.0, 2.0], requires_grad=True, name="z")
+    open_gate = asked(named((relu(z) * 3.0).sum()))["∂L/∂z[1]"]
+    assert open_gate.verdict(0.0) == "The gate is open where the input of relu, z, is positive."
+
+
 def test_mistakes_in_a_matrix_product_are_named():
     w, x = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[2.0, -1.0], [4.0, 3.0]])
     g = np.array([[1.0, 2.0], [-3.0, 5.0]])
@@ -380,6 +404,14 @@ def test_a_quiz_can_be_made_of_every_function(row):
         assert not any(close(x.answer, question.answer) for x in question.mistakes)
     for prediction in predicted(root):
         assert prediction.right in range(4)
+
+
+def test_an_empty_array_is_not_asked_about():
+    empty = Tensor(np.zeros(0), requires_grad=True, name="empty")
+    s = Tensor(2.0, requires_grad=True, name="s")
+    root = named((empty * s).sum() + s * 3.0)
+    assert "∂L/∂empty" not in asked(root)
+    assert "What is \\u2202L/\\u2202s?" in quiz(root).html
 
 
 def test_a_sum_of_one_number_can_be_asked_about():

@@ -80,7 +80,7 @@ def candidates(root: Node, graph: Graph, grad: Any) -> Iterator[Prediction]:
         return  # it draws random numbers
     ids = {x.birth: x.id for x in graph.nodes}
     shown = [x for x in before.values if x.birth in ids]
-    leaves = [x for x in shown if x.rule is None and is_float(before.values[x])]
+    leaves = [x for x in shown if x.rule is None and has_floats(before.values[x])]
     for change, factor in CHANGES:
         for leaf in leaves[:LEAVES]:
             after = replayed(root, {leaf: before.values[leaf] * factor}, grad)
@@ -100,8 +100,8 @@ def same(xs: Mapping[Node, Any], ys: Mapping[Node, Any]) -> bool:
     return all(np.array_equal(xs[node], ys[node], equal_nan=True) for node in xs)
 
 
-def is_float(data: Any) -> bool:
-    return np.asarray(data).dtype.kind == "f"
+def has_floats(data: Any) -> bool:
+    return np.asarray(data).dtype.kind == "f" and np.size(data) > 0
 
 
 def prediction(

@@ -19,7 +19,8 @@ from tinygrad_edu.viz.pages.predictions import Prediction, predictions_of
 from tinygrad_edu.viz.words.chain import chain_rule, gradient_name, in_numbers, total
 from tinygrad_edu.viz.words.names import names_of
 
-RELATIVE, ABSOLUTE = 1e-2, 1e-6  # an answer that lies closer is right
+# An answer that lies closer is right. Rounding leaves 1e-17 of 0; a gradient of 1e-8 is not 0.
+RELATIVE, ABSOLUTE = 1e-2, 1e-12
 MOST = 24  # mistakes that a question knows: with more, a wrong answer finds a reason by chance
 
 
@@ -119,8 +120,12 @@ def questions_of(graph: Graph) -> tuple[Question, ...]:
     return tuple(
         question(i, mistakes, names)
         for i in graph.order
-        if i != graph.root and gradients[i] is not None and np.isfinite(gradients[i]).all()
+        if i != graph.root and can_be_asked(gradients[i])
     )
+
+
+def can_be_asked(gradient: Any) -> bool:
+    return gradient is not None and gradient.size > 0 and bool(np.isfinite(gradient).all())
 
 
 def question(node: int, mistakes: Mistakes, names: Sequence[Any]) -> Question:

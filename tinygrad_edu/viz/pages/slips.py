@@ -201,12 +201,15 @@ def slips_at_a_gate(use: Use) -> Iterator[Wrong]:
     name, source = use.target.operation, use.source_name
     if name == "relu":
         shut = f"relu passes a gradient on only where its input is positive: look at {source}."
-        opened = f"The gate is open: the input of relu, {source}, is positive."
+        opened = f"The gate is open where the input of relu, {source}, is positive."
         slope = "This multiplies by the input. Where it is positive, the derivative of relu is 1."
         yield "gate", slope, times(use.g, use.x)
     else:
-        shut = f"The gradient of a {name} goes to one operand alone, and {source} is not that one."
-        opened = f"The {name} is {source}: the whole gradient goes there."
+        taken = "larger" if name == "maximum" else "smaller"
+        shut = opened = (
+            f"A {name} passes the gradient to the {taken} operand, and half of it to each if they "
+            f"are equal: look at {source}."
+        )
     yield "gate", shut, use.g
     yield "gate", opened, 0.0
 
