@@ -4,10 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
-from importlib.resources import files
 from itertools import islice
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -21,13 +18,14 @@ from tinygrad_edu.viz.graph.data import Graph
 from tinygrad_edu.viz.graph.description import describe
 from tinygrad_edu.viz.pages.levels import LEVELS, Generator, rulebook
 from tinygrad_edu.viz.pages.mistakes import KINDS, Mistakes
-from tinygrad_edu.viz.pages.player import Page, digest, embedded
+from tinygrad_edu.viz.pages.player import Page, assembled, assets
 from tinygrad_edu.viz.pages.predictions import rule_of
 from tinygrad_edu.viz.pages.questions import ABSOLUTE, RELATIVE, Question, hints, question
 from tinygrad_edu.viz.words.chain import gradient_name
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import forward_steps_of
 
+PARTS = "answers", "practice"  # files of style and script
 GRAPHS = 40  # of a level
 QUESTIONS = 2  # to a graph, at most
 LARGEST = 60.0  # number in a graph, or answer
@@ -87,28 +85,8 @@ def practice(
         "rules": rules(),
     }
     data["reasons"] = list(reasons)
-    return page_of(data).saved(path)
-
-
-def page_of(data: dict[str, Any]) -> Page:
-    folder = files("tinygrad_edu.viz.pages") / "assets"
-
-    def joined(kind: str, *parts: str) -> str:
-        return "\n".join((folder / f"{part}.{kind}").read_text("utf-8") for part in parts)
-
-    style = joined("css", "page", "answers", "practice")
-    script = joined("js", "answers", "practice")
-    own = {"style": digest(style), "script": digest(script)}
-    policy = "; ".join(f"{kind}-src 'sha256-{hashed}'" for kind, hashed in own.items())
-    return Page(
-        Template((folder / "practice.html").read_text("utf-8")).substitute(
-            policy=f"default-src 'none'; {policy}",
-            title=escape(data["title"]),
-            style=style,
-            script=script,
-            data=embedded(data),
-        )
-    )
+    style, script = assets("css", "page", *PARTS), assets("js", *PARTS)
+    return assembled("practice", data, style, script).saved(path)
 
 
 # Exercises

@@ -5,9 +5,6 @@ import json
 import os
 import time
 import warnings
-from html import escape
-from importlib.resources import files
-from string import Template
 from threading import Thread
 from typing import Any, Self
 
@@ -15,7 +12,7 @@ from tinygrad_edu.train.history import History
 from tinygrad_edu.train.live import Live
 from tinygrad_edu.viz.curves import panels_of, plane_of, status_of
 from tinygrad_edu.viz.graph.data import strict
-from tinygrad_edu.viz.pages.player import Page, digest, embedded
+from tinygrad_edu.viz.pages.player import Page, assembled, assets
 
 OPEN = 3.0  # seconds since a page asked, in which it counts as open
 LAST = 2.0  # seconds that an open page has to fetch the last numbers
@@ -167,20 +164,5 @@ def visible(numbers: list[Any]) -> list[Any]:
 
 def page_of_training(data: dict[str, Any]) -> Page:
     """The page with these numbers in it."""
-    folder = files("tinygrad_edu.viz.pages") / "assets"
-    style, script, frame = (
-        (folder / f"watch.{kind}").read_text("utf-8") for kind in ("css", "js", "html")
-    )
-    policy = (
-        f"default-src 'none'; connect-src 'self'; img-src data:; style-src 'sha256-{digest(style)}'"
-        f"; script-src 'sha256-{digest(script)}'"
-    )
-    return Page(
-        Template(frame).substitute(
-            policy=policy,
-            title=escape(data["title"]),
-            style=style,
-            script=script,
-            data=embedded(data),
-        )
-    )
+    style, script = assets("css", "watch"), assets("js", "watch")
+    return assembled("watch", data, style, script, allow="connect-src 'self'; img-src data:; ")

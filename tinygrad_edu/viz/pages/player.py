@@ -132,26 +132,36 @@ class Page:
 
 def page_of(data: dict[str, Any], *parts: str) -> Page:
     """The page that shows data; `parts` are more files of style and script, after its own."""
+    style, script = assets("css", *STYLES, *parts), assets("js", *SCRIPTS, *parts)
+    return assembled("page", data, style, script, frame_height(*data["size"]))
+
+
+def assets(kind: str, *names: str) -> str:
+    """The text of some files of a kind, one after the other."""
     folder = files("tinygrad_edu.viz.pages") / "assets"
-    style, script = (
-        "\n".join((folder / f"{part}.{kind}").read_text("utf-8") for part in (*own, *parts))
-        for own, kind in ((STYLES, "css"), (SCRIPTS, "js"))
-    )
-    # Only these very texts may run: were a name ever taken for markup, it still could do nothing.
+    return "\n".join((folder / f"{name}.{kind}").read_text("utf-8") for name in names)
+
+
+def assembled(
+    frame: str, data: dict[str, Any], style: str, script: str, height: int = 640, allow: str = ""
+) -> Page:
+    """The page of a frame, the name of a file, with its title, its data, style and script.
+
+    Only these very texts may run: were a name ever taken for markup, it still could do nothing.
+    allow  what else the page may do, as a part of its Content-Security-Policy: "img-src data:; "
+    """
     policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest(style)}'; "
+        f"default-src 'none'; {allow}style-src 'sha256-{digest(style)}'; "
         f"script-src 'sha256-{digest(script)}'"
     )
-    return Page(
-        Template((folder / "page.html").read_text("utf-8")).substitute(
-            policy=policy,
-            title=escape(data["title"]),
-            style=style,
-            script=script,
-            data=embedded(data),
-        ),
-        frame_height(*data["size"]),
+    html = Template(assets("html", frame)).substitute(
+        policy=policy,
+        title=escape(data["title"]),
+        style=style,
+        script=script,
+        data=embedded(data),
     )
+    return Page(html, height)
 
 
 def frame_height(width: float, height: float) -> int:

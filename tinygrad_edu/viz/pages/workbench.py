@@ -1,13 +1,10 @@
 """A page that computes: its script carries a program, and its sliders run it."""
 
 from collections.abc import Sequence
-from html import escape
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 from tinygrad_edu.compiler.javascript import arithmetic
-from tinygrad_edu.viz.pages.player import Page, digest, embedded
+from tinygrad_edu.viz.pages.player import Page, assembled, assets
 
 
 def computing_page(data: dict[str, Any], programs: Sequence[str], part: str) -> Page:
@@ -15,32 +12,13 @@ def computing_page(data: dict[str, Any], programs: Sequence[str], part: str) -> 
 
     The programs are part of the script whose digest the page allows: nothing is evaluated.
     """
-    folder = files("tinygrad_edu.viz.pages") / "assets"
-
-    def asset(name: str) -> str:
-        return (folder / name).read_text("utf-8")
-
-    style = "".join(asset(f"{name}.css") for name in ("page", "workbench", part))
     table = ",\n".join(programs)
     script = "\n".join(
         [
             '"use strict";',
             arithmetic(),
             f"const programs = [\n{table}\n];",
-            asset("workbench.js"),
-            asset(f"{part}.js"),
+            assets("js", "workbench", part),
         ]
     )
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest(style)}'; "
-        f"script-src 'sha256-{digest(script)}'"
-    )
-    return Page(
-        Template(asset("workbench.html")).substitute(
-            policy=policy,
-            title=escape(data["title"]),
-            style=style,
-            script=script,
-            data=embedded(data),
-        )
-    )
+    return assembled("workbench", data, assets("css", "page", "workbench", part), script)
