@@ -158,6 +158,55 @@ def test_another_branch_ends_the_path_and_is_said(open_page):
     assert all(x[0] > 1 for x in page.evaluate("descent.latest.path.x"))
 
 
+def test_a_start_on_another_branch_is_said_and_the_page_goes_on(open_page):
+    page = open_page(explore_descent(lambda x: x * 2 if x > 1 else x * x, 3.0))
+    page.fill("#dial-start-x-number", "0")
+    assert page.locator("#verdict").inner_text() == (
+        "not knownAt the start the function takes another branch, which is not known here."
+    )
+    assert page.locator("#landscape .path").get_attribute("d") == ""
+    assert page.locator(".limit-mark").is_hidden()
+    page.fill("#dial-start-x-number", "2")
+    assert page.locator("#verdict").inner_text().startswith("slow")
+
+
+def test_a_path_beyond_all_bounds_is_drawn_as_far_as_it_goes(open_page):
+    page = open_page(explore_descent())
+    page.fill("#dial-steps-number", "300")
+    page.fill("#dial-rate-number", "5")  # 9**300; the page may not complain
+    assert page.locator("#verdict").inner_text().startswith("diverged")
+
+
+@pytest.mark.parametrize(
+    ("f", "start", "what"),
+    [
+        (
+            lambda x: -x * x,
+            1.0,
+            "Everywhere the function curves downwards: it can settle there at no",
+        ),
+        (lambda x: x.cos(), 0.0, "curves downwards: it can settle there at no rate"),
+        (
+            lambda x, y: x * x - y * y,
+            (1.0, 0.1),
+            "downwards in one direction: it can settle there at no",
+        ),
+        (lambda x, y: x * y, (1.0, 1.0), "curves downwards in one direction: it can settle"),
+        (lambda x: 3 * x, 1.0, "does not curve: that sets no limit"),
+        (abs, 1.05, "does not curve: that sets no limit"),
+        (lambda x, y: x * x + 0 * y, (1.0, 1.0), "2 / curvature = 1"),
+        (lambda x, y: (x + y) ** 2 * 0.1, (1.0, 1.0), "2 / curvature = 5"),
+    ],
+)
+def test_there_is_a_limit_only_where_a_descent_can_settle(open_page, f, start, what):
+    page = open_page(explore_descent(f, start))
+    assert what in page.locator("#limit").inner_text()
+    texts = page.evaluate("[...document.querySelectorAll('.tick')].map((x) => x.getBBox().x)")
+    assert min(texts) >= 0  # the minus of -1.5e+04 too
+    has_limit = page.evaluate("descent.latest.limit !== null")
+    assert has_limit == page.locator(".limit-mark").is_visible() == ("2 / curvature" in what)
+
+
 def test_an_update_takes_less_than_a_frame(open_page):
     page = open_page(explore_descent())
     page.select_option("#terrain", "3")

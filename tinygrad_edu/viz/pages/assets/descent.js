@@ -51,6 +51,7 @@
   // The rule of lab.verdict, in its words.
 
   function verdictOf({ x, loss, gradient }) {
+    if (!x.length) return ["not known", ""];
     const sizes = gradient.map((g) => (g.length === 1 ? Math.abs(g[0]) : Math.sqrt(g.reduce((sum, y) => sum + y * y, 0))));
     const [first, last] = [sizes[0], sizes.at(-1)];
     if (![...sizes, ...loss].every(Number.isFinite)) return ["diverged", `a number overflowed in step ${x.length - 1}`];
@@ -103,31 +104,38 @@
 
   // The limit of stability
 
-  function curvatureAt(point) {
+  // The steepest curvature, and the least.
+  function curvaturesAt(point) {
     try {
       const h = evaluated(1, point);
-      if (h.length === 1) return h[0];
+      if (h.length === 1) return [h[0], h[0]];
       const [a, b, , d] = h;
-      return (a + d) / 2 + Math.sqrt(((a - d) / 2) ** 2 + b * b);
+      const [middle, half] = [(a + d) / 2, Math.sqrt(((a - d) / 2) ** 2 + b * b)];
+      return [middle + half, middle - half];
     } catch (stop) {
-      return NaN;
+      return [NaN, NaN];
     }
   }
 
-  // {limit, everywhere}: of a quadratic everywhere the same, else where the path arrives.
+  // {limit, everywhere}: of a quadratic everywhere the same, else where the path arrives. There is none
+  // where the function curves downwards, in one direction at least: no descent settles there.
   function limitOf(path, kind) {
     const { bounds } = terrain();
     const corners = [bounds.map(([low]) => low), bounds.map(([, high]) => high), state.start, bounds.map(([low, high]) => 0.3 * low + 0.7 * high)];
-    const found = corners.map(curvatureAt);
-    const everywhere = found.every((x) => Math.abs(x - found[0]) <= 1e-9 * Math.abs(x));
-    const curvature = everywhere ? found[0] : kind === "diverged" ? NaN : curvatureAt(path.x.at(-1));
-    const isBounded = curvature > 0 && Number.isFinite(curvature);
-    return { everywhere, curvature, limit: isBounded ? (2 * (1 + state.momentum)) / curvature : null };
+    const found = corners.map(curvaturesAt);
+    const everywhere = found.every((each) => each.every((x, i) => Math.abs(x - found[0][i]) <= 1e-9 * Math.abs(x)));
+    const isNowhere = !everywhere && (kind === "diverged" || !path.x.length);
+    const [curvature, least] = everywhere ? found[0] : isNowhere ? [NaN, NaN] : curvaturesAt(path.x.at(-1));
+    const isDown = least < -1e-9 * Math.abs(curvature);
+    const isBounded = !isDown && curvature > 0 && Number.isFinite(curvature);
+    return { everywhere, curvature, isDown, limit: isBounded ? (2 * (1 + state.momentum)) / curvature : null };
   }
 
-  function limitText({ everywhere, curvature, limit }) {
+  function limitText({ everywhere, curvature, isDown, limit }) {
     if (limit === null) {
-      return Number.isNaN(curvature) ? "It arrives nowhere: there is no curvature to set a limit." : "Where it ends, the function does not curve upwards: no rate is too high there.";
+      const where = `${everywhere ? "Everywhere" : "Where it ends,"} the function curves downwards`;
+      if (isDown) return `${where}${curvature > 0 ? " in one direction" : ""}: it can settle there at no rate.`;
+      return Number.isNaN(curvature) ? "It arrives nowhere: there is no curvature to set a limit." : "Where it ends, the function does not curve: that sets no limit to the rate.";
     }
     const formula = state.momentum ? "2 (1 + momentum) / curvature" : "2 / curvature";
     const text = `${formula} = ${number(limit)}`;
@@ -150,8 +158,8 @@
     svg("path", { class: "path", d: polyline(points) }, at.inside);
     svg("path", { class: "points", d: dots(points) }, at.inside);
     const [end, start] = [points.at(-1), points[0]];
-    if (end.every(Number.isFinite)) svg("circle", { class: "end", cx: end[0], cy: end[1], r: 6 }, at.inside);
-    if (start.every(Number.isFinite)) svg("circle", { class: "start", cx: start[0], cy: start[1], r: 7 }, at.inside);
+    if (end?.every(Number.isFinite)) svg("circle", { class: "end", cx: end[0], cy: end[1], r: 6 }, at.inside);
+    if (start?.every(Number.isFinite)) svg("circle", { class: "start", cx: start[0], cy: start[1], r: 7 }, at.inside);
   }
 
   function sizeOf(plot, height) {
@@ -253,13 +261,20 @@
     drawLosses(path);
     views.verdict.replaceChildren();
     html("span", { class: `badge ${kind}` }, views.verdict, kind);
-    const stopped = path.stop ? ` After step ${path.x.length - 1} the function takes another branch, which is not known here.` : "";
-    views.verdict.append(`${reason}.${stopped} Loss ${number(path.loss[0])} → ${number(path.loss.at(-1))} in ${path.x.length - 1} steps.`);
+    views.verdict.append(storyOf(path, reason));
     views.limit.textContent = limitText(limit);
     const place = limit.limit === null ? NaN : views.dials.rate.scale.place(limit.limit);
     views.mark.hidden = !(place >= 0 && place <= 1);
     views.mark.style.left = `calc(8px + ${place} * (100% - 16px) - 1.5px)`; // the middle of the thumb
     views.latest = { path, kind, reason, ...limit };
+  }
+
+  function storyOf({ x, loss, stop }, reason) {
+    const branch = "the function takes another branch, which is not known here.";
+    if (!x.length) return `At the start ${branch}`;
+    const steps = x.length - 1;
+    const stopped = stop ? ` After step ${steps} ${branch}` : "";
+    return `${reason}.${stopped} Loss ${number(loss[0])} → ${number(loss.at(-1))} in ${steps} step${steps === 1 ? "" : "s"}.`;
   }
 
   function addDial(key, name, value, scale, round, onInput) {

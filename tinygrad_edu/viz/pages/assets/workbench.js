@@ -2,6 +2,7 @@
 const workbench = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const THEME = "tinygrad_edu theme";
+  const LARGEST = 5e307; // three times as much is still a number
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
   function byId(id) {
@@ -114,7 +115,7 @@ const workbench = (() => {
   // Axes with round numbers; returns the functions from numbers to pixels.
   function axes(plot, size, xs, ys, names) {
     const [width, height] = size;
-    const [left, right, top, bottom] = [58, 14, 28, 38];
+    const [left, right, top, bottom] = [72, 14, 28, 38]; // on the left there is room for −1.5e+04
     const x = (t) => left + xs.place(t) * (width - left - right);
     const y = (t) => height - bottom - ys.place(t) * (height - top - bottom);
     for (const t of ys.ticks ?? ticks(ys.low, ys.high, 5)) {
@@ -136,7 +137,7 @@ const workbench = (() => {
 
   // Low and high of numbers, without the few that would make all others look the same.
   function rangeOf(numbers) {
-    const sorted = numbers.filter(Number.isFinite).sort((a, b) => a - b);
+    const sorted = numbers.filter((x) => Math.abs(x) <= LARGEST).sort((a, b) => a - b);
     if (!sorted.length) return [-1, 1];
     const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
     let [low, high] = [sorted[0], at(1)];
@@ -150,10 +151,15 @@ const workbench = (() => {
     let pen = "M";
     for (const [x, y] of points) {
       const isThere = Number.isFinite(y) && Number.isFinite(x);
-      if (isThere) path += `${pen}${x.toFixed(1)},${Math.max(-1e5, Math.min(1e5, y)).toFixed(1)}`;
+      if (isThere) path += pen + [x, y].map(near).join(",");
       pen = isThere ? "L" : "M";
     }
     return path;
+  }
+
+  // A place far outside is drawn as one that the browser still draws.
+  function near(x) {
+    return Math.max(-1e5, Math.min(1e5, x)).toFixed(1);
   }
 
   function switchTheme() {
@@ -176,5 +182,5 @@ const workbench = (() => {
   if (["light", "dark"].includes(theme)) document.documentElement.style.colorScheme = theme;
   byId("theme").addEventListener("click", switchTheme);
 
-  return { byId, svg, html, number, short, roundUp, ticks, dial, linear, logarithmic, axes, rangeOf, polyline };
+  return { LARGEST, byId, svg, html, number, short, roundUp, ticks, dial, linear, logarithmic, axes, rangeOf, polyline };
 })();
