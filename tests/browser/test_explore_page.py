@@ -240,6 +240,39 @@ def test_the_measured_slope_agrees_and_says_where_it_does_not(open_page):
     assert page.get_by_label("differs").count() == 1
 
 
+SIGNS = {
+    # Rounding of 1e7 is 1e-9, and 1e-4 in the slope.
+    "rounding": (lambda x: (x - 2) ** 2 + 1e7, 1.0, "agrees"),
+    "rounding of a step": (lambda x: (x * 1e6 - 1e12) ** 2 * 1e-6, 1e6 + 1.0, "agrees"),
+    "a kink": (lambda x: x.relu(), 0.0, "differs"),
+    "a wave": (lambda x: (x * 1000).sin(), 1.0, "differs"),
+    "another branch beside it": (lambda x: x * x if x >= 0 else x, 0.0, None),
+    "an error beside it": (lambda x: x.log() * x, 1e-6, None),
+    "infinite": (lambda x: x * 1e308 * 1e308, 1.0, None),
+    "nan": (lambda x: x * float("nan"), 1.0, None),
+}
+
+
+@pytest.mark.parametrize("name", SIGNS)
+def test_only_what_is_known_is_compared_and_only_as_exactly_as_it_is(open_page, name):
+    f, x, verdict = SIGNS[name]
+    sign = open_page(explore(f, x=x)).locator(".sign")
+    assert sign.get_attribute("aria-label") == verdict
+    assert (sign.inner_text() != "") == (verdict is not None)
+    assert (sign.get_attribute("title") is not None) == (verdict is not None)
+
+
+@pytest.mark.parametrize("x", [1e200, 1e308, -1e308, 1e-320])
+@pytest.mark.parametrize("f", [lambda x: x * x, lambda x: x * 1.5])
+def test_the_largest_and_the_smallest_numbers_can_be_taken(open_page, f, x):
+    page = open_page(explore(f, x=1.0))
+    page.fill("#dial-0-number", str(x))  # the page may not complain
+    assert shown(page)["x"][0] == as_text(max(-5e307, min(5e307, x)))
+    page.focus("#dial-0-slider")
+    page.keyboard.press("ArrowRight")
+    assert math.isfinite(page.evaluate("explorer.values[0]"))
+
+
 def branching(x, w):
     h = x * w
     return h * 2 if h > 0 else h**2

@@ -1,6 +1,6 @@
 // Runs the program of the forward and the backward pass, and shows what it computes.
 (() => {
-  const { byId, svg, html, number, short, roundUp, dial, linear, axes, rangeOf, polyline } = workbench;
+  const { LARGEST, byId, svg, html, number, short, roundUp, dial, linear, axes, rangeOf, polyline } = workbench;
   const data = JSON.parse(byId("data").textContent);
   const [program] = programs;
   const box = data.box; // the places in the box of a node
@@ -33,9 +33,12 @@
     return h * Math.max(1, Math.abs(values[input]));
   }
 
-  function slopeOf(input) {
+  // The slope without any rule, and how much of it may be rounding.
+  function measuredAt(input) {
     const [x, step] = [values[input], stepOf(input)];
-    return (rootAt(input, x + step) - rootAt(input, x - step)) / (2 * step);
+    const [above, below] = [rootAt(input, x + step), rootAt(input, x - step)];
+    const rounding = (4 * Number.EPSILON * (Math.abs(above) + Math.abs(below))) / (2 * step);
+    return { slope: (above - below) / (2 * step), rounding };
   }
 
   function reasonOf(stop) {
@@ -114,7 +117,7 @@
   }
 
   function rangeAround(x) {
-    const span = roundUp(Math.max(3, 2 * Math.abs(x)));
+    const span = Math.min(LARGEST, roundUp(Math.max(3, 2 * Math.abs(x))));
     return [-span, span];
   }
 
@@ -124,13 +127,15 @@
     const made = dial({
       id: `dial-${k}`, name: input.name, value: input.value, scale,
       round: (x) => rounded((scale.high - scale.low) / 1000, x),
-      onInput: (x) => {
+      onInput: (given) => {
+        const x = Math.max(-LARGEST, Math.min(LARGEST, given));
         if (x < scale.low || x > scale.high) {
           Object.assign(scale, linear(...rangeAround(x)));
           made.show();
         }
         values[k] = x;
         hold(k);
+        return x;
       },
       onHold: () => hold(k),
     }, card);
@@ -175,19 +180,29 @@
     const first = 2 * count + data.flows.length;
     views.inputs.forEach((view, k) => {
       const gradient = out[first + k];
-      const slope = slopeOf(k);
+      const { slope, rounding } = measuredAt(k);
       write(view.gradient, gradient, "?", 7);
       write(view.slope, Number.isNaN(slope) ? undefined : slope, "?", 7);
-      const agree = Math.abs(gradient - slope) <= 2e-6 * Math.max(1, Math.abs(gradient));
-      view.sign.textContent = agree ? "✓" : "≠";
-      view.sign.title = agree ? "they agree" : "they differ: h is too large, or a kink is between the two points";
-      view.sign.setAttribute("aria-label", agree ? "agrees" : "differs");
-      if (gradient === undefined) view.sign.textContent = "";
+      const isKnown = Number.isFinite(gradient) && Number.isFinite(slope);
+      const agree = Math.abs(gradient - slope) <= 2e-6 * Math.max(1, Math.abs(gradient)) + rounding;
+      mark(view.sign, isKnown ? agree : null);
       view.card.classList.toggle("held", k === held);
     });
     data.inputs.forEach((input, k) => views.nodes[input.node]?.g.classList.toggle("now", k === held));
     views.status.textContent = reasonOf(stop);
     drawTangent(out[first + held], out[data.root]);
+  }
+
+  // Whether a gradient and a slope agree; null where one of them is not known.
+  function mark(sign, agree) {
+    sign.textContent = agree === null ? "" : agree ? "✓" : "≠";
+    sign.hidden = agree === null;
+    if (agree === null) {
+      for (const name of ["title", "aria-label"]) sign.removeAttribute(name);
+      return;
+    }
+    sign.title = agree ? "they agree" : "they differ: h is too large, or a kink is between the two points";
+    sign.setAttribute("aria-label", agree ? "agrees" : "differs");
   }
 
   function write(element, x, unknown = "?", digits = 4) {
@@ -204,12 +219,13 @@
     const ys = xs.map((x) => rootAt(held, x) ?? NaN);
     const here = values[held];
     plot.replaceChildren();
-    const [low, high] = rangeOf(Number.isFinite(root) ? [...ys, root] : ys);
-    const vertical = linear(Math.min(low, Number.isFinite(root) ? root : low), Math.max(high, Number.isFinite(root) ? root : high));
+    const isThere = Math.abs(root) <= LARGEST;
+    const [low, high] = rangeOf(isThere ? [...ys, root] : ys);
+    const vertical = linear(Math.min(low, isThere ? root : low), Math.max(high, isThere ? root : high));
     const at = axes(plot, views.size, scale, vertical, [name, data.name]);
     drawUnknown(xs, ys, at);
     svg("path", { class: "curve", d: polyline(xs.map((x, i) => [at.x(x), at.y(ys[i])])) }, at.inside);
-    const isKnown = Number.isFinite(gradient) && Number.isFinite(root);
+    const isKnown = Number.isFinite(gradient) && isThere;
     views.caption.textContent = `${data.name} against ${name}, the others held still`
       + (isKnown ? `. At ${name} = ${number(here)} the slope of the tangent is ${number(gradient)}.` : ".");
     if (!isKnown) return;
@@ -221,7 +237,7 @@
       for (const [cx, cy] of points) svg("circle", { class: "end", cx, cy, r: 3.5 }, at.inside);
     }
     const tangent = [scale.low, scale.high].map((x) => [at.x(x), at.y(root + gradient * (x - here))]);
-    svg("line", { class: "line", x1: tangent[0][0], y1: tangent[0][1], x2: tangent[1][0], y2: tangent[1][1] }, at.inside);
+    svg("path", { class: "line", d: polyline(tangent) }, at.inside);
     svg("circle", { class: "here", cx: at.x(here), cy: at.y(root), r: 6 }, at.inside);
   }
 
@@ -289,8 +305,9 @@
 
   start();
   window.explorer = {
-    data, computed, slopeOf,
+    data, computed,
     get values() { return [...values]; },
+    slopeOf: (k) => measuredAt(k).slope,
     take: (k, x) => views.inputs[k].dial.take(x),
   };
 })();
