@@ -63,6 +63,21 @@ def test_arrays_become_arrays_of_values():
     assert "tanh(x_0)" in explore(lambda x: np.tanh(x), x=[0.5]).html  # noqa: PLW0108
 
 
+@pytest.mark.filterwarnings("error")
+def test_values_in_lists_and_arrays_are_numbers_too():
+    two = [Value(1.0), 2.0], np.array([Value(1.0), Value(2.0)]), [np.float32(1), np.int8(2)]
+    pages = [explore(lambda x: x[0] * x[1], x=x).html for x in two]
+    assert pages[0] == pages[1] == pages[2]
+    for start in (Value(3.0), Tensor(3.0, requires_grad=True), np.float32(3)):
+        assert '"start":[3.0]' in explore_descent(lambda x: x**2, start).html
+
+
+@pytest.mark.parametrize("x", ["2", None, 1j, {"a": 1.0}, [[1.0], [1.0, 2.0]]])
+def test_what_is_no_number_is_refused(x):
+    with pytest.raises(TypeError, match="a Value holds"):
+        explore(lambda x: x * 2, x=x)
+
+
 def test_what_cannot_be_explored_says_why():
     with pytest.raises(ValueError, match="nothing to take hold of: pass the inputs by name"):
         explore(lambda: Value(1.0))
@@ -118,6 +133,10 @@ def test_a_function_of_its_own_in_one_or_two_coordinates():
         ({"lr": 0.0}, "lr is above 0"),
         ({"momentum": 1.0}, "momentum is at least 0 and below 1"),
         ({"steps": 1000}, "steps is between 1 and 300"),
+        ({"steps": 0}, "steps must be a whole number of at least 1"),
+        ({"steps": 1.5}, "steps must be a whole number of at least 1"),
+        ({"f": abs, "bounds": (1, 2, 3)}, r"bounds are \(low, high\), of each coordinate"),
+        ({"f": abs, "bounds": 3.0}, r"bounds are \(low, high\), of each coordinate"),
         ({"start": 1.0}, "of a function of your own"),
         ({"f": abs}, "say where it begins"),
         ({"f": abs, "start": (1.0, 2.0, 3.0)}, "over one or two coordinates"),

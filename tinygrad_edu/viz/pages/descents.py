@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from tinygrad_edu.compiler.javascript import JavaScriptWriter
 from tinygrad_edu.compiler.scalars import record_scalars
-from tinygrad_edu.graph import Node
+from tinygrad_edu.graph import Node, plain
 from tinygrad_edu.lab.descent import CONSTANT, CONVERGED
 from tinygrad_edu.lab.surfaces import SURFACES, Surface
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.value import Value
 from tinygrad_edu.viz.pages.explorable import value_of
 from tinygrad_edu.viz.pages.player import Page
@@ -118,7 +119,7 @@ def explore_descent(
     """
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum is at least 0 and below 1, not {momentum}")
-    if not (steps is None or 1 <= steps <= MOST_STEPS):
+    if steps is not None and not 1 <= (steps := whole("steps", steps)) <= MOST_STEPS:
         raise ValueError(f"steps is between 1 and {MOST_STEPS}, not {steps}")
     if not (lr is None or 0 < lr < math.inf):
         raise ValueError(f"lr is above 0, and it is {lr}")
@@ -154,16 +155,17 @@ def first_and_box(start: Any, bounds: Any) -> tuple[tuple[float, ...], Any]:
     """Where a descent begins, and what is drawn: one follows from the other."""
     if start is None and bounds is None:
         raise ValueError("say where it begins, start=0.0 or (1.0, 2.0), or what to draw, bounds")
+    box = np.zeros((0, 2)) if bounds is None else np.atleast_2d(np.asarray(bounds, float))
+    if box.shape[1:] != (2,):
+        raise ValueError(f"bounds are (low, high), of each coordinate, and these are {bounds}")
     if start is None:
-        box = np.asarray(bounds, float).reshape(-1, 2)
         first = box.mean(axis=1)
     else:
-        first = np.atleast_1d(np.asarray(start, float))
+        first = np.atleast_1d(np.asarray(plain(start), float))
         if not np.all(np.isfinite(first)):
             raise ValueError(f"start must be finite, and it is {start}")
         span = np.maximum(3.0, 1.5 * np.abs(first))
-        around = np.stack([first - span, first + span], axis=1)
-        box = around if bounds is None else np.asarray(bounds, float).reshape(-1, 2)
+        box = np.stack([first - span, first + span], axis=1) if bounds is None else box
     if len(first) not in (1, 2) or len(box) != len(first):
         raise ValueError(
             f"a descent is drawn over one or two coordinates, and start has {len(first)}, "

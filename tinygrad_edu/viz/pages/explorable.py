@@ -98,12 +98,13 @@ def leaves_of(inputs: Mapping[str, Any]) -> dict[str, float]:
     """The numbers among the inputs by name; an element of an array is called as in the graph."""
     found = {}
     for name, x in inputs.items():
-        array = np.asarray(plain(x), dtype=float)
-        for index, number in np.ndenumerate(array):
+        array = np.asarray(plain(x), dtype=object)
+        for index, each in np.ndenumerate(array):
             place = f"[{','.join(map(str, index))}]" if index else ""
+            number = Value(each).data
             if not math.isfinite(number):
                 raise ValueError(f"{name}{place} is {number}, and a slider starts at a number")
-            found[f"{name}{place}"] = float(number)
+            found[f"{name}{place}"] = number
     return found
 
 
