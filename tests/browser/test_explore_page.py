@@ -273,6 +273,16 @@ def test_the_largest_and_the_smallest_numbers_can_be_taken(open_page, f, x):
     assert math.isfinite(page.evaluate("explorer.values[0]"))
 
 
+def test_the_labels_of_an_axis_can_be_told_apart(open_page):
+    page = open_page(explore(lambda x: 1000.0 - 0.01 * x * x, x=1.0))
+    labels = page.locator("#curve .tick").all_text_contents()
+    rows = [float(text) for text in labels if text.startswith(("99", "1000"))]
+    assert len(rows) == len(set(rows)) >= 3
+    assert (
+        min(page.evaluate("[...document.querySelectorAll('.tick')].map((x) => x.getBBox().x)")) >= 0
+    )
+
+
 def branching(x, w):
     h = x * w
     return h * 2 if h > 0 else h**2

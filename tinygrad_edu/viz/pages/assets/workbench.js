@@ -112,20 +112,30 @@ const workbench = (() => {
     return { low, high, place: (x) => (x > 0 ? Math.log(x / low) / span : 0), at: (t) => low * Math.exp(t * span) };
   }
 
+  // With as many digits as tell the numbers apart, of twelve.
+  function labels(numbers) {
+    const written = (digits) => numbers.map((x) => number(x, digits));
+    const isClear = (texts) => new Set(texts).size === texts.length;
+    return [3, 4, 5, 6, 7, 8, 9, 10, 11].map(written).find(isClear) ?? written(12);
+  }
+
   // Axes with round numbers; returns the functions from numbers to pixels.
   function axes(plot, size, xs, ys, names) {
     const [width, height] = size;
-    const [left, right, top, bottom] = [72, 14, 28, 38]; // on the left there is room for −1.5e+04
+    const [rows, columns] = [ys.ticks ?? ticks(ys.low, ys.high, 5), xs.ticks ?? ticks(xs.low, xs.high, 6)];
+    const [beside, below] = [rows, columns].map(labels);
+    const left = Math.max(58, 8 * Math.max(0, ...beside.map((text) => text.length)) + 8);
+    const [right, top, bottom] = [14, 28, 38];
     const x = (t) => left + xs.place(t) * (width - left - right);
     const y = (t) => height - bottom - ys.place(t) * (height - top - bottom);
-    for (const t of ys.ticks ?? ticks(ys.low, ys.high, 5)) {
+    rows.forEach((t, i) => {
       svg("line", { class: "grid", x1: left, x2: width - right, y1: y(t), y2: y(t) }, plot);
-      svg("text", { class: "tick", x: left - 7, y: y(t) + 4, "text-anchor": "end" }, plot, number(t, 3));
-    }
-    for (const t of xs.ticks ?? ticks(xs.low, xs.high, 6)) {
+      svg("text", { class: "tick", x: left - 7, y: y(t) + 4, "text-anchor": "end" }, plot, beside[i]);
+    });
+    columns.forEach((t, i) => {
       svg("line", { class: "axis", x1: x(t), x2: x(t), y1: height - bottom, y2: height - bottom + 5 }, plot);
-      svg("text", { class: "tick", x: x(t), y: height - bottom + 18, "text-anchor": "middle" }, plot, number(t, 3));
-    }
+      svg("text", { class: "tick", x: x(t), y: height - bottom + 18, "text-anchor": "middle" }, plot, below[i]);
+    });
     svg("path", { class: "axis", d: `M${left} ${top}V${height - bottom}H${width - right}` }, plot);
     svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, plot, names[0]);
     svg("text", { x: 4, y: 14 }, plot, names[1]);
