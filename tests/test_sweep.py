@@ -327,6 +327,33 @@ def test_what_is_recommended_is_not_called_slow():
     )
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_a_loss_that_goes_nowhere_is_slow_even_if_no_setting_does_better(noise):
+    """Not falling: more steps would not help, and that the best is no better is no merit."""
+
+    def run(lr, seed):
+        return 2.3 + noise * np.random.default_rng([seed, int(1e9 * lr)]).normal(size=100)
+
+    found = quiet(lambda lr, seed: run(lr, seed).tolist(), lr=[1e-8, 1e-7], seeds=3)
+    assert {one.verdict for one in found.runs} == {"slow"}
+    assert "still falls" not in str(found)
+
+
+def test_a_floor_that_is_high_does_not_bring_all_near_to_the_best():
+    """Where all began at 2.3, a loss of 2.299 is not near to 1.2, though less than twice that."""
+    ends = {"tiny": (2.299, True), "part": (1.8, True), "stuck": (2.0, False), "best": (1.2, False)}
+    found = quiet(lambda kind, seed: fell(2.3, *ends[kind]), kind=list(ends), seeds=1)
+    assert [one.verdict for one in found.runs] == ["slow", "slow", "stalled", "converged"]
+    ends = {"far": (-5.0, False), "near": (-95.0, True), "best": (-100.0, False)}
+    found = quiet(lambda kind, seed: fell(9.0, *ends[kind]), kind=list(ends), seeds=1)
+    assert [one.verdict for one in found.runs] == ["stalled", "falling", "converged"]
+
+
+def test_it_is_said_if_the_best_setting_diverged():
+    found = quiet(lambda lr, seed: [(1 + lr) ** k for k in range(50)], lr=[0.1, 0.2], seeds=2)
+    assert str(found).endswith(": lr=0.1; but 2 of its 2 runs diverged or oscillated")
+
+
 def test_reasons_of_verdicts():
     assert curve_verdict([1, 2, np.nan, 1]).reason == "loss number 3 is nan"
     assert "no fall to speak of" in curve_verdict([2.0] * 10).reason

@@ -19,6 +19,7 @@ BROKEN = 4.0
 RISEN = 6
 ROUNDING = 1e-9
 SHORTEST = 4
+NO_FALL = "which is no fall to speak of"
 
 
 def curve_verdict(losses: npt.ArrayLike) -> Verdict:
@@ -59,7 +60,7 @@ def curve_verdict(losses: npt.ArrayLike) -> Verdict:
     if fall <= least and swing > SWINGS * abs(start):
         return Verdict("oscillating", f"{went} and swings by {unit * swing:.2g}")
     if fall <= least:
-        return Verdict("slow", f"{went}, which is no fall to speak of")
+        return Verdict("slow", f"{went}, {NO_FALL}")
     still = (np.mean(third) - end) / fall
     chance = swing * (2 / len(last)) ** 0.5 / fall
     if still > max(FLAT, chance):

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import plain
-from tinygrad_edu.lab.curve import SHORTEST, curve_verdict
+from tinygrad_edu.lab.curve import NO_FALL, SHORTEST, curve_verdict
 from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_limit
 from tinygrad_edu.lab.program import code_fingerprint
 from tinygrad_edu.lab.workers import Workers
@@ -36,7 +36,8 @@ from tinygrad_edu.rng import Package, manual_seed
 Settings = dict[str, Any]
 Task = tuple[Settings, int]
 NEAR = 2.0  # times the loss of the best setting: a run that ends below it is as good
-CLOSE = 0.01  # and so is one that is nearer to it than this share of the way from its start
+PART = 0.25  # if it is nearer to it than this share of the way from its start
+CLOSE = 0.01  # and one that is nearer than this share is as good in any case
 
 
 @dataclass(frozen=True)
@@ -182,9 +183,12 @@ class Sweep:
             return self.table()
         best = self.best()
         found = f"best {metric} {best.mean[metric]:.4g}: {settings_text(best.settings)}"
-        more = (
-            "; it still falls, and more steps would lower it" if "falling" in best.verdicts else ""
-        )
+        failed = sum(best.verdicts.get(x, 0) for x in ("diverged", "oscillating"))
+        more = ""
+        if failed:
+            more = f"; but {failed} of its {len(best.runs)} runs diverged or oscillated"
+        elif "falling" in best.verdicts:
+            more = "; it still falls, and more steps would lower it"
         return f"{self.table()}\n{found}{more}"
 
 
@@ -509,8 +513,10 @@ def compared(runs: list[Run]) -> list[Run]:
 def judged_again(run: Run, metric: str, best: float) -> Run:
     if run.verdict not in ("converged", "slow") or metric not in run.curves:
         return run
-    start, end = run.curves[metric][0], run.numbers[metric]
-    near = end - best <= max((NEAR - 1) * abs(best), CLOSE * abs(start - best))
+    if run.reason.endswith(NO_FALL):
+        return run  # it goes nowhere, however near the best is
+    way, end = abs(run.curves[metric][0] - best), run.numbers[metric]
+    near = end - best <= max(min((NEAR - 1) * abs(best), PART * way), CLOSE * way)
     if near == (run.verdict == "converged"):
         return run
     if near:
