@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.image import AxesImage
 from PIL import Image
 
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.viz import plots
-from tinygrad_edu.viz.plots.style import axes_of, figure
+from tinygrad_edu.viz.plots.style import COLORS, axes_of, figure
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 2))
@@ -152,6 +153,78 @@ def test_each_class_has_a_mark_of_its_own_and_its_name():
 def test_what_is_no_plane_is_refused(args, message):
     with pytest.raises(ValueError, match=message):
         plots.plot_boundary(*args)
+
+
+def colors_of_points(fig):
+    """The colour of each class, by its points."""
+    return {tuple(line.get_xydata()[0]): line.get_color() for line in axes(fig).lines}
+
+
+def color_at(fig, x):
+    """The colour of the plane at a point (x, 0), of a plane from -1 to 1."""
+    (image,) = axes(fig).images
+    row = image.get_array()[len(image.get_array()) // 2]
+    place = int((x + 1) / 2 * len(row))
+    return tuple(image.cmap(image.norm(row[place : place + 1]))[0, :3])
+
+
+HALVES = {
+    "two of three scores": (lambda p: np.stack([0 * p[:, 0] - 9, -p[:, 0], p[:, 0]], -1), [1, 2]),
+    "classes": (lambda p: np.where(p[:, 0] > 0, 3, 2), [2, 3]),
+    "signs": (lambda p: np.sign(p[:, 0]).astype(int), [-1, 1]),
+    "truth": (lambda p: p[:, 0] > 0, [0, 1]),
+    "a score": (lambda p: p[:, 0], [0, 1]),
+    "a score, of -1 and 1": (lambda p: p[:, 0], [-1.0, 1.0]),
+}
+
+
+SEEN = [(kind, seen) for kind in HALVES for seen in ([0, 1], [0], [1])]
+ONE_OF_TWO = [("a score, of -1 and 1", [0]), ("a score, of -1 and 1", [1])]  # does not say which
+
+
+@pytest.mark.parametrize(("kind", "seen"), [x for x in SEEN if x not in ONE_OF_TWO])
+def test_a_point_has_the_colour_of_its_class_in_the_plane(kind, seen):
+    """Also where some classes have no points."""
+    f, classes = HALVES[kind]
+    x, y = np.array([[-0.5, 0.0], [0.5, 0.0]])[seen], np.array(classes)[seen]
+    fig = plots.plot_boundary(f, x, y, bounds=(-1, 1, -1, 1), places=8, limit=0.1)
+    for place, color in colors_of_points(fig).items():
+        assert color_at(fig, place[0]) == pytest.approx(to_rgb(color), abs=0.01)
+
+
+def test_names_are_those_of_the_numbers_of_the_classes():
+    f = HALVES["two of three scores"][0]
+    fig = plots.plot_boundary(f, [[-0.5, 0.0], [0.5, 0.0]], [1, 2], names=["zero", "one", "two"])
+    assert [x.get_text() for x in axes(fig).get_legend().get_texts()] == ["one", "two"]
+    fig = plots.plot_boundary(f, [[-0.5, 0.0], [0.5, 0.0]], ["a", "b"], names=["is a", "is b"])
+    assert [x.get_text() for x in axes(fig).get_legend().get_texts()] == ["is a", "is b"]
+
+
+def test_the_shades_end_at_the_largest_finite_score():
+    fig = plots.plot_boundary(
+        lambda p: np.select([p[:, 0] > 0.5, p[:, 0] < -0.5], [np.inf, np.nan], 2 * p[:, 1]),
+        bounds=(-1, 1, -1, 1),
+    )
+    assert axes(fig).images[0].get_clim() == (-2, 2)
+    assert color_at(fig, 0.9) == color_at(fig, -0.9) == to_rgb(COLORS["purple"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"x": X, "y": np.arange(10)}, r"30 points have a class each, and y has the shape \(10,\)"),
+        ({"x": X, "y": np.ones((30, 2))}, r"a class each, and y has the shape \(30, 2\)"),
+        ({"x": X[:0]}, r"these have \(0, 2\)"),
+        ({"x": X, "captions": ["a"]}, "1 captions for 30 points"),
+        ({"x": X, "y": np.arange(30) % 3, "names": "ab"}, "2 names for the classes 0 to 2"),
+        ({"bounds": (0, 1, 0)}, r"\(left, right, bottom, top\), and these are \(0, 1, 0\)"),
+        ({"bounds": (0, 0, 0, 1)}, r"these are \(0, 0, 0, 1\)"),
+        ({"f": lambda p: np.full(len(p), np.nan), "x": X}, "nothing that is finite"),
+    ],
+)
+def test_points_names_and_bounds_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_boundary(**{"f": lambda p: p[:, 0], **options})
 
 
 # Images

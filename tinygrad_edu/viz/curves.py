@@ -84,13 +84,12 @@ def plane_of(history: Any) -> dict[str, Any] | None:
     plane = history.live and history.live.plane
     if not plane:
         return None
-    classes = np.unique(plane.y)
-    number_of = {each: k for k, each in enumerate(classes.tolist())}
+    classes, numbers = np.unique(plane.y), class_numbers(plane.y, plane.answer.shape[-1])
     shown = {
         "bounds": plane.bounds,
         "x": plane.x.tolist(),
-        "y": [number_of[each] for each in plane.y.tolist()],
-        "names": [f"{each:g}" for each in classes.tolist()],
+        "y": numbers.tolist(),
+        "names": names_of(classes, class_numbers(classes, plane.answer.shape[-1])),
     }
     if plane.answer.shape[-1] > 1:
         return {**shown, "kind": "classes", "cells": plane.answer.argmax(axis=-1).tolist()}
@@ -98,6 +97,26 @@ def plane_of(history: Any) -> dict[str, Any] | None:
     probability = scores.min() >= 0 and scores.max() <= 1 and classes[0] == 0
     level = 0.5 if probability else 0.0
     return {**shown, "kind": "score", "level": level, "cells": scores.tolist()}
+
+
+def class_numbers(y: Any, outputs: int) -> Any:
+    """The number of each class, which decides on its colour: itself, if a score has it as index.
+
+    y        the class of each point
+    outputs  how many scores a model has; one score stands for the classes 0 and 1
+
+    Other classes, such as -1 and 1, are numbered in their order.
+    """
+    numeric = y.dtype.kind in "biuf"
+    if numeric and np.all((y >= 0) & (y < max(outputs, 2)) & (y == np.floor(y))):
+        return y.astype(int)
+    return np.unique(y, return_inverse=True)[1]
+
+
+def names_of(classes: Any, numbers: Any) -> list[str]:
+    """A name for each number from 0 on; that of a class that no point has is its number."""
+    known = dict(zip(numbers.tolist(), classes.tolist(), strict=True))
+    return [f"{known.get(k, k):g}" for k in range(max(known) + 1)]
 
 
 def status_of(history: Any) -> str:
@@ -111,4 +130,4 @@ def status_of(history: Any) -> str:
 def spans_decades(values: Iterable[float]) -> bool:
     """Whether the largest is ten times the smallest, or more, and all are positive."""
     finite = np.array([y for y in values if np.isfinite(y)])
-    return finite.size > 0 and bool(finite.min() > 0 and finite.max() >= DECADE * finite.min())
+    return finite.size > 0 and bool(finite.min() > 0 and finite.max() / DECADE >= finite.min())

@@ -1,5 +1,6 @@
 """Where in the plane does a model change its mind?"""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.graph import plain
 from tinygrad_edu.modes import no_grad
+from tinygrad_edu.viz.curves import class_numbers
 from tinygrad_edu.viz.plots.images import two_sided
 from tinygrad_edu.viz.plots.style import COLORS, SERIES, SMALL, axes_of, points, saved
 
@@ -42,22 +44,27 @@ def plot_boundary(
     level     the score of the boundary; margins are other scores, with thinner lines
     limit     the distance from `level` at which the shades of a score end
     label     what a score is, beside its colour bar, which `bar=False` leaves out
-    names     of the classes, for a legend below
+    names     of the classes 0, 1, ..., or of others in their order, for a legend below
     captions  of the points, above each
     bounds    (left, right, bottom, top); those of the points, and a little more, by default
     places    how many there are along each side, at which f is asked
 
-    Returns matplotlib's figure. Raises ValueError for points, bounds or answers that do not fit.
+    Where the answer is not finite, the plane is purple. Returns matplotlib's figure. Raises
+    ValueError for points, classes, names, bounds or answers that do not fit.
     """
-    if x is not None and np.shape(x)[1:] != (2,):
-        raise ValueError(f"points have the shape (n, 2), and these have {np.shape(x)}")
+    check_points(x, y, captions)
     if x is None and bounds is None:
         raise ValueError("how far does the plane go? Pass points x, or bounds=(left, right, ...)")
+    if bounds is not None and (
+        len(bounds) != 4 or bounds[0] == bounds[1] or bounds[2] == bounds[3]
+    ):
+        raise ValueError(f"bounds are (left, right, bottom, top), and these are {bounds}")
     ax = axes_of(ax, 7, 5.5)
     left, right, bottom, top = bounds or bounds_of(x)
     across, up = np.linspace(left, right, places), np.linspace(bottom, top, places)
     plane = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
-    answer = answers(f, plane).reshape(places, places)
+    answer, outputs = answers(f, plane)
+    answer, numbers = numbered(answer.reshape(places, places), y, outputs)
     ends = (left, right, bottom, top)
     if answer.dtype.kind in "bui":
         draw_classes(ax, answer, ends)
@@ -66,7 +73,7 @@ def plot_boundary(
         if bar:
             ax.figure.colorbar(ax.images[-1], ax=ax, label=label)
     if x is not None and y is not None:
-        draw_points(ax, np.asarray(x), np.ravel(y), names)
+        draw_points(ax, np.asarray(x), numbers, names)
     for place, caption in zip([] if x is None else x, captions or []):
         ax.annotate(
             caption, place, (0, 8), textcoords="offset points", ha="center", va="bottom", size=SMALL
@@ -74,6 +81,29 @@ def plot_boundary(
     ax.grid(visible=False)
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x_1$", ylabel="$x_2$", title=title)
     return saved(ax, path)
+
+
+def check_points(x: Any, y: Any, captions: Any) -> None:
+    """Raise ValueError for points that are none, and for classes and captions of others."""
+    if x is None:
+        return
+    if np.shape(x)[1:] != (2,) or not len(x):
+        raise ValueError(f"points have the shape (n, 2), and these have {np.shape(x)}")
+    if y is not None and np.size(y) != len(x):
+        raise ValueError(f"{len(x)} points have a class each, and y has the shape {np.shape(y)}")
+    if captions is not None and len(captions) != len(x):
+        raise ValueError(f"there are {len(captions)} captions for {len(x)} points")
+
+
+def numbered(answer: Any, y: Any, outputs: int) -> tuple[Any, Any]:
+    """The answers and the classes of the points, in numbers that stand for the same colours."""
+    y = np.ravel(plain([]) if y is None else plain(y))
+    if answer.dtype.kind not in "bui" or y.dtype.kind not in "biuf":
+        return answer, class_numbers(y, outputs)
+    both = np.unique(np.concatenate([answer.ravel(), y]))
+    if both[0] < 0:  # such as -1 and 1
+        return np.searchsorted(both, answer), np.searchsorted(both, y)
+    return answer, class_numbers(y, outputs)
 
 
 def bounds_of(x: Any) -> Bounds:
@@ -84,18 +114,23 @@ def bounds_of(x: Any) -> Bounds:
     return float(left), float(right), float(bottom), float(top)
 
 
-def answers(f: Callable[[Any], Any], plane: Any) -> Any:
-    """One number for each place: its score, or the whole number of its class."""
+def answers(f: Callable[[Any], Any], plane: Any) -> tuple[Any, int]:
+    """One number for each place: its score, or the whole number of its class; and how many scores.
+
+    Of whole numbers, that is how many there may be.
+    """
     with no_grad():
         found = f(plane)
     if isinstance(found, list | tuple):
         found = [[plain(score) for score in np.atleast_1d(np.array(x, object))] for x in found]
     out = np.asarray(plain(found))
+    outputs = out.shape[1] if out.ndim == 2 else 1
     if out.ndim == 2:
         out = out[:, 0] if out.shape[1] == 1 else np.argmax(out, axis=1)
     if out.shape != (len(plane),):
         raise ValueError(f"f answered {len(plane)} points with an array of shape {out.shape}")
-    return out
+    whole = outputs == 1 and out.dtype.kind in "bui"
+    return out, sys.maxsize if whole else outputs
 
 
 def draw_classes(ax: Any, classes: Any, extent: Bounds) -> None:
@@ -116,12 +151,15 @@ def draw_scores(
     ax: Any, scores: Any, extent: Bounds, level: float, limit: Any, margins: Sequence[float]
 ) -> None:
     """Shades around the level, a line along it, and labelled lines along the margins."""
-    limit = limit or float(np.nanmax(np.abs(scores - level))) or 1.0
+    finite = scores[np.isfinite(scores)]
+    if not finite.size:
+        raise ValueError("f answered nothing that is finite, so that there is nothing to draw")
+    limit = limit or float(np.max(np.abs(finite - level))) or 1.0
     ax.imshow(
         scores, two_sided(), vmin=level - limit, vmax=level + limit, alpha=0.7, origin="lower",
         extent=extent, aspect="auto", interpolation="bilinear",
     )  # fmt: skip
-    low, high = np.nanmin(scores), np.nanmax(scores)
+    low, high = finite.min(), finite.max()
     for each, width, style in [(level, 2.0, "-"), *((m, 1.2, ":") for m in margins)]:
         if low < each < high and high - low > limit / 1000:  # not the rounding of one number
             line = ax.contour(
@@ -131,13 +169,15 @@ def draw_scores(
 
 
 def draw_points(ax: Any, x: Any, y: Any, names: Sequence[str] | None) -> None:
-    """Each class in its colour, with its mark, and in the legend."""
+    """Each class in the colour of its number, with its mark, and in the legend."""
     classes = np.unique(y)
+    if names and len(names) <= classes[-1]:
+        raise ValueError(f"there are {len(names)} names for the classes 0 to {classes[-1]}")
     size = 10 if len(x) < FEW else 6
-    for k, each in enumerate(classes):
+    for k in classes:
         name = names[k] if names else ""
         ax.plot(
-            *x[y == each].T, **points(k), markersize=size, markeredgecolor="white",
+            *x[y == k].T, **points(k), markersize=size, markeredgecolor="white",
             markeredgewidth=0.7, label=name,
         )  # fmt: skip
     if names:

@@ -10,6 +10,7 @@ from tinygrad_edu.viz.plots.style import COLORS, SERIES, axes_of, saved
 
 CAPTION = 0.34  # of the height of an image, that its caption takes
 GAP = 0.05  # of the width of an image, on each of its sides
+NOT_FINITE = "purple"  # the colour of nan and of infinity
 INCH = 1.0  # the width of an image in a figure of its own
 
 
@@ -129,4 +130,5 @@ def two_sided() -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     ends = [COLORS[SERIES[0]], "white", COLORS[SERIES[1]]]
-    return LinearSegmentedColormap.from_list("two-sided", ends)
+    found = LinearSegmentedColormap.from_list("two-sided", ends)
+    return found.with_extremes(bad=COLORS[NOT_FINITE])
