@@ -12,7 +12,7 @@ import pytest
 
 from tinygrad_edu import functional, losses, manual_seed, nn, optim, train, viz
 from tinygrad_edu.rng import default_rng
-from tinygrad_edu.train.live import Budget, Live
+from tinygrad_edu.train.live import SIDE, Budget, Live
 from tinygrad_edu.viz.curves import DRAWN, in_groups, panels_of, plane_of, status_of
 
 RNG = np.random.default_rng(0)
@@ -187,10 +187,59 @@ def test_only_a_few_classes_of_points_have_a_plane(data, loss):
     assert len(shown.live.norm_steps) == 40
 
 
+@pytest.mark.usefixtures("generous")
+def test_a_model_of_whole_numbers_is_asked_between_them():
+    shown, _ = trained(looked_at(), nn.Linear(2, 1), data=(np.sign(X).astype(int), Y[:, None]),
+                       loss=losses.mse_loss)  # fmt: skip
+    assert len(np.unique(shown.live.plane.answer)) == SIDE**2
+
+
+@pytest.mark.usefixtures("generous")
+def test_points_have_the_numbers_of_their_classes_where_one_is_missing():
+    shown, _ = trained(looked_at(), nn.Linear(2, 3), data=(X, Y + 1))
+    plane = plane_of(shown)
+    assert sorted(set(plane["y"])) == [1, 2]
+    assert plane["names"] == ["0", "1", "2"]
+
+
+class Sums(nn.Module):
+    """Of each row, which may be of any length, its sum; the classes have names."""
+
+    def __init__(self):
+        self.linear = nn.Linear(1, 2)
+
+    def __call__(self, x):
+        return self.linear(np.array([[np.sum(row)] for row in x]))
+
+
+@pytest.mark.usefixtures("generous")
+@pytest.mark.parametrize("kind", ["rows of any length", "names", "nan"])
+def test_data_of_another_kind_has_no_plane_and_is_shown_all_the_same(kind):
+    x, y = X[:6], Y[:6]
+    given = {
+        "rows of any length": ([[1.0], [2.0, 3.0], [4.0]], [0, 1, 1]),
+        "names": (x, np.array(["a", "b"])[y]),
+        "nan": (x, np.where(y, np.nan, 1.0)),
+    }[kind]
+
+    def loss(scores, classes):
+        return losses.cross_entropy(scores, np.array([each in (1, "b") for each in classes], int))
+
+    history = looked_at()
+    model = Sums()
+    sgd = optim.SGD(model.parameters(), lr=0.01)
+    train.fit(model, loss, sgd, [given], epochs=3, history=history, progress=False)
+    assert plane_of(history) is None
+    assert len(history.live.norm_steps) == 3
+
+
 def test_the_level_of_a_probability_is_a_half():
     history = looked_at()
     plane = train.live.Plane((0, 1, 0, 1), np.full((2, 2, 1), 0.7), X, Y)
-    for shift, labels, level in ((0.0, Y, 0.5), (1.0, Y, 0.0), (0.0, 2 * Y - 1, 0.0)):
+    ones = np.ones_like(Y)
+    for shift, labels, level in (
+        (0.0, Y, 0.5), (1.0, Y, 0.0), (0.0, 2 * Y - 1, 0.0), (0.0, ones, 0.5), (0.0, Y + 1, 0.0),
+    ):  # fmt: skip
         history.live.plane = plane._replace(answer=plane.answer + shift, y=labels)
         assert plane_of(history)["level"] == level
 

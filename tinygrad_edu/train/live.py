@@ -170,7 +170,9 @@ class Live:
         margin = np.where(high > low, 0.1 * (high - low), 1.0)
         (left, bottom), (right, top) = low - margin, high + margin
         across, up = np.linspace(left, right, SIDE), np.linspace(bottom, top, SIDE)
-        places = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2).astype(x.dtype)
+        places = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+        if x.dtype.kind == "f":
+            places = places.astype(x.dtype)
         answer = np.asarray(self.predict_without_drawing(places)).reshape(SIDE, SIDE, -1)
         return Plane((float(left), float(right), float(bottom), float(top)), answer, x, y)
 
@@ -186,8 +188,13 @@ class Live:
 
 def more_points(points: Points, x: Any, y: Any) -> Points | None:
     """The points and those of a batch; None if these are no points of a few classes."""
-    x, y = np.asarray(plain(x)), np.asarray(plain(y))
+    try:
+        x, y = np.asarray(plain(x)), np.asarray(plain(y))
+    except ValueError:  # rows of different lengths
+        return None
     if x.shape[1:] != (2,) or y.size != len(x):
+        return None
+    if not all(each.dtype.kind in "biuf" and np.all(np.isfinite(each)) for each in (x, y)):
         return None
     known = [points[0]] if len(points[1]) else []
     both = np.concatenate([*known, x])[:POINTS]

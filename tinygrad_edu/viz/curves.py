@@ -94,7 +94,7 @@ def plane_of(history: Any) -> dict[str, Any] | None:
     if plane.answer.shape[-1] > 1:
         return {**shown, "kind": "classes", "cells": plane.answer.argmax(axis=-1).tolist()}
     scores = plane.answer[..., 0].astype(float)
-    probability = scores.min() >= 0 and scores.max() <= 1 and classes[0] == 0
+    probability = scores.min() >= 0 and scores.max() <= 1 and np.all(np.isin(classes, (0, 1)))
     level = 0.5 if probability else 0.0
     return {**shown, "kind": "score", "level": level, "cells": scores.tolist()}
 
