@@ -6,8 +6,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from tinygrad_edu import Tensor, nn
+from tinygrad_edu import Tensor, Value, nn
 from tinygrad_edu.viz import plots
+from tinygrad_edu.viz.curves import spans_decades
 from tinygrad_edu.viz.plots.style import COLORS, axes_of, figure
 
 RNG = np.random.default_rng(0)
@@ -67,6 +68,56 @@ def test_each_curve_and_mark_has_its_name_at_its_end():
     assert ax.lines[1].get_xydata().tolist() == [[2, 2.5], [3, 2.4]]
     assert ax.lines[2].get_xydata().tolist() == [[1, 2.3], [3, 2.3]]
     assert ax.get_legend() is None
+
+
+def test_a_mean_of_more_steps_than_there_are_is_none():
+    ax = axes(plots.plot_learning([3.0, 2.0, 1.0], mean=10))
+    (line,) = ax.lines
+    assert line.get_xydata().tolist() == [[1, 3], [2, 2], [3, 1]]
+    assert ax.get_xlabel() == "step"
+
+
+def test_means_of_several_lengths_are_all_told():
+    ax = axes(plots.plot_learning({"a": np.ones(300), "b": np.ones(1000), "c": np.ones(9)}))
+    assert ax.get_xlabel() == "step (pale: each; bold: the mean of 15 to 50)"
+
+
+@pytest.mark.parametrize("losses", [[0.5], {"one": [0.5], "more": [2.0, 1.0]}])
+def test_a_single_loss_can_be_seen(losses):
+    assert axes(plots.plot_learning(losses)).lines[0].get_marker() == "o"
+
+
+def test_marks_reach_as_far_as_losses_at_some_steps():
+    ax = axes(plots.plot_learning({"held out": {10: 1.0, 20: 0.5}}, marks={"guessing": 0.7}))
+    assert ax.lines[1].get_xydata().tolist() == [[1, 0.7], [20, 0.7]]
+
+
+@pytest.mark.parametrize("kind", [Value, Tensor])
+def test_losses_may_still_have_their_graphs(kind):
+    losses = [kind(float(x), requires_grad=True) for x in (3, 2, 1)]
+    fig = plots.plot_learning({"each": losses, "some": dict(enumerate(losses, 1))})
+    for line in axes(fig).lines:
+        assert line.get_ydata().tolist() == [3, 2, 1]
+    assert len(axes(plots.plot_learning(iter([2.0, 1.0]))).lines[0].get_xdata()) == 2
+
+
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        ([], "there is no loss to draw"),
+        ({}, "there is no loss to draw"),
+        ({"seen": [], "held out": [1.0]}, "there is no loss to draw in 'seen'"),
+        ({"seen": {}}, "there is no loss to draw in 'seen'"),
+        (np.ones((5, 2)), r"a number for each step, and they have the shape \(5, 2\)"),
+    ],
+)
+def test_what_is_no_curve_is_refused(losses, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_learning(losses)
+
+
+def test_numbers_near_the_largest_do_not_overflow():
+    assert not spans_decades([1.7e308, 1e308])
 
 
 # Boundaries

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.graph import plain
 from tinygrad_edu.viz.curves import spans_decades
 from tinygrad_edu.viz.plots.style import (
     COLORS,
@@ -93,40 +94,60 @@ def plot_learning(
 
     losses  a number for each step, or {name: such numbers}, or {name: {step: loss}} for losses
             that were taken at some steps only
-    mean    of how many steps; of a twentieth of them by default, or of 1 below 100 steps
+    mean    of how many steps; of a twentieth of them by default, or of 1 below 100 steps; there is
+            none of more steps than there are
     marks   {name: loss} to compare with, as dashed lines
     ax      matplotlib's axes to draw on, of a new figure by default
 
-    Returns matplotlib's figure.
+    Returns matplotlib's figure. Raises ValueError if there is no loss, or more than a number each.
     """
     from matplotlib.ticker import MaxNLocator
 
+    curves = dict(losses) if isinstance(losses, Mapping) else {"": losses}
+    numbers = {name: numbered(name, values) for name, values in curves.items()}
+    if not numbers:
+        raise ValueError("there is no loss to draw")
     ax = axes_of(ax, 8, 4.5)
-    curves = losses if isinstance(losses, Mapping) else {"": losses}
-    last = 1
-    for k, (name, values) in enumerate(curves.items()):
-        if isinstance(values, Mapping):
+    lengths = []
+    for k, (name, (steps, values)) in enumerate(numbers.items()):
+        if isinstance(curves[name], Mapping):
             at_some = {"marker": MARKERS[k % len(MARKERS)], "markersize": 5}
-            ax.plot(list(values), list(values.values()), **line(k), **at_some, label=name)
+            ax.plot(steps, values, **line(k), **at_some, label=name)
             continue
-        last = max(last, len(values))
         n = mean or (len(values) // 20 if len(values) >= 100 else 1)
-        steps = np.arange(1, len(values) + 1)
+        n = n if n <= len(values) else 1
         if n > 1:
             ax.plot(steps, values, color=COLORS[SERIES[k % len(SERIES)]], linewidth=0.8, alpha=0.35)
-            ax.set_xlabel(f"{xlabel} (pale: each; bold: the mean of {n})")
+            lengths.append(n)
         means = running_mean(values, n)
         middle = np.arange(len(means)) + (n + 1) / 2  # a mean of later steps would seem to lag
-        ax.plot(middle, means, **line(k), label=name or "_")
+        alone = {"marker": "o"} if len(means) == 1 else {}
+        ax.plot(middle, means, **line(k), **alone, label=name or "_")
+    last = max(max(steps) for steps, _ in numbers.values())
     for name, loss in (marks or {}).items():
         dashes = {"color": COLORS["black"], "linestyle": (0, (4, 3)), "linewidth": 1}
         ax.plot([1, last], [loss, loss], **dashes, label=name)
-    ax.set(xlabel=ax.get_xlabel() or xlabel, ylabel=ylabel, title=title)
+    if lengths:
+        of = " to ".join(map(str, sorted({min(lengths), max(lengths)})))
+        xlabel = f"{xlabel} (pale: each; bold: the mean of {of})"
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     if spans_decades(y for each in ax.lines for y in each.get_ydata()):
         make_logarithmic(ax)
     label_ends(ax)
     return saved(ax, path)
+
+
+def numbered(name: str, losses: Any) -> tuple[Any, Any]:
+    """The steps and the losses of a curve as arrays."""
+    some = isinstance(losses, Mapping)
+    each = [plain(x) for x in (losses.values() if some else losses)]
+    if not each:
+        raise ValueError("there is no loss to draw" + (f" in {name!r}" if name else ""))
+    if np.shape(each) != (len(each),):
+        shape = np.shape(each)
+        raise ValueError(f"losses are a number for each step, and they have the shape {shape}")
+    return np.array(list(losses) if some else range(1, len(each) + 1)), np.array(each, float)
 
 
 def make_logarithmic(ax: Any) -> None:
@@ -135,7 +156,7 @@ def make_logarithmic(ax: Any) -> None:
 
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / 300 < low else (1,)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_locator(NullLocator())
 
