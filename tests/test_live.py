@@ -1,7 +1,10 @@
 """Looking at a training while it runs changes nothing of it, costs little, and never ends it."""
 
 import json
+import socket
+import struct
 import sys
+import threading
 import types
 import urllib.error
 import urllib.request
@@ -434,10 +437,11 @@ def test_the_server_gives_the_page_and_its_numbers_to_this_computer_only():
     with viz.watch(history, browser=False) as watched:
         assert watched.url.startswith("http://127.0.0.1:")
         before = json.loads(get(watched.url + "numbers"))
-        assert (before["finished"], before["panels"][0]["curves"][0]["y"]) == (False, [])
+        assert (before["last"], before["panels"][0]["curves"][0]["y"]) == (False, [])
         trained(history)
         after = json.loads(get(watched.url + "numbers"))
-        assert after["finished"]
+        assert after["status"].startswith("finished, step 40:")
+        assert not after["last"]  # the history may be trained further
         assert after["panels"][0]["curves"][1]["y"] == pytest.approx(
             history.validation_loss, rel=1e-3
         )
@@ -452,6 +456,35 @@ def test_the_server_gives_the_page_and_its_numbers_to_this_computer_only():
     with pytest.raises(urllib.error.URLError):
         get(watched.url)
     watched.close()  # a second time does nothing
+
+
+def test_a_training_that_goes_on_from_some_epochs_is_shown():
+    history, _ = trained(epochs=2)
+    with viz.watch(history, browser=False) as watched:
+        before = json.loads(watched.numbers())
+        assert (before["status"], before["last"]) == (str(history), False)
+        assert before["panels"][0]["xlabel"] == "epoch"
+        assert before["panels"][0]["curves"][0]["y"] == pytest.approx(history.train_loss, rel=1e-3)
+        trained(history, epochs=3)
+        after = json.loads(watched.numbers())
+    assert after["status"].startswith("finished, step 8: epoch 3")
+    training, validation = after["panels"][0]["curves"]
+    assert len(training["y"]) == 8
+    assert (validation["x"], len(validation["y"])) == ([8], 1)
+
+
+def test_a_closed_tab_leaves_the_terminal_to_the_training(capfd):
+    with viz.watch(train.History(), browser=False) as watched:
+        for request in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"):
+            for _ in range(3):
+                with socket.create_connection(("127.0.0.1", watched.server.server_port)) as tab:
+                    tab.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    tab.sendall(request)
+        get(watched.url)  # those before were accepted
+    for thread in threading.enumerate():
+        if "process_request" in thread.name:
+            thread.join(5)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_server_ends_when_the_training_raises():
@@ -481,7 +514,6 @@ def test_the_page_is_saved_with_its_numbers(tmp_path):
     with viz.watch(history, browser=False) as watched:
         watched.save(tmp_path / "training.html")
     assert '"xlabel":"epoch"' in (tmp_path / "training.html").read_text()
-    assert history.live is None  # a training that has ended is only read
     with pytest.raises(TypeError, match=r"must be a train\.History, and it is a list"):
         viz.watch([1.0])
 

@@ -67,8 +67,10 @@ def test_curves_grow_while_it_trains_and_the_page_can_be_saved(visit, open_page,
             says(page, f"step {4 * len(history)}:")
             seen.append((points_of(page), points_of(page, 1)))
 
-        fit(history, look)
+        fit(history, look, epochs=2)
         says(page, "finished")
+        fit(history, look)  # and on
+        says(page, "finished, step 12")
     assert seen == [(4, 1), (8, 2), (12, 3)]
     titles = page.locator("figcaption").all_text_contents()
     assert titles == ["loss", "norm of the gradient, by layer", "metrics", "what the model answers"]

@@ -29,7 +29,7 @@ class Panel(NamedTuple):
 
 def panels_of(history: Any) -> list[Panel]:
     """The curves of a training, by step where its batches were looked at, else by epoch."""
-    live = history.live
+    live = looked_at(history)
     steps = live.epoch_ends[:] if live else list(range(1, len(history) + 1))
     xlabel = "step" if live else "epoch"
     start = live.epochs_before if live else 0
@@ -121,10 +121,17 @@ def names_of(classes: Any, numbers: Any) -> list[str]:
 
 def status_of(history: Any) -> str:
     """How far the training is, in a line."""
-    if not history.live:
+    live = looked_at(history)
+    if live is None:
         return str(history)
-    state = "finished" if history.live.finished else "running"
-    return f"{state}, step {len(history.live.losses)}: {history}"
+    state = "finished" if live.finished else "running"
+    return f"{state}, step {len(live.losses)}: {history}"
+
+
+def looked_at(history: Any) -> Any:
+    """What was seen of its batches; None if epochs are all that is known."""
+    live = history.live
+    return live if live and (len(live.losses) or not len(history)) else None
 
 
 def spans_decades(values: Iterable[float]) -> bool:

@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import sys
 import time
 import warnings
 from threading import Thread
@@ -25,7 +26,7 @@ def watch(history: History, *, browser: bool = True) -> "Watch":
         with viz.watch(history):
             train.fit(..., history=history)
 
-    history  what `fit` writes to; one that is complete can be looked at as well
+    history  what `fit` writes to; it may have epochs already, and be trained more than once
     browser  open the page in the browser; else open its `url` yourself
 
     A server on this computer, which only this computer can reach, gives the page and its numbers.
@@ -33,7 +34,7 @@ def watch(history: History, *, browser: bool = True) -> "Watch":
     """
     if not isinstance(history, History):
         raise TypeError(f"history must be a train.History, and it is a {type(history).__name__}")
-    if history.live is None and not len(history):
+    if history.live is None:
         history.live = Live()
     found = Watch(history)
     if browser:
@@ -47,13 +48,11 @@ class Watch:
     """The server of a page that shows `history`, at the address `url`."""
 
     def __init__(self, history: History) -> None:
-        from http.server import ThreadingHTTPServer
-
         self.history = history
         self.asked = 0.0  # when a page asked for numbers
-        self.gave_last = False  # whether it got those of a finished training
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
-        self.server.daemon_threads = True
+        self.closing = False
+        self.gave_last = False  # whether it got those of the end
+        self.server = server_of(self)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
         self.thread = Thread(target=self.server.serve_forever, args=(0.1,), daemon=True)
         self.thread.start()
@@ -73,6 +72,7 @@ class Watch:
             return
         if self.history.live:
             self.history.live.finished = True
+        self.closing = True
         end = time.monotonic() + LAST
         while time.monotonic() < end and self.is_open() and not self.gave_last:
             time.sleep(0.02)
@@ -87,9 +87,10 @@ class Watch:
 
     def numbers(self) -> bytes:
         """What a page asks for, as JSON."""
-        numbers = numbers_of(self.history)
+        last = self.closing  # before they are taken
+        numbers = {**numbers_of(self.history), "last": last}
         self.asked = time.monotonic()
-        self.gave_last = numbers["finished"]
+        self.gave_last = last
         return json.dumps(numbers, allow_nan=False, separators=(",", ":")).encode()
 
     def __enter__(self) -> Self:
@@ -99,9 +100,17 @@ class Watch:
         self.close()
 
 
-def handler_of(watched: Watch) -> Any:
-    """A class that answers two addresses: the page, and its numbers."""
-    from http.server import BaseHTTPRequestHandler
+def server_of(watched: Watch) -> Any:
+    """A server that answers at two addresses: with the page, and with its numbers."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Say nothing of a page that was closed: the terminal belongs to the training."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that http.server looks for
@@ -116,7 +125,7 @@ def handler_of(watched: Watch) -> Any:
                 else:
                     self.send_error(404)
             except ConnectionError:
-                return  # the page was closed
+                raise  # the page was closed
             except Exception as error:
                 warnings.warn(f"the page got no numbers: {error!r}", RuntimeWarning, stacklevel=2)
                 self.send_error(500)
@@ -130,9 +139,9 @@ def handler_of(watched: Watch) -> Any:
             self.wfile.write(content)
 
         def log_message(self, *args: object) -> None:
-            """Say nothing: the terminal belongs to the training."""
+            """Say nothing of requests either."""
 
-    return Handler
+    return Server(("127.0.0.1", 0), Handler)
 
 
 def numbers_of(history: History) -> dict[str, Any]:
@@ -150,7 +159,6 @@ def numbers_of(history: History) -> dict[str, Any]:
         {
             "title": "A training",
             "status": status_of(history),
-            "finished": history.live is None or history.live.finished,
             "panels": panels,
             "plane": plane,
         }

@@ -187,7 +187,7 @@ async function ask() {
     store.textContent = text.replaceAll("<", "\\u003c"); /* so that the page is saved with them */
     failures = 0;
     show(data);
-    if (data.finished) return;
+    if (data.last) return;
   } catch {
     failures += 1;
     show(JSON.parse(store.textContent), "no answer: these are the last numbers");
@@ -196,7 +196,6 @@ async function ask() {
   setTimeout(ask, 1000);
 }
 
-const first = JSON.parse(store.textContent);
-show(first);
+show(JSON.parse(store.textContent));
 addEventListener("resize", () => show(JSON.parse(store.textContent)));
-if (location.protocol.startsWith("http") && !first.finished) ask();
+if (location.protocol.startsWith("http")) ask();
