@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from tinygrad_edu import Tensor, Value, nn
+from tinygrad_edu import Tensor, Value, nn, train
 from tinygrad_edu.viz import plots
 from tinygrad_edu.viz.curves import spans_decades
 from tinygrad_edu.viz.plots.style import COLORS, axes_of, figure
@@ -321,6 +321,24 @@ def test_filters_share_a_scale_on_which_white_is_zero():
 def test_images_that_do_not_fit_are_refused(args, message):
     with pytest.raises(ValueError, match=message):
         plots.plot_images(*args)
+
+
+def test_names_with_an_underscore_are_written_too():
+    """matplotlib leaves out labels that begin with one, as the layer `self._first` does."""
+    fig = plots.plot_learning({"_seen": [2.0, 1.0], "_some": {1: 1.5}}, marks={"_guess": 1.2})
+    history = train.History()
+    history.live = train.Live()
+    history.live.norms, history.live.norm_steps = {"_first": [1.0]}, [1]
+    history.add_batch(1.0, 1)
+    history.add_epoch(0.1, {"loss": 1.0, "_metric": 0.5})
+    history.live.losses.append(1.0)
+    history.live.epoch_ends.append(1)
+    epochs, live = plots.plot_history(history), plots.plot_live(history)
+    named = [text for each in (fig, epochs) for ax in each.axes for text in ax.texts]
+    named += [x for ax in live.axes if ax.get_legend() for x in ax.get_legend().get_texts()]
+    seen = {text.get_text().lstrip("\u200b") for text in named}
+    assert {"_seen", "_some", "_guess", "_metric", "_first"} <= seen
+    live.draw_without_rendering()  # with every letter
 
 
 def test_what_is_drawn_on_given_axes_leaves_the_others_alone():

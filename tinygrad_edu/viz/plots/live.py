@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.viz.curves import panels_of, plane_of, status_of
 from tinygrad_edu.viz.plots.boundaries import draw_classes, draw_points, draw_scores
-from tinygrad_edu.viz.plots.style import SMALL, line, points, saved, tidy
+from tinygrad_edu.viz.plots.style import SMALL, line, named, points, saved, tidy
 from tinygrad_edu.viz.plots.training import make_logarithmic
 
 
@@ -33,7 +33,7 @@ def plot_live(history: Any, path: str | Path | None = None) -> Any:
     for ax, panel in zip(places, panels):
         for k, curve in enumerate(panel.curves):
             look = line(k) if len(curve.x) > 1 else points(k)
-            ax.plot(curve.x, curve.y, **look, label=curve.name)
+            ax.plot(curve.x, curve.y, **look, label=named(curve.name))
         ax.set(title=panel.title, xlabel=panel.xlabel)
         if panel.log:
             make_logarithmic(ax)

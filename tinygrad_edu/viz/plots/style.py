@@ -115,6 +115,11 @@ def label_ends(ax: Any, *, size: float = SMALL) -> None:
         )  # fmt: skip
 
 
+def named(name: str) -> str:
+    """A name as a label; matplotlib shows none that begins with an underscore."""
+    return f"\u200b{name}" if name.startswith("_") else name
+
+
 def mark_x(ax: Any, x: float, text: str, k: int = 6, height: float = 0.97) -> None:
     """A line upright at x, in the look of series k, with its meaning beside it at this height."""
     ax.axvline(x, **line(k) | {"linewidth": 1.5})

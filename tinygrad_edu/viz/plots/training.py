@@ -16,6 +16,7 @@ from tinygrad_edu.viz.plots.style import (
     figure,
     label_ends,
     line,
+    named,
     saved,
     tidy,
 )
@@ -43,7 +44,7 @@ def plot_history(history: Any, path: str | Path | None = None) -> Any:
     axes = fig.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for ax, (label, lists) in zip(axes, panels.items(), strict=True):
         for k, (name, values) in enumerate(lists.items()):
-            ax.plot(range(1, len(values) + 1), values, **line(k), marker=".", label=name)
+            ax.plot(range(1, len(values) + 1), values, **line(k), marker=".", label=named(name))
         ax.set_ylabel(label)
         tidy(ax)
     if spans_decades([*history.train_loss, *history.validation_loss]):
@@ -112,7 +113,7 @@ def plot_learning(
     for k, (name, (steps, values)) in enumerate(numbers.items()):
         if isinstance(curves[name], Mapping):
             at_some = {"marker": MARKERS[k % len(MARKERS)], "markersize": 5}
-            ax.plot(steps, values, **line(k), **at_some, label=name)
+            ax.plot(steps, values, **line(k), **at_some, label=named(name))
             continue
         n = mean or (len(values) // 20 if len(values) >= 100 else 1)
         n = n if n <= len(values) else 1
@@ -122,11 +123,11 @@ def plot_learning(
         means = running_mean(values, n)
         middle = np.arange(len(means)) + (n + 1) / 2  # a mean of later steps would seem to lag
         alone = {"marker": "o"} if len(means) == 1 else {}
-        ax.plot(middle, means, **line(k), **alone, label=name or "_")
+        ax.plot(middle, means, **line(k), **alone, label=named(name) or "_")
     last = max(max(steps) for steps, _ in numbers.values())
     for name, loss in (marks or {}).items():
         dashes = {"color": COLORS["black"], "linestyle": (0, (4, 3)), "linewidth": 1}
-        ax.plot([1, last], [loss, loss], **dashes, label=name)
+        ax.plot([1, last], [loss, loss], **dashes, label=named(name))
     if lengths:
         of = " to ".join(map(str, sorted({min(lengths), max(lengths)})))
         xlabel = f"{xlabel} (pale: each; bold: the mean of {of})"
