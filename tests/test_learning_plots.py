@@ -341,6 +341,43 @@ def test_names_with_an_underscore_are_written_too():
     live.draw_without_rendering()  # with every letter
 
 
+@pytest.mark.parametrize("draw", [plots.plot_images, plots.plot_filters])
+def test_what_is_not_finite_has_a_colour_of_its_own_and_no_say_in_the_scale(draw):
+    images = RNG.uniform(-1, 1, (2, 3, 3))
+    spoilt = images.copy()
+    spoilt[0, 0] = np.nan, np.inf, -np.inf
+    image = axes(draw(spoilt)).images[0]
+    largest = np.abs(spoilt[np.isfinite(spoilt)]).max()
+    assert np.abs(image.get_clim()).max() == largest
+    shown = image.cmap(image.norm(image.get_array()))[0, :, :3]
+    np.testing.assert_allclose(shown, np.tile(to_rgb(COLORS["purple"]), (3, 1)))
+    with pytest.raises(ValueError, match="no number of these images is finite"):
+        draw(images * np.nan)
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "message"),
+    [
+        (({"a": np.ones((1, 3, 3)), "b": np.ones((1, 2, 3))},), {}, r"'a' \(3, 3\), 'b' \(2, 3\)"),
+        (({},), {}, "there are no images"),
+        (([np.ones((2, 2)), np.ones((3, 3))],), {}, r"one size.*\(2, 2\) and \(3, 3\)"),
+        (
+            (np.ones((2, 3, 3)),),
+            {"columns": 0},
+            "columns must be a whole number of at least 1, and it is 0",
+        ),
+        (
+            (np.ones((2, 3, 3)),),
+            {"columns": -1},
+            "columns must be a whole number of at least 1, and it is -1",
+        ),
+    ],
+)
+def test_images_of_several_sizes_and_no_columns_are_refused(args, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_images(*args, **options)
+
+
 def test_what_is_drawn_on_given_axes_leaves_the_others_alone():
     left, right = figure(8, 4).subplots(1, 2)
     fig = plots.plot_images(np.ones((1, 2, 2)), ax=left)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.viz.plots.style import COLORS, SERIES, axes_of, saved
 
 CAPTION = 0.34  # of the height of an image, that its caption takes
@@ -32,10 +33,22 @@ def plot_images(
     limits    the numbers that are white and black, those of all images by default
     ax        matplotlib's axes to draw on, of a new figure by default
 
-    Returns matplotlib's figure. Raises ValueError for images or captions that do not fit.
+    What is not finite is purple. Returns matplotlib's figure. Raises ValueError for images or
+    captions that do not fit.
     """
-    rows = dict(images) if isinstance(images, Mapping) else {}
-    stack = np.concatenate([stacked(x) for x in rows.values()]) if rows else stacked(images)
+    import matplotlib
+
+    rows = {}
+    if isinstance(images, Mapping):
+        rows = {name: stacked(x) for name, x in images.items()}
+        if not rows:
+            raise ValueError("there are no images")
+        if len({x.shape[1:] for x in rows.values()}) > 1:
+            raise ValueError(
+                "all images need one size, and they have "
+                + ", ".join(f"{name!r} {x.shape[1:]}" for name, x in rows.items())
+            )
+    stack = np.concatenate(list(rows.values())) if rows else stacked(images)
     if rows:
         if len({len(x) for x in rows.values()}) > 1:
             raise ValueError(
@@ -45,8 +58,10 @@ def plot_images(
         columns = len(next(iter(rows.values())))
     if captions is not None and len(captions) != len(stack):
         raise ValueError(f"there are {len(captions)} captions for {len(stack)} images")
-    low, high = limits or (np.nanmin(stack), np.nanmax(stack))
-    ax = draw_grid(stack, captions, columns, ax, cmap="gray_r", vmin=low, vmax=high)
+    finite = stack[np.isfinite(stack)]
+    low, high = limits or (finite.min(), finite.max())
+    greys = matplotlib.colormaps["gray_r"].with_extremes(bad=COLORS[NOT_FINITE])
+    ax = draw_grid(stack, captions, columns, ax, cmap=greys, vmin=low, vmax=high)
     for row, name in enumerate(rows):
         ax.text(-0.1, row_place(row, captions) + 0.5, name, ha="right", va="center", size=11)
     ax.set_title(title)
@@ -69,7 +84,7 @@ def plot_filters(
     Returns matplotlib's figure. Raises ValueError for filters of another shape.
     """
     stack = stacked(filters)
-    largest = np.nanmax(np.abs(stack)) or 1.0
+    largest = np.max(np.abs(stack[np.isfinite(stack)])) or 1.0
     ax = draw_grid(stack, None, columns, ax, cmap=two_sided(), vmin=-largest, vmax=largest)
     ax.figure.colorbar(ax.images[0], cax=ax.inset_axes((1.02, 0, 0.025, 1)), label=label)
     ax.set_title(title)
@@ -78,19 +93,24 @@ def plot_filters(
 
 def stacked(images: Any) -> Any:
     """Images as one array (n, height, width)."""
+    if isinstance(images, list | tuple) and len(sizes := {np.shape(x): 0 for x in images}) > 1:
+        found = " and ".join(map(str, sizes))
+        raise ValueError(f"all images need one size, and these have {found}")
     stack = np.asarray(images, dtype=float)
     if stack.ndim != 3 or not stack.size:
         raise ValueError(
             f"images are an array of shape (n, height, width), and this one is {stack.shape}: "
             "reshape it, or take one channel"
         )
+    if not np.any(np.isfinite(stack)):
+        raise ValueError("no number of these images is finite")
     return stack
 
 
 def draw_grid(stack: Any, captions: Any, columns: int | None, ax: Any, **colors: Any) -> Any:
     """All images in one pair of axes, each a unit wide, with thin gaps; returns the axes."""
     n, height, width = stack.shape
-    columns = columns or min(n, 8)
+    columns = whole("columns", min(n, 8) if columns is None else columns)
     lines = -(-n // columns)
     ratio = height / width
     deep = row_place(lines, captions) * ratio
