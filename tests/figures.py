@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.path import Path as Outline
 from matplotlib.text import Text
 
@@ -120,11 +121,15 @@ def entries_without_a_drawing(figure):
 
 def shows(artist, key):
     """Whether an artist looks as the key in the legend does, and can be seen."""
-    if not artist.get_visible():
+    if not artist.get_visible() or artist.get_alpha() == 0:
+        return False
+    if isinstance(artist, Patch) and not covers(artist):
+        return False
+    if isinstance(artist, PathCollection) and not len(seen(artist)):
         return False
     if isinstance(key, Line2D):
         if isinstance(artist, PathCollection):
-            return key.get_linestyle() in NONE and len(seen(artist))
+            return key.get_linestyle() in NONE
         return isinstance(artist, Line2D) and line_shows(artist, key)
     if isinstance(artist, Line2D):
         return False
@@ -132,6 +137,12 @@ def shows(artist, key):
     if isinstance(key, PathCollection) != isinstance(artist, PathCollection):
         return False
     return bool(np.any(np.abs(faces - to_rgb(face(key))).max(axis=1) < 0.01))
+
+
+def covers(patch):
+    """Whether a patch has an area, of which some is within its axes."""
+    extent, box = patch.get_window_extent(), patch.axes.bbox
+    return extent.width > 0 and extent.height > 0 and extent.overlaps(box)
 
 
 def face(key):

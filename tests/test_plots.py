@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from figures import faults_of, figures_saved
+from matplotlib.patches import Patch
 
 from tinygrad_edu import Tensor, losses, nn, optim, train
 from tinygrad_edu.compiler import compile
@@ -169,6 +170,9 @@ FIGURES = {
     "plot_range_test": lambda _: plots.plot_range_test(rate_that_grew()),
     "plot_schedule": lambda _: plots.plot_schedule(schedule()),
     "plot_sweep": lambda _: plots.plot_sweep(swept()),
+    "plot_sweep, of one rate": lambda _: plots.plot_sweep(
+        sweep(lambda lr, seed: [3.0, 2.0, 1.0, lr + seed], lr=[0.1], jobs=1, progress=False)
+    ),
     "surface": lambda _: plots.surface(BOWL, PATHS, title="A bowl"),
 }  # fmt: skip
 
@@ -217,6 +221,22 @@ BAD = {
         [np.nan], [1]
     ),
     "'short' in the legend is not to be seen in the picture": hidden_behind_its_end,
+    "'area' in the legend is not to be seen in the picture": lambda ax: ax.legend(
+        handles=[Patch(color="red", label="area")]
+    ),
+    "'dots' in the legend is not to be seen in the picture": lambda ax: (
+        ax.scatter([1], [1], color="red", label="dots"),
+        ax.legend(),
+        ax.collections[0].set_offsets([[9, 9]]),
+    ),
+    "'bars' in the legend is not to be seen in the picture": lambda ax: (
+        ax.bar([1.0], [0.0], color="red", label="bars"),
+        ax.legend(),
+    ),
+    "'glass' in the legend is not to be seen in the picture": lambda ax: (
+        ax.plot([0, 1], [1, 0], alpha=0.0, label="glass"),
+        ax.legend(),
+    ),
     "1 of 2 marks of 'points' are cut off": lambda ax: ax.set_xlim(0, 1.2),
     "2 of 2 marks of 'points' are cut off": lambda ax: (
         ax.lines[2].set_data([0, 1], [-5, 9]) or ax.set_ylim(-0.5, 3.2)

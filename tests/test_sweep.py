@@ -952,3 +952,10 @@ def test_an_alarm_that_was_set_before_still_rings():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_sweep_without_a_number_has_no_scale():
+    found = quiet(lambda lr, seed: [np.nan] * 4, lr=[0.1, 0.2])
+    ax = plot_sweep(found).axes[0]
+    assert list(ax.get_yticks()) == []
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["diverged"]

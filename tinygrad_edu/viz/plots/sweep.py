@@ -56,7 +56,8 @@ def plot_sweep(
         at = [place[show(row.settings[x])] for row in rows]
         mean = [row.mean[metric] if row.finished(metric) else math.nan for row in rows]
         within = np.where(np.array(mean) < top, mean, math.nan)
-        ax.plot(at, within, **line(k), label=name or "mean of the seeds")
+        through = "mean of the seeds" if np.sum(np.isfinite(within)) > 1 else "_"
+        ax.plot(at, within, **line(k), label=name or through)
         for place_of_row, row in zip(at, rows, strict=True):
             for run in row.runs:
                 y = run.numbers.get(metric, math.nan)
@@ -119,7 +120,10 @@ def places(values: list[Any], ax: Any) -> dict[str, float]:
 def scale(runs: list[Any], metric: str, ax: Any) -> float:
     """Set the y-axis for the runs that did not fail; return its upper edge."""
     numbers = [(run.numbers.get(metric, math.nan), run.verdict in FAILED) for run in runs]
-    finite = [y for y, _ in numbers if math.isfinite(y)] or [1.0]
+    finite = [y for y, _ in numbers if math.isfinite(y)]
+    if not finite:
+        ax.set_yticks([])  # nowhere is a number
+        return 1.0
     good = [y for y, failed in numbers if math.isfinite(y) and not failed] or finite
     failed_some = any(failed or not math.isfinite(y) for y, failed in numbers)
     if min(finite) > 0 and max(good) > 10 * min(good):
