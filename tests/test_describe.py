@@ -131,6 +131,7 @@ def test_all_that_goes_from_one_folded_module_to_another_is_one_edge():
     assert halves.gradient == f"norm {norm:.4g}"
     assert halves.gradients is None
     assert halves.value.endswith(", 2 values leave")
+    assert (edge.size, halves.size) == (6, 6)  # of shapes (2, 2) and (2, 1)
 
 
 @pytest.mark.parametrize("are_folded", [True, False])
@@ -149,6 +150,8 @@ def test_the_steps_of_values_of_different_shapes_add_up(are_folded):
     assert str(parts[-1]).count("so far norm") == (not are_folded)
     if not are_folded:
         assert str(parts[0]).count("so far") == 0
+    assert sum(part.sizes[0] for part in parts) == (6 if are_folded else 2 + 4 + 4)
+    assert {part.sizes[1] for part in parts} == {6}
 
 
 def test_a_convolutional_network():

@@ -305,6 +305,26 @@ def test_color_is_by_the_root_mean_square_and_not_by_the_norm():
     assert "rms 1" in " ".join(dot_nodes(drawing.source))
 
 
+def test_the_root_mean_square_of_several_values_is_that_of_all_their_elements():
+    class Parts(nn.Module):
+        def __call__(self, x):
+            return x * 2.0, x.sum() * 2.0
+
+    class Sum(nn.Module):
+        def __call__(self, many, one):
+            return many.sum() + one
+
+    model = nn.Module()
+    model.parts, model.sum = Parts(), Sum()
+    x = Tensor(np.ones(8), requires_grad=True, name="x")
+    with viz.record(model) as made:
+        loss = model.sum(*model.parts(x)) * 1.0  # every element between the two has the gradient 1
+    drawing = draw(loss, record=made, depth=1, color_by_gradient=True)
+    (parts,) = [line for line in drawing.source.splitlines() if "= Parts<" in line]
+    assert "norm 3" in parts
+    assert "rms 1<" in parts
+
+
 def test_zero_and_not_finite_and_no_gradient_are_told_apart():
     a, b = (Tensor([1.0, 0.0], True, name) for name in "ab")
     c = Tensor([1.0, 1.0], name="c")

@@ -8,9 +8,10 @@ import pytest
 
 from tinygrad_edu import Tensor, Value, nn, viz
 from tinygrad_edu.losses import mse_loss
+from tinygrad_edu.notation.formula import Numeral, expression
 from tinygrad_edu.viz import describe
 from tinygrad_edu.viz.drawing import layout
-from tinygrad_edu.viz.pages.player import Page, digest, film, play
+from tinygrad_edu.viz.pages.player import Page, digest, film, play, play_data
 from tinygrad_edu.viz.words.steps import backward_steps
 
 FORMULAS = ("left", "symbols", "numbers", "result")  # the MathML of a step
@@ -269,3 +270,11 @@ def test_a_long_film_of_arrays_is_refused_with_advice():
     graph = describe(loss)
     with pytest.raises(ValueError, match=r"1000 frames make a page of .* MB, more than 1.5 MB"):
         film([graph] * 1000)
+
+
+def test_an_array_of_one_number_has_no_norm_but_a_sign():
+    w = Tensor([[2.0]], requires_grad=True, name="w")
+    data = play_data(describe((w * -3.0).sum()))
+    assert [x["result"] for x in data["steps"] if x["phase"] == "backward"] == [
+        expression(Numeral(x)).mathml for x in (1.0, -3.0)
+    ]

@@ -4,7 +4,7 @@ import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, log10, prod, sqrt
+from math import isfinite, log10, sqrt
 from pathlib import Path
 from typing import Any, Literal, get_args
 from xml.etree.ElementTree import Element
@@ -282,8 +282,7 @@ class Picture:
         return look
 
     def rms_of_flow(self, edge: GraphEdge) -> float:
-        size = prod(self.graph.nodes[edge.source].shape) or 1
-        return abs(edge.contribution or 0.0) / sqrt(size)
+        return abs(edge.contribution or 0.0) / sqrt(edge.size or 1)
 
     def look(self, node: GraphNode) -> dict[str, str]:
         look = OUTLINES[node.role] | {"tooltip": tooltip(node)}
@@ -330,7 +329,7 @@ class Picture:
         if self.style != "forward" and node.gradient is not None:
             back = None if plain else self.theme.back
             rows.append(row("grad", [plain_text(node.gradient)], back))
-            if plain and node.norm and prod(node.shape) != 1:
+            if plain and node.norm and node.size != 1:
                 rows.append(row("", [f"rms {number(rms(node))}"], back))
         return html_rows(rows, padding=1)
 
@@ -350,7 +349,7 @@ class Picture:
     def flow(self, edge: GraphEdge) -> str:
         """What flows back: ∂L/∂z₁ · w = 6.6 · 2 = 13.2, of an array its norm; brief if large."""
         size = edge.contribution or 0.0
-        is_number = prod(self.graph.nodes[edge.source].shape) == 1
+        is_number = edge.size == 1
         amount = expression(Numeral(size)).pretty if is_number else f"norm {number(size)}"
         if edge.count > 1:
             return self.flow_label([f"{edge.count} values", f"norm {number(size)}"])
@@ -406,4 +405,4 @@ class Picture:
 
 def rms(node: GraphNode) -> float:
     """The root mean square of the gradient's elements: norm / sqrt(size)."""
-    return (node.norm or 0.0) / sqrt(prod(node.shape) or 1)
+    return (node.norm or 0.0) / sqrt(node.size or 1)

@@ -46,6 +46,7 @@ class GraphNode:
     values, gradients
                value and gradient of an array as small tables
     leaving    how many values of a folded module are used outside of it
+    size       how many numbers the gradient has: those of all values that leave a folded module
     """
 
     id: int
@@ -67,6 +68,7 @@ class GraphNode:
     values: Cells | None = None
     gradients: Cells | None = None
     leaving: int = 1
+    size: int = 1
 
     @property
     def is_plain_number(self) -> bool:
@@ -88,6 +90,7 @@ class GraphEdge:
     contributions   the contribution of an array as a small table
     count           how many values go this way, from one folded module to another; of more than one
                     the contribution is the norm of what flows back to all of them
+    size            how many numbers the contribution is made of: it is a norm unless this is 1
     """
 
     source: int
@@ -98,6 +101,7 @@ class GraphEdge:
     local: float | None = None
     contributions: Cells | None = None
     count: int = 1
+    size: int = 1
 
 
 @dataclass(frozen=True)

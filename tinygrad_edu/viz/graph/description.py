@@ -27,7 +27,7 @@ from tinygrad_edu.notation.derivations import (
 from tinygrad_edu.notation.numbers import is_array, number
 from tinygrad_edu.notation.terms import Ref, Term, with_refs
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
-from tinygrad_edu.viz.graph.numbers import cells, is_scalar, magnitude, scalar, summarized
+from tinygrad_edu.viz.graph.numbers import cells, is_scalar, magnitude, scalar, size_of, summarized
 
 Fold = tuple[str, int]  # the path of a module, and which of its calls
 Use = tuple[Node, int]  # a node, and which of its operands
@@ -204,15 +204,20 @@ def folded(
 
 def joint_gradient(flows: Iterable[Any]) -> dict[str, Any]:
     """What a node says of the gradients of several values."""
+    flows = list(flows)
     norm = joint_norm(flows)
     text = None if norm is None else f"norm {number(norm)}"
-    return {"gradient": text, "norm": norm, "gradients": None}
+    return {"gradient": text, "norm": norm, "gradients": None, "size": joint_size(flows)}
 
 
 def joint_norm(flows: Iterable[Any]) -> float | None:
     """The norm of several arrays as one; None if nothing flows."""
     sizes = [size for flow in flows if (size := magnitude(flow)) is not None]
     return hypot(*sizes) if sizes else None
+
+
+def joint_size(flows: Iterable[Any]) -> int:
+    return sum(size_of(flow) for flow in flows if flow is not None)
 
 
 def number_of(n: int, thing: str) -> str:
@@ -294,6 +299,7 @@ def edges(
                 contribution=magnitude(flow),
                 local=local_derivative(gradients.get(node), flow),
                 contributions=cells(flow),
+                size=size_of(flow),
             )
         )
     for position, ((_, source, target), bundle) in enumerate(into_folds.items()):
@@ -308,7 +314,16 @@ def bundled(source: int, target: int, position: int, flows: list[Any]) -> GraphE
         size, table = magnitude(flow), cells(flow)
     else:
         size, table = joint_norm(flows), None
-    return GraphEdge(source, target, position, None, size, contributions=table, count=len(flows))
+    return GraphEdge(
+        source,
+        target,
+        position,
+        None,
+        size,
+        contributions=table,
+        count=len(flows),
+        size=joint_size(flows),
+    )
 
 
 def sum_of_flows(x: Any, y: Any) -> Any:
@@ -394,6 +409,7 @@ def value_of(data: Any) -> dict[str, Any]:
         "value": summarized(data),
         "bytes": getattr(data, "nbytes", 8),
         "values": cells(data),
+        "size": size_of(data),
     }
 
 

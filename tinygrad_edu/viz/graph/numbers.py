@@ -14,6 +14,10 @@ def is_scalar(x: Any) -> bool:
     return isinstance(x, float | int) or (is_array(x) and x.size == 1)
 
 
+def size_of(x: Any) -> int:
+    return int(x.size) if is_array(x) else 1
+
+
 def scalar(x: Any) -> float:
     return float(x.item() if is_array(x) else x)
 

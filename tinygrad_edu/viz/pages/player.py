@@ -4,7 +4,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -244,7 +244,8 @@ def size(node: GraphNode, label: str, longest: int) -> Size:
 def node_data(node: GraphNode) -> dict[str, Any]:
     tables = {"values": table_data(node.values), "gradients": table_data(node.gradients)}
     # Births differ from run to run; a formula is written in the steps, a rule once for all nodes.
-    return asdict(replace(node, birth=None, made=None, rule="")) | tables
+    told = {name: x for name, x in asdict(node).items() if name not in ("birth", "made", "rule")}
+    return told | tables
 
 
 def edge_data(edge: GraphEdge) -> dict[str, Any]:
@@ -253,6 +254,7 @@ def edge_data(edge: GraphEdge) -> dict[str, Any]:
         "target": edge.target,
         "contribution": edge.contribution,
         "local": edge.local,
+        "size": edge.size,
         "contributions": table_data(edge.contributions),
     }
 
@@ -320,7 +322,7 @@ def backward_step(step: Step, part: Contribution, formula: Term | None) -> dict[
         "left": part.gradient.mathml,
         "symbols": part.symbols.mathml,
         "numbers": part.numbers and part.numbers.mathml,
-        "result": result(part.value if part.shape == () else f"norm {number(part.value)}"),
+        "result": result(part.value if part.sizes[0] == 1 else f"norm {number(part.value)}"),
         "reads": [ref.node for ref in refs_in(formula) if not ref.is_gradient] if formula else [],
         "use": part.use,
         "uses": part.uses,

@@ -34,6 +34,7 @@ class Contribution:
     target    the id of the node whose gradient it is
     gradient  its name, dL/dw
     shape     its shape
+    sizes     how many numbers value is made of, and total: of more than one they are norms
     symbols   the derivative rule with the names of this graph: dL/dz * x
     numbers   the same with the numbers of this graph; None for arrays
     value     what it comes to: the number, or the norm of an array
@@ -47,6 +48,7 @@ class Contribution:
     target: int
     gradient: Expression
     shape: tuple[int, ...]
+    sizes: tuple[int, int]
     symbols: Expression
     numbers: Expression | None
     value: float
@@ -58,8 +60,8 @@ class Contribution:
 
     def __str__(self) -> str:
         line = f"{self.gradient.text} += {self.symbols.text}"
-        if math.prod(self.shape) != 1:
-            line += f"   {self.shape}, norm {number(self.value)}"
+        if self.sizes != (1, 1):
+            line += f"   {self.arrived()}"
             known = self.uses > 1 and self.total is not None
             return f"{line}, so far norm {number(self.total or 0.0)}" if known else line
         result = text_of(self.value)
@@ -73,6 +75,14 @@ class Contribution:
             parts = total([Numeral(self.before), Numeral(self.value)])
             so_far = f"{expression(in_numbers(parts, self.total)).text} = {so_far}"
         return f"{line}, so far {so_far}"
+
+    def arrived(self) -> str:
+        """The value with its shape; of several values that leave a folded module, their size."""
+        size, _ = self.sizes
+        if size == 1:
+            return text_of(self.value)
+        what = self.shape if math.prod(self.shape) == size else f"{size} numbers"
+        return f"{what}, norm {number(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -178,6 +188,7 @@ def steps_of(graph: Graph) -> list[Step]:
                     target=edge.source,
                     gradient=derivatives[edge.source],
                     shape=source.shape,
+                    sizes=(edge.size, source.size),
                     symbols=expression(symbols),
                     numbers=numbers and expression(in_numbers(numbers, edge.contribution)),
                     value=edge.contribution,

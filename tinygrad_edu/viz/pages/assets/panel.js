@@ -77,7 +77,7 @@ function wordsOf(step) {
   const to = short(data.nodes[step.to].title, 24);
   const role = step.uses === 1 ? "is" : step.use === 1 ? "is the first part of" : "is added to";
   if (local === null) {
-    const isArray = Boolean(data.nodes[step.to].values);
+    const isArray = data.edges[step.edges[0]].size !== 1;
     const found = isArray ? `an array of norm ${number(contribution)}` : number(contribution);
     const given = typeof gradient === "string" ? `a gradient of ${gradient}` : `the gradient ${number(gradient)}`;
     return `${from} has ${given}. On the way back ${operation} turns it into ${found}, which ${role} the gradient of ${to}.`;

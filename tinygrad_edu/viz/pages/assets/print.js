@@ -49,7 +49,7 @@ function writeEquation(step, parent) {
 
 function sumOf(step) {
   if (step.total === null) return "";
-  const size = data.nodes[step.to].values ? "norm " : "";
+  const size = data.nodes[step.to].size === 1 ? "" : "norm ";
   return `, ${step.use < step.uses ? "so far" : "in all"} ${size}${number(step.total)}`;
 }
 

@@ -68,7 +68,7 @@ function stepsOf({ id }) {
 
 function soFar(step, node) {
   if (step.total === null) return "a part";
-  return node.values ? `norm ${number(step.total)}` : step.total;
+  return node.size !== 1 ? `norm ${number(step.total)}` : step.total;
 }
 
 function frameOf(node, frame) {
