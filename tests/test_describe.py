@@ -255,6 +255,21 @@ def test_small_arrays_are_tables_and_large_ones_the_means_of_parts():
     assert small.gradients.rows == ((1.0, 1.0),)
 
 
+@pytest.mark.parametrize("size", [1e300, 1e200, 1.0, 1e-160, 1e-200, 5e-324])
+def test_the_norm_of_huge_and_of_tiny_gradients_neither_overflows_nor_vanishes(size):
+    x = Tensor(np.zeros(4), requires_grad=True)
+    node = describe((x * size).sum()).nodes[0]
+    assert node.norm == pytest.approx(2 * size, rel=1e-12)
+    assert node.gradient == f"norm {2 * size:.4g}"
+
+
+@pytest.mark.parametrize(("odd", "norm"), [(np.inf, np.inf), (-np.inf, np.inf), (np.nan, np.nan)])
+def test_the_norm_of_what_is_not_finite_is_not_finite(odd, norm):
+    x = Tensor(np.ones(3), requires_grad=True)
+    node = describe((x * np.array([1.0, odd, 0.0])).sum()).nodes[0]
+    assert node.norm == pytest.approx(norm, nan_ok=True)
+
+
 def test_local_derivatives_are_those_of_the_rules():
     w, x = Value(2.0, name="w"), Value(0.5, name="x")
     edges = describe(3.0 * (w * x).tanh()).edges

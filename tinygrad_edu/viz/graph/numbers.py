@@ -8,6 +8,7 @@ from tinygrad_edu.notation.numbers import is_array, number, written
 from tinygrad_edu.viz.graph.data import Cells
 
 CELLS = 8  # rows and columns of the small table of an array, at most
+SQUARABLE = 1e-150, 1e150  # norms between which squares keep their digits
 
 
 def is_scalar(x: Any) -> bool:
@@ -27,7 +28,16 @@ def magnitude(x: Any) -> float | None:
     if x is None:
         return None
     with np.errstate(all="ignore"):
-        return scalar(x) if is_scalar(x) else scalar(np.linalg.norm(x.astype(float)))
+        return scalar(x) if is_scalar(x) else norm_of(x.astype(float))
+
+
+def norm_of(x: Any) -> float:
+    """Where the squares could overflow or vanish, of x over its largest element."""
+    norm = scalar(np.linalg.norm(x))
+    if SQUARABLE[0] < norm < SQUARABLE[1] or x.size == 0:
+        return norm
+    top = scalar(abs(x).max())
+    return top * scalar(np.linalg.norm(x / top)) if 0 < top < float("inf") else norm
 
 
 def summarized(x: Any) -> float | str:

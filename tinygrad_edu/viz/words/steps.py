@@ -15,6 +15,7 @@ from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.terms import Call, Ref, with_refs
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.numbers import norm_of
 from tinygrad_edu.viz.words.chain import (
     chain_rule,
     gradient_name,
@@ -240,7 +241,7 @@ class Gradient:
         elif math.prod(source.shape) == 1:
             self.total = (self.total or 0.0) + (edge.contribution or 0.0)
         elif self.cells is not None and self.cells.exact:
-            self.total = float(np.linalg.norm(self.cells.rows))
+            self.total = norm_of(np.array(self.cells.rows))
         else:
             self.total = None
 
