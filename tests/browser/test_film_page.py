@@ -67,3 +67,17 @@ def test_it_fits_a_narrow_screen(open_page, frames):
         box = page.locator(f"#{control}").bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 380
+
+
+def test_a_loss_that_overflows_is_named_and_the_others_keep_their_curve(open_page):
+    w, frames = Value(3.0, name="w"), []
+    for _ in range(6):
+        h = w - 1.0
+        frames.append(viz.describe(h * h))
+        w.data -= 1e60 * frames[-1].nodes[0].gradient
+    page = open_page(viz.film(frames))
+    assert page.locator("#chart .curve").get_attribute("points").count(",") == 3
+    page.keyboard.press("End")
+    assert "frame 6 of 6, loss inf" in page.locator("#now").inner_text()
+    assert page.locator("#chart circle").count() == 0
+    assert "3 of 6 frames have no finite loss" in page.locator("#now").inner_text()

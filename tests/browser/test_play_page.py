@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value, losses, nn, viz
+from tinygrad_edu.kernels import linear
 
 NARROW = {"viewport": {"width": 380, "height": 700}}
 
@@ -783,3 +784,52 @@ def test_a_graph_a_bit_wider_than_the_window_is_shown_whole(open_page):
     page = open_page(viz.play(x))
     assert page.evaluate("player.data.size[0]") > page.evaluate("stage.clientWidth")
     assert page.evaluate("stage.scrollWidth") == page.evaluate("stage.clientWidth")
+
+
+def test_a_number_in_the_middle_of_two_is_rounded_as_in_the_steps(open_page):
+    page = open_page(viz.play(Value(2.0625, name="a") * Value(-1000.5, name="b")))
+    page.keyboard.press("End")
+    labels = [x.get_attribute("aria-label") for x in page.locator(".node.parameter").all()]
+    assert [label.split("value ")[1] for label in labels] == [
+        f"{2.0625:.4g}, gradient {-1000.5:.4g}",
+        f"{-1000.5:.4g}, gradient {2.0625:.4g}",
+    ]
+    assert page.evaluate("player.steps.at(-1).text").endswith("= 2.062")
+
+
+def test_a_number_that_is_pointed_at_is_that_of_the_step_on_show(open_page):
+    x = Tensor(np.arange(40.0).reshape(5, 8), requires_grad=True, name="x")
+    page = open_page(viz.play((x * x).sum()))
+    page.keyboard.press("End")
+    tip = page.locator("#tip")
+    page.locator("#now .cells.small td").nth(5).hover()
+    assert tip.inner_text() == "5"
+    page.keyboard.press("Home")  # the panel shows another table
+    assert tip.is_hidden()
+    page.keyboard.press("End")
+    page.locator("#node-0 .heat").nth(1).hover()
+    whole = tip.inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert float(tip.inner_text().split(": ")[1]) == float(whole.split(": ")[1]) / 2
+    page.keyboard.press("Home")
+    assert tip.is_hidden()
+
+
+@pytest.mark.filterwarnings("ignore:.*(invalid value|divide by zero)")
+def test_a_product_with_numbers_that_are_not_finite_says_what_they_come_to(open_page):
+    x = Tensor([[1.0, 2.0], [0.0, 1.0]], requires_grad=True, name="x")
+    w = Tensor([[np.inf, 1.0], [1.0, -1.0]], requires_grad=True, name="W")
+    b = Tensor([-np.inf], requires_grad=True, name="b")  # one for all columns
+    page = open_page(viz.play(linear(x, w, b).sum()))
+    page.evaluate("player.go(player.steps.findIndex((step) => step.phase === 'forward'))")
+    said = []
+    for cell in page.locator(".product > :last-child td").all():
+        cell.dispatch_event("pointerenter")
+        said.append(page.locator(".product + .words").inner_text())
+        cell.dispatch_event("pointerleave")
+    assert said == [
+        "1 · inf + 2 · 1 + (-inf) = nan",
+        "1 · 1 + 2 · (-1) + (-inf) = -inf",
+        "0 · inf + 1 · 1 + (-inf) = nan",
+        "0 · 1 + 1 · (-1) + (-inf) = -inf",
+    ]

@@ -24,6 +24,7 @@ function redraw() {
   showNow();
   showControls();
   showDetails();
+  retell();
   offer(data.nodes[isFilm ? 0 : stops[current].to ?? 0]);
 }
 

@@ -44,9 +44,18 @@ function parsed(inside) {
 function number(x) {
   if (typeof x === "string") return x;
   if (x === 0) return "0";
-  const [mantissa, exponent] = x.toExponential(3).split("e").map(Number);
-  if (exponent >= -4 && exponent < 4) return String(Number(x.toPrecision(4)));
+  if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x < 0 ? "-inf" : "inf";
+  // Where x lies in the middle of two, toExponential takes the larger one, Python the even one.
+  const isMiddle = /\d\.\d\d[02468]50*e/.exec(x.toExponential(40));
+  const rounded = isMiddle ? x.toExponential(4).replace("5e", "e") : x.toExponential(3);
+  const [mantissa, exponent] = rounded.split("e").map(Number);
+  if (exponent >= -4 && exponent < 4) return String(Number(rounded));
   return `${mantissa}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+// The number behind the words for what is not finite; NaN for other words.
+function real(x) {
+  return typeof x === "string" ? Number(x.replace("inf", "Infinity")) : x;
 }
 
 function short(text, length) {

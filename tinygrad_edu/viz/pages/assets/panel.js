@@ -9,7 +9,11 @@ function showNow() {
   now.replaceChildren();
   if (isFilm) {
     html("p", "phase", now, textOf(current));
-    if (losses.every(Number.isFinite)) drawChart(now);
+    const finite = losses.filter(Number.isFinite);
+    if (finite.length) drawChart(finite, now);
+    if (finite.length && finite.length < losses.length) {
+      html("p", "hint", now, `${losses.length - finite.length} of ${losses.length} frames have no finite loss: the curve leaves them out.`);
+    }
     html("p", "hint", now, "Colours keep their scale in all frames. Point at a node for its numbers.");
     return;
   }
@@ -153,10 +157,10 @@ function pin(node) {
 }
 
 // The loss over the frames; a click goes to a frame.
-function drawChart(parent) {
+function drawChart(finite, parent) {
   const [width, height, left, bottom] = [320, 170, 52, 24];
   const chart = svg("svg", { id: "chart", viewBox: `0 0 ${width} ${height}`, "aria-hidden": true }, parent);
-  const [low, high] = [Math.min(...losses), Math.max(...losses)];
+  const [low, high] = [Math.min(...finite), Math.max(...finite)];
   const isLog = low > 0 && high / low > 20;
   const scaled = (y) => (isLog ? Math.log(y) : y);
   const span = scaled(high) - scaled(low) || 1;
@@ -167,11 +171,11 @@ function drawChart(parent) {
   svg("text", { x: left - 6, y: y(low) + 4, "text-anchor": "end" }, chart, number(Number(low.toPrecision(2))));
   svg("text", { x: width - 10, y: height - 5, "text-anchor": "end" }, chart, "frame");
   svg("path", { class: "axis", d: `M${left} 20V${height - bottom + 6}H${width - 10}`, fill: "none" }, chart);
-  const points = losses.map((loss, i) => `${x(i).toFixed(1)},${y(loss).toFixed(1)}`);
-  svg("polyline", { class: "curve", points: points.join(" ") }, chart);
+  const points = losses.map((loss, i) => Number.isFinite(loss) && `${x(i).toFixed(1)},${y(loss).toFixed(1)}`);
+  svg("polyline", { class: "curve", points: points.filter(Boolean).join(" ") }, chart);
   const here = x(current);
   svg("line", { class: "mark", x1: here, x2: here, y1: 20, y2: height - bottom + 6 }, chart);
-  svg("circle", { cx: here, cy: y(losses[current]), r: 5 }, chart);
+  if (points[current]) svg("circle", { cx: here, cy: y(losses[current]), r: 5 }, chart);
   chart.addEventListener("click", (event) => {
     const box = chart.getBoundingClientRect();
     const at = ((event.clientX - box.left) / box.width) * width;

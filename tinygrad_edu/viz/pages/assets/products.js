@@ -57,12 +57,13 @@ function transposed({ caption, rows, peak }) {
 function sumAt({ left, top, result, bias }, i, j) {
   const terms = left.rows[i].map((x, k) => [x, top.rows[k][j]]);
   const written = terms.map(([x, y]) => `${bracketed(x)} · ${bracketed(y)}`);
-  if (bias) written.push(bracketed(bias[j]));
-  const sum = terms.reduce((total, [x, y]) => total + x * y, bias ? bias[j] : 0);
+  const added = bias?.[bias.length === 1 ? 0 : j];
+  if (bias) written.push(bracketed(added));
+  const sum = terms.reduce((total, [x, y]) => total + real(x) * real(y), bias ? real(added) : 0);
   const out = number(result.rows[i][j]);
   return `${written.join(" + ")} ${number(sum) === out ? "=" : "≈"} ${out}`;
 }
 
 function bracketed(x) {
-  return x < 0 ? `(${number(x)})` : number(x);
+  return real(x) < 0 ? `(${number(x)})` : number(x);
 }

@@ -2,6 +2,7 @@
 
 const data = JSON.parse(byId("data").textContent);
 const isFilm = data.kind === "film";
+const root = data.nodes.find((node) => node.role === "root");
 const stops = isFilm ? data.frames : data.steps;
 const uses = data.nodes.map(() => []); // for each node, the edges that bring gradient to it
 data.edges.forEach((edge, k) => {
@@ -99,8 +100,7 @@ function largest(tables) {
 }
 
 function lossesOf(frames) {
-  const root = data.nodes.find((node) => node.role === "root");
-  return frames.map((frame) => Number(frame.value[root.id]));
+  return frames.map((frame) => (root.size === 1 ? real(frame.value[root.id]) : NaN));
 }
 
 function kindOf(node) {
@@ -109,7 +109,7 @@ function kindOf(node) {
 
 function textOf(stop) {
   if (!isFilm) return data.steps[stop].text;
-  const loss = Number.isFinite(losses[stop]) ? `, loss ${number(losses[stop])}` : "";
+  const loss = root.size === 1 ? `, loss ${number(losses[stop])}` : "";
   return `frame ${stop + 1} of ${stops.length}${loss}`;
 }
 

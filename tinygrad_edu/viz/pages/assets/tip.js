@@ -4,10 +4,24 @@ const tip = html("div", "", document.body);
 tip.id = "tip";
 tip.hidden = true;
 
+let pointing = null; // what is pointed at, what to say of it, and the last move of the pointer there
+
 // words(event) says what to show; null if nothing is there.
 function explain(element, words) {
-  element.addEventListener("pointermove", (event) => showTip(words(event), event));
-  element.addEventListener("pointerleave", () => showTip(null));
+  element.addEventListener("pointermove", (event) => {
+    pointing = { element, words, event };
+    retell();
+  });
+  element.addEventListener("pointerleave", () => {
+    pointing = null;
+    retell();
+  });
+}
+
+// Again at each step: numbers change, and tables go, under a pointer that rests.
+function retell() {
+  if (!pointing?.element.isConnected) pointing = null;
+  showTip(pointing && pointing.words(pointing.event), pointing?.event);
 }
 
 function showTip(text, event) {
