@@ -93,6 +93,8 @@ def test_what_cannot_be_explored_says_why():
         explore(lambda x: x * x * x * x, x=1.0, max_nodes=3)
     with pytest.raises(CompileError, match="float"):
         explore(lambda x: x * math.floor(x.item()), x=1.0)
+    with pytest.raises(CompileError, match="write x if x > 0 else y"):
+        explore(lambda x, y: np.where(x > 1, x, y), x=1.0, y=2.0)
     runs = []
 
     def every_time_another(x):

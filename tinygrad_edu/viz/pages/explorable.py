@@ -12,8 +12,9 @@ import numpy as np
 from tinygrad_edu.compiler.javascript import JavaScriptWriter
 from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.compiler.scalars import backward_numbers, record_scalars
+from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.graph import Node, behind, plain
-from tinygrad_edu.tracing import Line
+from tinygrad_edu.tracing import Line, Traced
 from tinygrad_edu.value import Value
 from tinygrad_edu.viz.graph.data import Graph
 from tinygrad_edu.viz.graph.description import describe
@@ -127,6 +128,11 @@ def value_of(out: Any, asker: str = "explore") -> Any:
     """The result of a function: one Value that depends on its inputs."""
     if isinstance(out, np.ndarray) and out.size == 1:
         out = out.item()
+    if isinstance(out, Traced):  # NumPy takes what is recorded of a comparison for an array
+        raise CompileError(
+            "a NumPy function of a comparison of Values cannot be written down: in place of "
+            "np.where(x > 0, x, y), write x if x > 0 else y"
+        )
     if not isinstance(out, Value):
         is_array = isinstance(out, np.ndarray)
         what = f"an array of shape {out.shape}" if is_array else f"a {type(out).__name__}"
