@@ -75,8 +75,8 @@ def quiz(
     asked = questions_of(graph)
     if not asked:
         raise ValueError(
-            "there is no gradient to ask for: a quiz needs a node that requires a gradient, and "
-            "of arrays small ones, of at most 8 rows and columns"
+            "there is no gradient to ask for: a quiz needs a node with a gradient that is finite, "
+            "and of arrays small ones, of at most 8 rows and columns"
         )
     shown = picture(graph)
     for edge in shown["edges"]:
