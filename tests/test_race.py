@@ -197,6 +197,12 @@ def test_bad_batch_sizes_are_refused(size):
         compare_batches(network, rows(), [1, size], lr=0.1)
 
 
+@pytest.mark.parametrize("lr", [np.float32(0.1), np.array(0.1)])
+def test_one_rate_may_be_a_number_of_numpy(lr):
+    (entry,) = compare_batches(network, rows(), [ROWS], lr=lr, epochs=1)
+    assert entry.racer.lr == pytest.approx(0.1)
+
+
 def test_bad_data_samples_and_epochs_are_refused():
     x, y = rows()
     with pytest.raises(ValueError, match="data has 40 rows in x and 39 in y"):

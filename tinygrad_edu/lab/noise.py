@@ -98,7 +98,7 @@ def compare_batches(
     Its rate is in its name where the rates differ.
     Raises ValueError for a bad batch size, rate, or number of rates or epochs.
     """
-    rates = [lr] * len(batch_sizes) if isinstance(lr, int | float) else list(lr)
+    rates = np.ravel(lr).tolist() * (len(batch_sizes) if np.ndim(lr) == 0 else 1)
     if len(rates) != len(batch_sizes):
         raise ValueError(f"lr has {len(rates)} rates for {len(batch_sizes)} batch sizes")
     epochs = whole("epochs", epochs)
