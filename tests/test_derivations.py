@@ -119,7 +119,7 @@ def test_an_outer_product_of_zeros_is_no_inner_product():
 
 def test_a_long_recurrence_is_described_at_once():
     x = leaf(2, 3)
-    start = time.perf_counter()
+    start = time.process_time()
     assert symbols(kernels.erf(x))[0].startswith("dL/dL * ")
 
     def recurrence(x):
@@ -134,7 +134,7 @@ def test_a_long_recurrence_is_described_at_once():
 
     (line,) = viz.backward_steps(apply(recurrence, Value(1.0, name="x")))[0].contributions
     assert line.symbols.text == "dL/dL * dL/dx"
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_infinity_in_a_rule_is_written():

@@ -366,9 +366,9 @@ def test_labels_of_a_large_graph_are_made_at_once():
     for _ in range(5_000):
         x = x * 1.5
     graph = viz.describe(x)
-    start = time.perf_counter()
+    start = time.process_time()
     labels = set(labels_of(graph))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert {"z1", "z4999", "L", "x"} <= labels
 
 

@@ -21,13 +21,17 @@ def last(page):
     return page.evaluate("player.steps.length - 1")
 
 
-def played(page):
-    """Wait for the end; the page allows no script of a test's own to wait in it."""
-    for _ in range(100):
-        if not page.evaluate("player.isPlaying"):
+def wait_until(page, is_so):
+    """The page allows no script of a test's own to wait in it."""
+    for _ in range(400):
+        if page.evaluate(is_so):
             return
-        page.wait_for_timeout(50)
-    raise AssertionError("it still plays")
+        page.wait_for_timeout(25)
+    raise AssertionError(f"not within ten seconds: {is_so}")
+
+
+def played(page):
+    wait_until(page, "!player.isPlaying")
 
 
 @pytest.fixture
@@ -254,16 +258,14 @@ def test_the_step_stands_in_the_address(open_page, neuron):
     page = open_page(viz.play(neuron))
     assert page.evaluate("location.hash") == ""
     page.evaluate("location.hash = '#step=4'")
-    page.wait_for_timeout(50)
-    assert (current(page), page.inner_text("#count")) == (3, "4 / 20")
+    wait_until(page, "player.step === 3")
+    assert page.inner_text("#count") == "4 / 20"
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(400)
-    assert page.evaluate("location.hash") == "#step=5"
+    wait_until(page, "location.hash === '#step=5'")
     page.reload()
     assert current(page) == 4
     page.evaluate("location.hash = '#step=9999'")
-    page.wait_for_timeout(50)
-    assert current(page) == last(page)
+    wait_until(page, "player.step === player.steps.length - 1")
 
 
 @pytest.mark.parametrize("context", [NARROW | {"has_touch": True}], indirect=True)
@@ -328,8 +330,10 @@ def test_the_numbers_of_a_product_move_to_the_edge_and_on(open_page, neuron):
     step = page.evaluate(
         f"player.steps.findIndex((step) => step.to === {ids['w']} && step.use === 2)"
     )
-    page.evaluate(f"player.go({step})")
-    assert page.locator(".chip").all_text_contents() == ["-0.5022", "1.5", "-0.7534"]
+    chips = page.evaluate(
+        f"player.go({step}), [...document.querySelectorAll('.chip')].map((x) => x.textContent)"
+    )
+    assert chips == ["-0.5022", "1.5", "-0.7534"]
     page.locator(".chip").first.wait_for(state="detached")
     page.locator(".chip").last.wait_for(state="detached")
 
@@ -575,9 +579,9 @@ def large_page():
         x[0] = x[0] * 1.01 if _ % 2 else x[0].tanh()
     count = len(viz.describe(x[0]).nodes)
     assert 290 <= count <= 340
-    began = time.perf_counter()
+    began = time.process_time()  # whatever else the machine does
     page = viz.play(x[0])
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
     return page
 
 
@@ -684,12 +688,10 @@ def test_the_text_of_a_neuron_can_be_read_and_it_is_fitted_again_to_another_wind
     assert page.evaluate(f"{scale} * {size}") >= 12
     before = page.evaluate(scale)
     page.set_viewport_size({"width": 900, "height": 700})
-    page.wait_for_timeout(100)
-    assert page.evaluate(scale) < before
+    wait_until(page, f"{scale} < {before}")
     assert page.evaluate("stage.scrollWidth") == page.evaluate("stage.clientWidth")
     page.set_viewport_size({"width": 1280, "height": 800})
-    page.wait_for_timeout(100)
-    assert page.evaluate(scale) == pytest.approx(before)
+    wait_until(page, f"Math.abs({scale} - {before}) < 1e-6")
 
 
 @pytest.mark.parametrize("context", [{"reduced_motion": "reduce"}], indirect=True)
@@ -707,14 +709,12 @@ def test_the_graph_is_dragged_and_zoomed_and_has_a_map(open_page, large_page):
     width = "graph.getBoundingClientRect().width"
     before = page.evaluate(width)
     page.mouse.wheel(0, 50)  # the plain wheel scrolls
-    page.wait_for_timeout(150)
+    wait_until(page, f"stage.scrollTop > {y + 40}")
     assert page.evaluate(width) == before
-    assert page.evaluate(place)[1] > y + 40
     page.keyboard.down("Control")
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
-    page.wait_for_timeout(50)
-    assert page.evaluate(width) > before
+    wait_until(page, f"{width} > {before}")
     box = page.locator("#map").bounding_box()
     page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
     assert page.evaluate("stage.scrollLeft / stage.scrollWidth") > 0.7
