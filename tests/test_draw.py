@@ -4,6 +4,7 @@
 """
 
 import html
+import io
 import os
 import re
 import subprocess
@@ -463,6 +464,20 @@ def test_one_warning_alone_is_left_out(capfd):
     with real_messages():
         os.write(2, "\n".join([others[0], warning, *others[1:], ""]).encode())
     assert capfd.readouterr().err.splitlines() == others
+
+
+def closed_stream():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [None, closed_stream()])
+def test_a_message_is_passed_on_where_python_has_no_stderr(capfd, monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    with real_messages():
+        os.write(2, b"a real message\n")
+    assert capfd.readouterr() == ("", "a real message\n")
 
 
 # Names

@@ -65,7 +65,15 @@ def real_messages() -> Iterator[None]:
             written.seek(0)
             for line in written.read().decode(errors="replace").splitlines():
                 if not is_unknown_setting(line):
-                    print(line, file=sys.stderr)
+                    pass_on(line)
+
+
+def pass_on(line: str) -> None:
+    """To Python's stderr, which a notebook shows; to that of the process if there is none."""
+    if getattr(sys.stderr, "closed", True):
+        os.write(2, f"{line}\n".encode())
+    else:
+        print(line, file=sys.stderr)
 
 
 def is_unknown_setting(line: str) -> bool:
