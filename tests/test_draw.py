@@ -366,7 +366,19 @@ def test_a_fixed_scale_makes_pictures_comparable_and_names_what_lies_beyond():
     assert fills(a)["2"] == THEMES["light"].shade(8 / 12)  # a gradient of 1
     assert "\u2264 1e-8" in texts(b)
     assert "1e-8" in texts(a)
-    for wrong in ((1.0, 1.0), (0.0, 1.0), (1.0, float("inf"))):
+    reversed_, long = (1e4, 1e-8), (1.0, 2.0, 3.0)
+    same = (1e300, np.nextafter(1e300, np.inf))  # of one logarithm
+    for wrong in (
+        (1.0, 1.0),
+        (0.0, 1.0),
+        (1.0, float("inf")),
+        reversed_,
+        long,
+        same,
+        1,
+        None,
+        "ab",
+    ):
         with pytest.raises(ValueError, match="is no scale: give the smallest and the largest"):
             draw(neuron(), color_by_gradient=wrong)
 

@@ -118,13 +118,15 @@ def scale_for(graph: Graph, color_by_gradient: bool | tuple[float, float]) -> Sc
     """The scale of the colours of gradients; None for a picture in which roles have colours."""
     if isinstance(color_by_gradient, bool):
         return scale_around(map(rms, graph.nodes)) if color_by_gradient else None
-    low, high = color_by_gradient
-    if not 0 < low < high < float("inf"):
-        raise ValueError(
-            f"color_by_gradient={color_by_gradient!r} is no scale: give the smallest and the "
-            "largest gradient, such as (1e-8, 1e4), or True for those of the graph"
-        )
-    return Scale(log10(low), log10(high))
+    match color_by_gradient:
+        case [int() | float() as low, int() | float() as high] if 0 < low < high < float("inf"):
+            scale = Scale(log10(low), log10(high))
+            if scale.low < scale.high:
+                return scale
+    raise ValueError(
+        f"color_by_gradient={color_by_gradient!r} is no scale: give the smallest and the "
+        "largest gradient, such as (1e-8, 1e4), or True for those of the graph"
+    )
 
 
 def in_words(graph: Graph, style: DrawStyle) -> str:
