@@ -833,3 +833,27 @@ def test_a_product_with_numbers_that_are_not_finite_says_what_they_come_to(open_
         "0 · inf + 1 · 1 + (-inf) = nan",
         "0 · 1 + 1 · (-1) + (-inf) = -inf",
     ]
+
+
+class Halves(nn.Module):
+    def __call__(self, x):
+        return x * 2.0, x.sum()
+
+
+def test_the_gradients_of_several_values_that_leave_a_folded_module_are_no_sum(open_page):
+    model = nn.Module()
+    model.halves = Halves()
+    x = Tensor([3.0, 4.0], requires_grad=True, name="x")
+    with viz.record(model) as made:
+        many, one = model.halves(x)
+        loss = (many * x).sum() + one * 12.0
+    page = open_page(viz.play(loss, record=made, depth=1))
+    use = "(step) => step.uses === 2 && step.use === 2 && player.data.nodes[step.to].leaving === 2"
+    page.evaluate(f"player.go(player.steps.findIndex({use}))")
+    table = page.inner_text(".uses")
+    assert "2 values of halves are used 2 times: each has a gradient of its own" in table
+    assert re.findall(r"\t(.*)", table)[-3:] == ["12", "norm 5", "norm 13"]
+    assert "sum" not in table
+    assert "which is a part of the gradient of halves." in page.inner_text(".words")
+    texts = page.evaluate("player.steps.map((step) => step.text)")
+    assert any(text.endswith("* 12.0 = 12.0") for text in texts)

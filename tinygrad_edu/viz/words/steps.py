@@ -62,7 +62,7 @@ class Contribution:
     def __str__(self) -> str:
         line = f"{self.gradient.text} += {self.symbols.text}"
         if self.sizes != (1, 1):
-            line += f"   {self.arrived()}"
+            line += self.arrived()
             known = self.uses > 1 and self.total is not None
             return f"{line}, so far norm {number(self.total or 0.0)}" if known else line
         result = text_of(self.value)
@@ -81,9 +81,9 @@ class Contribution:
         """The value with its shape; of several values that leave a folded module, their size."""
         size, _ = self.sizes
         if size == 1:
-            return text_of(self.value)
+            return f" = {text_of(self.value)}"
         what = self.shape if math.prod(self.shape) == size else f"{size} numbers"
-        return f"{what}, norm {number(self.value)}"
+        return f"   {what}, norm {number(self.value)}"
 
 
 @dataclass(frozen=True)

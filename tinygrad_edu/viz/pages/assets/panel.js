@@ -79,7 +79,8 @@ function wordsOf(step) {
   if (step.phase === "seed") return `The way back starts at ${from} with the gradient ${number(gradient)}.`;
   const { contribution, local } = data.edges[step.edges[0]];
   const to = short(data.nodes[step.to].title, 24);
-  const role = step.uses === 1 ? "is" : step.use === 1 ? "is the first part of" : "is added to";
+  const role = step.uses === 1 ? "is" : data.nodes[step.to].leaving > 1 ? "is a part of"
+    : step.use === 1 ? "is the first part of" : "is added to";
   if (local === null) {
     const isArray = data.edges[step.edges[0]].size !== 1;
     const found = isArray ? `an array of norm ${number(contribution)}` : number(contribution);
@@ -101,17 +102,21 @@ function showRule(node, parent) {
 // All uses of a node that its gradient is the sum of, and the sum so far.
 function showUses(step, parent) {
   const list = html("table", "uses", parent);
-  const name = short(data.nodes[step.to].title, 24);
-  html("caption", "", list, `${name} is used ${step.uses} times: its gradient is the sum`);
+  const { title, leaving } = data.nodes[step.to];
+  const name = short(title, 24);
+  html("caption", "", list, leaving > 1
+    ? `${leaving} values of ${name} are used ${step.uses} times: each has a gradient of its own`
+    : `${name} is used ${step.uses} times: its gradient is the sum`);
   uses[step.to].forEach((k, i) => {
     const row = html("tr", i + 1 === step.use ? "now" : i + 1 > step.use ? "awaited" : "", list);
     const edge = data.edges[k];
     const target = data.nodes[edge.target];
     html("td", "", row, `through ${short(target.title, 24)}`);
-    html("td", "", row, i + 1 > step.use ? "…" : number(edge.contribution));
+    const amount = `${edge.size === 1 ? "" : "norm "}${number(edge.contribution)}`;
+    html("td", "", row, i + 1 > step.use ? "…" : amount);
   });
   const row = html("tr", "sum", list);
-  html("td", "", row, step.use < step.uses ? "so far" : "sum");
+  html("td", "", row, step.use < step.uses ? "so far" : leaving > 1 ? "together" : "sum");
   html("td", "", row, number(stateOf(data.nodes[step.to], current).gradient));
 }
 
