@@ -66,30 +66,16 @@ def explore(
     values = {name: Value(x, name=name) for name, x in leaves.items()}
     root = result(values)
     graph, nodes = describe(root, max_nodes=max_nodes), in_order(root)
-    flows = [k for k, edge in enumerate(graph.edges) if edge.contribution is not None]
-    uses = [(graph.edges[k].target, graph.edges[k].position) for k in flows]
+    uses = uses_of(graph)
     program = record_scalars(both_passes(result, uses), leaves)
     check(f, program, nodes, 2 * len(nodes) + len(uses) + len(leaves))
     writer = JavaScriptWriter(program)
     text = writer.text()
-    shown = picture(widest(graph))
-    titles = [node["title"] for node in shown["nodes"]]
+    data = graph_data(graph, nodes, leaves, [*values.values()])
+    titles = [node["title"] for node in data["nodes"]]
     names = names_of_lines(program, leaves, titles[: len(nodes)])
-    places = {node: i for i, node in enumerate(nodes)}
-    data = {
-        **shown,
-        "title": f"Take hold of {root_name(graph)}",
-        "name": root_name(graph),
-        "root": graph.root,
-        "known": len(nodes),
-        "flows": flows,
-        "inputs": [
-            {"name": name, "value": leaves[name], "node": places.get(x)}
-            for name, x in values.items()
-        ],
-        "guards": [guard_text(line, names) for line in writer.guards],
-    }
-    return computing_page(data, [text], "explore").saved(path)
+    data["guards"] = [guard_text(line, names) for line in writer.guards]
+    return computing_page(data, [text], "explore", "program").saved(path)
 
 
 # The inputs
@@ -211,6 +197,35 @@ def guard_text(line: Line, names: Mapping[Any, str]) -> dict[str, Any]:
 
 
 # The picture
+
+
+def graph_data(
+    graph: Graph, nodes: list[Node], leaves: Mapping[str, float], inputs: list[Value]
+) -> dict[str, Any]:
+    """What explore.js draws, and where it finds a number: see `both_passes`."""
+    places = {node: i for i, node in enumerate(nodes)}
+    return {
+        **picture(widest(graph)),
+        "title": f"Take hold of {root_name(graph)}",
+        "name": root_name(graph),
+        "root": graph.root,
+        "known": len(nodes),
+        "flows": flows_of(graph),
+        "inputs": [
+            {"name": name, "value": number, "node": places.get(x)}
+            for (name, number), x in zip(leaves.items(), inputs)
+        ],
+    }
+
+
+def flows_of(graph: Graph) -> list[int]:
+    """The edges along which something flows back."""
+    return [k for k, edge in enumerate(graph.edges) if edge.contribution is not None]
+
+
+def uses_of(graph: Graph) -> list[tuple[int, int]]:
+    """The node and the operand of each of these edges."""
+    return [(graph.edges[k].target, graph.edges[k].position) for k in flows_of(graph)]
 
 
 def widest(graph: Graph) -> Graph:

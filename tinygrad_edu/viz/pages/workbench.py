@@ -7,8 +7,10 @@ from tinygrad_edu.compiler.javascript import arithmetic
 from tinygrad_edu.viz.pages.player import Page, assembled, assets
 
 
-def computing_page(data: dict[str, Any], programs: Sequence[str], part: str) -> Page:
+def computing_page(data: dict[str, Any], programs: Sequence[str], part: str, *scripts: str) -> Page:
     """The page of `part` (a style and a script) that shows data and runs the programs.
+
+    scripts  more files of script, after its own
 
     The programs are part of the script whose digest the page allows: nothing is evaluated.
     """
@@ -18,7 +20,7 @@ def computing_page(data: dict[str, Any], programs: Sequence[str], part: str) -> 
             '"use strict";',
             arithmetic(),
             f"const programs = [\n{table}\n];",
-            assets("js", "workbench", part),
+            assets("js", "workbench", "theme", part, *scripts),
         ]
     )
     return assembled("workbench", data, assets("css", "page", "workbench", part), script)

@@ -1,53 +1,25 @@
-// Runs the program of the forward and the backward pass, and shows what it computes.
-(() => {
-  const { LARGEST, byId, svg, html, number, short, roundUp, dial, linear, axes, rangeOf, polyline } = workbench;
-  const data = JSON.parse(byId("data").textContent);
-  const [program] = programs;
-  const box = data.box; // the places in the box of a node
-  const run = program(ofPython);
-  const count = data.known;
+// Draws a graph with a dial for each input. Whoever opens it computes: `ask(question, show)` hands
+// each question on, and `show` takes the answer, at once or later. `root` is a document or a shadow
+// root. A question holds the numbers of the inputs, the input that is held, the range in which its
+// curve is drawn, and h. An answer repeats its question and adds
+//   out     the value of each node, then the gradients, what flows along the edges, d root / d input
+//   slopes  the measured slope of each input, and how much of it may be rounding
+//   ends    the root on both sides of the input that is held, which are `step` away
+//   curve   the root at equal distances over the range, or nothing
+//   reason  why some numbers are not there
+// in which a number that is not known is undefined.
+function graphExplorer(root, first, ask) {
+  const { LARGEST, svg, html, number, short, roundUp, dial, linear, axes, rangeOf, polyline } = workbench;
   const views = { nodes: [], flows: [], inputs: [] };
-  const values = data.inputs.map((input) => input.value);
+  const values = first.inputs.map((input) => input.value);
+  let data = first;
+  let answer = null; // the one that is shown
   let held = 0; // the input whose curve is drawn
   let h = 1e-5;
 
-  // out: the value of each node, then the gradients, what flows along the edges, d root / d input.
-  function computed(point) {
-    const out = [];
-    let stop = null;
-    try {
-      run(...point, out);
-    } catch (error) {
-      stop = error;
-    }
-    return { out, stop };
-  }
-
-  function rootAt(input, x) {
-    const point = [...values];
-    point[input] = x;
-    return computed(point).out[data.root];
-  }
-
-  function stepOf(input) {
-    return h * Math.max(1, Math.abs(values[input]));
-  }
-
-  // The slope without any rule, and how much of it may be rounding.
-  function measuredAt(input) {
-    const [x, step] = [values[input], stepOf(input)];
-    const [above, below] = [rootAt(input, x + step), rootAt(input, x - step)];
-    const rounding = (4 * Number.EPSILON * (Math.abs(above) + Math.abs(below))) / (2 * step);
-    return { slope: (above - below) / (2 * step), rounding };
-  }
-
-  function reasonOf(stop) {
-    if (stop === null) return "";
-    if (stop.guard === undefined) return `Here Python raises ${stop.message}. After it there are no numbers.`;
-    const { question, answer } = data.guards[stop.guard];
-    const [before, now] = answer === true ? ["true", "false"] : answer === false ? ["false", "true"] : [answer, "another"];
-    return `Beyond here the function takes another branch: “${question}” was ${before} when this graph `
-      + `was made, and is ${now} now. The numbers after it are not known here.`;
+  function change() {
+    const { low, high } = views.inputs[held].scale;
+    ask({ values: [...values], held, h, low, high }, show);
   }
 
   // Drawing
@@ -74,6 +46,7 @@
   function drawNode({ id, role, title, operation, gradient, x, y, w, h: tall }, parent) {
     const [left, top] = [x - w / 2, y - tall / 2];
     const g = svg("g", { id: `node-${id}`, class: `node ${role}` }, parent);
+    const { box } = data; // the places in the box of a node
     svg("rect", { class: "box", x: left, y: top, width: w, height: tall, rx: operation ? 10 : 2 }, g);
     svg("text", { class: "title", x: left + box.side, y: top + box.title }, g, short(title, 16));
     if (role === "constant") return { g };
@@ -92,20 +65,39 @@
     if (!view?.value) return;
     view.g.classList.add("handle");
     svg("title", {}, view.g, `Drag to the side to change ${input.name}`);
+    const { room } = views; // it stays, where another branch draws another node
     view.g.addEventListener("pointerdown", (event) => {
       event.preventDefault();
-      view.g.setPointerCapture(event.pointerId);
+      room.setPointerCapture(event.pointerId);
       hold(k);
       const [start, from] = [event.clientX, values[k]];
       const { low, high } = views.inputs[k].scale;
       const move = (now) => views.inputs[k].dial.take(rounded((high - low) / 400, from + ((now.clientX - start) * (high - low)) / 400));
       const end = () => {
-        view.g.removeEventListener("pointermove", move);
-        for (const name of ["pointerup", "pointercancel"]) view.g.removeEventListener(name, end);
+        room.removeEventListener("pointermove", move);
+        for (const name of ["pointerup", "pointercancel"]) room.removeEventListener(name, end);
       };
-      view.g.addEventListener("pointermove", move);
-      for (const name of ["pointerup", "pointercancel"]) view.g.addEventListener(name, end);
+      room.addEventListener("pointermove", move);
+      for (const name of ["pointerup", "pointercancel"]) room.addEventListener(name, end);
     });
+  }
+
+  // Another branch of the function makes another graph.
+  function redraw(now) {
+    data = now;
+    const { scrollLeft, scrollTop } = views.room;
+    views.room.replaceChildren();
+    views.picture = drawGraph(views.room);
+    data.inputs.forEach(makeHandle);
+    views.inputs.forEach(nameSlopes);
+    fit();
+    Object.assign(views.room, { scrollLeft, scrollTop });
+  }
+
+  function nameSlopes(view, k) {
+    const { name } = data.inputs[k];
+    view.names[0].textContent = `∂${data.name}/∂${short(name, 12)}`;
+    view.names[1].textContent = name.length + data.name.length < 4 ? differenceOf(name) : "measured slope";
   }
 
   function differenceOf(name) {
@@ -140,14 +132,13 @@
       onHold: () => hold(k),
     }, card);
     const list = html("dl", { class: "slopes" }, card);
-    html("dt", {}, list, `∂${data.name}/∂${short(input.name, 12)}`);
+    const names = [html("dt", {}, list)];
     const gradient = html("dd", { class: "gradient" }, list);
-    const isShort = input.name.length + data.name.length < 4;
-    html("dt", {}, list, isShort ? differenceOf(input.name) : "measured slope");
+    names.push(html("dt", {}, list));
     const measured = html("dd", {}, list);
     const slope = html("span", { class: "slope" }, measured);
     const sign = html("span", { class: "sign", role: "img" }, measured);
-    return { card, dial: made, scale, gradient, slope, sign };
+    return { card, dial: made, scale, names, gradient, slope, sign };
   }
 
   function drawStep(parent) {
@@ -160,7 +151,7 @@
     choice.value = String(h);
     choice.addEventListener("change", () => {
       h = Number(choice.value);
-      show();
+      change();
     });
     html("span", { class: "hint", id: "h-note" }, row, "times the size of the input, where that is above 1");
     choice.setAttribute("aria-describedby", "h-note");
@@ -168,8 +159,10 @@
 
   // Showing
 
-  function show() {
-    const { out, stop } = computed(values);
+  function show(found) {
+    answer = found;
+    const { out, slopes, reason } = answer;
+    const count = data.known;
     data.nodes.slice(0, count).forEach((node, i) => {
       const view = views.nodes[i];
       write(view.value, out[i]);
@@ -180,17 +173,17 @@
     const first = 2 * count + data.flows.length;
     views.inputs.forEach((view, k) => {
       const gradient = out[first + k];
-      const { slope, rounding } = measuredAt(k);
+      const { slope, rounding } = slopes[k];
       write(view.gradient, gradient, "?", 7);
       write(view.slope, Number.isNaN(slope) ? undefined : slope, "?", 7);
       const isKnown = Number.isFinite(gradient) && Number.isFinite(slope);
       const agree = Math.abs(gradient - slope) <= 2e-6 * Math.max(1, Math.abs(gradient)) + rounding;
       mark(view.sign, isKnown ? agree : null);
-      view.card.classList.toggle("held", k === held);
+      view.card.classList.toggle("held", k === answer.held);
     });
-    data.inputs.forEach((input, k) => views.nodes[input.node]?.g.classList.toggle("now", k === held));
-    views.status.textContent = reasonOf(stop);
-    drawTangent(out[first + held], out[data.root]);
+    data.inputs.forEach((input, k) => views.nodes[input.node]?.g.classList.toggle("now", k === answer.held));
+    views.status.textContent = reason;
+    drawTangent(out[first + answer.held], out[data.root]);
   }
 
   // Whether a gradient and a slope agree; null where one of them is not known.
@@ -213,12 +206,14 @@
   // The root against the input that is held, its tangent, and the secant of the measured slope.
   function drawTangent(gradient, root) {
     const plot = views.plot;
-    const { scale } = views.inputs[held];
+    const { held, curve, values, step, ends } = answer;
     const { name } = data.inputs[held];
-    const xs = Array.from({ length: 201 }, (_, i) => scale.at(i / 200));
-    const ys = xs.map((x) => rootAt(held, x) ?? NaN);
+    const scale = linear(answer.low, answer.high);
+    const xs = curve.map((_, i) => scale.at(i / (curve.length - 1)));
+    const ys = curve.map((y) => y ?? NaN);
     const here = values[held];
     plot.replaceChildren();
+    if (!curve.length) return;
     const isThere = Math.abs(root) <= LARGEST;
     const [low, high] = rangeOf(isThere ? [...ys, root] : ys);
     const vertical = linear(Math.min(low, isThere ? root : low), Math.max(high, isThere ? root : high));
@@ -229,10 +224,8 @@
     views.caption.textContent = `${data.name} against ${name}, the others held still`
       + (isKnown ? `. At ${name} = ${number(here)} the slope of the tangent is ${number(gradient)}.` : ".");
     if (!isKnown) return;
-    const step = stepOf(held);
-    const ends = [here - step, here + step].map((x) => [x, rootAt(held, x)]);
-    if (h >= 0.01 && ends.every(([, y]) => Number.isFinite(y))) {
-      const points = ends.map(([x, y]) => [at.x(x), at.y(y)]);
+    if (answer.h >= 0.01 && ends.every(Number.isFinite)) {
+      const points = ends.map((y, i) => [at.x(here + (2 * i - 1) * step), at.y(y)]);
       svg("path", { class: "secant", d: polyline(points) }, at.inside);
       for (const [cx, cy] of points) svg("circle", { class: "end", cx, cy, r: 3.5 }, at.inside);
     }
@@ -257,7 +250,7 @@
 
   function hold(k) {
     held = k;
-    show();
+    change();
   }
 
   function fit() {
@@ -271,11 +264,10 @@
   }
 
   function start() {
-    const main = document.querySelector("main");
+    const main = root.querySelector("main");
     const stage = html("section", { id: "drawing", "aria-label": "Graph" }, main);
     views.status = html("p", { class: "status", role: "status" }, stage);
     views.room = html("div", { id: "room", tabindex: 0, role: "region", "aria-label": "Graph, scrolls" }, stage);
-    views.picture = drawGraph(views.room);
     const tangent = html("section", { id: "tangent", "aria-label": "Tangent" }, main);
     views.caption = html("p", { class: "lead", id: "caption" }, tangent);
     views.plot = svg("svg", { id: "curve", class: "plot", role: "img", "aria-labelledby": "caption" }, tangent);
@@ -286,28 +278,35 @@
     drawStep(panel);
     const inputs = html("div", { id: "inputs" }, panel);
     views.inputs = data.inputs.map((input, k) => drawInput(input, k, inputs));
-    data.inputs.forEach(makeHandle);
-    byId("reset").addEventListener("click", () => {
-      data.inputs.forEach((input, k) => {
-        values[k] = views.inputs[k].dial.value = input.value;
-        Object.assign(views.inputs[k].scale, linear(...rangeAround(input.value)));
-        views.inputs[k].dial.show();
-      });
-      show();
+    redraw(data);
+    root.getElementById("reset").addEventListener("click", () => {
+      move(data.inputs.map((input) => input.value), rangeAround);
+      change();
     });
-    window.addEventListener("resize", () => {
-      fit();
-      show();
+  }
+
+  // Without asking.
+  function move(xs, rangeOfDial) {
+    xs.forEach((x, k) => {
+      const { dial: made, scale } = views.inputs[k];
+      values[k] = made.value = x;
+      Object.assign(scale, linear(...rangeOfDial(x, scale)));
+      made.show();
     });
+  }
+
+  // What others have computed, for inputs that they chose.
+  function follow(found) {
+    move(found.values, (x, { low, high }) => (x < low || x > high ? rangeAround(x) : [low, high]));
+    held = found.held;
+    show(found);
+  }
+
+  function resize() {
     fit();
-    show();
+    if (answer) show(answer);
   }
 
   start();
-  window.explorer = {
-    data, computed,
-    get values() { return [...values]; },
-    slopeOf: (k) => measuredAt(k).slope,
-    take: (k, x) => views.inputs[k].dial.take(x),
-  };
-})();
+  return { change, show, follow, redraw, resize, values, take: (k, x) => views.inputs[k].dial.take(x) };
+}

@@ -1,9 +1,7 @@
 // What the pages that one takes hold of have in common: elements, numbers, dials, plots.
 const workbench = (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const THEME = "tinygrad_edu theme";
   const LARGEST = 5e307; // three times as much is still a number
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
   function byId(id) {
     return document.getElementById(id);
@@ -81,7 +79,7 @@ const workbench = (() => {
     function show() {
       slider.value = String(Math.round(1000 * Math.max(0, Math.min(1, scale.place(made.value)))));
       slider.setAttribute("aria-valuetext", number(made.value, 6));
-      if (document.activeElement !== field || Number(field.value) !== made.value) field.value = String(made.value);
+      if (field.getRootNode().activeElement !== field || Number(field.value) !== made.value) field.value = String(made.value);
     }
 
     function take(x) {
@@ -171,26 +169,6 @@ const workbench = (() => {
   function near(x) {
     return Math.max(-1e5, Math.min(1e5, x)).toFixed(1);
   }
-
-  function switchTheme() {
-    const { style } = document.documentElement;
-    const isDark = style.colorScheme ? style.colorScheme === "dark" : dark.matches;
-    style.colorScheme = isDark ? "light" : "dark";
-    withStorage((storage) => storage.setItem(THEME, style.colorScheme));
-  }
-
-  // A page in a frame of a notebook, or from a file, may have none.
-  function withStorage(use) {
-    try {
-      return use(window.localStorage);
-    } catch {
-      return null;
-    }
-  }
-
-  const theme = withStorage((storage) => storage.getItem(THEME));
-  if (["light", "dark"].includes(theme)) document.documentElement.style.colorScheme = theme;
-  byId("theme").addEventListener("click", switchTheme);
 
   return { LARGEST, byId, svg, html, number, short, roundUp, ticks, dial, linear, logarithmic, axes, rangeOf, polyline };
 })();

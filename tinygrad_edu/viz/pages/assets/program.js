@@ -1,0 +1,64 @@
+// The page as a file runs the program of the forward and the backward pass.
+(() => {
+  const data = JSON.parse(workbench.byId("data").textContent);
+  const run = programs[0](ofPython);
+  const POINTS = 201; // of the curve
+
+  function computed(point) {
+    const out = [];
+    let stop = null;
+    try {
+      run(...point, out);
+    } catch (error) {
+      stop = error;
+    }
+    return { out, stop };
+  }
+
+  function rootAt(values, input, x) {
+    const point = [...values];
+    point[input] = x;
+    return computed(point).out[data.root];
+  }
+
+  // The root on both sides of an input, and how far these are.
+  function around(values, input, h) {
+    const x = values[input];
+    const step = h * Math.max(1, Math.abs(x));
+    return { step, ends: [x - step, x + step].map((there) => rootAt(values, input, there)) };
+  }
+
+  // The slope without any rule, and how much of it may be rounding.
+  function measuredAt(values, input, h) {
+    const { step, ends: [before, after] } = around(values, input, h);
+    const rounding = (4 * Number.EPSILON * (Math.abs(after) + Math.abs(before))) / (2 * step);
+    return { slope: (after - before) / (2 * step), rounding };
+  }
+
+  function answered(question) {
+    const { values, held, h, low, high } = question;
+    const { out, stop } = computed(values);
+    const curve = Array.from({ length: POINTS }, (_, i) => rootAt(values, held, low + (i / (POINTS - 1)) * (high - low)));
+    const slopes = values.map((_, k) => measuredAt(values, k, h));
+    return { ...question, ...around(values, held, h), out, slopes, curve, reason: reasonOf(stop) };
+  }
+
+  function reasonOf(stop) {
+    if (stop === null) return "";
+    if (stop.guard === undefined) return `Here Python raises ${stop.message}. After it there are no numbers.`;
+    const { question, answer } = data.guards[stop.guard];
+    const [before, now] = answer === true ? ["true", "false"] : answer === false ? ["false", "true"] : [answer, "another"];
+    return `Beyond here the function takes another branch: “${question}” was ${before} when this graph `
+      + `was made, and is ${now} now. The numbers after it are not known here.`;
+  }
+
+  const explorer = graphExplorer(document, data, (question, show) => show(answered(question)));
+  explorer.change();
+  window.addEventListener("resize", explorer.resize);
+  window.explorer = {
+    data, computed,
+    get values() { return [...explorer.values]; },
+    slopeOf: (k) => measuredAt(explorer.values, k, 1e-5).slope,
+    take: explorer.take,
+  };
+})();
