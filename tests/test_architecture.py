@@ -29,6 +29,7 @@ PACKAGE = Path(tinygrad_edu.__file__).parent
 OPTIONAL = {
     "IPython",
     "PIL",
+    "anywidget",
     "graphviz",
     "http",
     "joblib",
@@ -38,6 +39,7 @@ OPTIONAL = {
     "safetensors",
     "sklearn",
     "tqdm",
+    "traitlets",
     "webbrowser",
 }
 

@@ -78,17 +78,37 @@ def test_the_cells_run_from_top_to_bottom_and_what_they_show_has_a_picture():
     assert names["correct"] > 0.95
 
 
-def test_the_notebook_runs_in_jupyter():
+def run_in_jupyter(notebook):
     nbclient = pytest.importorskip("nbclient", reason="no Jupyter: pip install nbclient ipykernel")
     pytest.importorskip("ipykernel", reason="no Jupyter: pip install nbclient ipykernel")
-    import nbformat
-
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Jupyter's own
         nbclient.NotebookClient(notebook, timeout=60).execute()
+
+
+def test_the_notebook_runs_in_jupyter():
+    nbformat = pytest.importorskip("nbformat", reason="no Jupyter: pip install nbclient ipykernel")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    run_in_jupyter(notebook)
     shown = [
         set(out.data) for cell in notebook.cells for out in cell.get("outputs", []) if "data" in out
     ]
     assert sum("image/svg+xml" in kinds for kinds in shown) == 2
     assert sum("text/html" in kinds for kinds in shown) == 5
+
+
+def test_a_cell_shows_a_widget():
+    nbformat = pytest.importorskip("nbformat", reason="no Jupyter: pip install nbclient ipykernel")
+    pytest.importorskip("anywidget", reason='no widgets: pip install "tinygrad_edu[notebook]"')
+    v4 = nbformat.v4
+    lines = "w = viz.widget(lambda x: x**2, x=3.0)", "w", "w.inputs = {'x': -2.0}\nw.value"
+    cells = [v4.new_code_cell(text) for text in ("from tinygrad_edu import viz", *lines)]
+    notebook = v4.new_notebook(cells=cells)
+    run_in_jupyter(notebook)
+    assert [len(cell.outputs) for cell in cells] == [0, 0, 1, 1]
+    view = cells[2].outputs[0].data["application/vnd.jupyter.widget-view+json"]
+    state = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    model = state[view["model_id"]]["state"]
+    assert "export default { render }" in model["_esm"]
+    assert [model["answer"]["values"], model["answer"]["slopes"]] == [[-2.0], pytest.approx([-4.0])]
+    assert cells[3].outputs[0].data["text/plain"] == "4.0"

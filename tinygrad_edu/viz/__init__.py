@@ -8,6 +8,7 @@ from tinygrad_edu.viz.graph.description import describe
 from tinygrad_edu.viz.pages.descents import explore_descent
 from tinygrad_edu.viz.pages.exercises import practice
 from tinygrad_edu.viz.pages.explorable import explore
+from tinygrad_edu.viz.pages.exploration import Exploration, widget
 from tinygrad_edu.viz.pages.monitor import Watch, watch
 from tinygrad_edu.viz.pages.player import Page, film, play
 from tinygrad_edu.viz.pages.questions import quiz
@@ -25,6 +26,7 @@ __all__ = [
     "Cells",
     "Contribution",
     "Drawing",
+    "Exploration",
     "ForwardStep",
     "Graph",
     "GraphEdge",
@@ -49,6 +51,7 @@ __all__ = [
     "record",
     "text",
     "watch",
+    "widget",
     "worked_solution",
     "zoom",
 ]

@@ -51,7 +51,8 @@ def explore(
 
     The page carries the program of the forward and the backward pass, and computes as the engine
     does. Beside each gradient it shows the slope that one measures with f alone. Where f would take
-    another branch of Python, or Python would raise an error, it says so.
+    another branch of Python, or Python would raise an error, it says so. `widget` asks the engine
+    of a running notebook instead.
     Raises ValueError for a larger graph, for no inputs and for a function that gives other numbers
     when it runs again, TypeError for another result, CompileError for what a program cannot hold,
     such as float() of a Value.

@@ -1,0 +1,83 @@
+// In a notebook the kernel computes: one question is on its way at a time, the latest one is next.
+const WORDS = { nan: NaN, inf: Infinity, "-inf": -Infinity };
+
+function numbers(xs) {
+  return xs.map((x) => (x === null ? undefined : WORDS[x] ?? x));
+}
+
+function render({ model, el }) {
+  const { html } = workbench;
+  const me = String(Math.random()); // several cells may show the same widget
+  const host = html("div", { "data-lm-suppress-shortcuts": "true" }, el); // of JupyterLab: x cuts cells
+  const root = host.attachShadow({ mode: "open" });
+  let explorer = null;
+  let graph = null; // the one that is drawn
+  let asked = 0;
+  let isWaiting = false;
+  let next = null;
+  let width = 0;
+
+  function ask(question) {
+    next = question;
+    if (!isWaiting) send();
+  }
+
+  function send() {
+    isWaiting = next !== null;
+    if (isWaiting) model.send({ ...next, asker: me, number: ++asked });
+    next = null;
+  }
+
+  function receive() {
+    if (!explorer) return;
+    const answer = model.get("answer");
+    const found = {
+      ...answer, out: numbers(answer.out), slopes: numbers(answer.slopes), curve: numbers(answer.curve), ends: numbers(answer.ends),
+    };
+    if (model.get("graph") !== graph) {
+      graph = model.get("graph");
+      explorer.redraw(graph);
+    }
+    if (answer.asker === me) {
+      explorer.show(found);
+      send();
+    } else {
+      explorer.follow(found);
+      if (answer.low === null) explorer.change(); // for a curve in the range of the slider
+    }
+  }
+
+  function start() {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    root.adoptedStyleSheets = [sheet];
+    graph = model.get("graph");
+    const header = html("header", {}, root);
+    html("h1", {}, header, graph.title);
+    html("button", { id: "reset", type: "button" }, header, "as at first");
+    html("main", {}, root);
+    explorer = graphExplorer(root, graph, ask);
+    receive();
+  }
+
+  // Before it is shown, nothing can be measured.
+  function measure() {
+    if (!host.clientWidth || host.clientWidth === width) return;
+    width = host.clientWidth;
+    const light = getComputedStyle(el).color.match(/[\d.]+/g).slice(0, 3).reduce((sum, x) => sum + Number(x), 0);
+    host.style.colorScheme = light > 384 ? "dark" : "light"; // as the notebook, whose letters these are
+    if (explorer) explorer.resize();
+    else start();
+  }
+
+  const observer = new ResizeObserver(() => requestAnimationFrame(measure));
+  observer.observe(host);
+  host.addEventListener("keydown", (event) => event.stopPropagation());
+  model.on("change:answer", receive);
+  return () => {
+    observer.disconnect();
+    model.off("change:answer", receive);
+  };
+}
+
+export default { render };
