@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from json import dumps
 from time import perf_counter
 from types import MappingProxyType
@@ -22,6 +21,7 @@ from tinygrad_edu.viz.pages.explorable import (
     uses_of,
     value_of,
 )
+from tinygrad_edu.viz.pages.player import assets
 
 STYLES = "page", "workbench", "explore", "widget"
 SCRIPTS = "workbench", "explore", "widget"
@@ -182,25 +182,21 @@ class Exploration:
             out = self.inputs_alone(numbers)
             reason = f"Here Python raises {type(error).__name__}: {error}"
         start = perf_counter()
-        slopes = [self.slope(numbers, k, question["h"]) for k in range(len(numbers))]
+        sides = [self.around(numbers, k, question["h"]) for k in range(len(numbers))]
         seconds = (perf_counter() - start) / (2 * len(numbers))  # of one call
-        step, ends = self.around(numbers, held, question["h"])
         curve = []
         if question["low"] is not None:
             points = max(11, min(POINTS, int(SECONDS / max(seconds, 1e-9))))
             xs = np.linspace(question["low"], question["high"], points).tolist()
             curve = [self.root_at(numbers, held, x) for x in xs]
-        found = {"out": out, "slopes": slopes, "step": step, "ends": ends, "curve": curve}
-        return strict({**question, **found, "reason": reason})
+        return strict({**question, "out": out, "sides": sides, "curve": curve, "reason": reason})
 
     def unanswered(self, question: Mapping[str, Any]) -> dict[str, Any]:
         numbers = question["values"]
         return {
             **question,
             "out": self.inputs_alone(numbers),
-            "slopes": [None] * len(numbers),
-            "step": 0.0,
-            "ends": [None, None],
+            "sides": [{"step": 0.0, "ends": [None, None]}] * len(numbers),
             "curve": [],
             "reason": "The kernel was interrupted. Change an input to ask again.",
         }
@@ -212,16 +208,11 @@ class Exploration:
         except Exception:
             return None
 
-    def around(
-        self, numbers: Sequence[float], k: int, h: float
-    ) -> tuple[float, list[float | None]]:
+    def around(self, numbers: Sequence[float], k: int, h: float) -> dict[str, Any]:
         """How far the points of the measured slope are from input k, and the root at both."""
         step = h * max(1.0, abs(numbers[k]))
-        return step, [self.root_at(numbers, k, numbers[k] + d) for d in (-step, step)]
-
-    def slope(self, numbers: Sequence[float], k: int, h: float) -> float | None:
-        step, (before, after) = self.around(numbers, k, h)
-        return None if before is None or after is None else (after - before) / (2 * step)
+        ends = [self.root_at(numbers, k, numbers[k] + d) for d in (-step, step)]
+        return {"step": step, "ends": ends}
 
 
 def structure_of(nodes: Sequence[Node], inputs: Sequence[Node]) -> Any:
@@ -267,7 +258,4 @@ def widget_class() -> Any:
 
 def module() -> str:
     """The script that the notebook loads; its style is for the shadow root of the widget alone."""
-    folder = files("tinygrad_edu.viz.pages") / "assets"
-    style = "".join((folder / f"{name}.css").read_text("utf-8") for name in STYLES)
-    scripts = [(folder / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
-    return "\n".join([f"const STYLE = {dumps(style)};", *scripts])
+    return f"const STYLE = {dumps(assets('css', *STYLES))};\n" + assets("js", *SCRIPTS)

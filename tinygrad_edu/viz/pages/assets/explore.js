@@ -3,8 +3,7 @@
 // root. A question holds the numbers of the inputs, the input that is held, the range in which its
 // curve is drawn, and h. An answer repeats its question and adds
 //   out     the value of each node, then the gradients, what flows along the edges, d root / d input
-//   slopes  the measured slope of each input, and how much of it may be rounding
-//   ends    the root on both sides of the input that is held, which are `step` away
+//   sides   for each input, the root on both sides of it, its ends, which are `step` away
 //   curve   the root at equal distances over the range, or nothing
 //   reason  why some numbers are not there
 // in which a number that is not known is undefined.
@@ -161,7 +160,7 @@ function graphExplorer(root, first, ask) {
 
   function show(found) {
     answer = found;
-    const { out, slopes, reason } = answer;
+    const { out, sides, reason } = answer;
     const count = data.known;
     data.nodes.slice(0, count).forEach((node, i) => {
       const view = views.nodes[i];
@@ -173,7 +172,7 @@ function graphExplorer(root, first, ask) {
     const first = 2 * count + data.flows.length;
     views.inputs.forEach((view, k) => {
       const gradient = out[first + k];
-      const { slope, rounding } = slopes[k];
+      const { slope, rounding } = measured(sides[k]);
       write(view.gradient, gradient, "?", 7);
       write(view.slope, Number.isNaN(slope) ? undefined : slope, "?", 7);
       const isKnown = Number.isFinite(gradient) && Number.isFinite(slope);
@@ -184,6 +183,12 @@ function graphExplorer(root, first, ask) {
     data.inputs.forEach((input, k) => views.nodes[input.node]?.g.classList.toggle("now", k === answer.held));
     views.status.textContent = reason;
     drawTangent(out[first + answer.held], out[data.root]);
+  }
+
+  // The slope without any rule, and how much of it may be rounding.
+  function measured({ step, ends: [before, after] }) {
+    const rounding = (4 * Number.EPSILON * (Math.abs(after) + Math.abs(before))) / (2 * step);
+    return { slope: (after - before) / (2 * step), rounding };
   }
 
   // Whether a gradient and a slope agree; null where one of them is not known.
@@ -206,7 +211,8 @@ function graphExplorer(root, first, ask) {
   // The root against the input that is held, its tangent, and the secant of the measured slope.
   function drawTangent(gradient, root) {
     const plot = views.plot;
-    const { held, curve, values, step, ends } = answer;
+    const { held, curve, values } = answer;
+    const { step, ends } = answer.sides[held];
     const { name } = data.inputs[held];
     const scale = linear(answer.low, answer.high);
     const xs = curve.map((_, i) => scale.at(i / (curve.length - 1)));
@@ -308,5 +314,5 @@ function graphExplorer(root, first, ask) {
   }
 
   start();
-  return { change, show, follow, redraw, resize, values, take: (k, x) => views.inputs[k].dial.take(x) };
+  return { change, show, follow, redraw, resize, measured, values, take: (k, x) => views.inputs[k].dial.take(x) };
 }

@@ -28,19 +28,12 @@
     return { step, ends: [x - step, x + step].map((there) => rootAt(values, input, there)) };
   }
 
-  // The slope without any rule, and how much of it may be rounding.
-  function measuredAt(values, input, h) {
-    const { step, ends: [before, after] } = around(values, input, h);
-    const rounding = (4 * Number.EPSILON * (Math.abs(after) + Math.abs(before))) / (2 * step);
-    return { slope: (after - before) / (2 * step), rounding };
-  }
-
   function answered(question) {
     const { values, held, h, low, high } = question;
     const { out, stop } = computed(values);
     const curve = Array.from({ length: POINTS }, (_, i) => rootAt(values, held, low + (i / (POINTS - 1)) * (high - low)));
-    const slopes = values.map((_, k) => measuredAt(values, k, h));
-    return { ...question, ...around(values, held, h), out, slopes, curve, reason: reasonOf(stop) };
+    const sides = values.map((_, k) => around(values, k, h));
+    return { ...question, out, sides, curve, reason: reasonOf(stop) };
   }
 
   function reasonOf(stop) {
@@ -58,7 +51,7 @@
   window.explorer = {
     data, computed,
     get values() { return [...explorer.values]; },
-    slopeOf: (k) => measuredAt(explorer.values, k, 1e-5).slope,
+    slopeOf: (k) => explorer.measured(around(explorer.values, k, 1e-5)).slope,
     take: explorer.take,
   };
 })();

@@ -31,9 +31,8 @@ function render({ model, el }) {
   function receive() {
     if (!explorer) return;
     const answer = model.get("answer");
-    const found = {
-      ...answer, out: numbers(answer.out), slopes: numbers(answer.slopes), curve: numbers(answer.curve), ends: numbers(answer.ends),
-    };
+    const sides = answer.sides.map(({ step, ends }) => ({ step, ends: numbers(ends) }));
+    const found = { ...answer, sides, out: numbers(answer.out), curve: numbers(answer.curve) };
     if (model.get("graph") !== graph) {
       graph = model.get("graph");
       explorer.redraw(graph);
