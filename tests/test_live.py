@@ -190,6 +190,12 @@ def test_only_a_few_classes_of_points_have_a_plane(data, loss):
     assert len(shown.live.norm_steps) == 40
 
 
+def test_the_points_do_not_depend_on_how_long_a_step_takes(clock):
+    shown, _ = trained(looked_at(), epochs=1)
+    assert clock.now == 0.0  # as if all steps were made at once
+    assert len(shown.live.plane.x) == len(X)
+
+
 @pytest.mark.usefixtures("generous")
 def test_a_model_of_whole_numbers_is_asked_between_them():
     shown, _ = trained(looked_at(), nn.Linear(2, 1), data=(np.sign(X).astype(int), Y[:, None]),

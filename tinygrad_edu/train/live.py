@@ -18,7 +18,7 @@ from tinygrad_edu.rng import default_rng
 SIDE = 48  # places along each side of the plane, at which a model of two inputs is asked
 POINTS = 300  # of the training data, that are shown in it
 CLASSES = 7  # more of them are taken for numbers, not for classes
-REST = 0.02  # seconds in which nothing but the loss is noted: small steps are shorter
+REST = 0.02  # seconds in which only losses and points are noted: small steps are shorter
 SAMPLES = 1000  # of the gradient's norms: of more, every second is dropped
 
 
@@ -109,6 +109,9 @@ class Live:
     def batch(self, x: Any, y: Any, loss: float) -> None:
         """A batch was differentiated: its gradients are there, and no step was made yet."""
         self.losses.append(loss)
+        if self.points is not None and len(self.points[1]) < POINTS:
+            with self.guarded():
+                self.points = more_points(self.points, x, y)
         now = perf_counter()
         if now < self.due:
             return
@@ -116,9 +119,6 @@ class Live:
         if self.time_for_norms.allows():
             with self.guarded(), self.time_for_norms.paying():
                 self.take_norms()
-        if self.points is not None and len(self.points[1]) < POINTS:
-            with self.guarded():
-                self.points = more_points(self.points, x, y)
         if self.points is not None and self.time_for_plane.allows():
             with self.guarded(), self.time_for_plane.paying():
                 self.plane = self.answers_around(*self.points)
