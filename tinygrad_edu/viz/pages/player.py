@@ -133,7 +133,8 @@ class Page:
 def page_of(data: dict[str, Any], *parts: str) -> Page:
     """The page that shows data; `parts` are more files of style and script, after its own."""
     style, script = assets("css", *STYLES, *parts), assets("js", *SCRIPTS, *parts)
-    return assembled("page", data, style, script, frame_height(*data["size"]))
+    height = frame_height(*data["size"])
+    return assembled("page", data, style, script, height, allow="img-src data:; ")  # heat maps
 
 
 def assets(kind: str, *names: str) -> str:
@@ -143,7 +144,7 @@ def assets(kind: str, *names: str) -> str:
 
 
 def assembled(
-    frame: str, data: dict[str, Any], style: str, script: str, height: int = 640, allow: str = ""
+    frame: str, data: dict[str, Any], style: str, script: str, height: int = 640, *, allow: str = ""
 ) -> Page:
     """The page of a frame, the name of a file, with its title, its data, style and script.
 
