@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import math
+import operator
 import pickle
 import statistics
 import threading
@@ -654,3 +655,16 @@ def test_a_function_takes_a_table_as_the_array_of_its_numbers(name):
         assert type(getattr(a, "data", a)) is type(getattr(b, "data", b))
         np.testing.assert_array_equal(a, b) if type(a) is np.ndarray else None
         np.testing.assert_array_equal(getattr(a, "data", a), getattr(b, "data", b))
+
+
+@pytest.mark.parametrize("number", [np.float16(0.1), np.float32(0.1), np.float64(0.1), np.int8(3)])
+@pytest.mark.parametrize("f", [operator.add, operator.sub, operator.mul, operator.truediv, pow])
+def test_a_number_of_numpy_is_a_float_to_a_value(f, number):
+    for swapped in (False, True):
+        found, expected = Value(0.3, requires_grad=True), Value(0.3, requires_grad=True)
+        out = f(number, found) if swapped else f(found, number)
+        right = f(float(number), expected) if swapped else f(expected, float(number))
+        (3.7 * out).backward()
+        (3.7 * right).backward()
+        assert (out.data, found.grad) == (right.data, expected.grad)
+        assert type(out.data) is type(found.grad) is float

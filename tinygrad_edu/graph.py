@@ -104,6 +104,10 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     except Exception as error:
         raise explained(error, rule, inputs) from None
     if data.__class__ is not kind.native:
+        if not kind.broadcasts and any(isinstance(x, np.generic) for x in inputs):
+            # A float times a np.float32 is a np.float32: a Value computes with floats alone.
+            floats = (float(x) if isinstance(x, np.generic) else x for x in inputs)
+            return apply(function, *floats, **options)
         data = kind.adopt(data)
         if data is NotImplemented:
             return data
