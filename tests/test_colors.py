@@ -68,7 +68,7 @@ def contrast(one, other, eye):
 def page_colors(mode):
     """The colours of a page by name, light or dark."""
     path = Path(tinygrad_edu.__file__).parent / "viz/pages/assets/page.css"
-    root = re.search(r":root \{(.*?)\n\}", path.read_text(encoding="utf-8"), re.DOTALL)[1]
+    root = re.search(r":root\b[^{]*\{(.*?)\n\}", path.read_text(encoding="utf-8"), re.DOTALL)[1]
     found = {}
     for name, value in re.findall(r"--([\w-]+): (.*?);", root):
         if colors := re.findall(r"#[0-9a-f]{6}", value):

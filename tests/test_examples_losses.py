@@ -1,6 +1,7 @@
 """The example on losses: both train both, and the chapter states what came of it."""
 
 import pytest
+from drawn import long
 from figures import legible  # noqa: F401
 from test_docs import ROOT
 from test_examples import example, pictures
@@ -8,6 +9,7 @@ from test_examples import example, pictures
 pytestmark = pytest.mark.usefixtures("legible")
 
 
+@long
 def test_losses_compared(tmp_path, capsys):
     digits, rms = example("losses_compared").main(tmp_path)
     page = " ".join((ROOT / "docs/losses.md").read_text().split())

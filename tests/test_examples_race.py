@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from drawn import long
 from figures import figures_saved, legible  # noqa: F401
 from test_docs import ROOT
 from test_examples import example, pictures
@@ -26,6 +27,7 @@ def test_race_optimizers(tmp_path, capsys):
     assert pictures(tmp_path) == ["saddle.gif", "saddle.png", "valley.gif", "valley.png"]
 
 
+@long
 def test_batch_sizes(tmp_path):
     noise, best = example("batch_sizes").main(tmp_path)
     np.testing.assert_allclose(noise.variance[:-1], noise.theory[:-1], rtol=0.2)
@@ -37,6 +39,7 @@ def test_batch_sizes(tmp_path):
     assert pictures(tmp_path) == ["batch_sizes.png"]
 
 
+@long
 def test_schedules_compared(tmp_path, capsys):
     module = example("schedules_compared")
     with figures_saved() as saved:

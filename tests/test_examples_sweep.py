@@ -1,12 +1,14 @@
 """The example that chooses a learning rate reaches its numbers and saves its picture."""
 
 import pytest
+from drawn import long
 from figures import legible  # noqa: F401
 from test_examples import example, pictures
 
 pytestmark = pytest.mark.usefixtures("legible")
 
 
+@long
 def test_choose_learning_rate(tmp_path, capsys):
     swept, test, limits = example("choose_learning_rate").main(tmp_path, jobs=2)
     verdicts = {row.settings["lr"]: row.verdicts for row in swept.rows}

@@ -1,9 +1,8 @@
 """The examples that write: each learns to be less uncertain, and writes in its alphabet."""
 
-import os
-
 import numpy as np
 import pytest
+from drawn import long
 from figures import figures_saved, legible  # noqa: F401
 from test_examples import EXAMPLES, example, pictures
 
@@ -58,16 +57,13 @@ def test_char_gpt(tmp_path, capsys):
     assert pictures(tmp_path) == ["char_gpt.png"]
 
 
-whole = pytest.mark.skipif("NO_SKIPS" not in os.environ, reason="takes a minute; .ci/run does it")
-
-
-@whole
+@long
 def test_the_whole_training_of_the_transformer_halves_the_loss(tmp_path):
     losses, _ = example("char_gpt").main(tmp_path)
     assert np.mean(losses[-20:]) < 0.5 * losses[0]
 
 
-@whole
+@long
 def test_the_whole_training_of_the_lstm_learns_by_heart_in_the_end(tmp_path):
     losses, new_losses, _ = example("char_lstm").main(tmp_path)
     assert np.mean(losses[-20:]) < 0.5 * losses[0]

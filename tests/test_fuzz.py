@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
+from drawn import long
 from fuzz import generator, shrinker
 from fuzz.checks import DifferenceError, check, nodes
 from fuzz.operations import SCALARS, TABLE
@@ -221,11 +222,10 @@ FAULTS = {
     ),
 }
 RARE = {"a rule is wrong in float32"}  # found after a thousand programs
-slow = pytest.mark.skipif("NO_SKIPS" not in os.environ, reason="takes long; .ci/run does it")
 
 
 @pytest.mark.parametrize(
-    "fault", [pytest.param(name, marks=slow) if name in RARE else name for name in FAULTS]
+    "fault", [pytest.param(name, marks=long) if name in RARE else name for name in FAULTS]
 )
 def test_a_fault_is_found_and_shrunk(fault, monkeypatch):
     put, kinds = FAULTS[fault]

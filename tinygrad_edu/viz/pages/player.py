@@ -234,7 +234,7 @@ def size(node: GraphNode, label: str, longest: int) -> Size:
     if node.role == "constant" and node.values is None:
         return 20 + 8.0 * min(len(label), SHOWN), 30
     title, kind = (min(len(x), SHOWN) for x in (label, node.operation or node.role))
-    width = max(100.0, 30 + 8.4 * title + 7.2 * kind, 26 + 8.0 * longest)
+    width = max(100.0, 36 + 8.4 * title + 7.2 * kind, 26 + 8.0 * longest)
     if node.values is None:
         lines = 1 if node.gradient is None else 2
         return width, BOX["title"] + lines * BOX["line"] + BOX["end"]
