@@ -12,6 +12,7 @@ from test_examples import example, pictures
 pytestmark = pytest.mark.usefixtures("legible")
 
 
+@long
 def test_race_optimizers(tmp_path, capsys):
     first = example("race_optimizers").main(tmp_path, frames=3)
     valley, saddle = first["valley"], first["saddle"]

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from drawn import long
 from figures import figures_saved, legible  # noqa: F401
 from PIL import Image
 from test_examples import example, pictures
 
 
+@long
 @pytest.mark.usefixtures("legible")
 def test_xor(tmp_path, capsys):
     with figures_saved() as saved:
@@ -21,6 +23,7 @@ def test_xor(tmp_path, capsys):
     assert pictures(tmp_path) == ["xor.png"]
 
 
+@long
 @pytest.mark.usefixtures("legible")
 def test_sine_regression(tmp_path):
     errors = example("sine_regression").main(tmp_path)
@@ -30,6 +33,7 @@ def test_sine_regression(tmp_path):
     assert pictures(tmp_path) == ["fits.png"]
 
 
+@long
 @pytest.mark.usefixtures("legible")
 def test_spirals(tmp_path):
     assert example("spirals").main(tmp_path) >= 0.98

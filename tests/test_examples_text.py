@@ -21,6 +21,7 @@ def test_the_text_is_fifty_sonnets():
     assert 3072 <= len("\n\n".join(SONNETS[-5:])) <= 3080  # what char_lstm.py keeps back
 
 
+@long
 @pytest.mark.usefixtures("legible")
 def test_char_lstm(tmp_path, capsys):
     with figures_saved() as saved:
