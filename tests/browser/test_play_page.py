@@ -470,6 +470,8 @@ def test_an_element_of_a_matrix_product_lights_up_the_row_and_the_column_that_ma
         "step.phase === 'backward' && step.to === 1": (a.data.T, weights, b.grad),
     }
     assert viz.describe((product * weights).sum()).nodes[2].operation == "matmul"
+    page.evaluate(f"player.go(player.steps.findIndex((step) => {next(iter(ways))}))")
+    assert page.locator(".product[tabindex='0'][aria-label]").count() == 1  # it scrolls by keys
     for way, (left, right, result) in ways.items():
         np.testing.assert_allclose(left @ right, result)
         page.evaluate(f"player.go(player.steps.findIndex((step) => {way}))")

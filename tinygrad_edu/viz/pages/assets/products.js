@@ -7,6 +7,9 @@ function showProduct(step, parent) {
   const product = productOf(step);
   if (!product) return false;
   const grid = html("div", "product", parent);
+  grid.tabIndex = 0; // a wide product scrolls
+  grid.setAttribute("role", "group");
+  grid.setAttribute("aria-label", "the matrix product");
   html("div", "", grid);
   const [top, left, result] = ["top", "left", "result"].map((name) => {
     const { caption, rows, peak } = product[name];
