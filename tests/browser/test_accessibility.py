@@ -20,9 +20,9 @@ def layered():
 
 
 PAGES = {
-    "play": lambda neuron: viz.play(neuron),
+    "play": viz.play,
     "play with layers": lambda neuron: layered(),
-    "quiz": lambda neuron: viz.quiz(neuron),
+    "quiz": viz.quiz,
     "film": lambda neuron: viz.film([neuron, neuron]),
     "practice": lambda neuron: viz.practice("matrices", rng=np.random.default_rng(0)),
     "explore": lambda neuron: viz.explore(lambda w, x: (w * x - 4) ** 2, w=2.0, x=1.5),
