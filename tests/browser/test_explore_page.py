@@ -337,7 +337,7 @@ def test_an_update_of_sixty_nodes_takes_less_than_a_frame(open_page):
 
     page = open_page(explore(deep, x=0.5, w=0.8))
     assert page.locator("#graph .node:not(.constant)").count() >= 60
-    assert time_of_task(page, "explorer.take(i % 2, 0.5 + i / 50)", 40) < 16
+    assert time_of_task(page, "explorer.take(i % 2, 0.5 + i / 50)", 10) < 16
 
 
 def test_a_page_of_a_neuron_is_small():
