@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from page_controls import assert_controls_fit
 from page_time import time_of_task
 
 from tinygrad_edu import hessian, lab
@@ -223,12 +224,4 @@ def test_it_fits_a_phone_and_every_control_has_a_name(open_page):
     page = open_page(explore_descent())
     for k in range(len(STANDARD)):
         page.select_option("#terrain", str(k))
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        for control in page.locator("input, select, button").all():
-            name = control.evaluate(
-                "x => x.getAttribute('aria-label') || x.labels?.[0]?.textContent || x.textContent"
-            )
-            assert name.strip()
-            box = control.bounding_box()
-            assert box["x"] >= 0
-            assert box["x"] + box["width"] <= 390
+        assert_controls_fit(page, 390)

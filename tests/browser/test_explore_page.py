@@ -5,6 +5,7 @@ from operator import floordiv, mod, truediv
 
 import numpy as np
 import pytest
+from page_controls import assert_controls_fit
 from page_time import time_of_task
 from random_scalars import RandomFunction
 from test_hostile_names import HOSTILE
@@ -354,15 +355,7 @@ def test_a_page_of_a_neuron_is_small():
 )
 def test_it_fits_a_phone_and_every_control_has_a_name(open_page):
     page = open_neuron(open_page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    for control in page.locator("input, select, button").all():
-        name = control.evaluate(
-            "x => x.getAttribute('aria-label') || x.labels?.[0]?.textContent || x.textContent"
-        )
-        assert name.strip()
-        box = control.bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= 390
+    assert_controls_fit(page, 390)
     page.locator("#dial-0-slider").tap()
     assert_shows(page, neuron, w=0.0, x=1.5, b=-0.5)  # its middle
 

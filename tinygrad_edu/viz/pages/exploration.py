@@ -24,7 +24,7 @@ from tinygrad_edu.viz.pages.explorable import (
 from tinygrad_edu.viz.pages.player import assets
 
 STYLES = "page", "workbench", "explore", "widget"
-SCRIPTS = "workbench", "explore", "widget"
+SCRIPTS = "dom", "workbench", "explore", "widget"
 POINTS = 201  # of the curve
 SECONDS = 0.3  # what the curve of a slow function may take
 

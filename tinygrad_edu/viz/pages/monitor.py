@@ -17,6 +17,7 @@ from tinygrad_edu.viz.pages.player import Page, assembled, assets
 
 OPEN = 3.0  # seconds since a page asked, in which it counts as open
 LAST = 2.0  # seconds that an open page has to fetch the last numbers
+NO_ICON = '<link rel="icon" href="data:,">\n'  # else a browser asks the server for one
 
 
 def watch(history: History, *, browser: bool = True) -> "Watch":
@@ -172,5 +173,6 @@ def visible(numbers: list[Any]) -> list[Any]:
 
 def page_of_training(data: dict[str, Any]) -> Page:
     """The page with these numbers in it."""
-    style, script = assets("css", "watch"), assets("js", "watch")
-    return assembled("watch", data, style, script, allow="connect-src 'self'; img-src data:; ")
+    style, script = assets("css", "watch"), assets("js", "dom", "watch")
+    allow = "connect-src 'self'; img-src data:; "
+    return assembled("watch", data, style, script, allow=allow, head=NO_ICON)

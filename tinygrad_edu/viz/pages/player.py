@@ -35,8 +35,8 @@ SHOWN = 16  # characters of a name or an operation in a box
 # The files of the page in `assets`, in their order; the scripts are one module.
 STYLES = ("page", "print")
 SCRIPTS = (
-    *("elements", "tip", "states", "strides", "tables", "products", "graph", "panel"),
-    *("camera", "motion", "nodes", "hands", "timeline", "print", "controls"),
+    *("dom", "theme", "elements", "tip", "states", "strides", "tables", "products", "graph"),
+    *("panel", "camera", "motion", "nodes", "hands", "timeline", "print", "controls"),
 )
 FEW = 16  # a table of no more cells is shown in numbers
 # The places in the box of a node, in pixels: the page draws by them what is measured by them here.
@@ -144,23 +144,33 @@ def assets(kind: str, *names: str) -> str:
 
 
 def assembled(
-    frame: str, data: dict[str, Any], style: str, script: str, height: int = 640, *, allow: str = ""
+    body: str,
+    data: dict[str, Any],
+    style: str,
+    script: str,
+    height: int = 640,
+    *,
+    allow: str = "",
+    head: str = "",
 ) -> Page:
-    """The page of a frame, the name of a file, with its title, its data, style and script.
+    """The page of a body, the name of a file, with its title, its data, style and script.
 
     Only these very texts may run: were a name ever taken for markup, it still could do nothing.
     allow  what else the page may do, as a part of its Content-Security-Policy: "img-src data:; "
+    head   more lines of its head
     """
     policy = (
         f"default-src 'none'; {allow}style-src 'sha256-{digest(style)}'; "
         f"script-src 'sha256-{digest(script)}'"
     )
-    html = Template(assets("html", frame)).substitute(
+    html = Template(assets("html", "document")).substitute(
         policy=policy,
         title=escape(data["title"]),
+        head=head,
         style=style,
-        script=script,
-        data=embedded(data),
+        body=Template(assets("html", body)).substitute(
+            title=escape(data["title"]), script=script, data=embedded(data)
+        ),
     )
     return Page(html, height)
 

@@ -17,7 +17,7 @@ def computing_page(data: dict[str, Any], programs: Sequence[str], part: str, *sc
     table = ",\n".join(programs)
     script = "\n".join(
         [
-            '"use strict";',
+            assets("js", "dom"),
             arithmetic(),
             f"const programs = [\n{table}\n];",
             assets("js", "workbench", "theme", part, *scripts),

@@ -1,15 +1,6 @@
-"use strict";
-// What pages that ask for numbers share: elements, and reading what somebody typed.
+// What pages that ask for numbers share: buttons, and reading what somebody typed.
 const answers = (() => {
   const UNREADABLE = "Write a number, such as -0.5, 1e-3 or -1/2.";
-
-  function element(tag, attributes, parent, text) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    if (text !== undefined) made.textContent = text;
-    parent?.append(made);
-    return made;
-  }
 
   function button(attributes, parent, text, act) {
     const made = element("button", { type: "button", ...attributes }, parent, text);
@@ -49,5 +40,5 @@ const answers = (() => {
     });
   }
 
-  return { UNREADABLE, onAnswer, element, button, parsed, isClose, startsNumber };
+  return { UNREADABLE, onAnswer, button, parsed, isClose, startsNumber };
 })();

@@ -1,8 +1,6 @@
 // From stop to stop: buttons, keys, and time.
 
 const PAUSE = isFilm ? 200 : 1600; // milliseconds from stop to stop
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const THEME = "tinygrad_edu theme";
 let timer = null; // while it plays
 
 function go(stop) {
@@ -73,27 +71,6 @@ function turn(stop) {
   go(stop);
 }
 
-function switchTheme() {
-  const { style } = document.documentElement;
-  const isDark = style.colorScheme ? style.colorScheme === "dark" : dark.matches;
-  style.colorScheme = isDark ? "light" : "dark";
-  withStorage((storage) => storage.setItem(THEME, style.colorScheme));
-}
-
-function recallTheme() {
-  const theme = withStorage((storage) => storage.getItem(THEME));
-  if (["light", "dark"].includes(theme)) document.documentElement.style.colorScheme = theme;
-}
-
-// A page in a frame of a notebook, or from a file, may have none.
-function withStorage(use) {
-  try {
-    return use(window.localStorage);
-  } catch {
-    return null;
-  }
-}
-
 function onKey(event) {
   const moves = {
     ArrowRight: () => turn(onward()), ArrowLeft: () => turn(backward()),
@@ -110,11 +87,10 @@ function onKey(event) {
 }
 
 function start() {
-  recallTheme();
   drawGraph();
   const clicks = {
     first: () => turn(0), back: () => turn(backward()), play: toggle,
-    next: () => turn(onward()), last: () => turn(stops.length - 1), theme: switchTheme,
+    next: () => turn(onward()), last: () => turn(stops.length - 1),
     smaller: () => scaleTo(zoom / 1.25), larger: () => scaleTo(zoom * 1.25), fit: showWhole,
   };
   for (const [id, onClick] of Object.entries(clicks)) byId(id).addEventListener("click", onClick);

@@ -1,6 +1,6 @@
 // Runs gradient descent on the programs of a function, and shows its path, its loss and a verdict.
 (() => {
-  const { byId, svg, html, number, dial, linear, logarithmic, axes, rangeOf, polyline } = workbench;
+  const { number, dial, linear, logarithmic, axes, rangeOf, polyline } = workbench;
   const data = JSON.parse(byId("data").textContent);
   const state = { terrain: 0, start: [], settings: [], lr: 0, momentum: data.momentum, steps: 0 };
   const views = { dials: {} };
@@ -260,7 +260,7 @@
     drawMap(path);
     drawLosses(path);
     views.verdict.replaceChildren();
-    html("span", { class: `badge ${kind}` }, views.verdict, kind);
+    element("span", { class: `badge ${kind}` }, views.verdict, kind);
     views.verdict.append(storyOf(path, reason));
     views.limit.textContent = limitText(limit);
     const place = limit.limit === null ? NaN : views.dials.rate.scale.place(limit.limit);
@@ -310,8 +310,8 @@
     if (views.choice) views.choice.value = String(k);
     views.controls.replaceChildren();
     const rate = addDial("rate", "learning rate", lr, logarithmic(...rates), digits(3), (x) => (state.lr = Math.max(0, x)));
-    views.mark = html("span", { class: "limit-mark", title: "the limit of stability" }, rate.track);
-    views.limit = html("p", { class: "limit", id: "limit" }, views.controls);
+    views.mark = element("span", { class: "limit-mark", title: "the limit of stability" }, rate.track);
+    views.limit = element("p", { class: "limit", id: "limit" }, views.controls);
     rate.slider.setAttribute("aria-describedby", "limit");
     addDial("momentum", "momentum", state.momentum, linear(0, 0.99), digits(2), (x) => (state.momentum = kept(0, 0.999, x)));
     names.forEach((name, i) => {
@@ -359,21 +359,21 @@
 
   function begin() {
     const main = document.querySelector("main");
-    const stage = html("section", { id: "scene", "aria-label": "Path" }, main);
-    views.verdict = html("p", { id: "verdict", role: "status" }, stage);
+    const stage = element("section", { id: "scene", "aria-label": "Path" }, main);
+    views.verdict = element("p", { id: "verdict", role: "status" }, stage);
     views.map = svg("svg", { id: "landscape", class: "plot", role: "img", "aria-label": "The path of the descent, from the ring to the dot" }, stage);
-    const panel = html("aside", { id: "panel", "aria-label": "Settings" }, main);
+    const panel = element("aside", { id: "panel", "aria-label": "Settings" }, main);
     if (data.terrains.length > 1) {
-      const label = html("label", { class: "choice" }, panel, "function");
-      views.choice = html("select", { id: "terrain" }, label);
-      data.terrains.forEach(({ name }, k) => html("option", { value: k }, views.choice, name));
+      const label = element("label", { class: "choice" }, panel, "function");
+      views.choice = element("select", { id: "terrain" }, label);
+      data.terrains.forEach(({ name }, k) => element("option", { value: k }, views.choice, name));
       views.choice.addEventListener("change", () => choose(Number(views.choice.value)));
     } else {
-      html("h2", {}, panel, data.terrains[0].name);
+      element("h2", {}, panel, data.terrains[0].name);
     }
-    views.controls = html("div", { id: "controls-of-descent" }, panel);
-    html("p", { class: "hint" }, panel, "The start can be dragged in the picture too: the ring is where it begins, the dot where it ends.");
-    const below = html("section", { id: "losses", "aria-label": "Loss by step" }, main);
+    views.controls = element("div", { id: "controls-of-descent" }, panel);
+    element("p", { class: "hint" }, panel, "The start can be dragged in the picture too: the ring is where it begins, the dot where it ends.");
+    const below = element("section", { id: "losses", "aria-label": "Loss by step" }, main);
     views.losses = svg("svg", { id: "loss", class: "plot", role: "img", "aria-label": "The loss by step" }, below);
     byId("reset").addEventListener("click", () => choose(state.terrain));
     window.addEventListener("resize", show);

@@ -1,27 +1,10 @@
-// Elements, and numbers and text in them.
+// Formulas and numbers in elements.
 
-const SVG = "http://www.w3.org/2000/svg";
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 const formulas = new Map(); // those that were parsed already
 
-function byId(id) {
-  return document.getElementById(id);
-}
-
-function svg(tag, attributes, parent, text) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  parent?.append(element);
-  return element;
-}
-
 function html(tag, className, parent, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  parent?.append(element);
-  return element;
+  return element(tag, className ? { class: className } : {}, parent, text);
 }
 
 // MathML from formula.py, which escapes names. Parsed in a document of its own, and only MathML of
@@ -56,9 +39,4 @@ function number(x) {
 // The number behind the words for what is not finite; NaN for other words.
 function real(x) {
   return typeof x === "string" ? Number(x.replace("inf", "Infinity")) : x;
-}
-
-function short(text, length) {
-  const letters = Array.from(text);
-  return letters.length <= length ? text : `${letters.slice(0, length - 1).join("")}…`;
 }

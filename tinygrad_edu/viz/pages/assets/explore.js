@@ -8,7 +8,7 @@
 //   reason  why some numbers are not there
 // in which a number that is not known is undefined.
 function graphExplorer(root, first, ask) {
-  const { LARGEST, svg, html, number, short, roundUp, dial, linear, axes, rangeOf, polyline } = workbench;
+  const { LARGEST, number, roundUp, dial, linear, axes, rangeOf, polyline } = workbench;
   const views = { nodes: [], flows: [], inputs: [] };
   const values = first.inputs.map((input) => input.value);
   let data = first;
@@ -113,7 +113,7 @@ function graphExplorer(root, first, ask) {
   }
 
   function drawInput(input, k, parent) {
-    const card = html("div", { class: "dial-card", id: `card-${k}` }, parent);
+    const card = element("div", { class: "dial-card", id: `card-${k}` }, parent);
     const scale = linear(...rangeAround(input.value));
     const made = dial({
       id: `dial-${k}`, name: input.name, value: input.value, scale,
@@ -130,29 +130,29 @@ function graphExplorer(root, first, ask) {
       },
       onHold: () => hold(k),
     }, card);
-    const list = html("dl", { class: "slopes" }, card);
-    const names = [html("dt", {}, list)];
-    const gradient = html("dd", { class: "gradient" }, list);
-    names.push(html("dt", {}, list));
-    const measured = html("dd", {}, list);
-    const slope = html("span", { class: "slope" }, measured);
-    const sign = html("span", { class: "sign", role: "img" }, measured);
+    const list = element("dl", { class: "slopes" }, card);
+    const names = [element("dt", {}, list)];
+    const gradient = element("dd", { class: "gradient" }, list);
+    names.push(element("dt", {}, list));
+    const measured = element("dd", {}, list);
+    const slope = element("span", { class: "slope" }, measured);
+    const sign = element("span", { class: "sign", role: "img" }, measured);
     return { card, dial: made, scale, names, gradient, slope, sign };
   }
 
   function drawStep(parent) {
-    const row = html("p", { class: "difference" }, parent);
-    html("label", { for: "h" }, row, "h =");
-    const choice = html("select", { id: "h" }, row);
+    const row = element("p", { class: "difference" }, parent);
+    element("label", { for: "h" }, row, "h =");
+    const choice = element("select", { id: "h" }, row);
     for (const [x, text] of [[1, "1"], [0.1, "0.1"], [0.01, "0.01"], [1e-3, "0.001"], [1e-5, "0.00001"]]) {
-      html("option", { value: x }, choice, text);
+      element("option", { value: x }, choice, text);
     }
     choice.value = String(h);
     choice.addEventListener("change", () => {
       h = Number(choice.value);
       change();
     });
-    html("span", { class: "hint", id: "h-note" }, row, "times the size of the input, where that is above 1");
+    element("span", { class: "hint", id: "h-note" }, row, "times the size of the input, where that is above 1");
     choice.setAttribute("aria-describedby", "h-note");
   }
 
@@ -203,9 +203,9 @@ function graphExplorer(root, first, ask) {
     sign.setAttribute("aria-label", agree ? "agrees" : "differs");
   }
 
-  function write(element, x, unknown = "?", digits = 4) {
+  function write(place, x, unknown = "?", digits = 4) {
     const text = x === undefined ? unknown : number(x, digits);
-    if (element.textContent !== text) element.textContent = text;
+    if (place.textContent !== text) place.textContent = text;
   }
 
   // The root against the input that is held, its tangent, and the secant of the measured slope.
@@ -271,18 +271,18 @@ function graphExplorer(root, first, ask) {
 
   function start() {
     const main = root.querySelector("main");
-    const stage = html("section", { id: "drawing", "aria-label": "Graph" }, main);
-    views.status = html("p", { class: "status", role: "status" }, stage);
-    views.room = html("div", { id: "room", tabindex: 0, role: "region", "aria-label": "Graph, scrolls" }, stage);
-    const tangent = html("section", { id: "tangent", "aria-label": "Tangent" }, main);
-    views.caption = html("p", { class: "lead", id: "caption" }, tangent);
+    const stage = element("section", { id: "drawing", "aria-label": "Graph" }, main);
+    views.status = element("p", { class: "status", role: "status" }, stage);
+    views.room = element("div", { id: "room", tabindex: 0, role: "region", "aria-label": "Graph, scrolls" }, stage);
+    const tangent = element("section", { id: "tangent", "aria-label": "Tangent" }, main);
+    views.caption = element("p", { class: "lead", id: "caption" }, tangent);
     views.plot = svg("svg", { id: "curve", class: "plot", role: "img", "aria-labelledby": "caption" }, tangent);
-    const panel = html("aside", { id: "panel", "aria-label": "Inputs" }, main);
-    html("h2", {}, panel, "Drag a slider, or a number in the graph");
-    html("p", { class: "lead" }, panel,
+    const panel = element("aside", { id: "panel", "aria-label": "Inputs" }, main);
+    element("h2", {}, panel, "Drag a slider, or a number in the graph");
+    element("p", { class: "lead" }, panel,
       `Below each gradient of the backward pass stands the slope as one measures it, without any rule: ${differenceOf("x")} for an input x.`);
     drawStep(panel);
-    const inputs = html("div", { id: "inputs" }, panel);
+    const inputs = element("div", { id: "inputs" }, panel);
     views.inputs = data.inputs.map((input, k) => drawInput(input, k, inputs));
     redraw(data);
     root.getElementById("reset").addEventListener("click", () => {

@@ -1,12 +1,9 @@
-"use strict";
 // Asks for one gradient of one small graph after another. What went well or wrong is remembered.
 (() => {
-  const { UNREADABLE, element, button, parsed, isClose, onAnswer, startsNumber } = answers;
-  const byId = (id) => document.getElementById(id);
+  const { UNREADABLE, button, parsed, isClose, onAnswer, startsNumber } = answers;
   const data = JSON.parse(byId("data").textContent);
   const levels = data.levels.filter((level) => level.exercises.length);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const SVG = "http://www.w3.org/2000/svg";
   const STORE = "tinygrad_edu.practice";
   const ENOUGH = 3; // right answers in a row, and a level is done
   const LINE = 18; // between lines of text in a box
@@ -217,14 +214,6 @@
   }
 
   // The graph
-
-  function svg(tag, attributes, parent, text) {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    if (text !== undefined) made.textContent = text;
-    parent?.append(made);
-    return made;
-  }
 
   function draw() {
     const [width, height] = exercise.size;

@@ -1,6 +1,6 @@
 // The page as a file runs the program of the forward and the backward pass.
 (() => {
-  const data = JSON.parse(workbench.byId("data").textContent);
+  const data = JSON.parse(byId("data").textContent);
   const run = programs[0](ofPython);
   const POINTS = 201; // of the curve
 

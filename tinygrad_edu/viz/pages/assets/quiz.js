@@ -1,9 +1,8 @@
-"use strict";
 // Asks for predictions, then for the gradients: each step of the page that has a question shows a
 // form in the panel. It ends with a summary of the mistakes.
 (() => {
   const { player } = window;
-  const { element, button, parsed, isClose, onAnswer, startsNumber } = answers;
+  const { button, parsed, isClose, onAnswer, startsNumber } = answers;
   const { kinds, tolerance } = player.data;
   const stops = player.steps.map((_, i) => i).filter((i) => player.steps[i].question);
   const progress = new Map();

@@ -1,18 +1,8 @@
-"use strict";
-
 const SIZE = {width: 640, height: 330, left: 62, right: 0, top: 12, bottom: 42};
 const LEADING = 17;
 const SHADES = ["#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#000000"];
-const store = document.getElementById("data");
+const store = byId("data");
 let failures = 0;
-
-function make(kind, attributes, parent, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", kind);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 function number(x) {
   if (x === 0 || (Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5)) return String(Number(x.toPrecision(3)));
@@ -51,17 +41,17 @@ function spread(wanted, low, high) {
   return places;
 }
 
-function axes(svg, x, y, xlabel) {
+function axes(picture, x, y, xlabel) {
   for (const tick of y.ticks) {
     const at = y.place(tick);
-    make("line", {class: "grid", x1: SIZE.left, x2: SIZE.width - SIZE.right, y1: at, y2: at}, svg);
-    make("text", {class: "tick", x: SIZE.left - 7, y: at + 4, "text-anchor": "end"}, svg, number(tick));
+    svg("line", {class: "grid", x1: SIZE.left, x2: SIZE.width - SIZE.right, y1: at, y2: at}, picture);
+    svg("text", {class: "tick", x: SIZE.left - 7, y: at + 4, "text-anchor": "end"}, picture, number(tick));
   }
   const end = SIZE.height - SIZE.bottom;
   for (const tick of x.ticks)
-    make("text", {class: "tick", x: x.place(tick), y: end + 18, "text-anchor": "middle"}, svg, number(tick));
+    svg("text", {class: "tick", x: x.place(tick), y: end + 18, "text-anchor": "middle"}, picture, number(tick));
   const middle = (SIZE.left + SIZE.width - SIZE.right) / 2;
-  make("text", {x: middle, y: SIZE.height - 6, "text-anchor": "middle"}, svg, xlabel);
+  svg("text", {x: middle, y: SIZE.height - 6, "text-anchor": "middle"}, picture, xlabel);
 }
 
 function drawn(curve, log) {
@@ -78,28 +68,28 @@ function panel(data) {
   const points = curves.flat();
   const shown = data.curves.filter((_, i) => curves[i].length);
   const last = shown.map(curve => `${curve.name} ${curve.y[curve.y.length - 1]}`).join(", ");
-  const svg = make("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
+  const picture = svg("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
     "aria-label": `${data.title} by ${data.xlabel}; last: ${last}`}, figure);
   if (!points.length) {
-    make("text", {x: SIZE.left, y: 40}, svg, "no numbers yet");
+    svg("text", {x: SIZE.left, y: 40}, picture, "no numbers yet");
     return figure;
   }
   const bottom = SIZE.height - SIZE.bottom, right = SIZE.width - SIZE.right;
   const x = scale(points.map(p => p[0]), SIZE.left, right, false);
   const y = scale(points.map(p => p[1]), bottom, SIZE.top, data.log);
-  axes(svg, x, y, data.xlabel);
+  axes(picture, x, y, data.xlabel);
   const ends = [];
   curves.forEach((curve, k) => {
     if (!curve.length) return;
     const path = curve.map(([a, b]) => `${x.place(a).toFixed(1)},${y.place(b).toFixed(1)}`);
-    make("polyline", {class: `curve s${k % 7} d${k % 7}`, points: path.join(" ")}, svg);
+    svg("polyline", {class: `curve s${k % 7} d${k % 7}`, points: path.join(" ")}, picture);
     const [a, b] = curve[curve.length - 1];
     ends.push({k, x: x.place(a), y: y.place(b), name: data.curves[k].name});
   });
   const places = spread(ends.map(end => end.y), SIZE.top, bottom);
   ends.forEach((end, i) => {
-    make("line", {class: `lead s${end.k % 7}`, x1: end.x + 3, y1: end.y, x2: right + 12, y2: places[i]}, svg);
-    make("text", {class: `t${end.k % 7}`, x: right + 16, y: places[i] + 4}, svg, end.name);
+    svg("line", {class: `lead s${end.k % 7}`, x1: end.x + 3, y1: end.y, x2: right + 12, y2: places[i]}, picture);
+    svg("text", {class: `t${end.k % 7}`, x: right + 16, y: places[i] + 4}, picture, end.name);
   });
   return figure;
 }
@@ -137,30 +127,30 @@ function plane(data) {
   figure.append(caption);
   const names = data.names.map(name => `class ${name}`);
   make_room(names);
-  const svg = make("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
+  const picture = svg("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
     "aria-label": `The answer of the model at each place, and points of ${names.join(", ")}`}, figure);
   const [left, right, bottom, top] = data.bounds, end = SIZE.height - SIZE.bottom;
   const x = scale([left, right], SIZE.left, SIZE.width - SIZE.right, false);
   const y = scale([bottom, top], end, SIZE.top, false);
   const box = {x: SIZE.left, y: SIZE.top, width: SIZE.width - SIZE.right - SIZE.left, height: end - SIZE.top};
-  make("image", {...box, href: cells(data), preserveAspectRatio: "none", "image-rendering": "pixelated"}, svg);
-  axes(svg, x, y, "first input");
-  make("text", {transform: `translate(16 ${(SIZE.top + end) / 2}) rotate(-90)`, "text-anchor": "middle"}, svg, "second input");
+  svg("image", {...box, href: cells(data), preserveAspectRatio: "none", "image-rendering": "pixelated"}, picture);
+  axes(picture, x, y, "first input");
+  svg("text", {transform: `translate(16 ${(SIZE.top + end) / 2}) rotate(-90)`, "text-anchor": "middle"}, picture, "second input");
   data.x.forEach(([a, b], i) => {
     const k = data.y[i];
-    make("path", {class: "dot", fill: SHADES[k % 7], d: MARKS[k % 4](x.place(a), y.place(b))}, svg);
+    svg("path", {class: "dot", fill: SHADES[k % 7], d: MARKS[k % 4](x.place(a), y.place(b))}, picture);
   });
   names.forEach((name, k) => {
     const at = [SIZE.width - SIZE.right + 18, SIZE.top + 10 + 22 * k];
-    make("path", {class: "dot", fill: SHADES[k % 7], d: MARKS[k % 4](...at)}, svg);
-    make("text", {x: at[0] + 12, y: at[1] + 5}, svg, name);
+    svg("path", {class: "dot", fill: SHADES[k % 7], d: MARKS[k % 4](...at)}, picture);
+    svg("text", {x: at[0] + 12, y: at[1] + 5}, picture, name);
   });
   return figure;
 }
 
 /* A unit of a drawing is a pixel, so that letters are as large on a phone. */
 function fit() {
-  const room = document.getElementById("panels").clientWidth - 36;
+  const room = byId("panels").clientWidth - 36;
   const column = room >= 2 * 520 + 18 ? (room - 18) / 2 : room;
   SIZE.width = Math.round(Math.max(330, Math.min(640, column)));
 }
@@ -173,10 +163,10 @@ function make_room(names) {
 
 function show(data, note) {
   fit();
-  document.getElementById("status").textContent = note ? `${data.status} (${note})` : data.status;
+  byId("status").textContent = note ? `${data.status} (${note})` : data.status;
   const figures = data.panels.map(panel);
   if (data.plane) figures.push(plane(data.plane));
-  document.getElementById("panels").replaceChildren(...figures);
+  byId("panels").replaceChildren(...figures);
 }
 
 async function ask() {

@@ -6,9 +6,8 @@ function numbers(xs) {
 }
 
 function render({ model, el }) {
-  const { html } = workbench;
   const me = String(Math.random()); // several cells may show the same widget
-  const host = html("div", { "data-lm-suppress-shortcuts": "true" }, el); // of JupyterLab: x cuts cells
+  const host = element("div", { "data-lm-suppress-shortcuts": "true" }, el); // of JupyterLab: x cuts cells
   const root = host.attachShadow({ mode: "open" });
   let explorer = null;
   let graph = null; // the one that is drawn
@@ -51,10 +50,10 @@ function render({ model, el }) {
     sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
     graph = model.get("graph");
-    const header = html("header", {}, root);
-    html("h1", {}, header, graph.title);
-    html("button", { id: "reset", type: "button" }, header, "as at first");
-    html("main", {}, root);
+    const header = element("header", {}, root);
+    element("h1", {}, header, graph.title);
+    element("button", { id: "reset", type: "button" }, header, "as at first");
+    element("main", {}, root);
     explorer = graphExplorer(root, graph, ask);
     receive();
   }

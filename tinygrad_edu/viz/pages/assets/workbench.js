@@ -1,27 +1,6 @@
-// What the pages that one takes hold of have in common: elements, numbers, dials, plots.
+// What the pages that one takes hold of have in common: numbers, dials, plots.
 const workbench = (() => {
-  const SVG = "http://www.w3.org/2000/svg";
   const LARGEST = 5e307; // three times as much is still a number
-
-  function byId(id) {
-    return document.getElementById(id);
-  }
-
-  function svg(tag, attributes, parent, text) {
-    const element = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    if (text !== undefined) element.textContent = text;
-    parent?.append(element);
-    return element;
-  }
-
-  function html(tag, attributes, parent, text) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    if (text !== undefined) element.textContent = text;
-    parent?.append(element);
-    return element;
-  }
 
   // As "%.4g" in Python, with a true minus sign.
   function number(x, digits = 4) {
@@ -47,11 +26,6 @@ const workbench = (() => {
     return Math.abs(x) < 1e-6 ? x.toFixed(12).replace(/0+$/, "") : String(x);
   }
 
-  function short(text, length) {
-    const letters = Array.from(text);
-    return letters.length <= length ? text : `${letters.slice(0, length - 1).join("")}…`;
-  }
-
   // The least of 1, 2, 5, 10, 20, ... that is not below x.
   function roundUp(x) {
     const power = 10 ** Math.floor(Math.log10(x));
@@ -69,12 +43,12 @@ const workbench = (() => {
   // A name, a field for the exact number, and a slider. `scale` maps numbers to places in [0, 1];
   // onInput may return another number, which it took instead.
   function dial({ id, name, value, scale, round, onInput, onHold }, parent) {
-    const element = html("div", { class: "dial", id }, parent);
-    const label = html("label", { class: "name", for: `${id}-number`, title: name }, element, name);
-    const field = html("input", { id: `${id}-number`, type: "number", step: "any", inputmode: "decimal" }, element);
-    const track = html("div", { class: "track" }, element);
-    const slider = html("input", { id: `${id}-slider`, type: "range", min: 0, max: 1000, step: 1, "aria-label": name }, track);
-    const made = { element, label, field, slider, track, value, show, take };
+    const around = element("div", { class: "dial", id }, parent);
+    const label = element("label", { class: "name", for: `${id}-number`, title: name }, around, name);
+    const field = element("input", { id: `${id}-number`, type: "number", step: "any", inputmode: "decimal" }, around);
+    const track = element("div", { class: "track" }, around);
+    const slider = element("input", { id: `${id}-slider`, type: "range", min: 0, max: 1000, step: 1, "aria-label": name }, track);
+    const made = { element: around, label, field, slider, track, value, show, take };
 
     function show() {
       slider.value = String(Math.round(1000 * Math.max(0, Math.min(1, scale.place(made.value)))));
@@ -170,5 +144,5 @@ const workbench = (() => {
     return Math.max(-1e5, Math.min(1e5, x)).toFixed(1);
   }
 
-  return { LARGEST, byId, svg, html, number, short, roundUp, ticks, dial, linear, logarithmic, axes, rangeOf, polyline };
+  return { LARGEST, number, roundUp, ticks, dial, linear, logarithmic, axes, rangeOf, polyline };
 })();
