@@ -259,6 +259,22 @@ def test_controls_have_names_and_verdicts_are_announced(open_page, neuron):
         assert page.get_by_role("button", name=name).count() == 1
 
 
+def test_on_paper_a_prediction_has_its_choices_and_no_answer(open_page, neuron):
+    page = open_page(quiz(neuron))
+    page.emulate_media(media="print")
+    lines = page.locator("#solution li:has(li)")
+    predictions = predictions_of(neuron, describe(neuron), None)
+    assert page.locator("#solution h2").last.inner_text() == "Questions"
+    assert lines.locator("p").all_inner_texts() == [each.text for each in predictions]
+    for i, each in enumerate(predictions):
+        choices = lines.nth(i).locator("li")
+        assert choices.all_inner_texts() == list(each.choices)
+        assert choices.first.is_visible()
+        assert each.reason not in page.locator("#solution").inner_text()
+    page.emulate_media(media="screen")
+    page.locator("#solution li").first.wait_for(state="detached")
+
+
 @pytest.mark.parametrize("context", [NARROW], indirect=True)
 def test_it_fits_a_narrow_screen(open_page, layer):
     page = open_page(quiz(layer))

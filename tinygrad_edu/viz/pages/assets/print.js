@@ -25,7 +25,7 @@ function writeSolution() {
   const titles = { start: "Given", forward: "Forward", backward: "Backward", seed: "Backward" };
   let list = null;
   for (const step of stops) {
-    const title = titles[step.phase];
+    const title = step.question ? "Questions" : titles[step.phase];
     if (list?.previousSibling.textContent !== title) {
       html("h2", "", byId("solution"), title);
       list = html("ol", "", byId("solution"));
@@ -33,7 +33,13 @@ function writeSolution() {
     const line = html("li", "", list);
     if (step.left) writeEquation(step, line);
     else html("p", "", line, step.phase === "start" ? givenText() : step.text);
+    if (step.question?.choices) writeChoices(step.question.choices, line);
   }
+}
+
+function writeChoices(choices, parent) {
+  const list = html("ol", "choices", parent);
+  choices.forEach((choice) => html("li", "", list, choice));
 }
 
 function writeEquation(step, parent) {
