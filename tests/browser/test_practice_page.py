@@ -175,3 +175,40 @@ def test_it_works_in_the_frame_of_a_notebook_without_a_memory(open_page, chains)
     frame.locator("#answer").fill(repr(question["answer"]))
     frame.locator("#answer").press("Enter")
     assert frame.locator("#streak").inner_text() == "streak 1, best 1"
+
+
+DAMAGED = [
+    "not JSON",
+    "null",
+    "7",
+    '"text"',
+    "[]",
+    '{"levels": null, "kinds": null, "level": null, "streak": null}',
+    '{"levels": {"chains": null}, "kinds": {"incoming": "many"}, "streak": -2, "best": "ten"}',
+    '{"levels": {"chains": {"place": -1.5, "row": "x"}}, "kinds": [], "best": 1e300}',
+    '{"levels": [7], "level": {"name": "chains"},}',
+    '{"levels": {"chains": {"place": 3}}, "kinds": {"no such kind": 5, "__proto__": 1}}',
+]
+
+
+def test_a_memory_that_is_damaged_is_made_afresh_in_silence(open_page, chains):
+    page = open_page(chains)
+    for text in DAMAGED:
+        page.evaluate("(x) => localStorage.setItem('tinygrad_edu.practice', x)", text)
+        page.reload()
+        assert streak(page) == "streak 0, best 0"
+        answer_right(page)
+        assert streak(page) == "streak 1, best 1"
+        assert page.locator("#advice").inner_text() == ""
+        page.reload()  # and it remembers again
+        assert streak(page) == "streak 1, best 1"
+
+
+def test_what_is_sound_in_a_damaged_memory_is_kept(open_page, whole):
+    page = open_page(whole)
+    text = '{"level": "chains", "streak": 4, "best": 9, "kinds": {"incoming": 2}, "levels": 3}'
+    page.evaluate("(x) => localStorage.setItem('tinygrad_edu.practice', x)", text)
+    page.reload()
+    assert streak(page) == "streak 4, best 9"
+    assert page.evaluate("practice.level") == "chains"
+    assert KINDS["incoming"] in page.locator("#advice").inner_text()

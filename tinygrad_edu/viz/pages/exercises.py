@@ -85,7 +85,7 @@ def practice(
         "rules": rules(),
     }
     data["reasons"] = list(reasons)
-    style, script = assets("css", "page", *PARTS), assets("js", "dom", *PARTS)
+    style, script = assets("css", "page", *PARTS), assets("js", "dom", "theme", *PARTS)
     return assembled("practice", data, style, script).saved(path)
 
 

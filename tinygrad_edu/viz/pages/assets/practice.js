@@ -3,7 +3,6 @@
   const { UNREADABLE, button, parsed, isClose, onAnswer, startsNumber } = answers;
   const data = JSON.parse(byId("data").textContent);
   const levels = data.levels.filter((level) => level.exercises.length);
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const STORE = "tinygrad_edu.practice";
   const ENOUGH = 3; // right answers in a row, and a level is done
   const LINE = 18; // between lines of text in a box
@@ -16,22 +15,24 @@
   // What is remembered from visit to visit
 
   function remembered() {
-    const fresh = { level: "", theme: "", streak: 0, best: 0, kinds: {}, levels: {} };
-    for (const { name } of data.levels) fresh.levels[name] = { place: 0, asked: 0, right: 0, row: 0 };
-    try {
-      const { levels: known = {}, ...rest } = JSON.parse(localStorage.getItem(STORE)) ?? {};
-      return { ...fresh, ...rest, levels: { ...fresh.levels, ...known } };
-    } catch {
-      return fresh; // a page in a frame may have no memory
-    }
+    const none = (names, x) => Object.fromEntries(names.map((name) => [name, x]));
+    const fresh = {
+      level: "", streak: 0, best: 0,
+      kinds: none(Object.keys(data.kinds), 0),
+      levels: none(data.levels.map((each) => each.name), { place: 0, asked: 0, right: 0, row: 0 }),
+    };
+    return restored(fresh, withStorage((storage) => JSON.parse(storage.getItem(STORE))));
+  }
+
+  // What is known in the place of each part of `fresh`, if it is of that kind: it may be damaged.
+  function restored(fresh, known) {
+    if (typeof fresh === "number") return Number.isSafeInteger(known) && known >= 0 ? known : fresh;
+    if (typeof fresh === "string") return typeof known === "string" ? known : fresh;
+    return Object.fromEntries(Object.entries(fresh).map(([name, x]) => [name, restored(x, known?.[name])]));
   }
 
   function remember() {
-    try {
-      localStorage.setItem(STORE, JSON.stringify(memory));
-    } catch {
-      // as above
-    }
+    withStorage((storage) => storage.setItem(STORE, JSON.stringify(memory)));
   }
 
   // What comes next
@@ -105,7 +106,7 @@
     } else {
       const mistake = question().mistakes.find(([wrong]) => isClose(answer, wrong, data.tolerance));
       state.verdict = mistake ? data.reasons[mistake[1]] : "Not yet.";
-      if (mistake) memory.kinds[mistake[2]] = (memory.kinds[mistake[2]] ?? 0) + 1;
+      if (mistake) memory.kinds[mistake[2]] += 1;
       miss();
     }
     show();
@@ -270,26 +271,17 @@
     select.addEventListener("change", () => choose(select.value));
   }
 
-  function switchTheme() {
-    const { style } = document.documentElement;
-    const isDark = style.colorScheme ? style.colorScheme === "dark" : dark.matches;
-    memory.theme = style.colorScheme = isDark ? "light" : "dark";
-    remember();
-  }
-
   function onKey(event) {
     if (startsNumber(event) && state.outcome === null) byId("answer").focus(); // and it is typed there
   }
 
   function start() {
-    if (memory.theme) document.documentElement.style.colorScheme = memory.theme;
     showLevels();
     showRules();
     onAnswer(byId("answer"), byId("check"), check);
     byId("hint").addEventListener("click", () => { state.hints += 1; show(); });
     byId("reveal").addEventListener("click", () => solve("shown"));
     byId("onward").addEventListener("click", goOnward);
-    byId("theme").addEventListener("click", switchTheme);
     document.addEventListener("keydown", onKey);
     goOnward();
   }
