@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tinygrad_edu import Tensor, Value, lab
 from tinygrad_edu.compiler import CompileError
 from tinygrad_edu.compiler.javascript import JavaScriptWriter, weighted_sum_text
 from tinygrad_edu.compiler.scalars import record_scalars
-from tinygrad_edu.viz import explore, explore_descent
+from tinygrad_edu.viz import explore, explore_descent, widget
 
 
 def text_of(f, **point):
@@ -70,6 +71,14 @@ def test_values_in_lists_and_arrays_are_numbers_too():
     assert pages[0] == pages[1] == pages[2]
     for start in (Value(3.0), Tensor(3.0, requires_grad=True), np.float32(3)):
         assert '"start":[3.0]' in explore_descent(lambda x: x**2, start).html
+
+
+@pytest.mark.parametrize("inputs", [{"w[1]": 1.0, "w": [1.0, 2.0]}, {"w": [1.0, 2.0], "w[1]": 1.0}])
+def test_two_inputs_of_one_name_are_refused(inputs):
+    said = "two numbers are called w[1]: the input w[1] and an element of the input w. Give one"
+    for ask in (explore, widget):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            ask(lambda w, **other: w[0] * w[1] + other["w[1]"], **inputs)
 
 
 @pytest.mark.parametrize("x", ["2", None, 1j, {"a": 1.0}, [[1.0], [1.0, 2.0]]])

@@ -88,11 +88,16 @@ def leaves_of(inputs: Mapping[str, Any]) -> dict[str, float]:
     for name, x in inputs.items():
         array = np.asarray(plain(x), dtype=object)
         for index, each in np.ndenumerate(array):
-            place = f"[{','.join(map(str, index))}]" if index else ""
+            place = f"{name}[{','.join(map(str, index))}]" if index else name
             number = Value(each).data
             if not math.isfinite(number):
-                raise ValueError(f"{name}{place} is {number}, and a slider starts at a number")
-            found[f"{name}{place}"] = number
+                raise ValueError(f"{place} is {number}, and a slider starts at a number")
+            if index and place in inputs:
+                raise ValueError(
+                    f"two numbers are called {place}: the input {place} and an element of the "
+                    f"input {place.rpartition('[')[0]}. Give one of the inputs another name"
+                )
+            found[place] = number
     return found
 
 
