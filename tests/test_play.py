@@ -159,6 +159,19 @@ def test_a_notebook_shows_the_page_in_a_frame():
     assert shown.count("<") == 2  # all of the page is escaped
 
 
+def test_the_frame_says_what_kind_of_page_it_shows():
+    pages = {
+        "play": play(diamond()),
+        "film": film([diamond(), diamond()]),
+        "quiz": viz.quiz(diamond()),
+        "practice": viz.practice("chains", rng=np.random.default_rng(0)),
+        "explore": viz.explore(lambda x: x * x, x=2.0),
+        "explore_descent": viz.explore_descent(),
+    }
+    frames = [page._repr_html_() for page in pages.values()]
+    assert [re.findall('" title="([^"]*)"', each) for each in frames] == [[x] for x in pages]
+
+
 def test_the_page_is_saved_where_asked(tmp_path):
     page = play(diamond(), tmp_path / "page.html")
     assert isinstance(page, Page)

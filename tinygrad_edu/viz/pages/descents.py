@@ -131,6 +131,7 @@ def explore_descent(
         for each in terrains
     )
     data = {
+        "kind": "explore_descent",
         "title": "Take hold of a descent",
         "terrains": [terrain_data(each) for each in terrains],
         "momentum": momentum,

@@ -212,6 +212,7 @@ def graph_data(
     places = {node: i for i, node in enumerate(nodes)}
     return {
         **picture(widest(graph)),
+        "kind": "explore",
         "title": f"Take hold of {root_name(graph)}",
         "name": root_name(graph),
         "root": graph.root,

@@ -106,10 +106,12 @@ class Page:
     """A page that needs no other file and no network, as text in `html`; a notebook shows it.
 
     height  of its frame in a notebook, in pixels
+    kind    "play", "quiz", ...: the title of that frame
     """
 
     html: str
     height: int = 640
+    kind: str = "page"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page. Raises FileNotFoundError for a folder that is not there."""
@@ -122,7 +124,7 @@ class Page:
 
     def _repr_html_(self) -> str:
         return (
-            f'<iframe srcdoc="{escape(self.html)}" title="player" sandbox="allow-scripts" '
+            f'<iframe srcdoc="{escape(self.html)}" title="{self.kind}" sandbox="allow-scripts" '
             f'style="width: 100%; height: {self.height}px; border: 1px solid #8888"></iframe>'
         )
 
@@ -172,7 +174,7 @@ def assembled(
             title=escape(data["title"]), script=script, data=embedded(data)
         ),
     )
-    return Page(html, height)
+    return Page(html, height, data.get("kind", body))
 
 
 def frame_height(width: float, height: float) -> int:
