@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu import kernels
 from tinygrad_edu.graph import Node, behind, forward_of
 from tinygrad_edu.messages import operation
+from tinygrad_edu.notation.forms import FORMS
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
 
@@ -132,14 +133,11 @@ def masked_softmax(x: Any, mask: Any) -> Any:
 
 # Kernels that avoid overflow by comparing, and so by ways that single numbers do not have
 ON_VALUES: dict[Any, Callable[..., Any]] = {
-    forward_of(kernels.log1pexp): lambda x: np.log(1.0 + np.exp(x)),
+    **FORMS,
     forward_of(kernels.logsumexp): logsumexp,
     forward_of(kernels.log_softmax): lambda x, axis=-1: x - logsumexp(x, axis, keepdims=True),
     forward_of(kernels.softmax): lambda x, axis=-1: np.exp(x - logsumexp(x, axis, keepdims=True)),
     forward_of(kernels.masked_softmax): masked_softmax,
-    forward_of(kernels.rms_normalized): lambda x, eps: (
-        x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
-    ),
     forward_of(kernels.cross_entropy): lambda x, true: (logsumexp(x) - (x * true).sum(-1)).mean(),
 }
 

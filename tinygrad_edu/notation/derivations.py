@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from tinygrad_edu.graph import Function, Node
-from tinygrad_edu.messages import rule_name
+from tinygrad_edu.messages import operation, rule_name
+from tinygrad_edu.notation.forms import FORMS
 from tinygrad_edu.notation.numbers import is_array, written
 from tinygrad_edu.notation.simplification import simplified, stands_for
 from tinygrad_edu.notation.terms import (
@@ -34,12 +35,16 @@ LONGEST = 9  # calls in a term that somebody would still read
 
 
 class Written(Traced):
-    """A traced array that keeps a function of the package whole: sigmoid(x), not its formula."""
+    """A traced array that keeps a function of the package whole: sigmoid(x), not its formula.
+
+    What nobody knows by its name is written as a user would.
+    """
 
     __slots__ = ()
 
     def __primitive__(self, function: Function, inputs: Any, options: Any) -> Any:
-        return self.call(function, inputs, options)
+        form = FORMS.get(function)
+        return form(*inputs, **options) if form else self.call(function, inputs, options)
 
 
 class Opened(Traced):
@@ -126,7 +131,7 @@ KNOWN = {"numpy", "operator", "_operator", "math", "tinygrad_edu"}  # to do noth
 
 
 def forward_term(node: Node) -> Term:
-    """The operation of a node: in operators, x W + b for `linear`, or else as a call.
+    """The operation of a node: in operators, x W + b for `linear`, or as a user writes it.
 
     A function of somebody's own is not run again: it may draw random numbers, or count its calls.
     """
@@ -142,9 +147,32 @@ def forward_term(node: Node) -> Term:
             is_same = False
     if is_same and is_short(line := lines(out)) and is_algebra(term := spelled(line)):
         return cast(Term, term)
+    if (term := form_of(node)) is not None:
+        return term
     operands = [x if ref is None else ref for x, ref in zip(node.inputs, operand_refs(node))]
     function = CANONICAL.get(node.function, node.function)
     return Call(function, tuple(operands), tuple(options_given(node).items()))
+
+
+def form_of(node: Node) -> Term | None:
+    """The operation of a node in the form that a user knows, if there is one that one can read."""
+    form = FORMS.get(node.function)
+    if form is None:
+        return None
+    with np.errstate(all="ignore"):
+        try:
+            out = form(*traced(node, Written), **options_given(node))
+            is_same = stands_for(untraced(out), node.seen[0])
+        except Exception:  # an array of another kind may lack what it asks for
+            return None
+    term = spelled(lines(out))
+    return term if is_same and length(term) <= LONGEST else None
+
+
+def operation_of(node: Node) -> str:
+    """What made a node, by the name that its author used: one rule serves degrees and rad2deg."""
+    function = CANONICAL.get(node.function, node.function)
+    return function.__name__ if isinstance(function, np.ufunc) else operation(node.rule)
 
 
 def options_given(node: Node) -> dict[str, Any]:

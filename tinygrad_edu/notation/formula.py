@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.graph import RULES
+from tinygrad_edu.messages import operation
 from tinygrad_edu.notation.numbers import number, written
 from tinygrad_edu.notation.styles import STYLES, Style
 from tinygrad_edu.notation.terms import Call, summed
-from tinygrad_edu.tracing import item
+from tinygrad_edu.tracing import item, with_at
 
 # How strongly a sign binds: what binds less than its surroundings is put in parentheses.
 ANY, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)
@@ -141,6 +143,8 @@ class Writer:
                 parts = index if isinstance(index, tuple) else (index,)
                 inside = style.form("comma").join(self.write(y, ANY) for y in parts)
                 return style.form("item", self.write(operand, ATOM), inside)
+            case (ufunc, *rest) if function is with_at:
+                return style.call(f"{ufunc.__name__}.at", [self.write(y, ANY) for y in rest])
         arguments = [self.write(y, ANY) for y in x.operands]
         arguments += [style.verbatim(f"{name}={written(y)}") for name, y in x.options]
         return style.call(function_name(function), arguments)
@@ -183,6 +187,10 @@ def is_negative(x: Any) -> bool:
 
 
 def function_name(function: Any) -> str:
+    """What a user calls it: of a function of the package, that is the name of its rule."""
     if isinstance(function, str):
         return function
-    return "sum" if function is summed else function.__name__
+    if function is summed:
+        return "sum"
+    is_ours = getattr(function, "__module__", "").startswith("tinygrad_edu.")
+    return operation(RULES[function]) if is_ours and function in RULES else function.__name__

@@ -86,6 +86,8 @@ def is_short(x: Any) -> bool:
 
 def spelled(x: Any) -> Any:
     """What was written down, as a term."""
+    if isinstance(x, tuple | list):
+        return type(x)(map(spelled, x))
     if not isinstance(x, Line):
         return x
     if x.function is None:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node, behind
-from tinygrad_edu.messages import operation
 from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.derivations import (
     OWN,
     Operand,
     forward_term,
     operands_of,
+    operation_of,
     options_text,
     source_of,
 )
@@ -383,7 +383,7 @@ def node_of(i: int, x: Node, root: Node, data: Any, gradient: Any, record: Recor
     return GraphNode(
         id=i,
         name=x.name or "",
-        operation=operation(x.rule) if x.rule else "",
+        operation=operation_of(x) if x.rule else "",
         options="",
         role=role(x, root),
         gradient=gradient_text(gradient),

@@ -92,7 +92,7 @@ class Step:
 
     node           the id of the node
     name           what the node is called in all steps of its graph
-    operation      what made it; its rule is `<operation>_backward`
+    operation      what made it: multiply, tanh, ...
     gradient       d root / d node: the number, or the norm of an array as text
     derivative     its name, dL/dz
     contributions  what goes to the operands, in their order
