@@ -1,8 +1,8 @@
 """How can one watch a gradient flow, and find out whether one has understood it?
 
-Writes two pages that need no network: a player, which goes forward and backward through one neuron
-step by step, and a quiz, which hides the gradients and asks for them. A fan-out is in it on
-purpose: x is used twice, and the two contributions add up.
+Writes three pages that need no network: a player, which goes forward and backward through a neuron
+step by step; a quiz, which hides its gradients and asks for them; and practice on random graphs. A
+fan-out is in them on purpose: x is used twice, and the two contributions add up.
 """
 
 from pathlib import Path
@@ -24,9 +24,10 @@ def expression() -> Value:
 def main(out: Path = Path("out/play_backprop")) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     loss = expression()
-    pages = [out / "play.html", out / "quiz.html"]
+    pages = [out / f"{kind}.html" for kind in ("play", "quiz", "practice")]
     viz.play(loss, pages[0])
     viz.quiz(loss, pages[1])
+    viz.practice("fan-outs", pages[2])
     print("Open these in a browser; the arrow keys step, the space bar plays:")
     for page in pages:
         print(f"  {page}")

@@ -40,10 +40,12 @@ def share_of_pale_pixels(path):
 
 
 def test_play_backprop(tmp_path):
-    for page in example("play_backprop").main(tmp_path):
+    pages = example("play_backprop").main(tmp_path)
+    assert [page.name for page in pages] == ["play.html", "quiz.html", "practice.html"]
+    for page, word in zip(pages, ("loss", "loss", "fan-outs")):
         html = page.read_text(encoding="utf-8")
         assert html.startswith("<!doctype html>")
-        assert "loss" in html
+        assert word in html
         assert len(html) < 200_000
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, Value
+from tinygrad_edu.viz import Page
 
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "backprop.ipynb"
 
@@ -61,7 +62,7 @@ def test_the_notebook_has_no_stored_outputs():
 
 
 def test_the_cells_run_from_top_to_bottom_and_what_they_show_has_a_picture():
-    names = {}
+    names, kinds = {}, []
     for cell in cells():
         if cell["cell_type"] != "code":
             continue
@@ -70,9 +71,11 @@ def test_the_cells_run_from_top_to_bottom_and_what_they_show_has_a_picture():
         exec(compile(tree, "backprop.ipynb", "exec"), names)
         if last is not None:
             result = eval(compile(ast.Expression(last.value), "backprop.ipynb", "eval"), names)
+            kinds += [result.kind] if isinstance(result, Page) else []
             for method in ("_repr_html_", "_repr_svg_"):
                 if hasattr(result, method):
                     assert getattr(result, method)()
+    assert kinds == ["play", "quiz", "practice"]
     nudged = names["loss_at"](0.8 + 1e-6) - names["loss_at"](0.8 - 1e-6)
     assert names["w"].grad == pytest.approx(nudged / 2e-6)
     assert names["correct"] > 0.95
@@ -94,7 +97,7 @@ def test_the_notebook_runs_in_jupyter():
         set(out.data) for cell in notebook.cells for out in cell.get("outputs", []) if "data" in out
     ]
     assert sum("image/svg+xml" in kinds for kinds in shown) == 2
-    assert sum("text/html" in kinds for kinds in shown) == 5
+    assert sum("text/html" in kinds for kinds in shown) == 6
 
 
 def test_a_cell_shows_a_widget():
