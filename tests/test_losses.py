@@ -498,3 +498,12 @@ def test_infinite_terms_of_logsumexp_share_the_slope_and_leave_other_rows_alone(
     x = Tensor([[np.inf, 0.0, np.inf], [np.inf, 1.0, 2.0], [0.0, 0.0, 0.0]], requires_grad=True)
     kernels.logsumexp(x).backward(np.ones(3))
     np.testing.assert_allclose(x.grad, [[0.5, 0, 0.5], [1, 0, 0], [1 / 3] * 3], atol=1e-15)
+
+
+@pytest.mark.parametrize("ignored", [0, 1])
+@pytest.mark.parametrize("options", [{}, {"weight": [1.0, 2.0, 3.0]}, {"label_smoothing": 0.1}])
+def test_the_classes_are_looked_up_once(monkeypatch, ignored, options):
+    calls, look_up = [], losses.true_class
+    monkeypatch.setattr(losses, "true_class", lambda *x: calls.append(x) or look_up(*x))
+    cross_entropy(np.ones((3, 3)), np.array([2, 1, -100 if ignored else 0]), **options)
+    assert len(calls) == 1

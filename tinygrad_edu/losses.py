@@ -122,14 +122,15 @@ def cross_entropy(
         raise ValueError(f"label_smoothing must be from 0 to 1, and is {label_smoothing}")
     logits = floats(logits)
     target = class_target("cross_entropy", "logits", logits, target, or_probabilities=True)
-    # Almost all training takes the usual way: it is worth a kernel.
-    usual = weight is None and reduction == "mean" and not label_smoothing
-    if usual and target.shape != logits.shape:
-        true, total = true_class(target, logits.shape[-1], ignore_index)
-        if total == target.size:
-            return kernels.cross_entropy(logits, true)
+    q, counting = target, None
+    if target.shape != logits.shape:
+        q, counting = true_class(target, logits.shape[-1], ignore_index)
+        # Almost all training takes the usual way: it is worth a kernel.
+        usual = weight is None and reduction == "mean" and not label_smoothing
+        if usual and counting == target.size:
+            return kernels.cross_entropy(logits, q)
     log_p = kernels.log_softmax(logits)
-    return weighted_nll(log_p, target, weight, ignore_index, reduction, label_smoothing)
+    return weighted_nll(log_p, q, counting, weight, ignore_index, reduction, label_smoothing)
 
 
 @in_single
@@ -148,29 +149,32 @@ def nll_loss(
     """
     log_p = floats(log_p)
     target = class_target("nll_loss", "log_p", log_p, target)
-    return weighted_nll(log_p, target, weight, ignore_index, reduction)
+    true, counting = true_class(target, log_p.shape[-1], ignore_index)
+    return weighted_nll(log_p, true, counting, weight, ignore_index, reduction)
 
 
 def weighted_nll(
     log_p: Any,
-    target: Any,
+    q: Any,
+    counting: int | None,
     weight: Any,
     ignore_index: int,
     reduction: str,
     label_smoothing: float = 0.0,
 ) -> Any:
-    """-sum_c w_c q_c log p_c of each row. The mean over class indices is weighted by w[target]."""
-    shape = log_p.shape
+    """-sum_c w_c q_c log p_c of each row.
+
+    counting  how many class indices q was made of, without those that are ignored; None for
+              probabilities. The mean over class indices is weighted by w[target]
+    """
+    shape, q = log_p.shape, floats(q, log_p.dtype)
     if weight is not None:
         weight = class_weight(weight, shape[-1], log_p.dtype)
-    if target.shape == shape:
-        q, counted, total = floats(target, log_p.dtype), 1, math.prod(shape[:-1])
+    if counting is None:
+        counted, total = 1, math.prod(shape[:-1])
     else:
-        true, total = true_class(target, shape[-1], ignore_index)
-        q = true.astype(log_p.dtype)
         counted = q.sum(axis=-1, keepdims=True)  # 0 for a row that is ignored, or else 1
-        if weight is not None:
-            total = (weight * q).sum()
+        total = counting if weight is None else (weight * q).sum()
         if reduction == "mean" and total == 0:
             raise ValueError(
                 f"no target to take the mean over: every one is {ignore_index} (ignore_index) "
