@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import kernels
+from tinygrad_edu.functional.arguments import arrays
 from tinygrad_edu.kernels import erf, relu, sigmoid
 from tinygrad_edu.precision import floating, in_single
 from tinygrad_edu.rng import default_rng
@@ -55,7 +56,7 @@ def prelu(x: Any, weight: Any) -> Any:
     weight  one slope for all, of shape (1,), or (channels,) for x: (batch, channels, ...)
     Raises ValueError for another number of slopes.
     """
-    x = floating(x)
+    x, weight = arrays(floating(x), weight)
     channels = x.shape[1] if x.ndim > 1 else 1
     if weight.size not in (1, channels):
         raise ValueError(

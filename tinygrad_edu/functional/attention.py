@@ -7,8 +7,8 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.functional.activation import dropout
+from tinygrad_edu.functional.arguments import arrays
 from tinygrad_edu.graph import plain
-from tinygrad_edu.operands import as_array
 from tinygrad_edu.precision import in_single
 
 
@@ -34,9 +34,9 @@ def scaled_dot_product_attention(
     Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1.
     Raises ValueError for shapes that do not fit, TypeError for a mask of integers.
     """
-    query, key, value = as_array(query), as_array(key), as_array(value)
+    query, key, value, attn_mask = arrays(query, key, value, attn_mask)
     expect_rows_that_fit(query.shape, key.shape, value.shape)
-    masks = [] if attn_mask is None else [as_array(attn_mask)]
+    masks = [] if attn_mask is None else [attn_mask]
     if is_causal:
         masks.append(causal_mask(query, key))
     weights = attention_weights(query, key, *masks, scale=scale)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu.graph import plain
+from tinygrad_edu.numpy_api.arguments import array
 from tinygrad_edu.operands import as_array
 
 
@@ -32,6 +33,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     Raises TypeError for an input that is no integers, IndexError for a row that does not exist,
     and ValueError for such a padding_idx.
     """
+    weight = array(weight)
     size = weight.shape[0]
     index = integers(input, "input")
     check_range(index, size, "input")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import kernels
+from tinygrad_edu.functional.arguments import arrays
 from tinygrad_edu.functional.windows import batch_first, batch_last
 from tinygrad_edu.graph import plain
 from tinygrad_edu.precision import floating, in_single
@@ -36,6 +37,7 @@ def layer_norm(
     """
     x, shape = floating(input), as_shape(normalized_shape)
     check_last_axes("layer_norm", x, shape)
+    weight, bias = arrays(weight, bias)
     check_shape("layer_norm", shape, weight=weight, bias=bias)
     check_eps("layer_norm", eps)
     return scaled_and_shifted(along_last(standardized, x, shape, eps), weight, bias)
@@ -61,6 +63,7 @@ def rms_norm(
     """
     x, shape = floating(input), as_shape(normalized_shape)
     check_last_axes("rms_norm", x, shape)
+    (weight,) = arrays(weight)
     check_shape("rms_norm", shape, weight=weight)
     if eps is None:
         eps = float(np.finfo(x.dtype).eps)
@@ -84,8 +87,8 @@ def group_norm(
     Raises ValueError for other shapes, for channels that cannot be cut so, and for a negative eps.
     Wu, He 2018, Group Normalization, section 3.
     """
-    x = floating(input)
-    if x.ndim < 2 or 0 in input.shape[1:]:
+    x, weight, bias = arrays(floating(input), weight, bias)
+    if x.ndim < 2 or 0 in x.shape[1:]:
         raise ValueError(f"group_norm takes an input (N, C, ...), and this is {x.shape}")
     n, channels = x.shape[:2]
     check_groups("group_norm", num_groups, channels)
@@ -111,16 +114,20 @@ def batch_norm(
 
     input         (N, C, ...)
     running_mean, running_var
-                  plain arrays (C,), or None: the μ and σ² of all batches. They are taken for those
+                  arrays (C,), or None: the μ and σ² of all batches. They are taken for those
                   of the batch if not `training`. In training they are changed in place, running =
                   (1 - momentum) running + momentum batch, with n - 1 in the batch's variance.
     weight, bias  (C,), or None
 
     Raises ValueError for other shapes, for a training batch of less than two values per channel,
-    and for an eps or a momentum out of range.
+    and for an eps or a momentum out of range; TypeError for a list that training would change.
     Ioffe, Szegedy 2015, Batch Normalization, section 3, algorithms 1 and 2.
     """
-    x = floating(input)
+    if training:
+        check_in_place("batch_norm", running_mean=running_mean, running_var=running_var)
+    x, running_mean, running_var, weight, bias = arrays(
+        floating(input), running_mean, running_var, weight, bias
+    )
     if x.ndim < 2:
         raise ValueError(f"batch_norm takes an input (N, C, ...), and this is {x.shape}")
     channels = x.shape[1]
@@ -246,6 +253,15 @@ def check_shape(name: str, shape: tuple[int, ...], **arrays: Any) -> None:
     for argument, x in arrays.items():
         if x is not None and np.shape(plain(x)) != shape:
             raise ValueError(f"{name} expects {argument} {shape}, and this is {np.shape(plain(x))}")
+
+
+def check_in_place(name: str, **arrays: Any) -> None:
+    for argument, x in arrays.items():
+        if not (x is None or hasattr(x, "__array_function__")):
+            raise TypeError(
+                f"{name} changes {argument} in place in training, and this is a "
+                f"{type(x).__name__}: make an array of it first, {argument} = np.array(...)"
+            )
 
 
 def check_groups(name: str, num_groups: int, num_channels: int) -> None:

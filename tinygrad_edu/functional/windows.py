@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import kernels
+from tinygrad_edu.functional.arguments import arrays
+from tinygrad_edu.numpy_api.arguments import array
 from tinygrad_edu.precision import floating, in_single
 
 Size = int | tuple[int, ...]
@@ -79,6 +81,7 @@ def convolution(
     name = f"conv{n}d"
     steps = per_axis(name, "stride", stride, n, least=1)
     gaps = per_axis(name, "dilation", dilation, n, least=1)
+    x, weight, bias = arrays(x, weight, bias)
     check_weight(name, weight, n)
     weight = floating(weight)
     out_channels, kernel = weight.shape[0], weight.shape[2:]
@@ -123,6 +126,7 @@ def conv_transpose2d(
     gaps = per_axis(name, "dilation", dilation, 2, least=1)
     cuts = per_axis(name, "padding", padding, 2, least=0)
     more = output_margins(name, output_padding, steps, gaps)
+    x, weight, bias = arrays(x, weight, bias)
     check_weight(name, weight, 2)
     weight = floating(weight)
     in_channels, kernel = weight.shape[0], weight.shape[2:]
@@ -209,6 +213,7 @@ def pooling(
     ceil_mode: bool,
 ) -> tuple[Any, tuple[Any, Any, Any], Any, Any]:
     """x with the batch last; kernel, steps and gaps; the margins, and those with `ceil_mode`."""
+    x = array(x)
     check_axes(name, x, n)
     x = batch_last(floating(x), n)
     kernel = per_axis(name, "kernel_size", kernel_size, n, least=1)
@@ -283,6 +288,7 @@ def adaptive_avg_pool2d(x: Any, output_size: int | tuple[int | None, ...] | None
     Raises ValueError for an output_size below 1 and for an x of other than 3 or 4 axes.
     """
     name = "adaptive_avg_pool2d"
+    x = array(x)
     check_axes(name, x, 2)
     size = x.shape[-2:]
     wanted: Any = output_size if isinstance(output_size, tuple) else (output_size, output_size)
@@ -309,6 +315,7 @@ def pad(x: Any, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0
     """
     if mode not in MODES:
         raise ValueError(f"pad: mode is one of {', '.join(MODES)}, not {mode!r}")
+    x = array(x)
     if len(pad) % 2 or len(pad) > 2 * x.ndim or any(side < 0 for side in pad):
         raise ValueError(
             f"pad takes (before, after), 0 or more, of the last axis, then of the one before it; "
