@@ -199,6 +199,19 @@ def test_the_end_tells_the_mistakes_and_what_to_look_at_again(open_page, neuron)
     assert [text for text in gradients if text] == ["1"]  # all others are hidden again
 
 
+def test_the_end_of_a_quiz_without_a_right_answer(open_page, neuron):
+    page = open_page(quiz(neuron))
+    wrong = [(each.right + 1) % 4 for each in predictions_of(neuron, describe(neuron), None)]
+    for choice in wrong:
+        page.keyboard.press(str(choice + 1))
+        page.keyboard.press("Enter")
+    while page.locator("#reveal").is_visible():
+        page.click("#reveal")
+        page.keyboard.press("Enter")
+    n = len(wrong) + len(questions_of(describe(neuron)))
+    assert page.locator("#summary p").first.inner_text() == f"0 of {n} right."
+
+
 def test_a_number_goes_to_the_answer_and_never_zooms(open_page, neuron):
     page = open_page(quiz(neuron))
     before = zoom(page)

@@ -377,6 +377,7 @@
     views.losses = svg("svg", { id: "loss", class: "plot", role: "img", "aria-label": "The loss by step" }, below);
     byId("reset").addEventListener("click", () => choose(state.terrain));
     window.addEventListener("resize", show);
+    workbench.keepClearOf(stage);
     followPointer();
     choose(0);
   }

@@ -128,7 +128,10 @@ function graphExplorer(root, first, ask) {
         hold(k);
         return x;
       },
-      onHold: () => hold(k),
+      onHold: () => {
+        hold(k);
+        bringIntoView(input.node);
+      },
     }, card);
     const list = element("dl", { class: "slopes" }, card);
     const names = [element("dt", {}, list)];
@@ -257,6 +260,19 @@ function graphExplorer(root, first, ask) {
   function hold(k) {
     held = k;
     change();
+  }
+
+  // Where the graph is larger than its room, the page itself stays where it is.
+  function bringIntoView(node) {
+    if (!views.nodes[node]) return;
+    const [box, room] = [views.nodes[node].g, views.room].map((x) => x.getBoundingClientRect());
+    const margin = 8;
+    const beyond = (low, high, least, most) =>
+      Math.min(0, low - margin - least) || Math.max(0, high + margin - most);
+    views.room.scrollBy({
+      left: beyond(box.left, box.right, room.left, room.right),
+      top: beyond(box.top, box.bottom, room.top, room.bottom),
+    });
   }
 
   function fit() {

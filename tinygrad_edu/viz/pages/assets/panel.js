@@ -1,5 +1,7 @@
 // The panel beside the graph: the current step, and the details of a node.
 
+const isTouched = window.matchMedia("(pointer: coarse)").matches;
+const POINT = isTouched ? "Touch" : "Point at";
 let pointed = null; // the node under the pointer
 let pinned = null; // the node that was clicked or has the focus
 let detailed = null; // the one of them whose details are on show
@@ -14,7 +16,7 @@ function showNow() {
     if (finite.length && finite.length < losses.length) {
       html("p", "hint", now, `${losses.length - finite.length} of ${losses.length} frames have no finite loss: the curve leaves them out.`);
     }
-    html("p", "hint", now, "Colours keep their scale in all frames. Point at a node for its numbers.");
+    html("p", "hint", now, `Colours keep their scale in all frames. ${POINT} a node for its numbers.`);
     return;
   }
   const step = data.steps[current];
@@ -47,7 +49,7 @@ function showTables(step, parent) {
 }
 
 function showHelp(parent) {
-  html("p", "hint", parent, window.matchMedia("(pointer: coarse)").matches
+  html("p", "hint", parent, isTouched
     ? "Swipe here, to the left for the next step. Touch a node for its steps and its numbers."
     : "→ and ← step, Space plays, Home and End go to the ends. "
     + "Point at a node, or reach it with Tab, for its numbers; click it for its steps.");

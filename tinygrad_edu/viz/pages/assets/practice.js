@@ -271,6 +271,13 @@
     select.addEventListener("change", () => choose(select.value));
   }
 
+  // What opens low in the panel would be seen by nobody: it goes to the top.
+  function makeRoomFor(details) {
+    const panel = byId("panel");
+    const below = details.getBoundingClientRect().top - panel.getBoundingClientRect().top;
+    if (below > panel.clientHeight / 2) panel.scrollBy(0, below);
+  }
+
   function onKey(event) {
     if (startsNumber(event) && state.outcome === null) byId("answer").focus(); // and it is typed there
   }
@@ -282,6 +289,9 @@
     byId("hint").addEventListener("click", () => { state.hints += 1; show(); });
     byId("reveal").addEventListener("click", () => solve("shown"));
     byId("onward").addEventListener("click", goOnward);
+    for (const each of document.querySelectorAll("details")) {
+      each.addEventListener("toggle", () => each.open && makeRoomFor(each));
+    }
     document.addEventListener("keydown", onKey);
     goOnward();
   }

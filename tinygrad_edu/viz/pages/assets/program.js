@@ -47,6 +47,7 @@
 
   const explorer = graphExplorer(document, data, (question, show) => show(answered(question)));
   explorer.change();
+  workbench.keepClearOf(byId("drawing"));
   window.addEventListener("resize", explorer.resize);
   window.explorer = {
     data, computed,

@@ -160,7 +160,7 @@
     part.answer.readOnly = part.check.disabled = part.reveal.disabled = state.outcome !== null;
     part.hint.disabled = state.outcome !== null || state.hints === question.hints.length;
     part.help.textContent = "Write a number such as -0.5, 1e-3 or -1/2; within 1 % is right. "
-      + "Point at a node for its numbers.";
+      + `${POINT} a node for its numbers.`;
   }
 
   function showChoices(question, state) {
@@ -194,8 +194,8 @@
     const atOnce = right.filter((x) => !x.mistakes.length && !x.hints).length;
     part.summary.replaceChildren();
     element("h2", {}, part.summary, "Summary");
-    element("p", {}, part.summary, `${right.length} of ${states.length} right, `
-      + `${atOnce === right.length ? "all" : atOnce} of them at once and without a hint.`);
+    const whenAtOnce = `, ${atOnce === right.length ? "all" : atOnce || "none"} of them at once and without a hint`;
+    element("p", {}, part.summary, `${right.length} of ${states.length} right${right.length ? whenAtOnce : ""}.`);
     const rows = stops.filter((stop) => progress.get(stop).mistakes.length || progress.get(stop).outcome === "shown");
     if (rows.length) {
       element("h2", {}, part.summary, "Mistakes");

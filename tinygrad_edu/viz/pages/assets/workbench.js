@@ -75,6 +75,14 @@ const workbench = (() => {
     return made;
   }
 
+  // What gets the focus is scrolled clear of a picture that stays at the top.
+  function keepClearOf(stage) {
+    const { style } = document.documentElement;
+    const isOver = () => getComputedStyle(stage).position === "sticky";
+    const make = () => { style.scrollPaddingTop = isOver() ? `${stage.offsetHeight + 8}px` : ""; };
+    new ResizeObserver(make).observe(stage);
+  }
+
   function linear(low, high) {
     return { low, high, place: (x) => (x - low) / (high - low), at: (t) => low + t * (high - low) };
   }
@@ -144,5 +152,5 @@ const workbench = (() => {
     return Math.max(-1e5, Math.min(1e5, x)).toFixed(1);
   }
 
-  return { LARGEST, number, roundUp, ticks, dial, linear, logarithmic, axes, rangeOf, polyline };
+  return { LARGEST, number, roundUp, ticks, dial, keepClearOf, linear, logarithmic, axes, rangeOf, polyline };
 })();
