@@ -45,7 +45,7 @@ const workbench = (() => {
   function dial({ id, name, value, scale, round, onInput, onHold }, parent) {
     const around = element("div", { class: "dial", id }, parent);
     const label = element("label", { class: "name", for: `${id}-number`, title: name }, around, name);
-    const field = element("input", { id: `${id}-number`, type: "number", step: "any", inputmode: "decimal" }, around);
+    const field = element("input", { id: `${id}-number`, type: "number", step: "any" }, around);
     const track = element("div", { class: "track" }, around);
     const slider = element("input", { id: `${id}-slider`, type: "range", min: 0, max: 1000, step: 1, "aria-label": name }, track);
     const made = { element: around, label, field, slider, track, value, show, take };
