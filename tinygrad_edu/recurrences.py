@@ -2,7 +2,7 @@
 
 They come with their rules, as in kernels.py. As single operations each step would be twenty nodes,
 and the gradient of each weight a sum over all steps; here that sum is one product of matrices.
-The rules compute the gates anew, all steps at once: only h and c are kept. (T steps, H numbers in
+The rules compute the gates again, all steps at once: only h and c are kept. (T steps, H numbers in
 h; axes between them, such as the batch, are "...".)
 """
 

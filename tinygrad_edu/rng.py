@@ -10,7 +10,7 @@ class Package:
 
 
 def manual_seed(seed: int) -> None:
-    """Start the package's generator anew from `seed`: the same seed, the same weights."""
+    """Start the package's generator again from `seed`: the same seed, the same weights."""
     Package.rng = np.random.default_rng(seed)
 
 

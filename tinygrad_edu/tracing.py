@@ -20,7 +20,7 @@ class Line:
     function  what made it; None for what was given
     inputs    its operands: lines, and what was plain
     options   its keyword arguments
-    name      what a given array is called, by whoever gave it
+    name      the name that a given array got from its caller
     """
 
     __slots__ = ("data", "function", "inputs", "name", "options")

@@ -2,7 +2,7 @@
 
 They are found by walking what the function closes over, is bound to, and names among its globals:
 the data and gradients of leaves, the arrays of modules and of other objects, the state and settings
-of optimizers, generators. Each is a `Place`: it is lent to a recording, and read anew by each run
+of optimizers, generators. Each is a `Place`: it is lent to a recording, and each run reads it again
 of a program. All else that is found there is a setting, which a program takes for granted.
 """
 
@@ -147,7 +147,7 @@ class Watched(NamedTuple):
         return self.inside[name] if isinstance(self.inside, ITEMS) else getattr(self.inside, name)
 
     def size(self) -> Any:
-        """The number of items, but for `training`, which may be the class's; or the items."""
+        """The number of items, except for `training`, which may be the class's; or the items."""
         if isinstance(self.inside, set):
             return frozenset(self.inside)
         if isinstance(self.owner, dict):  # no attributes: a loop goes over it in its order
@@ -168,7 +168,7 @@ def has_lent(x: Any) -> bool:
 
 
 def outline(x: Any) -> Any:
-    """A tuple with the class of each number in it, which is read anew, and all else as it is."""
+    """A tuple with the class of each number in it, which is read again, and all else as it is."""
     if isinstance(x, tuple):
         return tuple(map(outline, x))
     if isinstance(x, Traced):
@@ -180,7 +180,7 @@ def outline(x: Any) -> Any:
 
 @dataclass(frozen=True)
 class Holdings:
-    """places   what is read anew by each run
+    """places   what each run reads again
     settings    what a program takes for granted, such as `training`
     containers  lists and dicts, those of attributes among them
     names       what a parameter or a module is called, by its id

@@ -21,7 +21,7 @@ class Life:
     end     the number of the first line that runs without it: the one after its last use, or the
             one that writes its own result to the same memory
     nbytes  its size
-    memory  in which memory of the program it lies, by number; None if it is made anew in each run
+    memory  in which memory of the program it lies, by number; None if each run makes it again
     """
 
     line: Line
@@ -91,7 +91,7 @@ def kept_bytes(program: Program) -> int:
 def program_bytes(program: Program) -> list[int]:
     """At each line the memory that the program keeps, and the arrays that this run has made.
 
-    These are its variables, and live until it returns, but for large ones.
+    These are its variables, and live until it returns, except the large ones.
     """
     n, kept = len(program.lines), kept_bytes(program)
     made = [x for x in lives_in(program) if x.memory is None]

@@ -16,7 +16,7 @@ ALIGNED = 64  # bytes: where a line of the cache begins
 class Effect:
     """What a run leaves behind: at `target` (what the caller understands) now is `value`.
 
-    in_place  the array that was there is changed, so that whoever holds it sees it
+    in_place  the array that was there is changed, so that all its holders see it
     before    the input line that stands for what was there
     """
 
@@ -70,7 +70,7 @@ class Program:
         return [*lines_in(self.outputs), *lines_in([effect.value for effect in self.effects])]
 
     def returned(self) -> list[Line]:
-        """What a run returns: the results, but for those that are written to their place."""
+        """What a run returns: the results, except those that are written to their place."""
         return [line for line in self.results() if line not in self.targets]
 
     def with_lines(self, lines: Iterable[Line], taken: dict[Line, Any]) -> "Program":

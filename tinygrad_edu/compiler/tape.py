@@ -1,7 +1,7 @@
 """What does a step do? Arrays that write down each call, in order, with the place it came from.
 
 A `Recorded` array is a `Traced` one on a tape. What the tape cannot hold in truth is refused, with
-the line of whoever asked for it; a branch on a number becomes a guard.
+the line that asked for it; a branch on a number becomes a guard.
 """
 
 import operator
@@ -373,7 +373,7 @@ UNRECORDED = "shuffle", "spawn", "__reduce__", "__reduce_ex__"
 
 
 class RecordedGenerator(np.random.Generator):
-    """A generator whose draws are written down: the program draws anew, in the same order."""
+    """A generator whose draws are written down: the program draws again, in the same order."""
 
     def __init__(self, rng: np.random.Generator, recorded: Recorded) -> None:
         super().__init__(rng.bit_generator)

@@ -36,7 +36,7 @@ class Living:
     start   the number of that line
     end     the number of the first line that does not need it
     until   the number of the first line that runs without it: its memory may be kept for longer
-    memory  the name of the memory that it lies in; "" if it is made anew in each run
+    memory  the name of the memory that it lies in; "" if each run makes it again
     """
 
     name: str

@@ -25,7 +25,7 @@ class Racer:
 
     name        what it is called in the picture
     optimizer   the name of a class in `optim`, with its `settings`
-    batch_size  on a network: how many rows, drawn anew for each step, its gradient is of; all
+    batch_size  on a network: how many rows, drawn again for each step, its gradient is of; all
                 without
     noise       on a landscape: standard deviation of what is added to each number of its gradient,
                 as a batch would

@@ -289,7 +289,7 @@ def label(value: Any) -> Any:
         return value.__qualname__
     except AttributeError:
         raise TypeError(
-            f"a setting must be a number, a string, a list of such, a function or a class, not "
+            f"a setting must be a number, a string, a list of these, a function or a class, not "
             f"{value!r}: give its name, and make it inside run"
         ) from None
 

@@ -12,7 +12,7 @@ from tinygrad_edu.rng import default_rng
 class Dropout(Module):
     """y = x / (1 - p) with probability 1 - p, else 0, while it is trained; y = x in use.
 
-    Each element is drawn anew in each pass. Raises ValueError for a p outside of [0, 1].
+    Each pass draws its elements again. Raises ValueError for a p outside of [0, 1].
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
     scaled in training, so that nothing needs scaling afterwards (section 10).

@@ -124,7 +124,7 @@ def without_first_axes(shown: Shown, whole: Any) -> list[Shown]:
 
 
 def with_axes(shown: Shown, whole: Any) -> list[Shown]:
-    """x[:, None]: with axes of length 1 where `whole` has them, but for the first ones."""
+    """x[:, None]: with axes of length 1 where `whole` has them, except the first ones."""
     term, data = shown
     if np.shape(data) != tuple(n for n in whole.shape if n != 1):
         return []

@@ -46,7 +46,7 @@ def stack_backward(g, out, *arrays, axis=0):
 
 
 def cast(arrays, dtype, casting):
-    """Arrays that are to be joined, in the dtype that is asked for."""
+    """The arrays to join, in the dtype that is asked for."""
     arrays = [x if hasattr(x, "dtype") else array(x) for x in arrays]
     if dtype is None:
         return arrays

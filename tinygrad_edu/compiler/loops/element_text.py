@@ -46,7 +46,7 @@ class ElementText:
         return isinstance(line.data, np.ndarray)
 
     def is_seen(self, line: Line) -> bool:
-        """Whether a line of NumPy, or whoever called, sees an array that the loops make."""
+        """Whether a line of NumPy, or the caller, sees an array that the loops make."""
         plan = self.plan
         return line in plan.stored and line in plan.needed and line not in plan.onto
 

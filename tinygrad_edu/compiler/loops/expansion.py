@@ -129,7 +129,7 @@ def difference(line: Any) -> tuple[Any, Any]:
 
 
 def add_blocks(program: Program) -> None:
-    """x + (zeros, but for a block) adds to that block of x. Slices have such gradients."""
+    """x + (zeros, except in a block) adds to that block of x. Slices have such gradients."""
     uses: dict[Line, int] = {}
     for line in program.lines:
         for x in operands(line):

@@ -31,7 +31,7 @@ class Plan(Elements):
 
     steps     of each stage: nests, products, patches, single lines, in order
     python    of each stage: lines of NumPy, which come before them
-    needed    lines that NumPy, or whoever called, must see
+    needed    lines that NumPy, or the caller, must see
     stored    lines of the loops that are arrays; in_order, those whose axes are their own
     onto      the input in whose memory a result goes
     absorbed  lines that are done as a part of another

@@ -28,7 +28,7 @@ def fold_constants(program: Program) -> Program:
 
 
 def is_fixed(x: Any, ours: set[int]) -> bool:
-    """Whether there is nothing in x but numbers of the text, and `ours`, made of such."""
+    """Whether there is nothing in x but numbers of the text, and `ours`, made of those."""
     match x:
         case tuple() | list():
             return all(is_fixed(y, ours) for y in x)

@@ -46,7 +46,7 @@ def render_by_program(source: str, format: str) -> bytes:
 
 @contextmanager
 def real_messages() -> Iterator[None]:
-    """Pass on what the libraries of Graphviz write to stderr, but for one warning.
+    """Pass on what the libraries of Graphviz write to stderr, except for one warning.
 
     The fontconfig inside pygraphviz does not know an element of the settings of newer Debians.
     """

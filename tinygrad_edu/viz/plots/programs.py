@@ -63,7 +63,7 @@ def plot_program(step: Any, title: str = "", path: str | Path | None = None) -> 
 
 
 def bars_of(timeline: Any) -> list[Bar]:
-    """A bar for each memory, and for each array that is made anew, by the line of its first use."""
+    """A bar for each memory and for each new array, by the line of its first use."""
     bars = {name: Bar(name, nbytes, 0, []) for name, nbytes in timeline.memory.items()}
     for i, x in enumerate(timeline.arrays):
         bar = bars.setdefault(x.memory or str(i), Bar(x.name, x.nbytes, x.until, []))
