@@ -1,0 +1,210 @@
+"""Is this answer right, and if not, where is it wrong?
+
+Each exercise is a file with a question and a hole, which is written `...`. The file of the same
+name in `answers/` says how an answer is checked:
+
+    HINTS     the hints, from a nudge to nearly everything; the last hint is always the answer
+    ANSWER    the code that belongs into the exercise
+    MISTAKES  typical wrong answers: what to replace in ANSWER, by what, and words that must be said
+    check     takes the names that the exercise defines; yields a line for each thing that is right,
+              and raises AnswerError at the first thing that is not
+"""
+
+import ast
+import faulthandler
+import os
+import re
+import runpy
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import Node, backward_of, gradcheck, primitive
+from tinygrad_edu.graph import RULES
+
+FOLDER = Path(__file__).parent
+SECONDS = 20  # an answer that runs longer will not end
+
+
+class Names(dict[str, Any]):
+    """What an exercise defines, by name."""
+
+    def __missing__(self, name: str) -> Any:
+        raise AnswerError(f"There is no {name} in the file. Keep the names that the exercise has.")
+
+
+class AnswerError(Exception):
+    """Something in an answer is wrong; the message says where, in words and numbers."""
+
+
+class HoleError(AnswerError):
+    """An answer still has a hole."""
+
+
+# What the checks of the exercises are written with
+
+
+def compare(
+    what: str,
+    got: Any,
+    wanted: Any,
+    reasons: Mapping[float, str] | None = None,
+    because: str = "",
+    rtol: float = 1e-9,
+) -> None:
+    """Raise AnswerError unless got is wanted: the same shape, and the same numbers up to rounding.
+
+    reasons  what leads to a typical wrong number, said if it is the one given
+    because  why it should be `wanted`, said of every other wrong answer
+    """
+    if got is None:
+        raise AnswerError(f"{what} is None. Does the function return it?")
+    numbers = as_numbers(what, got)
+    expected = np.asarray(wanted, float)
+    if numbers.shape != expected.shape:
+        raise AnswerError(
+            f"{what} has the shape {numbers.shape}, and it should be {expected.shape}."
+        )
+    if np.allclose(numbers, expected, rtol=rtol, atol=rtol):
+        return
+    for number, reason in (reasons or {}).items():
+        if np.allclose(numbers, number, rtol=rtol, atol=rtol):
+            because = reason
+    raise AnswerError(
+        f"{what} is {shown(numbers)}, and it should be {shown(expected)}. {because}".strip()
+    )
+
+
+def compare_steps(what: str, got: Sequence[Any], wanted: Sequence[Any], because: str = "") -> None:
+    """Raise AnswerError at the first step in which two runs differ."""
+    for step, (mine, right) in enumerate(zip(got, wanted, strict=False)):
+        compare(f"{what} at step {step}", mine, right, because=because)
+    if len(got) != len(wanted):
+        raise AnswerError(f"{what}: there are {len(got)} steps, and there should be {len(wanted)}.")
+
+
+def check_rule(function: Callable[..., Any], rule: Callable[..., Any], *inputs: Any) -> None:
+    """Raise AnswerError, with what gradcheck says, unless the rule is the function's derivative."""
+    operation = primitive(function)
+    backward_of(operation)(rule)
+    try:
+        gradcheck(operation, *inputs, order=1)
+    except AssertionError as error:
+        said = re.sub(r", at the node of \S+:", ":", f"{error}")
+        raise AnswerError(f"gradcheck finds a wrong derivative.\n{said}") from error
+    finally:
+        RULES.pop(function)
+
+
+def as_numbers(what: str, got: Any) -> Any:
+    data = got.data if isinstance(got, Node) else got
+    try:
+        return np.asarray(data, float)
+    except (TypeError, ValueError):
+        kind = type(got).__name__
+        raise AnswerError(f"{what} should be a number or an array, and it is a {kind}.") from None
+
+
+def shown(numbers: Any) -> str:
+    return f"{numbers:.6g}" if numbers.ndim == 0 else str(numbers.round(6)).replace("\n", "")
+
+
+# One exercise
+
+
+def answers(path: Path) -> dict[str, Any]:
+    """What `answers/` says of an exercise."""
+    return runpy.run_path(str(FOLDER / "answers" / path.name))
+
+
+def exercises() -> list[Path]:
+    """All exercises in the order of the book."""
+    return sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+
+
+def question(source: str) -> str:
+    return (ast.get_docstring(ast.parse(source)) or "").strip()
+
+
+def hole(source: str) -> int | None:
+    """The line of the first `...` that is no index, or None."""
+    tree = ast.parse(source)
+    indices = {
+        each
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        for each in ast.walk(node.slice)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value is ... and node not in indices:
+            return node.lineno
+    return None
+
+
+def examine(path: Path, source: str | None = None) -> Iterator[str]:
+    """Yield what is right in the answer, line by line, and raise AnswerError at what is not."""
+    source = path.read_text(encoding="utf-8") if source is None else source
+    try:
+        line = hole(source)
+        if line is not None:
+            raise HoleError(f"There is still a hole, `...`, in line {line}.")
+        names = {"__name__": "exercise", "__file__": str(path)}
+        exec(compile(source, str(path), "exec"), names)
+        yield from answers(path)["check"](Names(names))
+    except AnswerError:
+        raise
+    except Exception as error:
+        raise AnswerError(place(error, path, source)) from error
+
+
+def place(error: Exception, path: Path, source: str) -> str:
+    """Where in the exercise an error happened, with its line."""
+    numbers = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
+    number = error.lineno if isinstance(error, SyntaxError) else numbers[-1] if numbers else None
+    said = f"{type(error).__name__}: {error}"
+    if number is None:
+        return said
+    return f"Line {number} raises an error:\n  {source.splitlines()[number - 1].strip()}\n{said}"
+
+
+def hint(path: Path, level: int) -> str:
+    """The hint of a level from 1 to 3; the last one is the answer."""
+    hints = [*answers(path)["HINTS"], "The answer:\n" + answers(path)["ANSWER"].strip()]
+    return hints[max(1, min(level, len(hints))) - 1]
+
+
+def report(path: Path) -> bool:
+    """Print what is right and what is wrong in an exercise; whether all is right."""
+    command = f"python {os.path.relpath(path)}"
+    try:
+        for line in examine(path):
+            print(f"  right: {line}")
+    except HoleError as error:
+        print(f"  {error} Fill it in, and run this again.")
+    except AnswerError as error:
+        print("  wrong: " + str(error).replace("\n", "\n         "))
+    else:
+        print("  All of it is right.")
+        return True
+    print(f"  For a hint: {command} --hint 1 (or 2; 3 is the answer)")
+    return False
+
+
+def run(file: str) -> None:
+    """What an exercise does when it is run: check itself, or give the hint that was asked for."""
+    path = Path(file)
+    print(question(path.read_text(encoding="utf-8")).splitlines()[0])
+    if "--hint" in sys.argv:
+        level = sys.argv[sys.argv.index("--hint") + 1 :]
+        print(hint(path, int(level[0]) if level else 1))
+        return
+    faulthandler.dump_traceback_later(SECONDS, exit=True)  # says in which line a loop hangs
+    raise SystemExit(not report(path))
