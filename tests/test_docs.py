@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import io
+import json
 import re
 import subprocess
 import sys
@@ -224,3 +225,11 @@ def test_the_coverage_page_is_what_the_tables_say():
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
         assert (page.parent / link).exists(), link
+
+
+def test_pytorch_prints_the_same_numbers_as_the_page_side_by_side():
+    """The stored output is that of these very programs: a changed block must be run again."""
+    page = (ROOT / "docs/pytorch.md").read_text()
+    rows = json.loads((ROOT / "tests/reference/side_by_side.json").read_text())
+    assert [row["program"] for row in rows] == blocks(page, "py")
+    assert [row["printed"] for row in rows] == blocks(page, "text")
