@@ -15,9 +15,8 @@ PAGE = HERE.parent.parent / "docs/pytorch.md"
 
 def programs():
     """The blocks of PyTorch, in their order."""
-    return re.findall(
-        r"^```py\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
+    page = PAGE.read_text(encoding="utf-8")
+    return re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
 def printed(program, names):
