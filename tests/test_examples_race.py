@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("legible")
 def test_race_optimizers(tmp_path, capsys):
     first = example("race_optimizers").main(tmp_path, frames=3)
     valley, saddle = first["valley"], first["saddle"]
-    page = (ROOT / "docs/optimizers.md").read_text()  # its program is that of its picture
+    page = (ROOT / "docs/13_optimizers.md").read_text()  # its program is that of its picture
     for name, step in valley.items():
         (line,) = re.findall(rf"^{name} +rate .* below 0.01 in step (\w+)$", page, re.MULTILINE)
         assert line == str(step)
@@ -50,7 +50,7 @@ def test_schedules_compared(tmp_path, capsys):
         assert len(ax.collections) == 6
         assert [text.get_text() for text in ax.texts] == list(module.SCHEDULES)
     assert "new digits" in below.get_title()
-    page = " ".join((ROOT / "docs/optimizers.md").read_text().split())
+    page = " ".join((ROOT / "docs/14_schedules.md").read_text().split())
     assert "0.18 nats on new digits" in page
     assert "every schedule that comes down ends between 0.08 and 0.13" in page
     constant, new, accuracy = ends.pop("constant")
