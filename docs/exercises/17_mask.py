@@ -15,7 +15,7 @@ def softmax(scores):
 def attention(q, k, v):
     scores = ...  # how well each query fits each key: (positions, positions)
     visible = np.tril(np.ones(scores.shape, bool))  # True at and below the diagonal
-    scores = ...  # as before where visible, minus infinity elsewhere
+    scores = np.where(visible, ..., ...)  # hide the future
     return softmax(scores) @ v
 
 
