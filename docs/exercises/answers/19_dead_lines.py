@@ -3,8 +3,8 @@
 from checking import AnswerError
 
 HINTS = [
-    "Whoever uses a result comes after it. So walk through the lines from the last one to the first: "
-    "then you know of each line whether somebody needs it.",
+    "Whoever uses a result comes after it. So walk through the lines from the last one to the "
+    "first: then you know of each line whether somebody needs it.",
     "reversed(lines), and needed.update(operands).",
 ]
 
