@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_docs import ROOT
 
-from tinygrad_edu import grad, losses, sigmoid
+from tinygrad_edu import grad, losses
 from tinygrad_edu.viz.plots.losses import ERROR, LOGIT, PROBABILITY, plot_losses
 
 NUMBERS, CLASSES = ((ROOT / f"docs/{name}.md").read_text() for name in ("07_loss", "11_classes"))
@@ -95,14 +95,6 @@ def test_numbers_in_the_text_of_the_chapters():
     assert "pulls 1491 times less" in CLASSES
     ratio = grad(LOGIT["cross-entropy"])(-8.0) / grad(LOGIT["squared, of the sigmoid"])(-8.0)
     assert ratio == pytest.approx(1491, abs=0.5)
-
-
-def test_the_answer_to_the_exercise():
-    slope = grad(LOGIT["squared, of the sigmoid"])
-    steepest = -np.log(2)
-    assert sigmoid(steepest) == pytest.approx(1 / 3)
-    assert slope(steepest) == pytest.approx(-8 / 27)
-    assert grad(slope)(steepest) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_pictures_of_the_chapters_are_small():
