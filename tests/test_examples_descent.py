@@ -29,7 +29,7 @@ def test_learning_rate_sine(tmp_path):
         assert ax.get_title() == f"Valley after 60 steps from x = {start:g}"
         np.testing.assert_array_equal(ax.lines[0].get_ydata(), valleys)
         assert ax.texts[0].get_text() == module.march(valleys)
-    page = " ".join((ROOT / "docs/learning_rate.md").read_text().split())
+    page = " ".join((ROOT / "docs/08_learning_rate.md").read_text().split())
     ends = [int(n) for valleys in found.values() for n in re.findall(r"\d+", module.march(valleys))]
     assert f"the three descents of the picture end {min(ends)} to {max(ends)} valleys away" in page
     small = module.RATES < 2  # f'' = 1 at the bottom: beyond 2 no minimum holds a descent
