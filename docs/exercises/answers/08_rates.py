@@ -71,7 +71,10 @@ def check(names):
             1 + 6 * lr: "The step goes against the slope: x - lr * slope.",
         }
         distances = lab.descend(f, START, lr, 1).x + 1
-        because = f"One step from x = 1 goes to {distances[1] - 1:.4g}."
+        because = (
+            f"One step from x = 1 goes to {distances[1] - 1:.4g}: the distance 2 becomes "
+            f"{distances[1]:.4g}."
+        )
         compare(f"factor({lr})", names["factor"](lr), distances[1] / distances[0], reasons, because)
     yield "the factor of a step: 1 - 6 lr"
     for lr in (0.001, 0.1, 0.3, 1 / 3, 0.4):
