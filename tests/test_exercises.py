@@ -1,10 +1,16 @@
 """Every exercise of the book: the hole is found, the answer is right, wrong ones are named."""
 
+import importlib.util
+import os
+import runpy
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 FOLDER = Path(__file__).parent.parent / "docs/exercises"
 sys.path.insert(0, str(FOLDER))
@@ -85,3 +91,163 @@ def test_there_are_two_mistakes_and_two_hints_before_the_answer(path):
     assert len(answers["HINTS"]) == 2
     assert answers["ANSWER"].strip() in checking.hint(path, 3)
     assert all(answers["ANSWER"].strip() not in checking.hint(path, level) for level in (1, 2))
+
+
+def test_the_first_exercise_names_what_is_not_installed(monkeypatch):
+    path = FOLDER / "00_installation.py"
+    answer = checking.answers(path)["ANSWER"]
+
+    def no_graphviz(source, format):
+        raise RuntimeError("drawing needs Graphviz")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tinygrad_edu.viz.drawing.picture.render", no_graphviz)
+        said, right = verdict(path, answer)
+        assert not right
+        assert "drawing needs Graphviz" in said
+        assert "pip install" in said
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "click" else 1)
+    said, right = verdict(path, answer)
+    assert not right
+    assert said.startswith("Not installed: click.")
+
+
+# The commands, in a copy of the folder that has two of the exercises
+
+
+@pytest.fixture
+def copy(tmp_path):
+    folder = tmp_path / "exercises"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in EXERCISES:
+        if path.name in ("02_rules.py", "04_loop.py"):
+            (folder / path.name).write_text(as_given(path), encoding="utf-8")
+        else:
+            (folder / path.name).unlink()
+    return folder
+
+
+def answered(path, *changes):
+    """Fill in the answer, with changes such as a mistake makes."""
+    text = checking.answers(path)["ANSWER"]
+    for right, wrong in changes:
+        assert right in text
+        text = text.replace(right, wrong)
+    path.write_text(f'"""The question."""\n{text}{FOOT}', encoding="utf-8")
+
+
+def started(*arguments, folder):
+    """A process of its own, as a learner starts it beside the folder."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def as_a_program(monkeypatch, path, *arguments):
+    """Run an exercise, and return the status of its end; it must end, since nothing stops it."""
+    monkeypatch.setattr(sys, "argv", [str(path), *arguments])
+    monkeypatch.setattr("faulthandler.dump_traceback_later", lambda *_, **__: None)
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as end:
+        return int(end.code)
+    return 0
+
+
+def test_an_exercise_that_is_run_checks_itself(copy, monkeypatch, capsys):
+    path = copy / "02_rules.py"
+    answered(path)
+    assert as_a_program(monkeypatch, path) == 0
+    assert capsys.readouterr().out.endswith("All of it is right.\n")
+
+    answered(path, ("g * y, g * x", "g * x, g * y"))
+    assert as_a_program(monkeypatch, path) == 1
+    said = capsys.readouterr().out
+    assert "right: the derivative of add\n" in said
+    assert "wrong: In the rule of multiply" in said
+    assert "--hint 1" in said
+
+
+def test_an_exercise_gives_the_hint_that_is_asked_for(copy, monkeypatch, capsys):
+    path = copy / "02_rules.py"
+    hints = []
+    for arguments in (["--hint"], ["--hint", "1"], ["--hint", "2"], ["--hint", "3"]):
+        assert as_a_program(monkeypatch, path, *arguments) == 0
+        question, hint = capsys.readouterr().out.split("\n", 1)
+        assert question == "Write three derivative rules: of a sum, of a product, and of a square."
+        hints.append(hint)
+    answers = checking.answers(path)
+    assert hints[0] == hints[1]
+    assert [hint.strip() for hint in hints[1:3]] == answers["HINTS"]
+    assert hints[3].strip() == "The answer:\n" + answers["ANSWER"].strip()
+
+
+def test_a_loop_without_end_is_stopped_and_its_line_is_said(copy):
+    checks = copy / "checking.py"
+    text = checks.read_text(encoding="utf-8")
+    assert "\nSECONDS = 20 " in text
+    checks.write_text(text.replace("\nSECONDS = 20 ", "\nSECONDS = 0.2 "), encoding="utf-8")
+    path = copy / "04_loop.py"
+    answered(path, ("while grads:", "while True: pass\n    while grads:"))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    with started(path, folder=copy) as process:
+        try:
+            said, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert f'04_loop.py", line {lines.index("    while True: pass") + 1} in backward' in said
+
+
+def test_the_command_names_the_first_exercise_that_is_not_solved(monkeypatch):
+    spec = importlib.util.spec_from_file_location("command", FOLDER / "__main__.py")
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    done = {EXERCISES[0], *EXERCISES[3:]}
+    monkeypatch.setattr(command, "solved", lambda path: path in done)
+    ran = CliRunner().invoke(command.main)
+    assert ran.exit_code == 0
+    marks = [line[:3] for line in ran.output.splitlines()[: len(EXERCISES)]]
+    assert marks == ["[x]", "[ ]", "[ ]", *["[x]"] * (len(EXERCISES) - 3)]
+    assert ran.output.endswith(f"\nNext: {os.path.relpath(EXERCISES[1])}\n")
+
+    done.update(EXERCISES)
+    ran = CliRunner().invoke(command.main)
+    assert ran.output.endswith("All exercises are solved.\n")
+
+
+def test_an_exercise_is_checked_when_it_is_saved(copy):
+    answered(copy / "02_rules.py")
+    path = copy / "04_loop.py"
+    found = threading.Event()
+
+    def save():
+        while not found.wait(0.5):  # until the first time at which the watching has begun
+            answered(path, ("max(", "min("))
+
+    with started(copy.name, "--watch", folder=copy) as process:
+        alarm = threading.Timer(60, process.kill)
+        alarm.start()
+        saving = threading.Thread(target=save)
+        said = []
+        try:
+            for line in process.stdout:
+                said.append(line.rstrip("\n"))
+                if line.startswith("Watching"):
+                    saving.start()
+                if "visit the youngest first" in line:
+                    break
+        finally:
+            found.set()
+            alarm.cancel()
+            process.kill()
+            if saving.is_alive():
+                saving.join()
+    assert [line[:12] for line in said[:2]] == ["[x] 02_rules", "[ ] 04_loop "]
+    assert said[3] == f"Next: {Path('exercises/04_loop.py')}"
+    assert "visit the youngest first" in said[-1], "\n".join(said)
