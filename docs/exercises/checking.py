@@ -8,6 +8,8 @@ name in `answers/` says how an answer is checked:
     MISTAKES  typical wrong answers: what to replace in ANSWER, by what, and words that must be said
     check     takes the names that the exercise defines; yields a line for each thing that is right,
               and raises AnswerError at the first thing that is not
+    GIVEN     words that are said of the exercise as it is given; only where its hole is a mistake
+              to be found, and no `...`
 """
 
 import ast
