@@ -17,7 +17,8 @@ import pytest
 import scipy.sparse
 
 from tinygrad_edu import LeavesGraphWarning, Tensor, Value, functional, losses, nn, no_grad
-from tinygrad_edu.kernels import linear, unfold
+from tinygrad_edu.kernels import linear, relu, unfold
+from tinygrad_edu.numpy_api.joining import concatenate_arrays
 
 
 def parameter(*numbers, dtype=float):
@@ -668,3 +669,29 @@ def test_a_number_of_numpy_is_a_float_to_a_value(f, number):
         (3.7 * right).backward()
         assert (out.data, found.grad) == (right.data, expected.grad)
         assert type(out.data) is type(found.grad) is float
+
+
+@pytest.mark.parametrize("make", [Tensor, Value])
+def test_an_operand_given_by_its_name_is_seen(make):
+    """relu at 0 has the slope 0; np.maximum, which its forward pass calls, would have 1/2."""
+    x = make(0.0, requires_grad=True)
+    relu(x=x).backward()
+    assert x.grad == 0.0
+
+
+def test_all_operands_may_be_given_by_name():
+    rng = np.random.default_rng(0)
+    arrays = {"x": (2, 3), "weight": (3, 4), "bias": (4,)}
+    nodes = {n: Tensor(rng.standard_normal(s), requires_grad=True) for n, s in arrays.items()}
+    linear(nodes["x"], weight=nodes["weight"], bias=nodes["bias"]).sum().backward()
+    named = [node.grad for node in nodes.values()]
+    for node in nodes.values():
+        node.zero_grad()
+    linear(*nodes.values()).sum().backward()
+    for ours, node in zip(named, nodes.values(), strict=True):
+        np.testing.assert_array_equal(ours, node.grad)
+
+
+def test_an_operand_that_has_no_name_is_refused():
+    with pytest.raises(TypeError, match="concatenate_arrays has no operand axis=: give it by"):
+        concatenate_arrays(np.ones(2), axis=Tensor([1.0]))

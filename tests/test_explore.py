@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, Value, lab
+from tinygrad_edu import Tensor, Value, lab, relu, sigmoid
 from tinygrad_edu.compiler import CompileError
 from tinygrad_edu.compiler.javascript import JavaScriptWriter, weighted_sum_text
 from tinygrad_edu.compiler.scalars import record_scalars
@@ -160,3 +160,9 @@ def test_a_descent_with_settings_that_make_no_sense(settings, what):
         explore_descent(**settings)
     with pytest.raises(TypeError, match="explore_descent needs a function of Values"):
         explore_descent(lambda x: 1.0, 0.0)
+
+
+@pytest.mark.parametrize(("function", "name"), [(relu, "relu(x)"), (sigmoid, "sigmoid(x)")])
+def test_a_function_of_the_package_is_written_as_the_method_is(function, name):
+    assert name in text_of(lambda x: function(x) + 2 * x, x=0.3)
+    assert text_of(function, x=0.3) == text_of(lambda x: getattr(x, function.__name__)(), x=0.3)

@@ -26,7 +26,14 @@ from tinygrad_edu.messages import (
     wrong_count,
 )
 from tinygrad_edu.modes import RECORDING, WATCH
-from tinygrad_edu.operands import Operand, as_operands, complex_data, enters, only_arrays
+from tinygrad_edu.operands import (
+    Operand,
+    as_operands,
+    by_position,
+    complex_data,
+    enters,
+    only_arrays,
+)
 
 Function = Callable[..., Any]
 
@@ -104,6 +111,10 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     except Exception as error:
         raise explained(error, rule, inputs) from None
     if data.__class__ is not kind.native:
+        if isinstance(data, Node):  # an operand was given by its name
+            return apply(function, *by_position(function, inputs, options))
+        if function in kind.replaces:
+            return apply(kind.replaces[function], *inputs, **options)
         if not kind.broadcasts and any(isinstance(x, np.generic) for x in inputs):
             # A float times a np.float32 is a np.float32: a Value computes with floats alone.
             floats = (float(x) if isinstance(x, np.generic) else x for x in inputs)
@@ -145,6 +156,8 @@ def on_arrays(function: Function, inputs: tuple[Any, ...], options: dict[str, An
     for x in inputs:
         if hasattr(x, "__primitive__"):
             return x.__primitive__(function, inputs, options)
+    if any(isinstance(x, Node) for x in options.values()):
+        return apply(function, *by_position(function, inputs, options))
     return function(*inputs, **options)
 
 
@@ -182,6 +195,7 @@ class Node(Operand):
 
     native: ClassVar[type]  # the class that the data of a result has already
     broadcasts: ClassVar[bool]  # whether data has a shape and a dtype that a partial must match
+    replaces: ClassVar[dict[Function, Function]] = {}  # functions of arrays, by its own
 
     def __init__(self, data: Any, requires_grad: bool, name: str | None) -> None:
         self._array = data

@@ -6,6 +6,7 @@ array is refused.
 """
 
 import functools
+import inspect
 import numbers
 import operator
 from collections.abc import Callable
@@ -93,6 +94,19 @@ def as_operands(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
     """The operands of a call, each in a form that rules can compute with."""
     lists = only_arrays(function)
     return [as_array(list(x) if lists and isinstance(x, tuple) else x) for x in inputs]
+
+
+def by_position(function: Function, inputs: tuple[Any, ...], options: dict[str, Any]) -> list[Any]:
+    """The arguments of a call in which operands were given by their names, by position.
+
+    Raises TypeError where the function takes any number of operands, which have no names.
+    """
+    bound = inspect.signature(function).bind(*inputs, **options)
+    bound.apply_defaults()
+    if bound.kwargs:
+        given = ", ".join(name for name, x in options.items() if isinstance(x, Operand))
+        raise TypeError(f"{function.__name__} has no operand {given}=: give it by position")
+    return list(bound.args)
 
 
 def is_complex(x: Any) -> bool:

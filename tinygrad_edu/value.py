@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu import rules as rules  # fills the table
-from tinygrad_edu.graph import Node, apply, backward_of, plain, primitive
+from tinygrad_edu.graph import Node, apply, backward_of, forward_of, plain, primitive
 from tinygrad_edu.notebook import html_table
 from tinygrad_edu.operands import is_complex
 
@@ -124,6 +124,7 @@ def sigmoid(x: float) -> float:
 
 backward_of(relu)(kernels.relu_backward)
 backward_of(sigmoid)(kernels.sigmoid_backward)
+Value.replaces = {forward_of(kernels.relu): relu, forward_of(kernels.sigmoid): sigmoid}
 
 
 @primitive
