@@ -5,10 +5,13 @@ import socket
 import struct
 import sys
 import threading
+import time
 import types
 import urllib.error
 import urllib.request
 import warnings
+from base64 import b64decode
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ import pytest
 from tinygrad_edu import functional, losses, manual_seed, nn, optim, train, viz
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.train.live import SIDE, Budget, Live
-from tinygrad_edu.viz.curves import DRAWN, in_groups, panels_of, plane_of, status_of
+from tinygrad_edu.viz.curves import DRAWN, Groups, panels_of, plane_of, status_of
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 2))
@@ -394,12 +397,49 @@ def test_in_a_notebook_one_picture_is_updated(notebook, monkeypatch, capsys):
 
 def test_many_numbers_are_drawn_as_means_of_groups():
     steps = np.arange(1, 251)
-    x, y, n = in_groups(steps, steps**2)
-    assert n == 3
-    assert len(x) == len(y) == 83 <= DRAWN
-    assert x[:2] == [3, 6]
-    assert y[1] == np.mean([16, 25, 36])
-    assert in_groups([], np.array([]))[:2] == ([], [])
+    groups = Groups()
+    groups.grow(steps, steps**2)
+    name, x, y = groups.curve("loss")
+    assert name == "loss, means of 4"
+    assert len(x) == len(y) == 62 <= DRAWN
+    assert x[:2] == [4, 8]
+    assert y[1] == np.mean([25, 36, 49, 64])
+    assert Groups().curve("loss") == ("loss", [], [])
+
+
+def test_groups_that_grow_bit_by_bit_are_those_of_all_numbers():
+    numbers = RNG.standard_normal(3000)
+    growing, at = Groups(), 0
+    while at < len(numbers):
+        at += int(RNG.integers(0, 150))
+        growing.grow(range(1, at + 1), numbers[:at])
+        known = Groups()
+        known.grow(range(1, at + 1), numbers[:at])
+        np.testing.assert_array_equal(growing.ends, known.ends)
+        np.testing.assert_allclose(growing.means, known.means)
+    growing.grow(range(1, 4), numbers[:3])  # another training
+    np.testing.assert_array_equal(growing.means, numbers[:3])
+
+
+def test_what_a_page_has_is_not_looked_at_again():
+    """Else a second of a long training would cost the more the longer it is."""
+    looked = []
+
+    class Losses(list):
+        def __getitem__(self, key):
+            looked.append(len(range(len(self))[key]))
+            return super().__getitem__(key)
+
+    history, groups = train.History(), {}
+    history.train_loss, history.validation_loss = Losses([1.0] * 10_000), Losses([1.0] * 10_000)
+    panels_of(history, groups)
+    assert looked == [78 * 128] * 2  # all groups of 128 in 10,000
+    for values in (history.train_loss, history.validation_loss):
+        values.extend([2.0] * 500)
+    looked.clear()
+    (panel,) = panels_of(history, groups)
+    assert sum(looked) <= 2 * 512
+    assert all(len(curve.x) <= DRAWN for curve in panel.curves)
 
 
 def test_the_panels_are_by_step_and_their_epochs_where_they_ended():
@@ -438,21 +478,33 @@ def get(url, **headers):
         return answer.read().decode()
 
 
-def test_the_server_gives_the_page_and_its_numbers_to_this_computer_only():
+@contextmanager
+def listening(watched, **headers):
+    """What the page hears: next() waits for the next numbers."""
+    request = urllib.request.Request(watched.url + "numbers", headers=headers)
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        yield (json.loads(line[6:]) for line in answer if line.startswith(b"data: "))
+
+
+def unpacked(text):
+    return np.frombuffer(b64decode(text), "<f8").tolist()
+
+
+def test_the_server_gives_the_page_and_its_numbers_to_this_computer_only(monkeypatch):
+    monkeypatch.setattr("tinygrad_edu.viz.pages.monitor.EVERY", 0.05)
     history = train.History()
-    with viz.watch(history, browser=False) as watched:
+    with viz.watch(history, browser=False) as watched, listening(watched) as heard:
         assert watched.url.startswith("http://127.0.0.1:")
-        before = json.loads(get(watched.url + "numbers"))
-        assert (before["last"], before["panels"][0]["curves"][0]["y"]) == (False, [])
+        before = next(heard)
+        assert (before["last"], before["panels"][0]["curves"][0]["y"]) == (False, "")
         trained(history)
-        after = json.loads(get(watched.url + "numbers"))
-        assert after["status"].startswith("finished, step 40:")
+        after = next(each for each in heard if each["status"].startswith("finished, step 40:"))
         assert not after["last"]  # the history may be trained further
-        assert after["panels"][0]["curves"][1]["y"] == pytest.approx(
-            history.validation_loss, rel=1e-3
-        )
+        assert unpacked(after["panels"][0]["curves"][1]["y"]) == history.validation_loss
         assert "Content-Security-Policy" in get(watched.url)
-        assert get(watched.url + "numbers", Host="localhost:8000")  # through a tunnel
+        with listening(watched, Host="localhost:8000") as through_a_tunnel:
+            assert not next(through_a_tunnel)["last"]
         for path, headers, code in (("else", {}, 404), ("numbers", {"Host": "evil.example"}, 403)):
             with pytest.raises(urllib.error.HTTPError) as refused:
                 get(watched.url + path, **headers)
@@ -464,19 +516,55 @@ def test_the_server_gives_the_page_and_its_numbers_to_this_computer_only():
     watched.close()  # a second time does nothing
 
 
+def test_a_page_hears_only_what_is_new_and_at_the_end_at_once(monkeypatch):
+    monkeypatch.setattr("tinygrad_edu.viz.pages.monitor.EVERY", 0.01)
+    history, _ = trained(looked_at())
+    asked = []
+    monkeypatch.setattr(
+        "tinygrad_edu.viz.pages.monitor.status_of", lambda history: asked.append(0) or "still"
+    )
+    with viz.watch(history, browser=False) as watched, listening(watched) as heard:
+        first = next(heard)
+        while len(asked) < 5:
+            time.sleep(0.01)
+        monkeypatch.setattr("tinygrad_edu.viz.pages.monitor.EVERY", 3600.0)
+        time.sleep(0.02)  # it waits for an hour, or for the end
+        watched.close()
+        assert list(heard) == [{**first, "last": True}]
+    assert not watched.streams
+
+
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="no clock of a thread")
+def test_nobody_is_awake_while_nobody_looks():
+    with viz.watch(train.History(), browser=False) as watched:
+        time.sleep(0.1)
+        before = clock_of(watched.thread)
+        time.sleep(0.5)
+        assert clock_of(watched.thread) == before
+
+
+def clock_of(thread):
+    """The seconds that a thread has worked."""
+    return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+
+
 def test_a_training_that_goes_on_from_some_epochs_is_shown():
     history, _ = trained(epochs=2)
     with viz.watch(history, browser=False) as watched:
-        before = json.loads(watched.numbers())
+        changes = watched.changes()
+        before = json.loads(next(changes))
         assert (before["status"], before["last"]) == (str(history), False)
         assert before["panels"][0]["xlabel"] == "epoch"
-        assert before["panels"][0]["curves"][0]["y"] == pytest.approx(history.train_loss, rel=1e-3)
+        assert unpacked(before["panels"][0]["curves"][0]["y"]) == history.train_loss
         trained(history, epochs=3)
-        after = json.loads(watched.numbers())
+        after = json.loads(next(changes))
+        changes.close()
     assert after["status"].startswith("finished, step 8: epoch 3")
     training, validation = after["panels"][0]["curves"]
-    assert len(training["y"]) == 8
-    assert (validation["x"], len(validation["y"])) == ([8], 1)
+    assert len(unpacked(training["y"])) == 8
+    assert (unpacked(validation["x"]), unpacked(validation["y"])) == (
+        [8], history.validation_loss[2:],
+    )  # fmt: skip
 
 
 def test_a_closed_tab_leaves_the_terminal_to_the_training(capfd):
@@ -504,13 +592,11 @@ def test_the_server_ends_when_the_training_raises():
 
 
 def test_an_error_in_the_numbers_is_told_and_the_training_goes_on(monkeypatch):
-    monkeypatch.setattr("tinygrad_edu.viz.pages.monitor.numbers_of", lambda history: 1 / 0)
+    monkeypatch.setattr("tinygrad_edu.viz.pages.monitor.numbers_of", lambda *args: 1 / 0)
     told = []
     monkeypatch.setattr(warnings, "warn", lambda text, *args, **options: told.append(text))
     with viz.watch(train.History(), browser=False) as watched:
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            get(watched.url + "numbers")
-        refused.value.close()
+        assert get(watched.url + "numbers") == ""
         assert len(trained(watched.history)[0]) == 5
     assert "ZeroDivisionError" in told[0]
 

@@ -27,45 +27,71 @@ class Panel(NamedTuple):
     curves: list[Curve]
 
 
-def panels_of(history: Any) -> list[Panel]:
-    """The curves of a training, by step where its batches were looked at, else by epoch."""
+class Groups:
+    """The means of equal groups of a growing list of numbers: at most DRAWN groups.
+
+    If there are more, each two neighbours become one. So a number is looked at once, however
+    often the means are asked for.
+    """
+
+    def __init__(self) -> None:
+        self.n = 1  # numbers of a group
+        self.ends: Any = np.empty(0)  # the step of the last of each group
+        self.means: Any = np.empty(0)
+
+    def grow(self, steps: Sequence[float], numbers: Sequence[float], first: int = 0) -> None:
+        """Take in what is new: numbers[first + i] was noted at steps[i]."""
+        total = max(0, min(len(steps), len(numbers) - first))
+        if total < self.n * len(self.means):  # another list
+            self.n, self.ends, self.means = 1, np.empty(0), np.empty(0)
+        while total // self.n > DRAWN:
+            even = len(self.means) // 2 * 2
+            self.n, self.ends = 2 * self.n, self.ends[1:even:2]
+            self.means = self.means[:even].reshape(-1, 2).mean(axis=1)
+        known, whole = self.n * len(self.means), total // self.n * self.n
+        new = np.array(numbers[first + known : first + whole], float).reshape(-1, self.n)
+        self.ends = np.append(self.ends, steps[known + self.n - 1 : whole : self.n])
+        self.means = np.append(self.means, new.mean(axis=1))
+
+    def curve(self, name: str) -> Curve:
+        told = name if self.n == 1 else f"{name}, means of {self.n}"
+        return Curve(told, self.ends.tolist(), self.means.tolist())
+
+
+def panels_of(history: Any, groups: dict[Any, Groups] | None = None) -> list[Panel]:
+    """The curves of a training, by step where its batches were looked at, else by epoch.
+
+    groups  what was drawn before, and is brought up to date: a dictionary, empty at first, that
+            makes it cheap to ask for the curves of a long training again and again
+    """
     live = looked_at(history)
-    steps = live.epoch_ends[:] if live else list(range(1, len(history) + 1))
-    xlabel = "step" if live else "epoch"
-    start = live.epochs_before if live else 0
+    known = {} if groups is None else groups
+    xlabel, start = ("step", live.epochs_before) if live else ("epoch", 0)
+    epoch_ends = live.epoch_ends if live else range(1, len(history) + 1)
 
-    def by_epoch(name: str, values: Sequence[float]) -> Curve:
-        kept = values[start:][: len(steps)]
-        return Curve(name, [float(x) for x in steps[: len(kept)]], list(kept))
+    def drawn(name: str, steps: Any, values: Any, first: int = 0) -> Curve:
+        group = known.setdefault((name, xlabel, first), Groups())
+        group.grow(steps, values, first)
+        return group.curve(name)
 
-    training = by_epoch("training", history.train_loss)
+    def by_epoch(name: str, values: Any) -> Curve:
+        return drawn(name, epoch_ends, values, start)
+
     if live:
-        training = curve_of_batches(np.frombuffer(live.losses.tobytes()))
+        training = drawn("training", range(1, len(live.losses) + 1), live.losses)
+    else:
+        training = by_epoch("training", history.train_loss)
     validation = [by_epoch("validation", history.validation_loss)]
     panels = [("loss", [training, *(validation if history.validation_loss else [])])]
     if live and live.norm_steps:
         panels.append(("norm of the gradient, by layer", curves_of_norms(live)))
     if history.metrics:
-        metrics = [by_epoch(name, values) for name, values in list(history.metrics.items())]
+        metrics = [by_epoch(*each) for each in list(history.metrics.items())]
         panels.append(("metrics", metrics))
     return [
         Panel(title, xlabel, spans_decades(y for each in curves for y in each.y if y), curves)
         for title, curves in panels
     ]
-
-
-def curve_of_batches(losses: Any) -> Curve:
-    """The loss of each batch, or the means of equal groups of them."""
-    steps, means, n = in_groups(np.arange(1.0, len(losses) + 1), losses)
-    return Curve("training" if n == 1 else f"training, means of {n}", steps, means)
-
-
-def in_groups(steps: Any, numbers: Any) -> tuple[list[float], list[float], int]:
-    """The last step and the mean of each group of n numbers, and n."""
-    n = max(1, -(-len(numbers) // DRAWN))
-    whole = len(numbers) // n * n
-    means = np.reshape(numbers[:whole], (-1, n)).mean(axis=1)
-    return np.asarray(steps[n - 1 : whole : n], float).tolist(), means.tolist(), n
 
 
 def curves_of_norms(live: Any) -> list[Curve]:
@@ -74,8 +100,9 @@ def curves_of_norms(live: Any) -> list[Curve]:
     chosen = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), LAYERS)).astype(int))
     curves = []
     for k in chosen:
-        norms = live.norms[layers[k]][: len(steps)]
-        curves.append(Curve(layers[k], *in_groups(steps[: len(norms)], norms)[:2]))
+        groups = Groups()
+        groups.grow(steps, live.norms[layers[k]])
+        curves.append(Curve(layers[k], groups.ends.tolist(), groups.means.tolist()))
     return curves
 
 
@@ -87,16 +114,16 @@ def plane_of(history: Any) -> dict[str, Any] | None:
     classes, numbers = np.unique(plane.y), class_numbers(plane.y, plane.answer.shape[-1])
     shown = {
         "bounds": plane.bounds,
-        "x": plane.x.tolist(),
-        "y": numbers.tolist(),
+        "x": plane.x,
+        "y": numbers,
         "names": names_of(classes, class_numbers(classes, plane.answer.shape[-1])),
     }
     if plane.answer.shape[-1] > 1:
-        return {**shown, "kind": "classes", "cells": plane.answer.argmax(axis=-1).tolist()}
+        return {**shown, "kind": "classes", "cells": plane.answer.argmax(axis=-1)}
     scores = plane.answer[..., 0].astype(float)
     probability = scores.min() >= 0 and scores.max() <= 1 and np.all(np.isin(classes, (0, 1)))
     level = 0.5 if probability else 0.0
-    return {**shown, "kind": "score", "level": level, "cells": scores.tolist()}
+    return {**shown, "kind": "score", "level": level, "cells": scores}
 
 
 def class_numbers(y: Any, outputs: int) -> Any:
@@ -136,5 +163,6 @@ def looked_at(history: Any) -> Any:
 
 def spans_decades(values: Iterable[float]) -> bool:
     """Whether the largest is ten times the smallest, or more, and all are positive."""
-    finite = np.array([y for y in values if np.isfinite(y)])
+    found = np.array(list(values), float)
+    finite = found[np.isfinite(found)]
     return finite.size > 0 and bool(finite.min() > 0 and finite.max() / DECADE >= finite.min())

@@ -1,22 +1,26 @@
-"""A training in a browser tab: a page that asks for new numbers once a second."""
+"""A training in a browser tab: a page that gets new numbers once a second."""
 
 import atexit
 import json
 import os
+import socket
 import sys
-import time
 import warnings
-from threading import Thread
+from base64 import b64encode
+from collections.abc import Iterator
+from threading import Event, Thread, current_thread
 from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from tinygrad_edu.train.history import History
 from tinygrad_edu.train.live import Live
-from tinygrad_edu.viz.curves import panels_of, plane_of, status_of
-from tinygrad_edu.viz.graph.data import strict
+from tinygrad_edu.viz.curves import Groups, panels_of, plane_of, status_of
 from tinygrad_edu.viz.pages.player import Page, assembled, assets
 
-OPEN = 3.0  # seconds since a page asked, in which it counts as open
-LAST = 2.0  # seconds that an open page has to fetch the last numbers
+EVERY = 1.0  # seconds between new numbers
+LAST = 2.0  # seconds that an open page has to take the last numbers
 NO_ICON = '<link rel="icon" href="data:,">\n'  # else a browser asks the server for one
 
 
@@ -50,14 +54,18 @@ class Watch:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.asked = 0.0  # when a page asked for numbers
-        self.closing = False
-        self.gave_last = False  # whether it got those of the end
+        self.closing = Event()
+        self.streams: set[Thread] = set()  # one for each page that is open
         self.server = server_of(self)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        self.thread = Thread(target=self.server.serve_forever, args=(0.1,), daemon=True)
+        self.thread = Thread(target=self.serve, daemon=True)
         self.thread.start()
         atexit.register(self.close)
+
+    def serve(self) -> None:
+        """Wait for pages: without looking every moment whether there is one, as a server would."""
+        while not self.closing.is_set():
+            self.server.handle_request()
 
     def page(self) -> Page:
         """The page with the numbers of now; as a file it shows these."""
@@ -69,30 +77,38 @@ class Watch:
 
     def close(self) -> None:
         """End the server; a page that is open gets the last numbers before."""
-        if not self.thread.is_alive():
+        if self.closing.is_set():
             return
         if self.history.live:
             self.history.live.finished = True
-        self.closing = True
-        end = time.monotonic() + LAST
-        while time.monotonic() < end and self.is_open() and not self.gave_last:
-            time.sleep(0.02)
-        self.server.shutdown()
-        self.server.server_close()
+        self.closing.set()
+        socket.create_connection(self.server.server_address).close()  # it waits for somebody
         self.thread.join()
+        for stream in list(self.streams):
+            stream.join(LAST)
+        self.server.server_close()
         atexit.unregister(self.close)
 
-    def is_open(self) -> bool:
-        """Whether a page has asked for numbers of late."""
-        return self.asked > 0 and time.monotonic() - self.asked < OPEN
+    def changes(self) -> Iterator[str]:
+        """The numbers as JSON: those of now, and every second, if there are others; then the last.
 
-    def numbers(self) -> bytes:
-        """What a page asks for, as JSON."""
-        last = self.closing  # before they are taken
-        numbers = {**numbers_of(self.history), "last": last}
-        self.asked = time.monotonic()
-        self.gave_last = last
-        return json.dumps(numbers, allow_nan=False, separators=(",", ":")).encode()
+        What is taken from the training is taken here, by the thread of one page: what is new in
+        the curves is added to what that page has, and arrays are encoded as their bytes.
+        """
+        groups: dict[Any, Groups] = {}
+        sent, last = "", False
+        self.streams.add(current_thread())
+        try:
+            while True:
+                numbers = {**numbers_of(self.history, groups), "last": last}
+                text = json.dumps(numbers, allow_nan=False, separators=(",", ":"))
+                if text != sent:
+                    yield text
+                if last:
+                    return
+                sent, last = text, self.closing.wait(EVERY)
+        finally:
+            self.streams.discard(current_thread())
 
     def __enter__(self) -> Self:
         return self
@@ -120,24 +136,25 @@ def server_of(watched: Watch) -> Any:
                 return
             try:
                 if self.path == "/":
-                    self.answer("text/html", watched.page().html.encode())
+                    self.answer("text/html", iter([watched.page().html]))
                 elif self.path == "/numbers":
-                    self.answer("application/json", watched.numbers())
+                    lines = (f"data: {text}\n\n" for text in watched.changes())
+                    self.answer("text/event-stream", lines)
                 else:
                     self.send_error(404)
             except ConnectionError:
                 raise  # the page was closed
             except Exception as error:
                 warnings.warn(f"the page got no numbers: {error!r}", RuntimeWarning, stacklevel=2)
-                self.send_error(500)
 
-        def answer(self, kind: str, content: bytes) -> None:
+        def answer(self, kind: str, texts: Iterator[str]) -> None:
+            """Send each text as soon as it is there; the last one ends the connection."""
             self.send_response(200)
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
-            self.send_header("Content-Length", str(len(content)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            self.wfile.write(content)
+            for text in texts:
+                self.wfile.write(text.encode())
 
         def log_message(self, *args: object) -> None:
             """Say nothing of requests either."""
@@ -145,30 +162,23 @@ def server_of(watched: Watch) -> Any:
     return Server(("127.0.0.1", 0), Handler)
 
 
-def numbers_of(history: History) -> dict[str, Any]:
-    """All that the page shows, as plain data with as many digits as can be seen."""
-    panels = [panel._asdict() for panel in panels_of(history)]
+def numbers_of(history: History, groups: dict[Any, Groups] | None = None) -> dict[str, Any]:
+    """All that the page shows, as plain data; groups as in `panels_of`."""
+    panels = [panel._asdict() for panel in panels_of(history, groups)]
     for panel in panels:
         panel["curves"] = [
-            {"name": curve.name, "x": curve.x, "y": visible(curve.y)} for curve in panel["curves"]
+            {"name": curve.name, "x": packed(curve.x), "y": packed(curve.y)}
+            for curve in panel["curves"]
         ]
     plane = plane_of(history)
     if plane is not None:
-        plane["x"] = [visible(point) for point in plane["x"]]
-        plane["cells"] = [visible(row) for row in plane["cells"]]
-    return strict(
-        {
-            "title": "A training",
-            "status": status_of(history),
-            "panels": panels,
-            "plane": plane,
-        }
-    )
+        plane |= {key: packed(plane[key]) for key in ("x", "y", "cells")}
+    return {"title": "A training", "status": status_of(history), "panels": panels, "plane": plane}
 
 
-def visible(numbers: list[Any]) -> list[Any]:
-    """With four digits."""
-    return [float(f"{x:.4g}") for x in numbers]
+def packed(numbers: npt.ArrayLike) -> str:
+    """The bytes of doubles in base64: digits would take a hundred times as long to write."""
+    return b64encode(np.asarray(numbers, "<f8").tobytes()).decode()
 
 
 def page_of_training(data: dict[str, Any]) -> Page:

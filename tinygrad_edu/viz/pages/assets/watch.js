@@ -2,7 +2,6 @@ const SIZE = {width: 640, height: 330, left: 62, right: 0, top: 12, bottom: 42};
 const LEADING = 17;
 const SHADES = ["#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#000000"];
 const store = byId("data");
-let failures = 0;
 
 function number(x) {
   if (x === 0 || (Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5)) return String(Number(x.toPrecision(3)));
@@ -54,8 +53,15 @@ function axes(picture, x, y, xlabel) {
   svg("text", {x: middle, y: SIZE.height - 6, "text-anchor": "middle"}, picture, xlabel);
 }
 
+/* Numbers come as the bytes of doubles in base64. */
+function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+  return Array.from(new Float64Array(bytes.buffer));
+}
+
 function drawn(curve, log) {
-  return curve.x.map((x, i) => [x, curve.y[i]]).filter(([, y]) => typeof y === "number" && (!log || y > 0));
+  const y = unpacked(curve.y);
+  return unpacked(curve.x).map((x, i) => [x, y[i]]).filter(([, y]) => Number.isFinite(y) && (!log || y > 0));
 }
 
 function panel(data) {
@@ -66,8 +72,8 @@ function panel(data) {
   make_room(data.curves.map(curve => curve.name));
   const curves = data.curves.map(curve => drawn(curve, data.log));
   const points = curves.flat();
-  const shown = data.curves.filter((_, i) => curves[i].length);
-  const last = shown.map(curve => `${curve.name} ${curve.y[curve.y.length - 1]}`).join(", ");
+  const ends_at = curves.map((curve, i) => curve.length ? `${data.curves[i].name} ${number(curve.at(-1)[1])}` : "");
+  const last = ends_at.filter(text => text).join(", ");
   const picture = svg("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
     "aria-label": `${data.title} by ${data.xlabel}; last: ${last}`}, figure);
   if (!points.length) {
@@ -96,19 +102,19 @@ function panel(data) {
 
 /* One pixel for each place, as an image: the model was asked row by row from below. */
 function cells(plane) {
-  const n = plane.cells.length, canvas = document.createElement("canvas");
+  const found = unpacked(plane.cells), n = Math.sqrt(found.length), canvas = document.createElement("canvas");
   canvas.width = canvas.height = n;
   const context = canvas.getContext("2d"), image = context.createImageData(n, n);
   const rgb = SHADES.map(shade => [1, 3, 5].map(i => parseInt(shade.slice(i, i + 2), 16)));
-  const limit = Math.max(...plane.cells.flat().map(x => Math.abs(x - plane.level))) || 1;
-  plane.cells.forEach((row, i) => row.forEach((cell, j) => {
+  const limit = Math.max(...found.map(x => Math.abs(x - plane.level))) || 1;
+  found.forEach((cell, place) => {
     const score = (cell - plane.level) / limit;
     const color = plane.kind === "classes" ? rgb[cell % 7] : rgb[score > 0 ? 1 : 0];
     const share = plane.kind === "classes" ? 0.4 : 0.75 * Math.abs(score);
-    const at = 4 * ((n - 1 - i) * n + j);
+    const at = 4 * ((n - 1 - Math.floor(place / n)) * n + place % n);
     color.forEach((part, c) => { image.data[at + c] = 255 + share * (part - 255); });
     image.data[at + 3] = 255;
-  }));
+  });
   context.putImageData(image, 0, 0);
   return canvas.toDataURL();
 }
@@ -136,9 +142,10 @@ function plane(data) {
   svg("image", {...box, href: cells(data), preserveAspectRatio: "none", "image-rendering": "pixelated"}, picture);
   axes(picture, x, y, "first input");
   svg("text", {transform: `translate(16 ${(SIZE.top + end) / 2}) rotate(-90)`, "text-anchor": "middle"}, picture, "second input");
-  data.x.forEach(([a, b], i) => {
-    const k = data.y[i];
-    svg("path", {class: "dot", fill: SHADES[k % 7], d: MARKS[k % 4](x.place(a), y.place(b))}, picture);
+  const points = unpacked(data.x);
+  unpacked(data.y).forEach((k, i) => {
+    const at = [x.place(points[2 * i]), y.place(points[2 * i + 1])];
+    svg("path", {class: "dot", fill: SHADES[k % 7], d: MARKS[k % 4](...at)}, picture);
   });
   names.forEach((name, k) => {
     const at = [SIZE.width - SIZE.right + 18, SIZE.top + 10 + 22 * k];
@@ -161,7 +168,12 @@ function make_room(names) {
   SIZE.right = Math.round(Math.min(30 + 7.2 * longest, 0.5 * SIZE.width));
 }
 
-function show(data, note) {
+let note = "";
+
+/* What is in the page: so it can be saved with its numbers. */
+function show() {
+  if (document.hidden) return;
+  const data = JSON.parse(store.textContent);
   fit();
   byId("status").textContent = note ? `${data.status} (${note})` : data.status;
   const figures = data.panels.map(panel);
@@ -169,23 +181,24 @@ function show(data, note) {
   byId("panels").replaceChildren(...figures);
 }
 
-async function ask() {
-  try {
-    const answer = await fetch("numbers");
-    const text = await answer.text();
-    const data = JSON.parse(text);
-    store.textContent = text.replaceAll("<", "\\u003c"); /* so that the page is saved with them */
-    failures = 0;
-    show(data);
-    if (data.last) return;
-  } catch {
-    failures += 1;
-    show(JSON.parse(store.textContent), "no answer: these are the last numbers");
-    if (failures > 5) return;
-  }
-  setTimeout(ask, 1000);
+/* The training sends its numbers when they are others; a broken connection is tried again. */
+function listen() {
+  const source = new EventSource("numbers");
+  let failures = 0;
+  source.addEventListener("message", event => {
+    store.textContent = event.data.replaceAll("<", "\\u003c");
+    [note, failures] = ["", 0];
+    show();
+    if (JSON.parse(event.data).last) source.close();
+  });
+  source.addEventListener("error", () => {
+    [note, failures] = ["no answer: these are the last numbers", failures + 1];
+    show();
+    if (failures > 5) source.close();
+  });
 }
 
-show(JSON.parse(store.textContent));
-addEventListener("resize", () => show(JSON.parse(store.textContent)));
-if (location.protocol.startsWith("http")) ask();
+show();
+addEventListener("resize", show);
+document.addEventListener("visibilitychange", show);
+if (location.protocol.startsWith("http")) listen();
