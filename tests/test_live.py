@@ -245,15 +245,29 @@ def test_data_of_another_kind_has_no_plane_and_is_shown_all_the_same(kind):
     assert len(history.live.norm_steps) == 3
 
 
-def test_the_level_of_a_probability_is_a_half():
-    history = looked_at()
-    plane = train.live.Plane((0, 1, 0, 1), np.full((2, 2, 1), 0.7), X, Y)
-    ones = np.ones_like(Y)
-    for shift, labels, level in (
-        (0.0, Y, 0.5), (1.0, Y, 0.0), (0.0, 2 * Y - 1, 0.0), (0.0, ones, 0.5), (0.0, Y + 1, 0.0),
-    ):  # fmt: skip
-        history.live.plane = plane._replace(answer=plane.answer + shift, y=labels)
-        assert plane_of(history)["level"] == level
+@pytest.mark.parametrize(
+    ("loss", "given", "level"),
+    [
+        (losses.binary_cross_entropy, {}, 0.5),
+        (losses.binary_cross_entropy_with_logits, {}, 0.0),
+        (losses.mse_loss, {}, 0.0),
+        (losses.mse_loss, {"level": 0.5}, 0.5),
+        (losses.binary_cross_entropy, {"level": 0.9}, 0.9),
+    ],
+)
+def test_the_boundary_is_at_the_level_of_the_loss_or_at_that_one_names(loss, given, level):
+    """And does not depend on what the answers happen to be: these are all from 0 to 1."""
+    model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+    data = X, Y[:, None].astype(float)
+    shown, _ = trained(looked_at(), model, epochs=1, data=data, loss=loss, **given)
+    plane = plane_of(shown)
+    assert 0 < plane["cells"].min() < plane["cells"].max() < 1
+    assert plane["level"] == level
+
+
+def test_a_level_is_a_number():
+    with pytest.raises(ValueError, match="level must be a number"):
+        trained(level="0.5")
 
 
 # What it costs

@@ -111,14 +111,9 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     except Exception as error:
         raise explained(error, rule, inputs) from None
     if data.__class__ is not kind.native:
-        if isinstance(data, Node):  # an operand was given by its name
-            return apply(function, *by_position(function, inputs, options))
-        if function in kind.replaces:
-            return apply(kind.replaces[function], *inputs, **options)
-        if not kind.broadcasts and any(isinstance(x, np.generic) for x in inputs):
-            # A float times a np.float32 is a np.float32: a Value computes with floats alone.
-            floats = (float(x) if isinstance(x, np.generic) else x for x in inputs)
-            return apply(function, *floats, **options)
+        call = restated(kind, function, inputs, options, data)
+        if call is not None:
+            return apply(*call)
         data = kind.adopt(data)
         if data is NotImplemented:
             return data
@@ -145,6 +140,20 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     if recording is not True and callable(recording):
         recording(out)
     return out
+
+
+def restated(
+    kind: Any, function: Function, inputs: tuple[Any, ...], options: dict[str, Any], data: Any
+) -> list[Any] | None:
+    """The function and the operands of the call that was meant, or None if it was this one."""
+    if isinstance(data, Node):  # an operand was given by its name
+        return [function, *by_position(function, inputs, options)]
+    if function in kind.replaces:
+        return [kind.replaces[function], *inputs]
+    if not kind.broadcasts and any(isinstance(x, np.generic) for x in inputs):
+        # A float times a np.float32 is a np.float32: a Value computes with floats alone.
+        return [function, *(float(x) if isinstance(x, np.generic) else x for x in inputs)]
+    return None
 
 
 def on_arrays(function: Function, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -32,6 +32,7 @@ class Plane(NamedTuple):
     answer: Any  # (SIDE, SIDE, outputs)
     x: Any  # some of the training data, (n, 2)
     y: Any  # and their classes, (n,)
+    level: float  # where a single score changes its class
 
 
 class Budget:
@@ -87,9 +88,11 @@ class Live:
         self.points: Points | None = np.empty((0, 2)), np.empty(0)
         self.layers: dict[str, list[Any]] = {}
 
-    def begin(self, model: Module, predict: Callable[[Any], Any], epochs_before: int) -> None:
-        """A training begins. predict(x) is what the model says in eval mode."""
-        self.predict, self.finished = predict, False
+    def begin(
+        self, model: Module, predict: Callable[[Any], Any], epochs_before: int, level: float = 0.0
+    ) -> None:
+        """A training begins. predict(x) is what the model says in eval mode; level as in `fit`."""
+        self.predict, self.level, self.finished = predict, level, False
         self.epochs_before = epochs_before - len(self.epoch_ends)
         self.layers = {}
         for path, parameter in model.named_parameters():
@@ -174,7 +177,8 @@ class Live:
         if x.dtype.kind == "f":
             places = places.astype(x.dtype)
         answer = np.asarray(self.predict_without_drawing(places)).reshape(SIDE, SIDE, -1)
-        return Plane((float(left), float(right), float(bottom), float(top)), answer, x, y)
+        bounds = float(left), float(right), float(bottom), float(top)
+        return Plane(bounds, answer, x, y, self.level)
 
     def predict_without_drawing(self, places: Any) -> Any:
         """Ask the model, and put the generator back: the training draws what it would have."""

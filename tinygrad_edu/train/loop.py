@@ -11,10 +11,11 @@ import numpy as np
 from tinygrad_edu.anomaly import first_anomaly, is_finite
 from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import Node, behind, plain
+from tinygrad_edu.losses import binary_cross_entropy
 from tinygrad_edu.messages import described, operation
 from tinygrad_edu.modes import no_grad
 from tinygrad_edu.nn import Module
-from tinygrad_edu.optim.settings import one_of, whole
+from tinygrad_edu.optim.settings import as_float, one_of, whole
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.history import History
@@ -43,6 +44,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     progress: bool = True,
     live: bool = False,
+    level: float | None = None,
     history: History | None = None,
 ) -> History:
     """Make loss(model(x), y) small: for every batch its gradient, then a step of the optimizer.
@@ -61,6 +63,9 @@ def fit(
                  as if it had never been stopped: the same command starts and resumes
     progress     show a bar (tqdm, in a terminal), or else print a line for every epoch
     live         draw the curves below the cell of a notebook while it trains, instead of that
+    level        where a model of one score changes its class: the boundary that is drawn for those
+                 who look on; by default 0.5 with `binary_cross_entropy`, whose predictions are
+                 probabilities, and else 0
     history      the history to write to, such as one that `viz.watch` shows in a browser tab; the
                  epochs that it has count; a new one by default
 
@@ -68,6 +73,9 @@ def fit(
     ValueError and TypeError, before anything is trained, for settings that make no sense.
     """
     epochs = whole("epochs", epochs, low=0)
+    level = (0.5 if loss is binary_cross_entropy else 0.0) if level is None else as_float(level)
+    if not np.isfinite(level):
+        raise ValueError("level must be a number: a score of the model, such as 0 or 0.5")
     if metrics and validation is None:
         raise ValueError("metrics are taken on the validation data: give validation=")
     callbacks = list(callbacks)
@@ -90,7 +98,7 @@ def fit(
     progress = progress and not (seen and seen.draw)
     with (
         batches_shown(progress, pairs(train_data), epochs, history) as shown,
-        looked_at(seen, model, len(history)),
+        looked_at(seen, model, len(history), level),
     ):
         while len(history) < epochs and not history.stopped:
             for x, y in pairs(train_data):
@@ -123,7 +131,7 @@ def fit(
 
 
 @contextmanager
-def looked_at(seen: Live | None, model: Module, epochs: int) -> Iterator[None]:
+def looked_at(seen: Live | None, model: Module, epochs: int, level: float) -> Iterator[None]:
     """Tell those who look on, if there are any, when the training begins and ends."""
 
     def predict(x: Any) -> Any:
@@ -131,7 +139,7 @@ def looked_at(seen: Live | None, model: Module, epochs: int) -> Iterator[None]:
             return plain(model(x))
 
     if seen:
-        seen.begin(model, predict, epochs)
+        seen.begin(model, predict, epochs, level)
     try:
         yield
     finally:

@@ -121,9 +121,7 @@ def plane_of(history: Any) -> dict[str, Any] | None:
     if plane.answer.shape[-1] > 1:
         return {**shown, "kind": "classes", "cells": plane.answer.argmax(axis=-1)}
     scores = plane.answer[..., 0].astype(float)
-    probability = scores.min() >= 0 and scores.max() <= 1 and np.all(np.isin(classes, (0, 1)))
-    level = 0.5 if probability else 0.0
-    return {**shown, "kind": "score", "level": level, "cells": scores}
+    return {**shown, "kind": "score", "level": float(plane.level), "cells": scores}
 
 
 def class_numbers(y: Any, outputs: int) -> Any:

@@ -57,5 +57,6 @@ def draw_plane(ax: Any, plane: Mapping[str, Any]) -> None:
         draw_scores(ax, cells, ends, plane["level"], None, ())
     draw_points(tidy(ax), np.array(plane["x"]), np.array(plane["y"]), None)
     ax.grid(visible=False)
-    ax.set(title="What the model answers", xlabel="$x_1$", ylabel="$x_2$")
+    white = f"; white is {plane['level']:g}" if plane["kind"] == "score" else ""
+    ax.set(title=f"What the model answers{white}", xlabel="$x_1$", ylabel="$x_2$")
     ax.set(xlim=ends[:2], ylim=ends[2:])

@@ -129,7 +129,7 @@ const MARKS = [
 function plane(data) {
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
-  caption.textContent = "what the model answers";
+  caption.textContent = `what the model answers${data.kind === "score" ? `; white is a score of ${data.level}` : ""}`;
   figure.append(caption);
   const names = data.names.map(name => `class ${name}`);
   make_room(names);
