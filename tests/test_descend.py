@@ -85,7 +85,7 @@ def test_reasons_are_words_with_numbers():
         "slow: the gradient shrinks by a factor of 0.98 in every step: about 242 more would do"
     )
     assert "factor of 1.2 in" in verdict(descend(square, 0.0, 1.1, 50)).reason
-    assert "overflowed in step" in verdict(descend(square, 0.0, 50.0, 300)).reason
+    assert "the loss is infinite after step 78" in verdict(descend(square, 0.0, 50.0, 300)).reason
     assert "100% of the steps turn back" in verdict(descend(square, 0.0, 1.0, 50)).reason
     assert "stationary" in verdict(descend(square, 2.0, 0.1, 5)).reason
 
@@ -110,7 +110,34 @@ def test_a_function_that_becomes_nan_ends_the_descent():
     path = descend(np.sqrt, 1.0, 5.0, 10)
     assert len(path) == 1
     assert np.isnan(path.loss[-1])
-    assert verdict(path).kind == "diverged"
+    assert str(verdict(path)) == "diverged: the loss is nan after step 1"
+    assert str(verdict(descend(np.log, -1.0, 0.1, 10))) == "diverged: the loss is nan at the start"
+
+
+def test_a_gradient_is_large_before_it_is_infinite():
+    """Its norm is taken without squares, which would be infinite."""
+    path = descend(lambda x: np.sum(x**2) * 1e180, [1.0, 1.0], 1e-170, 6)
+    assert np.all(np.isfinite(path.gradient))
+    assert str(verdict(path)).startswith("diverged: the gradient grows by a factor of 2e+10 in")
+
+
+@pytest.mark.parametrize(
+    ("f", "start", "steps", "reason"),
+    [
+        (lambda x: -(x**2), 1.0, 50, "the loss falls, and the gradient grows by a factor of 1.2"),
+        (np.sin, 1.5, 20, "the loss falls, and the gradient grows by a factor of 1.09"),
+        (lambda x: -x, 1.0, 50, "the loss falls, and the gradient does not shrink"),
+    ],
+)
+def test_who_falls_and_does_not_slow_down_is_not_called_slow(f, start, steps, reason):
+    found = verdict(descend(f, start, 0.1, steps))
+    assert found.kind == "falling"
+    assert found.reason.startswith(reason)
+
+
+def test_who_does_not_move_is_slow():
+    path = descend(square, 0.0, 1e-300, 50)
+    assert str(verdict(path)) == "slow: the gradient does not shrink, and the loss does not fall"
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_paths_and_verdicts_are_those_of_the_lab(open_page):
             kinds.add(verdict.kind)
 
     assert np.mean(strict) > 0.9
-    assert kinds == {"converged", "slow", "oscillating", "diverged"}
+    assert kinds == {"converged", "slow", "falling", "oscillating", "diverged"}
 
 
 def run(page, terrain, **settings):
@@ -168,7 +168,7 @@ def test_a_start_on_another_branch_is_said_and_the_page_goes_on(open_page):
     assert page.locator("#landscape .path").get_attribute("d") == ""
     assert page.locator(".limit-mark").is_hidden()
     page.fill("#dial-start-x-number", "2")
-    assert page.locator("#verdict").inner_text().startswith("slow")
+    assert page.locator("#verdict").inner_text().startswith("falling")
 
 
 def test_a_path_beyond_all_bounds_is_drawn_as_far_as_it_goes(open_page):

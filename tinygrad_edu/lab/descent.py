@@ -13,7 +13,7 @@ from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.tensor import Tensor
 
 Array = npt.NDArray[np.float64]
-Kind = Literal["converged", "slow", "oscillating", "diverged"]
+Kind = Literal["converged", "slow", "falling", "oscillating", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -136,16 +136,17 @@ CONSTANT = 1e-4
 
 
 def verdict(trajectory: Trajectory) -> Verdict:
-    """Whether a descent converged, is slow, oscillates or diverged, with the reason in words.
+    """Whether a descent converged, is slow, falls on, oscillates or diverged, and why.
 
     On f = a (x - c)² / 2 each step multiplies the gradient by 1 - lr a. It shrinks while
     |1 - lr a| < 1, bounces forever at lr a = 2, and grows beyond. On any other function the
     factor by which the gradient changes is measured, as the geometric mean over the last steps.
+    Where the loss falls and the gradient does not shrink there may be a minimum later, as beyond a
+    maximum of the sine, or none, as on -x².
     """
-    with np.errstate(all="ignore"):
-        sizes = np.array([np.linalg.norm(g) for g in trajectory.gradient])
-    if not (is_finite(sizes) and is_finite(trajectory.loss)):
-        return Verdict("diverged", f"a number overflowed in step {len(trajectory)}")
+    if reason := not_finite(trajectory):
+        return Verdict("diverged", reason)
+    sizes = np.array([math.hypot(*np.ravel(g)) for g in trajectory.gradient])
     if sizes[0] == 0:
         return Verdict("converged", "the gradient is 0 at the start: this is a stationary point")
     if sizes[-1] <= CONVERGED * sizes[0]:
@@ -160,8 +161,12 @@ def verdict(trajectory: Trajectory) -> Verdict:
         return Verdict(
             "oscillating", f"{turns:.0%} of the steps turn back, and the gradient does not shrink"
         )
+    if factor >= 1 and trajectory.loss[-1] >= trajectory.loss[0]:
+        return Verdict("slow", "the gradient does not shrink, and the loss does not fall")
     if factor >= 1:
-        return Verdict("slow", "the gradient does not shrink yet, and the loss does not grow")
+        growth = f"grows by a factor of {factor:.4g} in every step"
+        change = growth if factor > 1 + CONSTANT else "does not shrink"
+        return Verdict("falling", f"the loss falls, and the gradient {change}")
     back = ", from side to side" if turns > 0.5 else ""
     left = math.log(CONVERGED * sizes[0] / sizes[-1]) / math.log(factor)
     return Verdict(
@@ -169,6 +174,17 @@ def verdict(trajectory: Trajectory) -> Verdict:
         f"the gradient shrinks by a factor of {factor:.4g} in every step{back}: about "
         f"{math.ceil(left):,} more would do",
     )
+
+
+def not_finite(trajectory: Trajectory) -> str:
+    """Which number of the last state is nan or infinite, in words; "" if none is."""
+    t = len(trajectory)
+    when = f"after step {t}" if t else "at the start"
+    state = {"the loss": trajectory.loss, "the gradient": trajectory.gradient, "x": trajectory.x}
+    for name, numbers in state.items():
+        if not is_finite(numbers[-1]):
+            return f"{name} is {'nan' if np.any(np.isnan(numbers[-1])) else 'infinite'} {when}"
+    return ""
 
 
 def mean_factor(sizes: Array) -> float:

@@ -52,9 +52,10 @@
 
   function verdictOf({ x, loss, gradient }) {
     if (!x.length) return ["not known", ""];
-    const sizes = gradient.map((g) => (g.length === 1 ? Math.abs(g[0]) : Math.sqrt(g.reduce((sum, y) => sum + y * y, 0))));
+    const reason = notFinite({ "the loss": [loss.at(-1)], "the gradient": gradient.at(-1), x: x.at(-1) }, x.length - 1);
+    if (reason) return ["diverged", reason];
+    const sizes = gradient.map((g) => Math.hypot(...g));
     const [first, last] = [sizes[0], sizes.at(-1)];
-    if (![...sizes, ...loss].every(Number.isFinite)) return ["diverged", `a number overflowed in step ${x.length - 1}`];
     if (first === 0) return ["converged", "the gradient is 0 at the start: this is a stationary point"];
     if (last <= data.converged * first) {
       return ["converged", `the gradient shrank to ${scientific(last / first)} of what it was`];
@@ -67,11 +68,23 @@
     if (turns > 0.5 && factor > 1 - data.constant) {
       return ["oscillating", `${percent(turns)} of the steps turn back, and the gradient does not shrink`];
     }
-    if (factor >= 1) return ["slow", "the gradient does not shrink yet, and the loss does not grow"];
+    if (factor >= 1 && loss.at(-1) >= loss[0]) return ["slow", "the gradient does not shrink, and the loss does not fall"];
+    if (factor >= 1) {
+      const change = factor > 1 + data.constant ? `grows by a factor of ${ascii(factor)} in every step` : "does not shrink";
+      return ["falling", `the loss falls, and the gradient ${change}`];
+    }
     const back = turns > 0.5 ? ", from side to side" : "";
     const left = Math.ceil(Math.log((data.converged * first) / last) / Math.log(factor));
     return ["slow", `the gradient shrinks by a factor of ${ascii(factor)} in every step${back}: about `
       + `${left.toLocaleString("en-US")} more would do`];
+  }
+
+  function notFinite(state, t) {
+    for (const [name, numbers] of Object.entries(state)) {
+      if (numbers.every(Number.isFinite)) continue;
+      return `${name} is ${numbers.some(Number.isNaN) ? "nan" : "infinite"} ${t ? `after step ${t}` : "at the start"}`;
+    }
+    return "";
   }
 
   function meanFactor(sizes) {
