@@ -414,6 +414,14 @@ def test_minima_that_are_known_have_stars_and_a_grey_map_has_no_bar():
     assert figure.axes == [ax]
 
 
+def test_a_minimum_where_many_paths_end_is_not_below_their_marks():
+    shown = SURFACES["himmelblau"]
+    paths = {name: [[0.0, 0.0], shown.minima[0]] for name in "abcdefg"}
+    ax, _ = drawn(contour(landscape(shown, points=21), paths, minima=shown.minima, grey=True))
+    (star,) = (each for each in ax.lines if each.get_label() == "minimum")
+    assert all(star.get_zorder() > each.get_zorder() for each in ax.lines if each is not star)
+
+
 @pytest.mark.parametrize("f", [lambda p: p.sum(axis=-1), lambda p: p.sum(axis=-1) ** 2])
 def test_a_slope_and_a_valley_have_no_lowest_point(f):
     figure = contour(landscape(f, np.zeros(2), points=5))

@@ -44,7 +44,7 @@ def contour(
     levels  how many
     name    of what is high or low, beside the bar of colours
     grey    without colours and without their bar, for a ground of many paths; dark is high
-    minima  weights where the loss is known to be lowest: a star for each
+    minima  weights where the loss is known to be lowest: a star for each, above all that ends there
     path    save the figure there
 
     Where the loss is not finite the map is white. Without `minima` a star marks the lowest point of
@@ -68,7 +68,7 @@ def contour(
     ax.set(xlim=landscape.axes[0][[0, -1]], ylim=landscape.axes[1][[0, -1]])
     draw_paths(ax, {name: landscape.project(weights) for name, weights in (paths or {}).items()})
     if len(minima):
-        draw_stars(ax, landscape.project(minima), "minimum")
+        draw_stars(ax, landscape.project(minima), "minimum", zorder=7)
     else:
         mark_lowest(ax, landscape)
     ax.set(xlabel=landscape.labels[0], ylabel=landscape.labels[1], title=title)
@@ -218,9 +218,10 @@ def mark_lowest(ax: Any, landscape: Any, *height: float) -> None:
         draw_stars(ax, np.array([[*place, *height]]), f"lowest: {low:.3g}")
 
 
-def draw_stars(ax: Any, points: Any, label: str) -> None:
-    star = {"color": COLORS["yellow"], "markeredgecolor": "black", "markersize": 20, "zorder": 5.7}
-    ax.plot(*np.transpose(points), "*", label=label, **star)
+def draw_stars(ax: Any, points: Any, label: str, zorder: float = 5.7) -> None:
+    """Stars above the paths, and below the mark at the end of one, unless zorder says otherwise."""
+    star = {"color": COLORS["yellow"], "markeredgecolor": "black", "markersize": 20}
+    ax.plot(*np.transpose(points), "*", label=label, zorder=zorder, **star)
 
 
 def need(landscape: Any, dimensions: int, mine: str, other: str) -> None:
