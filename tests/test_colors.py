@@ -114,6 +114,8 @@ def test_text_and_lines_stand_out_from_the_page(mode, eye):
     for name in ("ink", "pale", "forward", "back"):
         for ground in ("ground", "paper"):
             assert contrast(page[name], page[ground], eye) > 4.5, (name, ground)
+    for ground in ("input", "parameter", "root", "neutral"):  # a gradient stands in a box
+        assert contrast(page["back"], page[ground], eye) > 4.5, ground
 
 
 @every_eye
@@ -122,7 +124,11 @@ def test_text_stands_out_from_the_boxes_of_a_drawing(name, eye):
     theme = THEMES[name]
     for ground in (theme.paper, theme.box, *theme.fills.values()):
         assert contrast(theme.ink, ground, eye) > 7
-    assert contrast(theme.back, theme.paper, eye) > 4.5
+        assert contrast(theme.back, ground, eye) > 4.5  # a gradient stands in a box
+
+
+def test_what_goes_back_has_one_colour_in_a_drawing_and_on_a_page():
+    assert THEMES["light"].back.lower() == PAGES["light"]["back"]
 
 
 def test_colours_that_are_not_told_apart_are_found():

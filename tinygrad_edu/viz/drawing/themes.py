@@ -84,7 +84,7 @@ THEMES = {
         paper="#FFFFFF",
         ink="#222222",
         pale="#666666",
-        back="#B84300",
+        back="#A63B00",
         box="#F6F6F6",
         fills={
             "input": "#E3EFF9",
@@ -100,7 +100,7 @@ THEMES = {
         paper="#15181C",
         ink="#E8E8E8",
         pale="#A6A6A6",
-        back="#FFA564",
+        back="#FFAD70",
         box="#1F242A",
         fills={
             "input": "#1E3A52",
