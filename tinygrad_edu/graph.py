@@ -113,7 +113,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
     if data.__class__ is not kind.native:
         call = restated(kind, function, inputs, options, data)
         if call is not None:
-            return apply(*call)
+            return call()
         data = kind.adopt(data)
         if data is NotImplemented:
             return data
@@ -144,15 +144,16 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
 
 def restated(
     kind: Any, function: Function, inputs: tuple[Any, ...], options: dict[str, Any], data: Any
-) -> list[Any] | None:
-    """The function and the operands of the call that was meant, or None if it was this one."""
+) -> Function | None:
+    """The call that was meant instead, or None if it was this one."""
     if isinstance(data, Node):  # an operand was given by its name
-        return [function, *by_position(function, inputs, options)]
+        return functools.partial(apply, function, *by_position(function, inputs, options))
     if function in kind.replaces:
-        return [kind.replaces[function], *inputs]
+        return functools.partial(apply, kind.replaces[function], *inputs, **options)
     if not kind.broadcasts and any(isinstance(x, np.generic) for x in inputs):
         # A float times a np.float32 is a np.float32: a Value computes with floats alone.
-        return [function, *(float(x) if isinstance(x, np.generic) else x for x in inputs)]
+        floats = (float(x) if isinstance(x, np.generic) else x for x in inputs)
+        return functools.partial(apply, function, *floats, **options)
     return None
 
 

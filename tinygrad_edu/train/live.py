@@ -72,7 +72,7 @@ class Live:
     plane        the last answers of a model of two inputs to data of few classes; else None
     finished     whether the training has ended
 
-    Taking the norms, asking for the plane and drawing take at most 0.5, 1 and 3 percent of the
+    Taking the norms, asking for the plane and drawing take at most 0.3, 0.5 and 3 percent of the
     time. An error in any of them is told once, as a warning, and the training goes on without.
     """
 
@@ -107,7 +107,7 @@ class Live:
                 self.draw()  # and this tells what a picture costs
                 self.time_to_draw = Budget(0.03, every=1.0, cost=perf_counter() - before)
         self.due = 0.0
-        self.time_for_norms, self.time_for_plane = Budget(0.005), Budget(0.01, every=0.2)
+        self.time_for_norms, self.time_for_plane = Budget(0.003), Budget(0.005, every=0.2)
 
     def batch(self, x: Any, y: Any, loss: float) -> None:
         """A batch was differentiated: its gradients are there, and no step was made yet."""
