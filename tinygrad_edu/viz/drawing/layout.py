@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ from tinygrad_edu.viz.drawing.order import REACH, Tracks, boxes, hurry, in_order
 from tinygrad_edu.viz.drawing.rendering import render
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge
 
-__all__ = ["Layout", "Point", "Size", "arranged"]
+__all__ = ["Doors", "Layout", "Point", "Size", "arranged"]
 
 ROOM = 1.15  # inches between ranks, for the numbers on edges
 GAP = 90  # between the ranks of the simple layout
@@ -36,16 +36,30 @@ class Layout:
     groups: dict[str, tuple[float, float, float, float]]
 
 
-def arranged(graph: Graph, sizes: Sequence[Size]) -> Layout:
+@dataclass(frozen=True)
+class Doors:
+    """Where edges come and go.
+
+    entries  nodes before all others, and
+    exits    those behind all others
+    sides    nodes whose edges end in the middle of a side
+    """
+
+    entries: Sequence[int] = ()
+    exits: Sequence[int] = ()
+    sides: Collection[int] = ()
+
+
+def arranged(graph: Graph, sizes: Sequence[Size], doors: Doors = Doors()) -> Layout:
     """By Graphviz where it is there, else in ranks from left to right."""
     try:
-        found = json.loads(render(dot_of_boxes(graph, sizes), "json0"))
+        found = json.loads(render(dot_of_boxes(graph, sizes, doors), "json0"))
     except RuntimeError:
         return in_ranks(graph, sizes)
     return read(found, graph, sizes)
 
 
-def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
+def dot_of_boxes(graph: Graph, sizes: Sequence[Size], doors: Doors) -> str:
     """Boxes of these sizes, without text: all that a layout needs."""
     import graphviz
 
@@ -67,13 +81,20 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size]) -> str:
                     add(group.path, inner)
 
     add(None, dot)
+    for rank, ids in (("source", doors.entries), ("sink", doors.exits)):
+        with dot.subgraph() as side:
+            side.attr(rank=rank)
+            for i in ids:
+                side.node(f"n{i}")
     tracks = Tracks(graph)
     for start, end in {piece: None for k in range(len(graph.edges)) for piece in tracks.pieces(k)}:
         dot.node(f"n{end}", shape="point", width="0", height="0")
         dot.edge(f"n{start}", f"n{end}", id=f"{start} {end}", minlen=str(REACH), arrowhead="none")
     for k, edge in enumerate(graph.edges):
         length = str(tracks.length(edge))
-        dot.edge(f"n{tracks.start(k)}", f"n{edge.target}", id=str(k), minlen=length)
+        side = {"tailport": "e"} if edge.source in doors.sides and not tracks.points[k] else {}
+        side |= {"headport": "w"} if edge.target in doors.sides else {}
+        dot.edge(f"n{tracks.start(k)}", f"n{edge.target}", id=str(k), minlen=length, **side)
     return dot.source
 
 

@@ -5,7 +5,7 @@ wrote down when they ran. So a picture cannot disagree with the code.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, groupby
 from math import hypot, isfinite
@@ -67,15 +67,8 @@ def describe(
     shown = [node for node in nodes if shown_as[node] is node]
     refuse_beyond(max_nodes, len(shown))
     gradients, flows = backward_pass(root, grad)
-    operands = {
-        node: operands_of(
-            node,
-            gradients.get(node, node.data),
-            [flows.get((node, i)) for i in range(len(node.inputs))],
-            is_folded=folds[node] is not None,
-        )
-        for node in nodes
-    }
+    hidden = {node for node in nodes if folds[node] is not None}
+    operands = operands_in(nodes, gradients, flows, hidden)
     uses = [
         (node, operand)
         for node in nodes
@@ -97,19 +90,46 @@ def describe(
     graph_nodes += [constant_node(i, x) for i, x in enumerate(constants, len(shown))]
     ends = ends_of(uses, ids, shown_as)
     for node in shown:
-        if node.rule is not None and folds[node] is None:
-            graph_nodes[ids[node]] = replace(
-                graph_nodes[ids[node]],
-                options=options_text(node, operands[node]),
-                made=placed(forward_term(node), node, ends),
-                rule=source_of(node.rule),
-            )
+        if node not in hidden:
+            graph_nodes[ids[node]] = made_by(graph_nodes[ids[node]], node, operands[node], ends)
     graph_edges = edges(uses, ends, folds, gradients, flows)
     return Graph(
         nodes=tuple(graph_nodes),
         edges=tuple(graph_edges),
         order=tuple(ids[node] for node in gradients if node in ids),
         groups=groups_of(graph_nodes, record),
+    )
+
+
+def operands_in(
+    nodes: Iterable[Node],
+    gradients: Mapping[Node, Any],
+    flows: Mapping[Use, Any],
+    hidden: Collection[Node] = (),
+) -> dict[Node, list[Operand]]:
+    """The arguments of each node; those of hidden ones without terms."""
+    return {
+        node: operands_of(
+            node,
+            gradients.get(node, node.data),
+            [flows.get((node, i)) for i in range(len(node.inputs))],
+            is_folded=node in hidden,
+        )
+        for node in nodes
+    }
+
+
+def made_by(
+    shown: GraphNode, node: Node, operands: Sequence[Operand], ends: Mapping[Use, int]
+) -> GraphNode:
+    """With what is to be said of the operation that made it."""
+    if node.rule is None:
+        return shown
+    return replace(
+        shown,
+        options=options_text(node, operands),
+        made=placed(forward_term(node), node, ends),
+        rule=source_of(node.rule),
     )
 
 
@@ -290,21 +310,24 @@ def edges(
             bundle = into_folds[value if folds[value] is None else None, source, target]
             bundle[value] = sum_of_flows(bundle.get(value), flow)
             continue
-        found.append(
-            GraphEdge(
-                source=source,
-                target=target,
-                position=operand.position,
-                formula=placed(operand.term, node, ends) if flow is not None else None,
-                contribution=magnitude(flow),
-                local=local_derivative(gradients.get(node), flow),
-                contributions=cells(flow),
-                size=size_of(flow),
-            )
-        )
+        found.append(edge_of(node, operand, ends, gradients.get(node), flow))
     for position, ((_, source, target), bundle) in enumerate(into_folds.items()):
         found.append(bundled(source, target, position, list(bundle.values())))
     return sorted(found, key=lambda edge: (edge.target, edge.position))
+
+
+def edge_of(node: Node, operand: Operand, ends: Mapping[Use, int], g: Any, flow: Any) -> GraphEdge:
+    """The edge of one use."""
+    return GraphEdge(
+        source=ends[node, operand.position],
+        target=ends[node, OWN],
+        position=operand.position,
+        formula=placed(operand.term, node, ends) if flow is not None else None,
+        contribution=magnitude(flow),
+        local=local_derivative(g, flow),
+        contributions=cells(flow),
+        size=size_of(flow),
+    )
 
 
 def bundled(source: int, target: int, position: int, flows: list[Any]) -> GraphEdge:

@@ -17,9 +17,12 @@ from tinygrad_edu.nn.recording import Record
 from tinygrad_edu.notation.formula import Numeral, expression
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.terms import Term
+from tinygrad_edu.viz.drawing.frames import frames_of
 from tinygrad_edu.viz.drawing.layout import Size, arranged
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode, strict
 from tinygrad_edu.viz.graph.description import describe
+from tinygrad_edu.viz.graph.unfolding import Unfolding, unfolding_of
+from tinygrad_edu.viz.pages.views import view_steps
 from tinygrad_edu.viz.words.chain import refs_in
 from tinygrad_edu.viz.words.names import names_of
 from tinygrad_edu.viz.words.steps import (
@@ -35,8 +38,8 @@ SHOWN = 16  # characters of a name or an operation in a box
 # The files of the page in `assets`, in their order; the scripts are one module.
 STYLES = ("page", "print")
 SCRIPTS = (
-    *("dom", "theme", "elements", "tip", "states", "strides", "tables", "products", "graph"),
-    *("panel", "camera", "motion", "nodes", "hands", "timeline", "print", "controls"),
+    *("dom", "theme", "elements", "tip", "states", "folds", "strides", "tables", "products"),
+    *("graph", "panel", "camera", "motion", "nodes", "hands", "timeline", "print", "controls"),
 )
 FEW = 16  # a table of no more cells is shown in numbers
 # The places in the box of a node, in pixels: the page draws by them what is measured by them here.
@@ -56,11 +59,17 @@ def play(
 
     path  where to save the page, if anywhere; grad, record, depth and max_nodes as in `describe`
 
+    With `depth`, modules are folded, and each opens where it stands: by a click on its +, or by the
+    key o. They stay folded where all nodes inside of them would be more than max_nodes.
+
     No `.grad` is changed. Raises what `describe` raises, FileNotFoundError for a folder that is
     not there.
     """
     graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
-    return page_of(play_data(graph)).saved(path)
+    unfolding = None
+    if record is not None and depth is not None:
+        unfolding = unfolding_of(root, grad=grad, record=record, depth=depth, max_nodes=max_nodes)
+    return page_of(play_data(graph) if unfolding is None else views_data(unfolding)).saved(path)
 
 
 def film(
@@ -134,7 +143,8 @@ class Page:
 
 def page_of(data: dict[str, Any], *parts: str) -> Page:
     """The page that shows data; `parts` are more files of style and script, after its own."""
-    style, script = assets("css", *STYLES, *parts), assets("js", *SCRIPTS, *parts)
+    views = ("views",) if "insides" in data else ()
+    style, script = assets("css", *STYLES, *parts), assets("js", *views, *SCRIPTS, *parts)
     height = frame_height(*data["size"])
     return assembled("page", data, style, script, height, allow="img-src data:; ")  # heat maps
 
@@ -226,6 +236,44 @@ def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
     }
 
 
+def views_data(unfolding: Unfolding) -> dict[str, Any]:
+    """The data of `play_data` for all views, and the inside of each module that opens."""
+    graph, names = unfolding.graph, names_of(unfolding.graph)
+    written = [expression(name) for name in names]
+    sizes = [size(x, name.text, longest_line(x)) for x, name in zip(graph.nodes, written)]
+    drawn = frames_of(unfolding, sizes)
+    nodes = []
+    for node, home, name, (w, h) in zip(graph.nodes, unfolding.homes, written, sizes):
+        x, y = drawn.frames[home].nodes[node.id]
+        place = {"title": name.text, "x": x, "y": y, "w": w, "h": h}
+        nodes.append({**node_data(node), **place, "formula": name.mathml, "home": home})
+    edges = [
+        {**edge_data(edge), "uses": uses, "routes": routes}
+        for edge, uses, routes in zip(graph.edges, unfolding.covers, drawn.routes)
+    ]
+    outside = drawn.frames[None].layout
+    return {
+        "kind": "play",
+        "title": f"How {root_name(graph)} is made, and its gradients",
+        "size": outside.size,
+        "box": BOX,
+        "nodes": nodes,
+        "edges": edges,
+        "rules": {node.operation: node.rule for node in graph.nodes if node.rule},
+        "groups": [{**asdict(x), "box": outside.groups.get(x.path)} for x in graph.groups],
+        "steps": steps_data(graph, *view_steps(unfolding)),
+        "insides": [
+            {
+                "home": home,
+                "size": frame.layout.size,
+                "door": frame.door,
+                "routes": list(zip(frame.layout.paths, frame.layout.labels)),
+            }
+            for home, frame in drawn.frames.items()
+        ],
+    }
+
+
 def root_name(graph: Graph) -> str:
     return expression(names_of(graph)[graph.root]).text
 
@@ -285,12 +333,18 @@ def rounded_rows(cells: Cells, digits: int) -> list[list[float]]:
 
 def steps(graph: Graph) -> list[dict[str, Any]]:
     """The leaves; each operation; the start of the backward pass; each contribution."""
+    return steps_data(graph, forward_steps_of(graph), steps_of(graph))
+
+
+def steps_data(
+    graph: Graph, forward: Iterable[ForwardStep], backward: Iterable[Step]
+) -> list[dict[str, Any]]:
     given = "The inputs and the parameters are given."
     found: list[dict[str, Any]] = [
         {"phase": "start", "node": None, "to": None, "edges": [], "text": given}
     ]
-    found += [forward_step(step, graph) for step in forward_steps_of(graph)]
-    for step in steps_of(graph):
+    found += [forward_step(step, graph) for step in forward]
+    for step in backward:
         if step.is_root:
             found.append(seed_step(step))
         for each in step.contributions:

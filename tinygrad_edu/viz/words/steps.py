@@ -1,8 +1,8 @@
 """The forward and the backward pass as lists of steps, in symbols and in numbers."""
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,44 +162,25 @@ def backward_steps(
     return steps_of(graph)
 
 
-def steps_of(graph: Graph) -> list[Step]:
-    """The steps of the backward pass; none if the root tracks no gradient."""
-    names = names_of(graph)
+def steps_of(
+    graph: Graph,
+    names: Sequence[Any] | None = None,
+    arrivals: Mapping[int, "Arrival"] | None = None,
+) -> list[Step]:
+    """The steps of the backward pass; none if the root tracks no gradient.
+
+    names     what the nodes are called, and
+    arrivals  what has come to the source of each edge by then, if not as the graph says
+    """
+    names = names_of(graph) if names is None else names
+    arrivals = arrivals_in(graph) if arrivals is None else arrivals
     derivatives = [expression(gradient_name(graph, i, names)) for i in range(len(names))]
     into = edges_into(graph)
-    uses = Counter(edge.source for edge in graph.edges if edge.contribution is not None)
-    so_far = {i: Gradient(uses[i]) for i in uses}
     steps = []
     for i in graph.order:
         node = graph.nodes[i]
         if not into[i] and node.role != "root":
             continue
-        contributions = []
-        for e in into[i]:
-            edge = graph.edges[e]
-            if edge.contribution is None:
-                continue
-            source, gradient = graph.nodes[edge.source], so_far[edge.source]
-            before = gradient.total
-            gradient.add(edge, source)
-            symbols, numbers = chain_rule(graph, edge, names)
-            contributions.append(
-                Contribution(
-                    edge=e,
-                    target=edge.source,
-                    gradient=derivatives[edge.source],
-                    shape=source.shape,
-                    sizes=(edge.size, source.size),
-                    symbols=expression(symbols),
-                    numbers=numbers and expression(in_numbers(numbers, edge.contribution)),
-                    value=edge.contribution,
-                    use=gradient.use,
-                    uses=gradient.uses,
-                    before=before,
-                    total=gradient.total,
-                    totals=gradient.cells,
-                )
-            )
         steps.append(
             Step(
                 node=i,
@@ -207,11 +188,72 @@ def steps_of(graph: Graph) -> list[Step]:
                 operation=node.operation,
                 gradient=0.0 if node.gradient is None else node.gradient,
                 derivative=derivatives[i],
-                contributions=tuple(contributions),
+                contributions=tuple(
+                    contribution(graph, e, names, derivatives, arrivals[e])
+                    for e in into[i]
+                    if e in arrivals
+                ),
                 is_root=node.role == "root",
             )
         )
     return steps
+
+
+def contribution(
+    graph: Graph,
+    e: int,
+    names: Sequence[Any],
+    derivatives: Sequence[Expression],
+    arrival: "Arrival",
+) -> Contribution:
+    edge = graph.edges[e]
+    source, value = graph.nodes[edge.source], edge.contribution or 0.0
+    symbols, numbers = chain_rule(graph, edge, names)
+    return Contribution(
+        edge=e,
+        target=edge.source,
+        gradient=derivatives[edge.source],
+        shape=source.shape,
+        sizes=(edge.size, source.size),
+        symbols=expression(symbols),
+        numbers=numbers and expression(in_numbers(numbers, value)),
+        value=value,
+        **vars(arrival),
+    )
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How far the gradient of a node has come with a contribution: see `Contribution`."""
+
+    use: int
+    uses: int
+    before: float | None
+    total: float | None
+    totals: Cells | None
+
+
+def arrivals_in(graph: Graph) -> dict[int, Arrival]:
+    """For each edge that brings a gradient to its source."""
+    into = edges_into(graph)
+    back = [e for i in graph.order for e in into[i] if graph.edges[e].contribution is not None]
+    to: dict[int, list[int]] = defaultdict(list)
+    for e in back:
+        to[graph.edges[e].source].append(e)
+    found: dict[int, Arrival] = {}
+    for i, edges in to.items():
+        found.update(zip(edges, arrivals_at(graph.nodes[i], [graph.edges[e] for e in edges])))
+    return found
+
+
+def arrivals_at(node: GraphNode, edges: Sequence[GraphEdge]) -> list[Arrival]:
+    """After each of the edges that bring gradient to a node, in their order."""
+    gradient, found = Gradient(len(edges)), []
+    for edge in edges:
+        before = gradient.total
+        gradient.add(edge, node)
+        found.append(Arrival(gradient.use, gradient.uses, before, gradient.total, gradient.cells))
+    return found
 
 
 class Gradient:
@@ -264,13 +306,22 @@ def forward_steps(
     return forward_steps_of(describe(root, record=record, max_nodes=max_nodes))
 
 
-def forward_steps_of(graph: Graph) -> list[ForwardStep]:
-    names, into = names_of(graph), edges_into(graph)
+def forward_steps_of(
+    graph: Graph,
+    names: Sequence[Any] | None = None,
+    operands: Callable[[GraphNode], Sequence[Any]] | None = None,
+) -> list[ForwardStep]:
+    """names and operands say what the nodes are called, and what each is made of."""
+    names, into = names_of(graph) if names is None else names, edges_into(graph)
+
+    def sources(node: GraphNode) -> list[Any]:
+        return [Ref(graph.edges[i].source) for i in into[node.id]]
+
     steps = []
     for node in graph.nodes:
         if not node.operation:
             continue
-        made = node.made or as_call(node, [Ref(graph.edges[i].source) for i in into[node.id]])
+        made = node.made or as_call(node, (operands or sources)(node))
         symbols = expression(with_refs(made, lambda ref: names[ref.node]))
         numbers = None
         if isinstance(node.value, float) and all(numeral(ref, graph) for ref in refs_in(made)):
@@ -280,6 +331,6 @@ def forward_steps_of(graph: Graph) -> list[ForwardStep]:
     return steps
 
 
-def as_call(node: GraphNode, operands: Sequence[Ref]) -> Call:
+def as_call(node: GraphNode, operands: Sequence[Any]) -> Call:
     """The operation on its operands as a call, for all that operators cannot write."""
     return Call(node.operation, (*operands, *([Verbatim(node.options)] if node.options else [])))

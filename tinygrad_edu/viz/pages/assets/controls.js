@@ -78,6 +78,12 @@ function onKey(event) {
     "+": () => scaleTo(zoom * 1.25), "-": () => scaleTo(zoom / 1.25), 0: showWhole,
   };
   const { key, target } = event;
+  const fold = target.closest(".fold");
+  if (fold && ["Enter", " ", "o"].includes(key)) {
+    event.preventDefault();
+    turnFold(fold.dataset.path);
+    return;
+  }
   if (target.closest(".node") && onNodeKey(event)) return;
   const isTyping = target.closest("input:not([type=range]), select, textarea");
   const isPress = key === " " && target.closest("button");
@@ -87,6 +93,8 @@ function onKey(event) {
 }
 
 function start() {
+  if (everything) takeView();
+  derive();
   drawGraph();
   const clicks = {
     first: () => turn(0), back: () => turn(backward()), play: toggle,
@@ -107,7 +115,7 @@ function start() {
 
 window.player = {
   data, stateOf, go, play, pause, redraw,
-  steps: stops,
+  get steps() { return stops; },
   get step() { return current; },
   get isPlaying() { return timer !== null; },
 };

@@ -6,6 +6,8 @@ const views = { nodes: [], edges: [], flows: [], shown: [] };
 
 function drawGraph() {
   const [width, height] = data.size;
+  stage.replaceChildren();
+  views.shown = [];
   views.world = html("div", "world", stage);
   const picture = svg("svg", { id: "graph", viewBox: `0 0 ${width} ${height}`, width, height }, views.world);
   data.groups.forEach((group) => drawGroup(group, picture));
@@ -21,7 +23,9 @@ function drawGroup(group, parent) {
   const g = svg("g", { class: "group" }, parent);
   svg("rect", { x, y, width, height, rx: 10 }, g);
   const name = group.path ? `${group.path}: ${group.kind}` : group.kind;
-  svg("text", { x: x + 9, y: y + 15 }, g, short(name, Math.max(8, width / 8)));
+  const left = group.isOpen ? 26 : 9; // right of its mark
+  svg("text", { x: x + left, y: y + 15 }, g, short(name, Math.max(8, width / 8)));
+  if (group.isOpen) drawFold(group.path, x, y, g);
 }
 
 function drawEdge(edge, k, parent) {
@@ -77,6 +81,10 @@ function drawNode(node, parent) {
     }
   }
   drawMark(left + w, top, g);
+  if (isFolded(node)) {
+    drawFold(node.module, left, top, g);
+    g.setAttribute("aria-expanded", false);
+  }
   g.addEventListener("pointerenter", () => point(node));
   g.addEventListener("pointerleave", () => point(null));
   g.addEventListener("focus", () => enter(node));
@@ -135,6 +143,7 @@ function labelOf(node, state) {
   if (state.gradient !== null) parts.push(`gradient ${number(state.gradient)}`);
   if (isPart(state)) parts.push(`so far: ${arrivedText(state)}`);
   if (isStrange(state.value) || isStrange(state.gradient)) parts.push("not a finite number");
+  if (isFolded(node)) parts.push("folded: the key o opens it");
   return parts.join(", ");
 }
 

@@ -50,6 +50,7 @@ function onLift(event) {
 // A small map of a graph that is not wholly in view, with a frame around what is.
 function drawMap() {
   const [width, height] = data.size;
+  map.replaceChildren();
   map.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const scale = Math.min(200 / width, 130 / height);
   map.style.width = `${Math.max(30, width * scale)}px`;

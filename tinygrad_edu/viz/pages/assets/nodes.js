@@ -28,7 +28,7 @@ function onNodeKey(event) {
   const moves = {
     ArrowRight: () => step(node, 1, 0), ArrowLeft: () => step(node, -1, 0),
     ArrowDown: () => step(node, 0, 1), ArrowUp: () => step(node, 0, -1),
-    Enter: () => visit(node), " ": () => visit(node), Escape: () => stage.focus({ preventScroll: true }),
+    o: () => foldAt(node), Enter: () => visit(node), " ": () => visit(node), Escape: () => stage.focus({ preventScroll: true }),
   };
   if (!(event.key in moves) || event.ctrlKey || event.metaKey || event.altKey) return false;
   event.preventDefault();
@@ -50,6 +50,11 @@ function step(from, dx, dy) {
 
 function onClick(event) {
   if (hasDragged) return;
+  const fold = event.target.closest(".fold");
+  if (fold) {
+    turnFold(fold.dataset.path);
+    return;
+  }
   const id = event.target.closest(".node")?.id.slice("node-".length);
   const node = id === undefined ? null : data.nodes[Number(id)];
   stage.focus({ preventScroll: true }); // the arrow keys go on stepping

@@ -53,6 +53,10 @@ function showHelp(parent) {
     ? "Swipe here, to the left for the next step. Touch a node for its steps and its numbers."
     : "→ and ← step, Space plays, Home and End go to the ends. "
     + "Point at a node, or reach it with Tab, for its numbers; click it for its steps.");
+  if (everything) {
+    html("p", "hint", parent, "+ on a layer opens it where it stands, − closes it again; on a node that has the "
+      + "focus the key o does the same.");
+  }
   if (uses.some((edges) => edges.length > 1)) {
     html("p", "hint", parent, "“so far” marks a gradient that is still a part of its sum: other uses of the "
       + "node have yet to send theirs.");
@@ -148,8 +152,9 @@ function showDetails() {
   drawTable("value", state.values, peaks[node.id].values, details);
   drawTable(isPart(state) ? "gradient so far" : "gradient", state.gradients, peaks[node.id].gradients, details);
   if (document.activeElement === views.nodes[node.id].g) {
+    const fold = isFolded(node) ? ", o opens it" : isInside(node) ? ", o closes the layer around it" : "";
     html("p", "hint", details, "Arrow keys go from node to node"
-      + `${isFilm ? "" : ", Enter to the steps of this one"}, Escape back.`);
+      + `${isFilm ? "" : ", Enter to the steps of this one"}${fold}, Escape back.`);
   }
 }
 

@@ -2,17 +2,24 @@
 
 const data = JSON.parse(byId("data").textContent);
 const isFilm = data.kind === "film";
-const root = data.nodes.find((node) => node.role === "root");
-const stops = isFilm ? data.frames : data.steps;
-const uses = data.nodes.map(() => []); // for each node, the edges that bring gradient to it
-data.edges.forEach((edge, k) => {
-  if (edge.contribution !== null) uses[edge.source].push(k);
-});
-const times = isFilm ? null : timesOf(data.steps);
-if (!isFilm) uses.forEach((edges) => edges.sort((a, b) => times.arrival[a] - times.arrival[b]));
-const peaks = data.nodes.map(peaksOf);
-const losses = isFilm ? lossesOf(data.frames) : [];
+let [root, stops, uses, times, peaks, losses] = [];
 let current = -1; // the stop on show
+
+// What follows from the nodes, edges and steps: `uses` are, for each node, the edges that bring
+// gradient to it.
+function derive() {
+  root = data.nodes.find((node) => node.role === "root");
+  stops = isFilm ? data.frames : data.steps;
+  uses = data.nodes.map(() => []);
+  data.edges.forEach((edge, k) => {
+    if (edge.contribution !== null) uses[edge.source].push(k);
+  });
+  times = isFilm ? null : timesOf(data.steps);
+  if (!isFilm) uses.forEach((edges) => edges.sort((a, b) => times.arrival[a] - times.arrival[b]));
+  peaks = data.nodes.map(peaksOf);
+  losses = isFilm ? lossesOf(data.frames) : [];
+  deriveStrides();
+}
 
 // The step that computes a node, that starts the backward pass there, that an edge's gradient takes.
 function timesOf(steps) {

@@ -1,13 +1,19 @@
 // How far one goes at once: a step, all that happens at a node, or all that happens in a layer.
 
-const layers = data.groups.map((group) => group.path).filter((path) => path !== "");
 const KEYS = { // steps in a row with the same key are one stride
   step: (_, i) => i,
   node: ({ phase, node }) => `${phase} ${node}`,
   layer: ({ phase, node }) => `${phase} ${layerOf(node)}`,
 };
-const ends = Object.fromEntries(Object.entries(KEYS).map(([name, keyOf]) => [name, isFilm ? [] : endsOf(keyOf)]));
+let layers = []; // the paths of all modules below the model itself
+let ends = {}; // the last steps of the strides
 let active = []; // the steps of the stride that ends at the stop on show
+
+function deriveStrides() {
+  const folded = data.nodes.filter((node) => node.role === "module").map((node) => node.module);
+  layers = [...data.groups.map((group) => group.path), ...folded].filter((path) => path !== "");
+  ends = Object.fromEntries(Object.entries(KEYS).map(([name, keyOf]) => [name, isFilm ? [] : endsOf(keyOf)]));
+}
 
 function endsOf(keyOf) {
   const keys = data.steps.map(keyOf);
