@@ -2,10 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 from test_play_page import played
 
-from tinygrad_edu import Value, viz
+from tinygrad_edu import Tensor, Value, nn, viz
+from tinygrad_edu.losses import mse_loss
 
 
 @pytest.fixture
@@ -81,3 +83,21 @@ def test_a_loss_that_overflows_is_named_and_the_others_keep_their_curve(open_pag
     assert "frame 6 of 6, loss inf" in page.locator("#now").inner_text()
     assert page.locator("#chart circle").count() == 0
     assert "3 of 6 frames have no finite loss" in page.locator("#now").inner_text()
+
+
+WINDOWS = [{"viewport": {"width": w, "height": h}} for w, h in ((1280, 800), (1920, 1080))]
+
+
+@pytest.mark.parametrize("context", WINDOWS, indirect=True, ids=["1280", "1920"])
+def test_most_of_a_wide_window_is_the_graph_s(open_page):
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(2, 4, rng=rng), nn.Tanh(), nn.Linear(4, 1, rng=rng))
+    loss = mse_loss(model(Tensor(rng.normal(size=(4, 2)), name="x")), np.zeros((4, 1)))
+    page = open_page(viz.film([loss] * 3))
+    stage, main, panel, chart = (
+        page.locator(x).bounding_box() for x in ("#stage", "main", "#panel", "#chart")
+    )
+    assert stage["width"] == main["width"]  # the panel stands below
+    assert stage["height"] > 0.7 * main["height"]
+    assert chart["y"] + chart["height"] <= panel["y"] + panel["height"]
+    assert page.evaluate("panel.scrollHeight <= panel.clientHeight + 1")

@@ -16,6 +16,7 @@ let isFitted = true; // nobody has chosen a scale by hand
 // shown in part, the panel stands beside it.
 function arrange() {
   const frame = document.querySelector("main");
+  frame.classList.toggle("film", isFilm); // its panel holds no more than a curve
   const [beside, below] = [false, true].map((isBelow) => {
     frame.classList.toggle("below", isBelow);
     return Math.min(LARGEST, whole());

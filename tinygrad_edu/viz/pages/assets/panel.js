@@ -10,13 +10,14 @@ function showNow() {
   const now = byId("now");
   now.replaceChildren();
   if (isFilm) {
-    html("p", "phase", now, textOf(current));
+    const [said, drawn] = [1, 2].map(() => html("div", "", now));
+    html("p", "phase", said, textOf(current));
     const finite = losses.filter(Number.isFinite);
-    if (finite.length) drawChart(finite, now);
+    if (finite.length) drawChart(finite, drawn);
     if (finite.length && finite.length < losses.length) {
-      html("p", "hint", now, `${losses.length - finite.length} of ${losses.length} frames have no finite loss: the curve leaves them out.`);
+      html("p", "hint", said, `${losses.length - finite.length} of ${losses.length} frames have no finite loss: the curve leaves them out.`);
     }
-    html("p", "hint", now, `Colours keep their scale in all frames. ${POINT} a node for its numbers.`);
+    html("p", "hint", said, `Colours keep their scale in all frames. ${POINT} a node for its numbers.`);
     return;
   }
   const step = data.steps[current];
