@@ -91,15 +91,17 @@ MISPLACED = """() => {
         if (!isIn(at(path.getPointAtLength(0)), boxes[source], 3)) wrong.push(["start", k]);
         if (!isIn(at(path.getPointAtLength(length)), boxes[target], 3)) wrong.push(["end", k]);
         const others = boxes.filter((_, i) => i !== source && i !== target);
-        for (let s = 0; s < length; s += 6) {
+        for (let s = 0; s < length; s += 15) {
             const hit = others.find((box) => isIn(at(path.getPointAtLength(s)), box, -3));
             if (hit) wrong.push(["through", nodes[boxes.indexOf(hit)].title, k]);
             if (hit) break;
         }
     });
-    groups.forEach(({ path, isOpen }, g) => nodes.forEach(({ module, title }, i) => {
-        const inside = isOpen && (module === path || module?.startsWith(`${path}.`));
-        if (inside && !isIn(boxes[i], around[g], 0)) wrong.push(["not in", path, title]);
+    groups.filter((x) => x.isOpen).forEach(({ path }) => nodes.forEach(({ module, title }, i) => {
+        const inside = module === path || module?.startsWith(`${path}.`);
+        const rows = around.filter((_, g) => groups[g].path === path);
+        const isHeld = rows.some((box) => isIn(boxes[i], box, 0));
+        if (inside && !isHeld) wrong.push(["not in", path, title]);
     }));
     return wrong;
 }"""

@@ -2,8 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -51,12 +51,18 @@ class Doors:
 
 
 def arranged(graph: Graph, sizes: Sequence[Size], doors: Doors = Doors()) -> Layout:
-    """By Graphviz where it is there, else in ranks from left to right."""
+    """By Graphviz where it is there, else in ranks from left to right; to a tenth of a pixel."""
     try:
         found = json.loads(render(dot_of_boxes(graph, sizes, doors), "json0"))
     except RuntimeError:
-        return in_ranks(graph, sizes)
-    return read(found, graph, sizes)
+        layout = in_ranks(graph, sizes)
+    else:
+        layout = read(found, graph, sizes)
+    return replace(layout, nodes=rounded(layout.nodes), labels=rounded(layout.labels))
+
+
+def rounded(points: Iterable[Point]) -> tuple[Point, ...]:
+    return tuple((round(x, 1), round(y, 1)) for x, y in points)
 
 
 def dot_of_boxes(graph: Graph, sizes: Sequence[Size], doors: Doors) -> str:

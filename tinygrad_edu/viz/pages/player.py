@@ -39,8 +39,10 @@ SHOWN = 16  # characters of a name or an operation in a box
 STYLES = ("page", "print")
 SCRIPTS = (
     *("dom", "theme", "elements", "tip", "states", "folds", "strides", "tables", "products"),
-    *("graph", "panel", "camera", "motion", "nodes", "hands", "timeline", "print", "controls"),
+    *("graph", "panel", "camera", "motion", "nodes", "hands", "timeline", "print", "rows"),
+    "controls",
 )
+SPARED = "numbers", "totals"  # what a step leaves out that has none: most have none
 FEW = 16  # a table of no more cells is shown in numbers
 # The places in the box of a node, in pixels: the page draws by them what is measured by them here.
 BOX = {"side": 10, "title": 19, "line": 18, "end": 9, "table": 44, "below": 22, "cell": 16}
@@ -349,7 +351,7 @@ def steps_data(
             found.append(seed_step(step))
         for each in step.contributions:
             found.append(backward_step(step, each, graph.edges[each.edge].formula))
-    return found
+    return [{k: x for k, x in each.items() if x is not None or k not in SPARED} for each in found]
 
 
 def forward_step(step: ForwardStep, graph: Graph) -> dict[str, Any]:

@@ -15,13 +15,8 @@ let isFitted = true; // nobody has chosen a scale by hand
 // The panel stands below a wide graph, beside a high one, wherever the graph gets larger. Where it is
 // shown in part, the panel stands beside it.
 function arrange() {
-  const frame = document.querySelector("main");
-  frame.classList.toggle("film", isFilm); // its panel holds no more than a curve
-  const [beside, below] = [false, true].map((isBelow) => {
-    frame.classList.toggle("below", isBelow);
-    return Math.min(LARGEST, whole());
-  });
-  frame.classList.toggle("below", innerWidth > 760 && below > 1.02 * beside && below >= READABLE);
+  const [beside, below = 0] = rooms().map((room) => Math.min(LARGEST, scaleIn(room, data.size)));
+  document.querySelector("main").classList.toggle("below", below > 1.02 * beside && below >= READABLE);
   if (isFitted) {
     const scale = whole();
     wanted = scale < READABLE ? 0.8 : Math.min(LARGEST, scale);
@@ -32,8 +27,22 @@ function arrange() {
   showMap();
 }
 
+// What the graph has with the panel beside it, and below it where there may be one.
+function rooms() {
+  const frame = document.querySelector("main");
+  frame.classList.toggle("film", isFilm); // its panel holds no more than a curve
+  return (innerWidth > 760 ? [false, true] : [false]).map((isBelow) => {
+    frame.classList.toggle("below", isBelow);
+    return [stage.clientWidth, stage.clientHeight];
+  });
+}
+
+function scaleIn(room, size) {
+  return Math.min(room[0] / size[0], room[1] / size[1]);
+}
+
 function whole() {
-  return Math.min(stage.clientWidth / data.size[0], stage.clientHeight / data.size[1]);
+  return scaleIn([stage.clientWidth, stage.clientHeight], data.size);
 }
 
 // By hand, about a point of the window, or about what is going on.

@@ -94,6 +94,7 @@ function onKey(event) {
 
 function start() {
   if (everything) takeView();
+  breakIntoRows();
   derive();
   drawGraph();
   const clicks = {

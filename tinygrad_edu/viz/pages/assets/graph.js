@@ -21,7 +21,13 @@ function drawGroup(group, parent) {
   if (!group.box) return;
   const [x, y, width, height] = group.box;
   const g = svg("g", { class: "group" }, parent);
-  svg("rect", { x, y, width, height, rx: 10 }, g);
+  const [right, bottom] = [x + width, y + height];
+  if (group.comes || group.goes) { // one row of several: open where it is broken
+    const d = group.comes ? `M${x} ${y}H${right}${group.goes ? `M${right} ${bottom}` : `V${bottom}`}H${x}`
+      : `M${right} ${y}H${x}V${bottom}H${right}`;
+    svg("path", { d }, g);
+  } else svg("rect", { x, y, width, height, rx: 10 }, g);
+  if (group.comes) return;
   const name = group.path ? `${group.path}: ${group.kind}` : group.kind;
   const left = group.isOpen ? 26 : 9; // right of its mark
   svg("text", { x: x + left, y: y + 15 }, g, short(name, Math.max(8, width / 8)));

@@ -223,28 +223,11 @@ function bend([a, b], [c, d]) {
   return [[a, b], [(a + c) / 2, b], [(a + c) / 2, d], [c, d]];
 }
 
-// The cubic curves of the `d` of a path: a start, two control points, an end.
-function curvesOf(path) {
-  return path.split("M").slice(1).flatMap((piece) => {
-    const xs = piece.match(/-?[\d.]+/g).map(Number);
-    const points = Array.from({ length: xs.length / 2 }, (_, i) => [xs[2 * i], xs[2 * i + 1]]);
-    return Array.from({ length: (points.length - 1) / 3 }, (_, i) => points.slice(3 * i, 3 * i + 4));
-  });
-}
-
 // In parts a curve stays where it belongs, however it is stretched.
 function partsOf(curve, count = PARTS) {
   if (count === 1) return [curve];
-  const between = (points) => points.slice(1).map((_, i) => points[i].map((x, j) => x + (points[i + 1][j] - x) / count));
-  const controls = between(curve);
-  const tangent = between(controls);
-  const [cut] = between(tangent);
-  return [[curve[0], controls[0], tangent[0], cut], ...partsOf([cut, tangent[1], controls[2], curve[3]], count - 1)];
-}
-
-function pathText(curves) {
-  const text = ([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`;
-  return curves.map((curve, i) => `${i ? "" : `M${text(curve[0])} `}C${curve.slice(1).map(text).join(" ")}`).join(" ");
+  const [part, rest] = split(curve, 1 / count);
+  return [part, ...partsOf(rest, count - 1)];
 }
 
 // As far from the nearest point of its curve as in the module on its own.
@@ -307,6 +290,7 @@ function openOnly(paths) {
 
 function showView() {
   takeView();
+  breakIntoRows();
   derive();
   [current, followed, offered, pointed, pinned, detailed] = [-1, -1, null, null, null, null];
   [active, card] = [[], null];
