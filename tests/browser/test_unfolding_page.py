@@ -91,7 +91,7 @@ MISPLACED = """() => {
         if (!isIn(at(path.getPointAtLength(0)), boxes[source], 3)) wrong.push(["start", k]);
         if (!isIn(at(path.getPointAtLength(length)), boxes[target], 3)) wrong.push(["end", k]);
         const others = boxes.filter((_, i) => i !== source && i !== target);
-        for (let s = 0; s < length; s += 15) {
+        for (let s = 0; s < length; s += 40) {
             const hit = others.find((box) => isIn(at(path.getPointAtLength(s)), box, -3));
             if (hit) wrong.push(["through", nodes[boxes.indexOf(hit)].title, k]);
             if (hit) break;
