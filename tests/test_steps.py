@@ -264,6 +264,8 @@ def test_the_arithmetic_of_a_worked_solution_is_true(made):
 
 def in_python(latex):
     """The arithmetic of a formula of numbers as Python writes it."""
+    # One number, not a product: that of 2.1 and a power of ten is rounded once more.
+    latex = re.sub(r"([\d.]+) \\cdot 10\^\{(-?\d+)\}", r"\1e\2", latex)
     for _ in range(20):
         latex = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"((\1)/(\2))", latex)
         latex = re.sub(r"\{([^{}]*)\}\^\{([^{}]*)\}", r"((\1)**(\2))", latex)
