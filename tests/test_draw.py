@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import long
 from test_viz import dot_edges, dot_nodes, neuron
 
 from tinygrad_edu import Tensor, Value, losses, nn, viz
@@ -686,6 +687,7 @@ def test_a_graph_of_few_ranks_reads_from_left_to_right():
     assert "rankdir=LR" in draw(y, rankdir="LR").source
 
 
+@long
 def test_100_000_nodes_are_drawn_folded():
     class Chain(nn.Module):
         def __call__(self, x):

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from drawn import long
 from figures import figures_saved, legible  # noqa: F401
 from test_docs import ROOT
 from test_examples import example, pictures
@@ -20,6 +21,7 @@ def test_learning_rate_quadratic(tmp_path):
     assert pictures(tmp_path) == ["learning_rate_quadratic.png"]
 
 
+@long
 def test_learning_rate_sine(tmp_path):
     module = example("learning_rate_sine")
     with figures_saved() as saved:
@@ -61,6 +63,7 @@ def test_minima(tmp_path):
     assert pictures(tmp_path) == ["minima.png"]
 
 
+@long
 def test_edge_of_stability(tmp_path):
     ends = example("edge_of_stability").main(tmp_path)
     for lr, sharpness in ends.items():

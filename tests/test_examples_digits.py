@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawn import long
 from figures import figures_saved, legible  # noqa: F401
 from test_examples import example, pictures
 
@@ -9,6 +10,7 @@ from tinygrad_edu import train
 
 
 @pytest.mark.usefixtures("legible")
+@long
 def test_digits_cnn(tmp_path, capsys):
     with figures_saved() as saved:
         assert example("digits_cnn").main(tmp_path) >= 0.985
@@ -32,6 +34,7 @@ def test_the_shift_moves_by_at_most_a_pixel_and_only_in_training():
 
 
 @pytest.mark.usefixtures("legible")
+@long
 def test_autoencoder(tmp_path):
     with figures_saved() as saved:
         ours, components = example("autoencoder").main(tmp_path)

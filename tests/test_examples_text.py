@@ -42,6 +42,7 @@ def test_char_lstm(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("legible")
+@long
 def test_char_gpt(tmp_path, capsys):
     with figures_saved() as saved:
         losses, sample = example("char_gpt").main(tmp_path, steps=60)
