@@ -183,6 +183,26 @@ def test_the_theme_switches(open_page, neuron):
     assert ground() == light
 
 
+def test_the_page_around_says_the_theme(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    for theme in ("dark", "light"):
+        page.evaluate("(theme) => window.postMessage({ theme }, '*')", theme)
+        page.wait_for_function(
+            "(theme) => document.documentElement.style.colorScheme === theme", arg=theme
+        )
+    page.evaluate("() => window.postMessage({ theme: 'url(x)' }, '*')")
+    page.evaluate("() => window.postMessage(null, '*')")
+    assert page.evaluate("() => document.documentElement.style.colorScheme") == "light"
+
+
+@pytest.mark.parametrize("context", [{"viewport": {"width": 40, "height": 40}}], indirect=True)
+def test_a_frame_without_room_gets_some_later(open_page, neuron):
+    page = open_page(viz.play(neuron))  # which would complain of numbers that are none
+    page.evaluate("player.go(8)")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.wait_for_function("document.querySelector('.world').clientWidth > 300")
+
+
 @pytest.mark.parametrize("context", [{"color_scheme": "dark"}], indirect=True)
 def test_the_theme_is_that_of_the_system(open_page, neuron):
     page = open_page(viz.play(neuron))

@@ -84,7 +84,8 @@ function follow() {
     return;
   }
   const [left, top, right, bottom] = active;
-  const room = [stage.clientWidth - 2 * ROOM, stage.clientHeight - 2 * ROOM];
+  // A frame that is not laid out yet has no room: it is asked again as soon as it has a size.
+  const room = [stage.clientWidth, stage.clientHeight].map((side) => Math.max(1, side - 2 * ROOM));
   const fitting = Math.min(room[0] / (right - left), room[1] / (bottom - top));
   // A few scales only. A larger one waits until several steps in a row have room for it: a graph that
   // breathes from step to step makes one seasick.
