@@ -7,6 +7,8 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "site"))  # no package: Python has a module `site` of its own
 
+from listings import linkcode_resolve  # noqa: E402, F401
+
 import tinygrad_edu  # noqa: E402
 
 project = "tinygrad_edu"
@@ -14,8 +16,15 @@ author = "The tinygrad_edu authors"
 project_copyright = author
 version = release = tinygrad_edu.__version__
 
-extensions = ["myst_nb", "sphinx_copybutton", "cells", "pictures", "mathematics"]
-exclude_patterns = ["site", "exercises", "gallery/*.ipynb"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.linkcode",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+    *("gallery", "links", "cells", "pictures", "mathematics", "listings", "reference"),
+]
+exclude_patterns = ["site", "exercises"]
 
 # Pages
 
@@ -36,6 +45,26 @@ nb_mime_priority_overrides = [
     ("html", "application/vnd.jupyter.widget-view+json", None),
 ]
 suppress_warnings = ["mystnb.mime_priority"]
+
+# Examples, and the reference
+
+sphinx_gallery_conf = {
+    "gallery_dirs": "gallery",  # their folder: see docs/site/gallery.py
+    "filename_pattern": r"\.py$",
+    "image_scrapers": ("gallery.scrape",),
+    "default_thumb_file": str(DOCS / "site/static/page.svg"),
+    "reset_modules": ("gallery.name_file",),
+    "capture_repr": (),
+    "notebook_extensions": set(),
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "inspect_global_variables": False,
+    "show_signature": False,
+    "parallel": 2,
+}
+autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
 
 # How it looks
 

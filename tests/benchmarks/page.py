@@ -211,11 +211,14 @@ def write_page(results: dict[str, Any]) -> None:
         text = path.read_text(encoding="utf-8")
         path.write_text(filled(text, results), encoding="utf-8")
     for name, subject in results["subjects"].items():
-        figure = graph_plot(subject) if name == "graphs" else plot(subject)
-        figure.savefig(IMAGES / f"benchmarks_{name}.png", dpi=100)
+        draw(name, subject).savefig(IMAGES / f"benchmarks_{name}.png", dpi=100)
 
 
 # Pictures
+
+
+def draw(name: str, subject: dict[str, Any]):
+    return graph_plot(subject) if name == "graphs" else plot(subject)
 
 
 def plot(subject: dict[str, Any]):
