@@ -183,16 +183,28 @@ def test_the_theme_switches(open_page, neuron):
     assert ground() == light
 
 
-def test_the_page_around_says_the_theme(open_page, neuron):
-    page = open_page(viz.play(neuron))
+AROUND = {
+    "play": viz.play,
+    "practice": lambda neuron: viz.practice("chains", rng=np.random.default_rng(0)),
+    "explore": lambda neuron: viz.explore_descent(),
+}
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_the_page_around_a_frame_says_the_theme(open_page, neuron, name):
+    page = open_page(AROUND[name](neuron))
     for theme in ("dark", "light"):
         page.evaluate("(theme) => window.postMessage({ theme }, '*')", theme)
-        page.wait_for_function(
-            "(theme) => document.documentElement.style.colorScheme === theme", arg=theme
-        )
+        page.locator(f'html[style="color-scheme: {theme};"]').wait_for()
     page.evaluate("() => window.postMessage({ theme: 'url(x)' }, '*')")
     page.evaluate("() => window.postMessage(null, '*')")
-    assert page.evaluate("() => document.documentElement.style.colorScheme") == "light"
+    assert page.locator("html").get_attribute("style") == "color-scheme: light;"
+
+
+def test_the_page_around_a_frame_lets_it_play(open_page, neuron):
+    page = open_page(viz.play(neuron))
+    page.evaluate("() => window.postMessage({ play: true }, '*')")
+    page.locator("#play.playing").wait_for()
 
 
 @pytest.mark.parametrize("context", [{"viewport": {"width": 40, "height": 40}}], indirect=True)
@@ -200,7 +212,7 @@ def test_a_frame_without_room_gets_some_later(open_page, neuron):
     page = open_page(viz.play(neuron))  # which would complain of numbers that are none
     page.evaluate("player.go(8)")
     page.set_viewport_size({"width": 1280, "height": 800})
-    page.wait_for_function("document.querySelector('.world').clientWidth > 300")
+    assert page.locator(".world").bounding_box()["width"] > 300
 
 
 @pytest.mark.parametrize("context", [{"color_scheme": "dark"}], indirect=True)

@@ -12,6 +12,12 @@ function tell(frame) {
   frame.contentWindow?.postMessage({ theme: theme() }, "*"); // the frame has no origin of its own
 }
 
+// The frame of the landing page plays by itself, unless the reader wants no motion.
+function start(frame) {
+  const isStill = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (frame.closest(".plays") && !isStill) frame.contentWindow.postMessage({ play: true }, "*");
+}
+
 function tellAll() {
   document.querySelectorAll("iframe").forEach(tell);
 }
@@ -19,6 +25,7 @@ function tellAll() {
 for (const frame of document.querySelectorAll("iframe")) {
   frame.addEventListener("load", () => tell(frame));
 }
+window.addEventListener("load", () => document.querySelectorAll("iframe").forEach(start));
 tellAll();
 new MutationObserver(tellAll).observe(document.body, { attributeFilter: ["data-theme"] });
 darkSystem.addEventListener("change", tellAll);

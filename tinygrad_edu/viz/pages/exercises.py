@@ -85,7 +85,8 @@ def practice(
         "rules": rules(),
     }
     data["reasons"] = list(reasons)
-    style, script = assets("css", "page", *PARTS), assets("js", "dom", "theme", *PARTS)
+    style = assets("css", "page", *PARTS)
+    script = assets("js", "dom", "surroundings", "theme", *PARTS)
     return assembled("practice", data, style, script).saved(path)
 
 

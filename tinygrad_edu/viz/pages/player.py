@@ -38,9 +38,9 @@ SHOWN = 16  # characters of a name or an operation in a box
 # The files of the page in `assets`, in their order; the scripts are one module.
 STYLES = ("page", "print")
 SCRIPTS = (
-    *("dom", "theme", "elements", "tip", "states", "folds", "strides", "tables", "products"),
-    *("graph", "panel", "camera", "motion", "nodes", "hands", "timeline", "print", "rows"),
-    "controls",
+    *("dom", "surroundings", "theme", "elements", "tip", "states", "folds", "strides"),
+    *("tables", "products", "graph", "panel", "camera", "motion", "nodes", "hands"),
+    *("timeline", "print", "rows", "controls"),
 )
 SPARED = "numbers", "totals"  # what a step leaves out that has none: most have none
 FEW = 16  # a table of no more cells is shown in numbers

@@ -121,3 +121,7 @@ window.player = {
   get isPlaying() { return timer !== null; },
 };
 start();
+// The page around a frame may let it play: docs/site/static/frames.js does.
+window.addEventListener("message", ({ data }) => {
+  if (data?.play === true) play();
+});

@@ -26,7 +26,3 @@ function withStorage(use) {
 
 recallTheme();
 byId("theme").addEventListener("click", switchTheme);
-// The page around a frame may say which: see docs/site/static/frames.js.
-window.addEventListener("message", ({ data }) => {
-  if (["light", "dark"].includes(data?.theme)) document.documentElement.style.colorScheme = data.theme;
-});
