@@ -22,9 +22,10 @@ extensions = [
     "sphinx.ext.linkcode",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
-    *("gallery", "links", "cells", "pictures", "mathematics", "listings", "reference"),
+    *("gallery", "reference", "listings"),
+    *("tour", "links", "cells", "mathematics", "pictures", "downloads"),
 ]
-exclude_patterns = ["site", "exercises"]
+exclude_patterns = [".examples", "site", "exercises"]
 
 # Pages
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from downloads import offered
 from sphinx.application import Sphinx
 
 HEAD = """---
@@ -48,9 +49,9 @@ def has_cells(text: str) -> bool:
     return any(not block["quoted"] for block in BLOCK.finditer(text))
 
 
-def notebook(text: str, folder: Path) -> str:
+def notebook(text: str, page: str, folder: Path) -> str:
     """The page as a MyST notebook, whose cells leave their pictures in the folder."""
-    text = STILL.sub("", text)
+    text = offered(STILL.sub("", text), page)
     keep_pictures = PICTURES.format(folder=str(folder), suffixes=SUFFIXES)
     return HEAD + BLOCK.sub(cell, text) + hidden(keep_pictures)
 
@@ -72,7 +73,7 @@ def made_by(app: Sphinx, page: str) -> Path:
 
 def read(app: Sphinx, page: str, source: list[str]) -> None:
     if app.env.doc2path(page).suffix == ".md" and has_cells(source[0]):
-        source[0] = notebook(source[0], made_by(app, page))
+        source[0] = notebook(source[0], page, made_by(app, page))
 
 
 def keep_notebooks_inside(app: Sphinx) -> None:

@@ -1,7 +1,8 @@
 """How do the examples get into the gallery: their questions, their pictures, what they print?
 
-sphinx-gallery runs a copy of each in the folder of the build, where it writes into `out`. What it
-has saved there is shown: pictures, and pages to play.
+sphinx-gallery runs a copy of each in docs/.examples, where it writes into `out`. What it has saved
+there is shown: pictures, and pages to play. It stays there, as sphinx-gallery's own pages in
+docs/gallery do, so that the next build runs only what has changed.
 """
 
 import ast
@@ -34,7 +35,7 @@ def stage(app: Sphinx, config: Any) -> None:
 
 
 def staged(app: Sphinx) -> Path:
-    return Path(app.doctreedir) / "examples"
+    return Path(app.srcdir) / ".examples"
 
 
 def saved_by(source: Path) -> list[Path]:
@@ -68,7 +69,7 @@ def frame(file: Path) -> str:
         'class="page"></iframe>',
         encoding="utf-8",
     )
-    return f"\n\n.. raw:: html\n    :file: {path}\n\n"
+    return f"\n\n.. raw:: html\n    :file: ../.examples/{path.relative_to(path.parents[2])}\n\n"
 
 
 def ask(app: Sphinx, page: str, source: list[str]) -> None:

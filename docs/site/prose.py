@@ -35,14 +35,17 @@ def rst(lines: list[str]) -> list[str]:
     inside = ""  # of a list, or of code
     for before, line, after in zip(["", *lines], lines, [*lines[1:], ""]):
         item = ITEM.match(line)
-        if line.startswith(" ") and inside == "code":
+        if not line.strip():
+            out.append("")
+            inside = inside if inside == "code" else ""
+        elif line.startswith(" ") and inside == "code":
             out.append(line)
         elif line.startswith(" ") and inside == "list":
             out.append(f"    {inline(line.strip())}")
         elif line.startswith(" ") and not before:
             out += ["::", "", line]
             inside = "code"
-        elif item or (line.strip() and after.startswith(" ")):
+        elif item or after.startswith(" "):
             out += [] if inside == "list" else [""]
             out += [code(item["name"] if item else line)]
             out += [f"    {inline(item['text'])}"] if item else []
@@ -50,7 +53,7 @@ def rst(lines: list[str]) -> list[str]:
         else:
             out += [""] if inside else []
             out.append(inline(line.strip()))
-            inside = inside if inside == "code" and not line else ""
+            inside = ""
     return out
 
 

@@ -13,9 +13,10 @@ function tell(frame) {
 }
 
 // The frame of the landing page plays by itself, unless the reader wants no motion.
-function start(frame) {
+function start() {
   const isStill = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  if (frame.closest(".plays") && !isStill) frame.contentWindow.postMessage({ play: true }, "*");
+  const frame = document.querySelector(".plays") && document.querySelector("iframe");
+  if (frame && !isStill) frame.contentWindow.postMessage({ play: true }, "*");
 }
 
 function tellAll() {
@@ -25,7 +26,7 @@ function tellAll() {
 for (const frame of document.querySelectorAll("iframe")) {
   frame.addEventListener("load", () => tell(frame));
 }
-window.addEventListener("load", () => document.querySelectorAll("iframe").forEach(start));
+window.addEventListener("load", start);
 tellAll();
 new MutationObserver(tellAll).observe(document.body, { attributeFilter: ["data-theme"] });
 darkSystem.addEventListener("change", tellAll);
