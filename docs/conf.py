@@ -23,7 +23,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     *("gallery", "reference", "listings"),
-    *("tour", "links", "cells", "mathematics", "pictures", "downloads"),
+    *("tour", "links", "cells", "mathematics", "pictures", "downloads", "theme"),
 ]
 exclude_patterns = [".examples", "site", "exercises"]
 
@@ -75,11 +75,12 @@ html_show_sphinx = False
 html_copy_source = False
 html_static_path = ["site/static"]
 html_css_files = ["site.css"]
-html_js_files = [("frames.js", {"defer": "defer"})]
+html_js_files = [(name, {"defer": "defer"}) for name in ("frames.js", "scroll.js")]
+html_use_index = False
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 html_theme_options = {}
 if repository := os.environ.get("GITHUB_REPOSITORY"):  # on a code host: "edit this page"
     html_theme_options = {

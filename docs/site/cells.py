@@ -51,7 +51,8 @@ def has_cells(text: str) -> bool:
 
 def notebook(text: str, page: str, folder: Path) -> str:
     """The page as a MyST notebook, whose cells leave their pictures in the folder."""
-    text = offered(STILL.sub("", text), page)
+    text = STILL.sub("", text)
+    text = text if page == "index" else offered(text, page)
     keep_pictures = PICTURES.format(folder=str(folder), suffixes=SUFFIXES)
     return HEAD + BLOCK.sub(cell, text) + hidden(keep_pictures)
 

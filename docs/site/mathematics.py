@@ -32,7 +32,7 @@ def write_inline(translator: Any, node: nodes.Element) -> None:
 
 
 def write_block(translator: Any, node: nodes.Element) -> None:
-    start = translator.starttag(node, "div", CLASS="math", tabindex="0")
+    start = translator.starttag(node, "div", CLASS="math")
     translator.body.append(f"{start}{written(node, True)}</div>\n")
     raise nodes.SkipNode
 

@@ -1,0 +1,14 @@
+"""The site that .ci/run has built, in the folder that the variable SITE names."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def site():
+    folder = os.environ.get("SITE")
+    if folder is None:
+        pytest.skip("no site: sphinx-build -W docs OUT, then SITE=OUT pytest tests/site")
+    return Path(folder).resolve()
