@@ -23,7 +23,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     *("gallery", "reference", "listings"),
-    *("tour", "links", "cells", "mathematics", "pictures", "downloads", "theme"),
+    *("tour", "links", "cells", "mathematics", "pictures", "downloads"),
 ]
 exclude_patterns = [".examples", "site", "exercises"]
 
@@ -75,7 +75,7 @@ html_show_sphinx = False
 html_copy_source = False
 html_static_path = ["site/static"]
 html_css_files = ["site.css"]
-html_js_files = [(name, {"defer": "defer"}) for name in ("frames.js", "scroll.js")]
+html_js_files = [(name, {"defer": "defer"}) for name in ("frames.js", "access.js")]
 html_use_index = False
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
