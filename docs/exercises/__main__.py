@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import click
-from checking import FOLDER, exercises, hole, question
+from checking import FOLDER, exercises, hole, title
 from watchfiles import watch
 
 MARKS = {True: "[x]", False: "[ ]"}
@@ -26,7 +26,14 @@ def solved(path: Path) -> bool:
 
 
 def check(path: Path, quiet: bool = False) -> bool:
-    done = subprocess.run([sys.executable, str(path)], capture_output=quiet, check=False)
+    """Run the check itself, and not the file: the file may have lost its last lines."""
+    places = [str(FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import checking; checking.run({str(path)!r})"],
+        capture_output=quiet,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+    )
     return done.returncode == 0
 
 
@@ -37,8 +44,7 @@ def show_progress() -> Path | None:
         done = solved(path)
         if not done and following is None:
             following = path
-        first = question(path.read_text(encoding="utf-8")).splitlines()[0]
-        click.secho(f"{MARKS[done]} {path.stem:<24} {first}", fg="green" if done else None)
+        click.secho(f"{MARKS[done]} {path.stem:<24} {title(path)}", fg="green" if done else None)
     return following
 
 

@@ -14,6 +14,7 @@ name in `answers/` says how an answer is checked:
 
 import ast
 import faulthandler
+import math
 import os
 import re
 import runpy
@@ -27,6 +28,7 @@ import numpy as np
 
 from tinygrad_edu import Node, backward_of, gradcheck, primitive
 from tinygrad_edu.graph import RULES
+from tinygrad_edu.nn import Module
 
 FOLDER = Path(__file__).parent
 SECONDS = 20  # an answer that runs longer will not end
@@ -37,6 +39,16 @@ class Names(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         raise AnswerError(f"There is no {name} in the file. Keep the names that the exercise has.")
+
+    def function(self, name: str) -> Any:
+        """The function of this name."""
+        found = self[name]
+        if not callable(found) or isinstance(found, Node | Module):
+            raise AnswerError(
+                f"{name} should be a function, and its type is {type(found).__name__}. Keep the "
+                f"line that begins with `def {name}`."
+            )
+        return found
 
 
 class AnswerError(Exception):
@@ -63,14 +75,11 @@ def compare(
     reasons  what leads to a typical wrong number, said if it is the one given
     because  why it should be `wanted`, said of every other wrong answer
     """
-    if got is None:
-        raise AnswerError(f"{what} is None. Does the function return it?")
     numbers = as_numbers(what, got)
     expected = np.asarray(wanted, float)
     if numbers.shape != expected.shape:
-        raise AnswerError(
-            f"{what} has the shape {numbers.shape}, and it should be {expected.shape}."
-        )
+        should = f"be {expected.shape}" if expected.ndim else "be a single number"
+        raise AnswerError(f"{what} has the shape {numbers.shape}, and it should {should}.")
     if np.allclose(numbers, expected, rtol=rtol, atol=rtol):
         return
     for number, reason in (reasons or {}).items():
@@ -103,12 +112,30 @@ def check_rule(function: Callable[..., Any], rule: Callable[..., Any], *inputs: 
 
 
 def as_numbers(what: str, got: Any) -> Any:
+    """got as an array of floats; raise AnswerError if it is none, such as text."""
+    if got is None:
+        raise AnswerError(
+            f"{what} is None. Does the function return it? What is only printed is None as well."
+        )
     data = got.data if isinstance(got, Node) else got
     try:
+        if np.asarray(data).dtype.kind in "US":  # NumPy would read the text "9" as the number 9
+            raise TypeError("text")
         return np.asarray(data, float)
     except (TypeError, ValueError):
         kind = type(got).__name__
-        raise AnswerError(f"{what} should be a number or an array, and it is a {kind}.") from None
+        raise AnswerError(f"{what} should be a number or an array: its type is {kind}.") from None
+
+
+def as_number(what: str, got: Any) -> float:
+    """got as one finite float; raise AnswerError if it is none."""
+    numbers = as_numbers(what, got)
+    if numbers.size != 1:
+        raise AnswerError(f"{what} has the shape {numbers.shape}, and it should be one number.")
+    number: float = numbers.item()
+    if not math.isfinite(number):
+        raise AnswerError(f"{what} is {number}, and it should be a finite number.")
+    return number
 
 
 def shown(numbers: Any) -> str:
@@ -132,8 +159,16 @@ def question(source: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or "").strip()
 
 
+def title(path: Path) -> str:
+    """The first line of the question, or what keeps one from reading it."""
+    try:
+        return (question(path.read_text(encoding="utf-8")) or path.stem).splitlines()[0]
+    except SyntaxError as error:
+        return f"(line {error.lineno} is not Python: {error.msg})"
+
+
 def hole(source: str) -> int | None:
-    """The line of the first `...` that is no index, or None."""
+    """The first line with a `...` that is no index, or None."""
     tree = ast.parse(source)
     indices = {
         each
@@ -141,10 +176,12 @@ def hole(source: str) -> int | None:
         if isinstance(node, ast.Subscript)
         for each in ast.walk(node.slice)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and node.value is ... and node not in indices:
-            return node.lineno
-    return None
+    lines = (
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value is ... and node not in indices
+    )
+    return min(lines, default=None)
 
 
 def examine(path: Path, source: str | None = None) -> Iterator[str]:
@@ -159,11 +196,11 @@ def examine(path: Path, source: str | None = None) -> Iterator[str]:
         yield from answers(path)["check"](Names(names))
     except AnswerError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an exit() in the file would end as if all were right
         raise AnswerError(place(error, path, source)) from error
 
 
-def place(error: Exception, path: Path, source: str) -> str:
+def place(error: Exception | SystemExit, path: Path, source: str) -> str:
     """Where in the exercise an error happened, with its line."""
     numbers = [
         frame.lineno
@@ -171,9 +208,12 @@ def place(error: Exception, path: Path, source: str) -> str:
         if frame.filename == str(path)
     ]
     number = error.lineno if isinstance(error, SyntaxError) else numbers[-1] if numbers else None
-    said = f"{type(error).__name__}: {error}"
+    message = error.msg if isinstance(error, SyntaxError) else f"{error}"
+    said = f"{type(error).__name__}: {message}"
+    if number is None and isinstance(error, TypeError) and " argument" in message:
+        return f"{message}. Keep the arguments that the exercise has."
     if number is None:
-        return said
+        return f"The check cannot use what the file gives.\n{said}"
     return f"Line {number} raises an error:\n  {source.splitlines()[number - 1].strip()}\n{said}"
 
 
@@ -203,10 +243,10 @@ def report(path: Path) -> bool:
 def run(file: str) -> None:
     """What an exercise does when it is run: check itself, or give the hint that was asked for."""
     path = Path(file)
-    print(question(path.read_text(encoding="utf-8")).splitlines()[0])
+    print(title(path))
     if "--hint" in sys.argv:
         level = sys.argv[sys.argv.index("--hint") + 1 :]
-        print(hint(path, int(level[0]) if level else 1))
+        print(hint(path, int(level[0]) if level and level[0].isdecimal() else 1))
         return
     faulthandler.dump_traceback_later(SECONDS, exit=True)  # says in which line a loop hangs
     raise SystemExit(not report(path))
