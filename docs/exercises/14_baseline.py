@@ -1,8 +1,8 @@
 """Beat a baseline: choose the rate, the width and the schedule of a network.
 
-A network with one hidden layer of `width` neurons learns sin(2 x) from 80 noisy points: 300 steps
-of SGD with momentum 0.9, ten points in each. With the rate 0.01, 16 neurons and no schedule its
-loss on new points is 0.078. Bring it below 0.025. Replace each `...`.
+A network with one hidden layer of `width` neurons learns sin(1.5 x) from 80 noisy points: 300 steps
+of SGD with momentum 0.9, ten points in each. With the rate 0.03, 16 neurons and no schedule its
+loss on new points is 0.032, the mean of three seeds. Bring it below 0.023. Replace each `...`.
 """
 
 lr = ...  # the learning rate

@@ -1,7 +1,7 @@
 """Write attention that cannot see the future.
 
 q, k and v have the shape (positions, d). Row i of the answer may depend on the rows 0 to i of k and
-v only. Replace the two `...`.
+v only. Replace each `...`.
 """
 
 import numpy as np

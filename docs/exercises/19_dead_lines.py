@@ -12,7 +12,7 @@ def remove_dead(lines, results):
     for name, function, operands in ...:  # in which order?
         if name in needed:
             kept.append((name, function, operands))
-            # what does this line need?
+            needed.update(...)  # what does this line need?
     return kept[::-1]
 
 

@@ -31,7 +31,19 @@ MISTAKES = [
         "one line",
     ),
     ("nn.Linear(2, 1))", "nn.Linear(2, 1), nn.Sigmoid())", "a probability"),
+    ("nn.Linear(2, 1))", "nn.Linear(2, 1), nn.Softmax())", "are all the same"),
     ("nn.Linear(2, 1))", "nn.Linear(2, 1), nn.ReLU())", "never negative"),
+    ("nn.Linear(2, 1))", "nn.Linear(2, 1), nn.Tanh())", "behind the last layer"),
+    ("nn.Linear(2, 1))", "nn.Linear(2, 1), lambda z: z.data)", "a plain array"),
+    ("nn.Sequential(nn.Linear(2, 2)", "nn.Sequential(nn.Linear(3, 2)", "takes x of shape (..., 3)"),
+    ("def build():", "def build(n):", "Keep the arguments"),
+    ("def build():\n    return ", "build = ", "build should be a function"),
+    (
+        "def build():\n    return nn",
+        "one = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1))\n\n\ndef build():\n"
+        "    return one\n    return nn",
+        "the same network each time",
+    ),
     (
         "nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1)",
         "nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)",
@@ -47,8 +59,13 @@ STARTS, STEPS, LEARNED, MOST = 10, 100, 0.1, 9
 
 
 def check(names):
-    build = names["build"]
+    build = names.function("build")
     fresh = [built(build, start) for start in range(STARTS)]
+    if any(network is fresh[0] for network in fresh[1:]):
+        raise AnswerError(
+            "build() returns the same network each time. Make it inside of build(), so that each "
+            "call gives a new random start."
+        )
     before = [scores(network) for network in fresh]
     expect_a_bend(before)
     yield "there is a bend between the layers"
@@ -71,7 +88,10 @@ def built(build, start):
     if network is None:
         raise AnswerError("build() is None. Does the function return the network?")
     if not isinstance(network, nn.Module):
-        raise AnswerError(f"build() should return a module, and this is a {type(network).__name__}")
+        raise AnswerError(
+            f"build() should return a module, such as nn.Sequential(...), and it returns the type "
+            f"{type(network).__name__}."
+        )
     if not network.parameters():
         raise AnswerError("The network has no parameters, so that it cannot learn.")
     return network
@@ -79,7 +99,13 @@ def built(build, start):
 
 def scores(network):
     """The scores of the four points."""
-    z = as_numbers("the score", network(X))
+    score = network(X)
+    if not getattr(score, "requires_grad", False):
+        raise AnswerError(
+            "The scores do not depend on the parameters: no gradient can go back. Does a layer "
+            "return a plain array, or leave out the layers before it?"
+        )
+    z = as_numbers("the score", score)
     if z.shape != Y.shape:
         raise AnswerError(
             f"The network gives one score for each of the 4 points, of shape (4, 1), and yours "
@@ -90,6 +116,11 @@ def scores(network):
 
 def expect_a_bend(before):
     """Of what is a straight line, both sums of opposite corners are equal."""
+    if np.ptp(before, axis=1).max() < 1e-9:
+        raise AnswerError(
+            f"The scores of the four points are all the same, {before[0][0]:.3g}. Is there a "
+            "softmax behind the last layer? Of a single score it is always 1."
+        )
     if all(np.isclose(z[0] + z[3], z[1] + z[2]) for z in before):
         zero, one, two, three = before[0]
         raise AnswerError(
@@ -107,16 +138,21 @@ def first_that_learns(fresh):
             return start
         ends.append(scores(network))
     z = np.array(ends)
+    best = max(int(np.sum((each > 0) == (Y[:, 0] > 0))) for each in ends)
     if np.all(z >= 0) and np.all(z <= 1):
         why = (
             "All its scores are from 0 to 1: it seems to give a probability. The loss has the "
             "sigmoid in it, and takes any score."
         )
+    elif best == 4 and np.all(abs(z) <= 1):
+        why = (
+            "All its scores are from -1 to 1, so that no answer becomes certain. Is there an "
+            "activation behind the last layer?"
+        )
     elif np.all(z >= 0):
         why = "Its scores are never negative, so that it can never say no."
     else:
         why = "If there is one hidden unit, its bend lies along one line, and XOR needs two lines."
-    best = max(int(np.sum((each > 0) == (Y[:, 0] > 0))) for each in ends)
     raise AnswerError(
         f"It does not learn XOR from any of {STARTS} starts: the best has {best} of 4 answers "
         f"right. {why}"

@@ -25,6 +25,12 @@ MISTAKES = [
     ("needed.update(operands)", "pass", "is missing"),
     ("        if name in needed:\n", "        if True:\n", "is dead"),
     ("return kept[::-1]", "return kept", "order"),
+    ("    return kept[::-1]", "    kept[::-1]", "None"),
+    ("return kept[::-1]", "return 3", "whole lines"),
+    ("kept.append((name, function, operands))", "kept.append(name)", "whole lines"),
+    ("(name, function, operands))", "(name, function, ()))", "was changed"),
+    ("return kept[::-1]", "return [x for x in kept[::-1] for _ in '12']", "is there 2 times"),
+    ("needed.update(operands)", "needed.add(operands)", "is missing"),
 ]
 
 PROGRAM = [
@@ -47,7 +53,7 @@ PROGRAM = [
 
 
 def check(names):
-    remove_dead = names["remove_dead"]
+    remove_dead = names.function("remove_dead")
     expect(remove_dead, [PROGRAM[0], PROGRAM[1]], ["h2"], "two lines that are both needed")
     yield "a program without dead lines stays as it is"
     expect(remove_dead, PROGRAM, ["h3", "d_w1", "d_w2"], "a backward pass")
@@ -57,7 +63,7 @@ def check(names):
 
 
 def expect(remove_dead, lines, results, what):
-    kept = remove_dead(list(lines), list(results))
+    kept = as_lines(remove_dead(list(lines), list(results)))
     right = wanted(lines, results)
     got, expected = [line[0] for line in kept], [line[0] for line in right]
     for name in expected:
@@ -69,8 +75,29 @@ def expect(remove_dead, lines, results, what):
     for name in got:
         if name not in expected:
             raise AnswerError(f"In {what}, the line of {name} is dead: nobody uses it. Remove it.")
-    if kept != right:
+        if got.count(name) > 1:
+            raise AnswerError(f"In {what}, the line of {name} is there {got.count(name)} times.")
+    if got != expected:
         raise AnswerError(f"In {what}, the lines are right, but not their order: {got}.")
+    for mine, line in zip(kept, right, strict=True):
+        if mine != line:
+            raise AnswerError(f"In {what}, a line was changed: {mine}, and it should be {line}.")
+
+
+def as_lines(kept):
+    """What was returned, as a list of tuples."""
+    if kept is None:
+        raise AnswerError("remove_dead returns None. Does it return the lines that are kept?")
+    try:
+        lines = [() if isinstance(line, str) else tuple(line) for line in kept]
+    except TypeError:
+        lines = [()]
+    if any(len(line) != 3 for line in lines):
+        raise AnswerError(
+            "remove_dead returns a list of whole lines (name, function, operands), and yours "
+            f"returns {kept!s:.60}."
+        )
+    return lines
 
 
 def wanted(lines, results):
