@@ -202,6 +202,7 @@ def test_a_loop_without_end_is_stopped_and_its_line_is_said(copy):
         finally:
             process.kill()
     assert process.returncode == 1
+    assert "Does a loop never end?" in said
     assert f'04_loop.py", line {lines.index("    while True: pass") + 1} in backward' in said
 
 

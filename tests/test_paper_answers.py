@@ -1,12 +1,13 @@
 """Answers on paper that the chapters hide from the reader: their numbers are computed here."""
 
 import re
+import runpy
 
 import numpy as np
 import pytest
 from test_docs import ROOT
 
-from tinygrad_edu import grad, nn, sigmoid
+from tinygrad_edu import Tensor, grad, nn, sigmoid
 from tinygrad_edu.losses import half_squared_error
 from tinygrad_edu.viz.plots.losses import LOGIT
 
@@ -67,3 +68,28 @@ def test_the_steepest_place_of_the_squared_error():
     assert grad(slope)(steepest) == pytest.approx(0, abs=1e-12)
     assert "$p = 1/3$" in answer
     assert sigmoid(steepest) == pytest.approx(1 / 3)
+
+
+def test_two_rules_for_the_engine_in_one_file():
+    page = (ROOT / "docs/one_file.md").read_text(encoding="utf-8")
+    relu_rule, outer, inner = "(g * (x > 0),)", "np.outer(g, w)", "x.T @ g"
+    assert all(f"`{rule}`" in page for rule in (relu_rule, outer, inner))
+    engine = runpy.run_path(str(ROOT / "docs/one_file.py"))
+    derivative_of, node, mean = engine["derivative_of"], engine["Node"], engine["mean"]
+
+    def rule_of(text, names):
+        return eval(f"lambda g, out, {names}: {text}", {"np": np})
+
+    relu = derivative_of(lambda x: np.maximum(x, 0))(rule_of(relu_rule, "x"))
+    x = node([-1.0, 2.0])
+    mean(relu(x)).backward()
+    assert x.grad.tolist() == [0.0, 0.5]
+
+    product = derivative_of(np.matmul)(rule_of(f"({outer}, {inner})", "x, w"))
+    x, w = np.arange(6.0).reshape(3, 2), np.array([2.0, -1.0])
+    mine = node(x), node(w)
+    mean(product(*mine)).backward()
+    theirs = Tensor(x, requires_grad=True), Tensor(w, requires_grad=True)
+    (theirs[0] @ theirs[1]).mean().backward()
+    for one, other in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(one.grad, other.grad)

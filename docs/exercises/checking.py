@@ -19,6 +19,7 @@ import os
 import re
 import runpy
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -248,5 +249,12 @@ def run(file: str) -> None:
         level = sys.argv[sys.argv.index("--hint") + 1 :]
         print(hint(path, int(level[0]) if level and level[0].isdecimal() else 1))
         return
+    slow = threading.Timer(0.8 * SECONDS, print, ["  This takes long. Does a loop never end?"])
+    slow.daemon = True
+    slow.start()
     faulthandler.dump_traceback_later(SECONDS, exit=True)  # says in which line a loop hangs
-    raise SystemExit(not report(path))
+    try:
+        right = report(path)
+    finally:
+        slow.cancel()
+    raise SystemExit(not right)
