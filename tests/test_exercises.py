@@ -94,6 +94,96 @@ def test_there_are_two_mistakes_and_two_hints_before_the_answer(path):
     assert all(answers["ANSWER"].strip() not in checking.hint(path, level) for level in (1, 2))
 
 
+def test_text_is_no_number_and_a_shape_is_said():
+    with pytest.raises(checking.AnswerError, match="its type is str"):
+        checking.compare("loss", "9", 9)
+    with pytest.raises(checking.AnswerError, match="be a single number"):
+        checking.compare("loss", [9.0], 9)
+    with pytest.raises(checking.AnswerError, match="only printed"):
+        checking.compare("loss", None, 9)
+    for wrong in ([1.0, 2.0], float("nan"), "1", None):
+        with pytest.raises(checking.AnswerError):
+            checking.as_number("lr", wrong)
+
+
+def test_what_a_file_does_to_the_check_is_said_in_words():
+    path = FOLDER / "16_initialization.py"
+    for source, words in (
+        ("def sigma(n):\n    exit()\n", "Line 2 raises an error:\n  exit()"),
+        ("def sigma():\n    return 1.0\n", "Keep the arguments"),
+        ("sigma = 1.0\n", "sigma should be a function"),
+        ("def sigma(n:\n", "SyntaxError: '(' was never closed"),
+        ("def std(n):\n    return 1.0\n", "There is no sigma in the file"),
+    ):
+        said, right = verdict(path, source)
+        assert not right
+        assert words in said
+
+
+def test_a_wrong_derivative_is_said_once_and_briefly():
+    path = FOLDER / "11_cross_entropy.py"
+    answer = checking.answers(path)["ANSWER"].replace("(softmax(z) - y)", "(softmax(z) - y) ** 3")
+    said, right = verdict(path, answer)
+    assert not right
+    assert said.startswith("gradcheck finds a wrong derivative.")
+    assert said.count("operand 0[0, 0]") == 1
+    assert "input 0[0, 0]" not in said
+    assert len(said.splitlines()) == 6
+    assert said.endswith(" more")
+
+
+def test_the_first_hole_is_named_wherever_it_stands():
+    assert checking.hole("def f():\n    if True:\n        return ...\n\n\nx = ...\n") == 3
+    assert checking.hole("x = y[..., None]  # ...\n") is None
+
+
+@pytest.mark.parametrize("path", EXERCISES, ids=name)
+def test_the_question_counts_its_holes(path):
+    given = as_given(path)
+    holes = sum(
+        isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(ast.parse(given))
+    )
+    if "Replace the two `...`" in checking.question(given):
+        assert holes == 2
+    if "Replace the `...`" in checking.question(given):
+        assert holes == 1
+
+
+def test_answers_in_another_style_are_right():
+    for stem, changes in {
+        "10_xor": (("nn.Tanh()", "nn.ReLU()"),),
+        "11_cross_entropy": (
+            (
+                "    e = np.exp(z - z.max(axis=1, keepdims=True))\n    return e / e.sum(axis=1, "
+                "keepdims=True)",
+                "    return np.array([np.exp(r - max(r)) / sum(np.exp(r - max(r))) for r in z])",
+            ),
+        ),
+        "13_rmsprop": (("return w, s", "return [w, s]"),),
+        "15_early_stopping": (("epoch - best >= patience", "epoch - best == patience"),),
+        "17_mask": (("scores = q @", "q /= 1.0\n    scores = q @"), ("-np.inf", "-1e9")),
+        "19_dead_lines": (("return kept[::-1]", "return (line for line in kept[::-1])"),),
+    }.items():
+        path = FOLDER / f"{stem}.py"
+        answer = checking.answers(path)["ANSWER"]
+        for right, other in changes:
+            assert right in answer
+            answer = answer.replace(right, other)
+        said, passed = verdict(path, answer)
+        assert passed, said
+
+
+def test_a_file_that_lost_its_end_or_its_syntax_is_not_solved(tmp_path):
+    progress = the_command()
+    path = tmp_path / "16_initialization.py"
+    path.write_text("def sigma(n):\n    return 1.0\n", encoding="utf-8")
+    assert not progress.solved(path)
+    assert checking.title(path) == "16_initialization"
+    path.write_text("def sigma(n:\n", encoding="utf-8")
+    assert not progress.solved(path)
+    assert checking.title(path) == "(line 1 is not Python: '(' was never closed)"
+
+
 def test_the_first_exercise_names_what_is_not_installed(monkeypatch):
     path = FOLDER / "00_installation.py"
     answer = checking.answers(path)["ANSWER"]
