@@ -1,7 +1,7 @@
 """Add copies, multiply swaps, and a square brings its 2 and its x."""
 
 import numpy as np
-from checking import AnswerError, check_rule
+from checking import AnswerError, as_numbers, check_rule
 
 HINTS = [
     "Each gradient is g times a slope. Nudge x alone: how much does the result change?",
@@ -27,6 +27,8 @@ MISTAKES = [
     ("g * y, g * x", "y, x", "g is missing"),
     ("g * 2 * x", "g * x", "The rule of square is wrong"),
     ("g * 2 * x", "2 * x", "g is missing"),
+    ("return g * 2 * x", "print(g * 2 * x)", "is None"),
+    ("g * 2 * x", "'2 x'", "its type is str"),
     ("g, g", "g", "two gradients"),
 ]
 
@@ -61,6 +63,8 @@ def expect_partials(rule, function, inputs):
         raise AnswerError(
             f"{name} has two inputs, so its rule returns two gradients: return ..., ..."
         )
+    for partial in one if len(inputs) == 2 else (one,):
+        as_numbers(f"a gradient that {name}_backward returns", partial)
     if np.array_equal(one, ten):
         raise AnswerError(
             f"g is missing in the rule of {name}: ten times the gradient changes nothing."
