@@ -93,6 +93,30 @@ def test_a_typical_mistake_is_named(path, mistake):
     assert words in said
 
 
+@pytest.mark.parametrize(
+    ("exercise", "answer", "other"),
+    [
+        ("01_slopes", "/ (2 * h)", "/ 2 / h"),
+        ("02_rules", "g * y, g * x", "lambda: y * g, lambda: x * g"),
+        ("03_remember", "apply(operator.sub, other, self)", "Number(other) - self"),
+        ("03_remember", "apply(operator.mul, other, self)", "self * other"),
+        ("03_remember", "operator.mul, self", "np.multiply, self"),
+        ("05_broken_rules", "g / (2 * out)", "g * 0.5 * x**-0.5"),
+        ("06_unbroadcast", "g.sum(axis=0)", "sum(g)"),
+        ("08_rates", "1 / (2 * start**2)", "limit_of_quadratic(4 * start**2)"),
+        ("09_costs", "best, lowest = (w, b), ", "best, lowest = [w, b], "),
+        ("12_variance", "epochs * np.ceil(rows / size)", "epochs * -(-rows // size)"),
+        ("18_conjugate_gradients", "(rest @ rest) / old", "-rest @ curved / (direction @ curved)"),
+    ],
+)
+def test_a_right_answer_in_other_words_is_right(exercise, answer, other):
+    path = FOLDER / f"{exercise}.py"
+    given = checking.answers(path)["ANSWER"]
+    assert answer in given
+    said, right = verdict(path, "import numpy as np\n" + given.replace(answer, other))
+    assert right, said
+
+
 @pytest.mark.parametrize("path", EXERCISES, ids=name)
 def test_there_are_two_mistakes_and_two_hints_before_the_answer(path):
     answers = checking.answers(path)

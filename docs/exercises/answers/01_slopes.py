@@ -34,11 +34,17 @@ MISTAKES = [
     ("/ (2 * h)", "/ 2 * h", "parentheses"),
     ("/ (2 * h)", "", "divided"),
     ("f(x - h)) / (2 * h)", "f(x)) / h", "one-sided"),
+    ("f(x + h) - f(x - h)) / (2 * h)", "f(x) - f(x - h)) / h", "one-sided"),
+    ("f(x + h) - f(x - h)", "f(x - h) - f(x + h)", "the wrong sign"),
+    ("(f(x + h) - f(x - h)) / (2 * h)", "f(x + h) - f(x - h) / (2 * h)", "numerator"),
     ("/ (2 * h)", "/ 0.2", "Use the h"),
     ("return (f", "(f", "None"),
 ]
 
 H = 0.1
+ONE_SIDED = (
+    "That is a one-sided difference, and its error is of the order of h. Nudge to both sides."
+)
 
 
 def check(names):
@@ -86,8 +92,12 @@ def check_measurement(measured_slope):
         {step / H: "It is twice the slope. The two places are 2 h apart, not h.",
          step / 2 * H: "Python computes / 2 * h from left to right: put 2 * h in parentheses.",
          step: "That is the change of f. It is not divided by the change of x.",
-         (math.sin(1 + H) - math.sin(1)) / H: "That is the one-sided difference, and its error is "
-         "of the order of h. Nudge to both sides."},
+         (math.sin(1 + H) - math.sin(1)) / H: ONE_SIDED,
+         (math.sin(1) - math.sin(1 - H)) / H: ONE_SIDED,
+         -step / (2 * H): "It has the wrong sign: subtract the value on the left, f(x - h), from "
+         "the value on the right, f(x + h).",
+         math.sin(1 + H) - math.sin(1 - H) / (2 * H): "Python divides before it subtracts: put the "
+         "numerator, f(x + h) - f(x - h), in parentheses."},
         "It is (f(x + h) - f(x - h)) / (2 h).",
     )  # fmt: skip
     yield "the measured slope of sin at 1"

@@ -57,6 +57,9 @@ def backward(root):
 
 MISTAKES = [
     ("max(", "min(", "youngest"),
+    ("max(grads, key=lambda node: node.birth)", "list(grads)[-1]", "the youngest"),
+    ("max(grads, key=lambda node: node.birth)", "list(grads)[0]", "the youngest"),
+    ("grads.get(x, 0.0) + partial", "grads[x] + partial", "grads.get(x, 0.0)"),
     ("grads.pop(node)", "grads[node]", "does not end"),
     ("grads.get(x, 0.0) + partial", "partial", "overwritten"),
     ("x.grad += partial", "x.grad = partial", "overwritten"),
@@ -130,6 +133,11 @@ def run(backward, root):
     try:
         backward(root)
     except KeyError as error:
+        if type(error.args[0]) is type(root):
+            raise AnswerError(
+                "grads[x] was asked for, and nothing waits there yet: the node has received "
+                "nothing, or was taken out before. grads.get(x, 0.0) is 0 then."
+            ) from error
         if error.args != (None,):
             raise
         raise AnswerError(
@@ -148,11 +156,14 @@ def check_second_pass(number, backward):
 
 
 def check_order(number, backward, calls):
-    """Eight diamonds: 16 nodes, and 510 visits if the oldest comes first."""
+    """Eight diamonds: 16 nodes, and 510 visits if the oldest comes first.
+
+    The sides take turns, so that neither the first nor the last to wait is always the youngest.
+    """
     a, one = number(1.0), number(1.0)
     root = a
-    for _ in range(8):
-        root = root + root * one
+    for i in range(8):
+        root = root + root * one if i % 2 else root * one + root
     del calls[:]
     backward(root)
     compare("after eight diamonds, a.grad", a.grad, 256)

@@ -26,6 +26,8 @@ MISTAKES = [
     ("2 ** (n + 1) - 2", "2 ** n", "Each turn adds two visits"),
     ("2 ** (n + 1) - 2", "2 ** (n + 1) - 1", "counts a leaf"),
     ("2 ** (n + 1) - 2", "4 * n - 2", "doubles"),
+    ("2 ** (n + 1) - 2", "2 ^ (n + 1) - 2", "In Python ^ is not a power"),
+    ("2 ** (n + 1) - 2", "(2 ^ (n + 1)) - 2", "In Python ^ is not a power"),
 ]
 
 
@@ -42,12 +44,15 @@ def check(names):
             4 * n - 2: "Right for n = 1 and 2. But each turn doubles all that lies behind it.",
             2**n: "Each turn adds two visits of its own to twice those behind it.",
             2 * n: "A node that has handed on too little is visited again, when the rest arrives.",
+            (2 ^ (n + 1)) - 2: POWER,
+            2 ^ (n - 1): POWER,
             wanted + 1: LEAF,
         }
         compare(f"visits_oldest_first({n})", oldest(n), wanted, reasons)
     yield "oldest first: each diamond doubles what lies behind it"
 
 
+POWER = "In Python ^ is not a power: write 2 ** n."
 LEAF = "That counts a leaf as well, and leaves are not visited."
 
 

@@ -47,6 +47,9 @@ MISTAKES = [
     ("g * out\n", "out\n", "1 of 5 rules is wrong: exp"),
     ("g, -g", "g, g", "operand 1[0]: analytic 1, numerical -1"),
     ("g, -g", "-g, g", "operand 0[0]: analytic -1, numerical 1"),
+    ("g, -g", "1, -1", "uses g"),
+    ("return g, -g", "g, -g", "returns nothing"),
+    ("g * y, g * x", "[g * y, g * x]", "a list"),
     ("1 - out * out", "1 - x * x", "The rule of tanh is wrong:"),
     ("1 - out * out", "1 - out", "The rule of tanh is wrong:"),
 ]
@@ -78,7 +81,10 @@ FUNCTIONS = (sqrt, multiply, exp, subtract, tanh)
 
 
 def check(names):
-    said = what_gradcheck_says([names[f"{f.__name__}_backward"] for f in FUNCTIONS])
+    rules = [names[f"{f.__name__}_backward"] for f in FUNCTIONS]
+    for f, rule in zip(FUNCTIONS, rules, strict=True):
+        expect_arrays(f, rule)
+    said = what_gradcheck_says(rules)
     wrong = [f.__name__ for f in FUNCTIONS if f"The rule of {f.__name__} is wrong" in said]
     for f in FUNCTIONS:
         if f.__name__ not in wrong:
@@ -87,6 +93,22 @@ def check(names):
         verb = "is" if len(wrong) == 1 else "are"
         count = f"{len(wrong)} of {len(FUNCTIONS)} rules {verb} wrong: {', '.join(wrong)}."
         raise AnswerError(f"{count}\ngradcheck says of tanh(sqrt(x) * y) - exp(x - y):\n{said}")
+
+
+def expect_arrays(f, rule):
+    """What gradcheck would say in the words of the engine."""
+    inputs = (X, Y) if f in (multiply, subtract) else (X,)
+    partials = rule(np.ones(2), f(*inputs), *inputs)
+    for partial in partials if isinstance(partials, tuple) else (partials,):
+        partial = partial() if callable(partial) else partial
+        if partial is None:
+            raise AnswerError(f"The rule of {f.__name__} returns nothing. Is there a `return`?")
+        if not isinstance(partial, np.ndarray):
+            raise AnswerError(
+                f"The rule of {f.__name__} returns {partial}, a {type(partial).__name__}. It "
+                "returns a gradient for each input, with a comma between two of them, and a "
+                "gradient is an array, as g is: a rule uses g."
+            )
 
 
 def what_gradcheck_says(rules):

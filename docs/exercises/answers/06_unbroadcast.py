@@ -3,7 +3,7 @@
 import numpy as np
 from checking import AnswerError, compare
 
-from tinygrad_edu import gradcheck, tensor
+from tinygrad_edu import Node, gradcheck, tensor
 
 HINTS = [
     "g.sum(axis=0) adds the rows, and the first axis goes away. With keepdims=True it stays, with "
@@ -31,8 +31,12 @@ MISTAKES = [
     ("g.sum(axis=axis, keepdims=True)", "g.mean(axis=axis, keepdims=True)", "the mean over"),
     ("g.sum(axis=axis, keepdims=True)", "g.sum(axis=0, keepdims=True)", "The copies lie along"),
     ("    return g\n", "", "Does the function return it?"),
+    ("return g\n", "return g.tolist()\n", "is a list"),
+    ("g.sum(axis=0)", "g.sum", "is a builtin_function_or_method"),
+    ("g.sum(axis=0)", "g.max(axis=0)", "the largest copy only"),
 ]
 
+LARGEST = "That is the largest copy only. Each copy contributes its slope."
 CASES = [
     ((2, 3), (3,), "a row that was copied into 2 rows"),
     ((3, 3), (3,), "a row of 3 that was copied into 3 rows"),
@@ -63,6 +67,8 @@ def expect_sum(got, g, shape):
     copied = [*range(new), *(new + i for i, n in enumerate(shape) if n == 1)]
     lie = f"The copies lie along axis {' and '.join(map(str, copied))} of g."
     lie = lie if copied else "Nothing was copied, so the result is g."
+    if got is not None and not isinstance(got, np.ndarray | np.generic | Node):
+        raise AnswerError(f"{what} is a {type(got).__name__}, and it should be an array.")
     if got is not None and np.shape(got) != shape:
         surplus = np.ndim(got) - len(shape)
         many = "an axis too many: a new axis goes away"
@@ -73,6 +79,7 @@ def expect_sum(got, g, shape):
     typical = [
         (right * right.size / g.size, "That is the mean over the copies. Slopes add: use the sum."),
         (first.reshape(shape), "That is the first copy only. Each copy contributes its slope."),
+        (g.max(axis=tuple(copied), keepdims=True).reshape(shape), LARGEST),
     ]
     because = next((why for wrong, why in typical if np.array_equal(got, wrong)), lie)
     compare(what, got, right, because=because)

@@ -36,11 +36,14 @@ def limit_of_quartic(start):
 MISTAKES = [
     ("1 - 6 * lr", "1 - 2 * lr", "is the factor of (x - 2)²"),
     ("1 - 6 * lr", "6 * lr", "what the step takes away"),
+    ("1 - 6 * lr", "abs(1 - 6 * lr)", "The size is right"),
+    ("1 - 6 * lr", "6 * lr - 1", "the other sign"),
     ('0.3: "converges"', '0.3: "oscillates"', "changes sides in each step, and still comes closer"),
     ('0.3: "converges"', '0.3: "diverges"', "leaves 1.5e-06 of the distance"),
     ('0.001: "crawls"', '0.001: "converges"', "leaves 0.7 of the distance"),
     ('1 / 3: "oscillates"', '1 / 3: "diverges"', "neither grows nor shrinks"),
     ('0.4: "diverges"', '0.4: "fast"', "not one of the four words"),
+    ('0.1: "converges"', '0.2: "converges"', "no verdict for the rate 0.1"),
     ("2 / curvature", "1 / curvature", "the fastest rate"),
     ("1 / (2 * start**2)", "2 / (12 * start**2)", "curvature at the start"),
     ("1 / (2 * start**2)", "0.5", "depends on the start"),
@@ -69,6 +72,9 @@ def check(names):
             1 - 2 * lr: "1 - 2 lr is the factor of (x - 2)², which has the curvature 2. f has 6.",
             6 * lr: "6 lr (x + 1) is what the step takes away. What is left?",
             1 + 6 * lr: "The step goes against the slope: x - lr * slope.",
+            6 * lr - 1: "That is the factor with the other sign.",
+            abs(1 - 6 * lr): "The size is right. But a step that jumps over the minimum changes "
+            "the sign of the distance.",
         }
         distances = lab.descend(f, START, lr, 1).x + 1
         because = (
@@ -77,8 +83,14 @@ def check(names):
         )
         compare(f"factor({lr})", names["factor"](lr), distances[1] / distances[0], reasons, because)
     yield "the factor of a step: 1 - 6 lr"
+    verdicts = names["VERDICTS"]
     for lr in (0.001, 0.1, 0.3, 1 / 3, 0.4):
-        check_verdict(lr, names["VERDICTS"].get(lr))
+        if not isinstance(verdicts, dict) or lr not in verdicts:
+            raise AnswerError(
+                f"VERDICTS has no verdict for the rate {lr:.4g}. Keep the five rates, and replace "
+                "the dots behind them."
+            )
+        check_verdict(lr, verdicts[lr])
     yield "what becomes of the five rates"
     for curvature in (2.0, 6.0):
         limit = 2 / curvature

@@ -39,6 +39,10 @@ def cost_of_following(steps, weights):
 
 MISTAKES = [
     ("for b in values:", "for b in [w]:", "only pairs with w = b"),
+    ("for b in values:", "for b in range(len(values)):", "saw 51 of the 289 pairs"),
+    ("return w, b", "return", "follow_the_slope returns None"),
+    ("return w, b", "return 'w', 'b'", "should return a pair of numbers"),
+    ("return w, b", "return (w, b), steps", "should return a pair of numbers"),
     ("(w, b), loss(w, b)", "(w, b), lowest", "lowest never changes"),
     ("(w, b), loss(w, b)", "w, loss(w, b)", "a pair"),
     ("w - lr * dw, b - lr * db", "w + lr * dw, b + lr * db", "uphill"),
@@ -115,7 +119,8 @@ def check_grid(try_all):
         )
     if missing := pairs - seen:
         raise AnswerError(
-            f"try_all saw {len(seen)} pairs of {len(pairs)}. It never tried {min(missing)}."
+            f"try_all saw {len(pairs & seen)} of the {len(pairs)} pairs. It never tried "
+            f"{min(missing)}. Both w and b come from `values`."
         )
     if np.shape(best) != (2,):
         raise AnswerError(f"try_all returns {best}, and it should return a pair, (w, b).")
@@ -128,7 +133,12 @@ def check_grid(try_all):
 
 def check_descent(follow):
     slopes = gradient(*START)
-    w, b = follow(gradient, *START, RATE, 1)
+    moved = follow(gradient, *START, RATE, 1)
+    if not is_pair(moved):
+        raise AnswerError(
+            f"follow_the_slope returns {moved}, and it should return a pair of numbers, (w, b)."
+        )
+    w, b = moved
     uphill = tuple(s + RATE * d for s, d in zip(START, slopes, strict=True))
     if np.allclose((w, b), uphill):
         raise AnswerError(
@@ -152,6 +162,13 @@ def check_descent(follow):
     steps = 200
     end = follow(gradient, *START, RATE, steps)
     return f"the descent: {steps} steps, {3 * steps} evaluations, loss {loss(*end):.4f}"
+
+
+def is_pair(found):
+    try:
+        return len(found) == 2 and all(isinstance(x, float) for x in found)
+    except TypeError:
+        return False
 
 
 def check_cost_of_grid(cost):

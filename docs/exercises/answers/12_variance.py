@@ -1,7 +1,7 @@
 """The variance of a mean falls as 1 / B; its square root, the distance, as 1 / sqrt(B)."""
 
 import numpy as np
-from checking import AnswerError, compare
+from checking import compare
 
 HINTS = [
     "A distance is a gradient minus the exact one. Square the distances first, and add up the "
@@ -38,12 +38,18 @@ MISTAKES = [
     ("(distances**2).sum(axis=1).mean()", "(distances**2).mean()", "a vector of 2 weights"),
     ("(distances**2).sum(axis=1).mean()", "(distances**2).sum()", "not their sum"),
     ("(distances**2).sum(axis=1).mean()", "(gradients**2).sum(axis=1).mean()", "distance from 0"),
+    ("(distances**2).sum(axis=1).mean()", "gradients.var(axis=0).sum()", "their own mean"),
+    ("(distances**2).sum(axis=1).mean()", "(distances**2).sum(axis=0).mean()", "axis=1"),
+    ("(distances**2).sum(axis=1).mean()", "(distances**2).sum(axis=1).mean() ** 0.5", "root"),
     ("measured * size / other", "measured * other / size", "more rows has less noise"),
     ("measured * size / other", "measured * (size / other) ** 0.5", "standard deviation"),
     ("measured * size / other", "measured * (other / size) ** -2", "1 / B, and not as 1 / B²"),
     ("measured * size / wanted", "measured / wanted", "batch of a single row"),
     ("epochs * np.ceil(rows / size)", "np.ceil(epochs * rows / size)", "each epoch"),
     ("epochs * np.ceil(rows / size)", "epochs * (rows // size)", "left out"),
+    ("epochs * np.ceil(rows / size)", "epochs * (rows // size + 1)", "no row is left"),
+    ("epochs * np.ceil(rows / size)", "epochs * round(rows / size)", "left out"),
+    ("epochs * np.ceil(rows / size)", "epochs * size", "iterations(100, 30, 5) is 150"),
     ("epochs * np.ceil(rows / size)", "epochs", "An epoch is one pass over all rows"),
 ]
 
@@ -79,10 +85,18 @@ def check(names):
 
 
 def check_variance(estimate):
-    gradients, exact = np.array([[3.0, 1.0], [1.0, 1.0], [2.0, 4.0], [2.0, 2.0]]), np.array([2, 2])
+    gradients, exact = np.array([[3.0, 1.0], [1.0, 1.0], [2.0, 4.0], [2.0, 2.0]]), np.array([2, 3])
     squares = (gradients - exact) ** 2
     reasons = {
-        0.0: "Distances in opposite directions cancel. Square them first, and then take the mean.",
+        (gradients - exact).mean() ** 2: "Distances in opposite directions cancel. Square them "
+        "first, and then take the mean.",
+        gradients.var(
+            axis=0
+        ).sum(): "That takes the distances of the gradients from their own mean. "
+        "Take those from the exact gradient.",
+        squares.sum(axis=0).mean(): "That adds the batches, and takes the mean over the 2 weights. "
+        "Add up the weights, with axis=1, and take the mean over the batches.",
+        np.sqrt(squares.sum(axis=1).mean()): "That is the standard deviation, the root of it.",
         squares.mean(): "A gradient is a vector of 2 weights, and its squared length is the sum of "
         "both squares. Take the mean over the batches only.",
         squares.sum(): "That adds the 4 batches. The variance is their mean, not their sum.",
@@ -123,16 +137,17 @@ def check_size(size_needed):
 
 
 def check_iterations(iterations):
-    rows, size, epochs = 250, 16, 20
-    got = iterations(rows, size, epochs)
-    if got == epochs:
-        raise AnswerError(
-            "An epoch is one pass over all rows. An iteration is one batch, and one update."
-        )
-    reasons = {
-        np.ceil(epochs * rows / size): "A smaller batch comes at the end of each epoch, and not "
-        "only at the end of the training.",
-        epochs * (rows // size): "The last batch of an epoch, with 10 rows, is left out.",
-        epochs * rows / size: "250 / 16 is 15.625, and there is no fraction of an update.",
-    }
-    compare(f"iterations({rows}, {size}, {epochs})", got, 320, reasons)
+    for rows, size, epochs in ((250, 16, 20), (100, 30, 5), (256, 16, 3)):
+        batches = int(np.ceil(rows / size))
+        reasons = {
+            epochs * (batches + 1): "All batches are full, and no row is left for another one.",
+            epochs * rows / size: f"{rows} / {size} is {rows / size:.5g}, and there is no fraction "
+            "of an update.",
+            np.ceil(epochs * rows / size): "A smaller batch comes at the end of each epoch, and "
+            "not only at the end of the training.",
+            epochs * (batches - 1): f"The last batch of an epoch, with {rows % size} rows, is left "
+            "out.",
+            epochs: "An epoch is one pass over all rows. An iteration is one batch.",
+        }
+        got = iterations(rows, size, epochs)
+        compare(f"iterations({rows}, {size}, {epochs})", got, epochs * batches, reasons)

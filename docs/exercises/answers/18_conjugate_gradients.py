@@ -75,6 +75,8 @@ MISTAKES = [
     ("(direction @ curved)", "(direction @ direction)", "The length ignores H"),
     ("old / (direction @ curved)", "(direction @ curved) / old", "The length is upside down"),
     ("old / (direction @ curved)", "1", "s at step 0 is [-1."),
+    ("return path", "return s", "It should return path"),
+    ("return path", "return", "It should return path"),
     ("rest - length * curved", "rest + length * curved", "the wrong sign"),
     ("rest - length * curved", "rest - length * direction", "The new rest lacks H"),
     ("rest - length * curved", "rest - curved", "The new rest lacks the length"),
@@ -97,6 +99,8 @@ def check(names):
         return H @ v
 
     path = solve(product, G, 3)
+    if np.ndim(path) != 2:
+        raise AnswerError("It should return path, a list with the s of each step.")
     wanted = steps_of(H, G, 3)
     because = next((why for wrong, why in TYPICAL if alike(path, steps_of(H, G, 3, wrong))), "")
     compare_steps("s", path, wanted, because=because)
