@@ -31,6 +31,12 @@ def named(node, name):
     return node
 
 
+def test_a_page_says_in_a_plain_session_what_to_do_with_it():
+    assert repr(viz.play(Value(1.0) * 2)) == (
+        "<Page 'play': a notebook shows it; .save('page.html') is for a browser>"
+    )
+
+
 def diamond():
     """x goes three ways into L = x*x + x."""
     x = Value(3.0, name="x")

@@ -124,6 +124,9 @@ class Page:
     height: int = 640
     kind: str = "page"
 
+    def __repr__(self) -> str:
+        return f"<Page '{self.kind}': a notebook shows it; .save('page.html') is for a browser>"
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page. Raises FileNotFoundError for a folder that is not there."""
         Path(path).write_text(self.html, encoding="utf-8")
