@@ -106,7 +106,7 @@ def test_a_typical_mistake_is_named(path, mistake):
         ("08_rates", "1 / (2 * start**2)", "limit_of_quadratic(4 * start**2)"),
         ("09_costs", "best, lowest = (w, b), ", "best, lowest = [w, b], "),
         ("12_variance", "epochs * np.ceil(rows / size)", "epochs * -(-rows // size)"),
-        ("18_conjugate_gradients", "(rest @ rest) / old", "-rest @ curved / (direction @ curved)"),
+        ("18_conjugate_gradients", "share = (residual @ residual)", "share = sum(residual**2)"),
     ],
 )
 def test_a_right_answer_in_other_words_is_right(exercise, answer, other):

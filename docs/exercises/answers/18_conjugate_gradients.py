@@ -1,4 +1,4 @@
-"""The length is r·r / d·Hd, the new rest is r - length Hd, and the share is r'·r' / r·r."""
+"""The length is r·r / d·Hd, the new residual is r - length Hd, and the share is r'·r' / r·r."""
 
 import numpy as np
 from checking import AnswerError, compare, compare_steps
@@ -9,8 +9,8 @@ from tinygrad_edu.lab import SURFACES
 HINTS = [
     "a @ b is the product a · b of two vectors, and `old` is r · r. The length is old divided by "
     "the curvature along the direction, which is d · H d.",
-    "When s grows by length * direction, H s grows by length * curved, and the rest is less by "
-    "that. The share is the new rest @ rest over the old one.",
+    "When s grows by length * direction, H s grows by length * curved, and the residual is less by "
+    "that. The share is the new residual @ residual over the old one.",
 ]
 
 ANSWER = """
@@ -18,56 +18,72 @@ import numpy as np
 
 
 def conjugate_gradients(product, g, steps):
-    s, rest, direction = np.zeros(len(g)), -g, -g
+    s, residual, direction = np.zeros(len(g)), -g, -g
     path = []
     for _ in range(steps):
-        curved, old = product(direction), rest @ rest  # H times direction, and r · r
+        curved, old = product(direction), residual @ residual  # H times direction, and r · r
         length = old / (direction @ curved)
         s = s + length * direction
-        rest = rest - length * curved  # the new rest, r'
-        share = (rest @ rest) / old
-        direction = rest + share * direction
+        residual = residual - length * curved  # the new residual, r'
+        share = (residual @ residual) / old
+        direction = residual + share * direction
         path.append(s)
     return path
 """
 
 RIGHT = {
-    "length": lambda rest, direction, curved: (rest @ rest) / (direction @ curved),
-    "new_rest": lambda rest, direction, curved, length: rest - length * curved,
-    "share": lambda rest, new_rest: (new_rest @ new_rest) / (rest @ rest),
+    "length": lambda residual, direction, curved: (residual @ residual) / (direction @ curved),
+    "new_residual": lambda residual, direction, curved, length: residual - length * curved,
+    "share": lambda residual, new_residual: (new_residual @ new_residual) / (residual @ residual),
 }
 TYPICAL = [
     (
-        {"length": lambda rest, direction, curved: (rest @ rest) / (direction @ direction)},
+        {
+            "length": lambda residual, direction, curved: (
+                (residual @ residual) / (direction @ direction)
+            )
+        },
         "The length ignores H: divide by direction @ curved, the curvature along the direction.",
     ),
     (
-        {"length": lambda rest, direction, curved: (direction @ curved) / (rest @ rest)},
+        {
+            "length": lambda residual, direction, curved: (
+                (direction @ curved) / (residual @ residual)
+            )
+        },
         "The length is upside down: the larger the curvature, the shorter the step.",
     ),
     (
-        {"new_rest": lambda rest, direction, curved, length: rest + length * curved},
-        "The rest has the wrong sign: H s grew by length * curved, so the rest is less by that.",
+        {"new_residual": lambda residual, direction, curved, length: residual + length * curved},
+        "The residual has the wrong sign: H s grew by length * curved, so it is less by that.",
     ),
     (
-        {"new_rest": lambda rest, direction, curved, length: rest - length * direction},
-        "The new rest lacks H: s grew by length * direction, and H s by length * curved.",
+        {"new_residual": lambda residual, direction, curved, length: residual - length * direction},
+        "The new residual lacks H: s grew by length * direction, and H s by length * curved.",
     ),
     (
-        {"new_rest": lambda rest, direction, curved, length: rest - curved},
-        "The new rest lacks the length: H s grew by length * curved.",
+        {"new_residual": lambda residual, direction, curved, length: residual - curved},
+        "The new residual lacks the length: H s grew by length * curved.",
     ),
     (
-        {"share": lambda rest, new_rest: (rest @ rest) / (new_rest @ new_rest)},
-        "The share is upside down: it is that of the new rest over that of the old one.",
+        {
+            "share": lambda residual, new_residual: (
+                (residual @ residual) / (new_residual @ new_residual)
+            )
+        },
+        "The share is upside down: it is that of the new residual over that of the old one.",
     ),
     (
-        {"share": lambda rest, new_rest: 0.0},
+        {"share": lambda residual, new_residual: 0.0},
         "Without a share of the old direction this is steepest descent, which zigzags.",
     ),
     (
-        {"share": lambda rest, new_rest: np.linalg.norm(new_rest) / np.linalg.norm(rest)},
-        "The share takes the lengths of the rests: it needs their squares, rest @ rest.",
+        {
+            "share": lambda residual, new_residual: (
+                np.linalg.norm(new_residual) / np.linalg.norm(residual)
+            )
+        },
+        "The share takes the lengths of the residuals: it needs their squares, as `old` is.",
     ),
 ]
 
@@ -77,13 +93,17 @@ MISTAKES = [
     ("old / (direction @ curved)", "1", "s at step 0 is [-1."),
     ("return path", "return s", "It should return path"),
     ("return path", "return", "It should return path"),
-    ("rest - length * curved", "rest + length * curved", "the wrong sign"),
-    ("rest - length * curved", "rest - length * direction", "The new rest lacks H"),
-    ("rest - length * curved", "rest - curved", "The new rest lacks the length"),
-    ("rest - length * curved", "-g - product(s)", "6 products in 3 steps"),
-    ("(rest @ rest) / old", "old / (rest @ rest)", "The share is upside down"),
-    ("(rest @ rest) / old", "0", "steepest descent"),
-    ("(rest @ rest) / old", "((rest @ rest) / old) ** 0.5", "it needs their squares"),
+    ("residual - length * curved", "residual + length * curved", "the wrong sign"),
+    ("residual - length * curved", "residual - length * direction", "The new residual lacks H"),
+    ("residual - length * curved", "residual - curved", "The new residual lacks the length"),
+    ("residual - length * curved", "-g - product(s)", "6 products in 3 steps"),
+    ("(residual @ residual) / old", "old / (residual @ residual)", "The share is upside down"),
+    ("(residual @ residual) / old", "0", "steepest descent"),
+    (
+        "(residual @ residual) / old",
+        "((residual @ residual) / old) ** 0.5",
+        "it needs their squares",
+    ),
 ]
 
 H = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 2.0]])
@@ -123,15 +143,15 @@ def check(names):
 def steps_of(matrix, g, steps, changed=None):
     """What the method does step by step, with some of its three lines changed."""
     lines = RIGHT | (changed or {})
-    s, rest, direction, path = np.zeros(len(g)), -g, -g, []
+    s, residual, direction, path = np.zeros(len(g)), -g, -g, []
     with np.errstate(all="ignore"):
         for _ in range(steps):
             curved = matrix @ direction
-            length = lines["length"](rest, direction, curved)
+            length = lines["length"](residual, direction, curved)
             s = s + length * direction
-            new_rest = lines["new_rest"](rest, direction, curved, length)
-            direction = new_rest + lines["share"](rest, new_rest) * direction
-            rest = new_rest
+            new_residual = lines["new_residual"](residual, direction, curved, length)
+            direction = new_residual + lines["share"](residual, new_residual) * direction
+            residual = new_residual
             path.append(s)
     return path
 
