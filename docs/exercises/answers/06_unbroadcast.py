@@ -32,6 +32,7 @@ MISTAKES = [
     ("g.sum(axis=axis, keepdims=True)", "g.sum(axis=0, keepdims=True)", "The copies lie along"),
     ("    return g\n", "", "Does the function return it?"),
     ("return g\n", "return g.tolist()\n", "is a list"),
+    ("return g\n", "return abs(g)\n", "signs and fractions"),
     ("g.sum(axis=0)", "g.sum", "is a builtin_function_or_method"),
     ("g.sum(axis=0)", "g.max(axis=0)", "the largest copy only"),
 ]
@@ -92,5 +93,10 @@ def expect_gradients(unbroadcast):
     try:
         x, weight, bias = np.ones((5, 2)), np.array([[1.0, 2.0, 3.0], [0.5, 0.1, 0.2]]), np.ones(3)
         gradcheck(lambda x, w, b: np.tanh(x @ w + b), x, weight, bias, order=1)
+    except AssertionError:
+        raise AnswerError(
+            "It is right for the positive whole numbers above. But a layer gets a wrong gradient "
+            "with it, and gradients have signs and fractions. Does the function change them?"
+        ) from None
     finally:
         tensor.unbroadcast = own

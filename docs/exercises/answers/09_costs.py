@@ -1,5 +1,7 @@
 """A grid is a power of its values, a descent three evaluations for each of its steps."""
 
+from numbers import Real
+
 import numpy as np
 from checking import AnswerError, compare, compare_steps
 
@@ -166,7 +168,7 @@ def check_descent(follow):
 
 def is_pair(found):
     try:
-        return len(found) == 2 and all(isinstance(x, float) for x in found)
+        return len(found) == 2 and all(isinstance(x, Real) for x in found)
     except TypeError:
         return False
 

@@ -93,6 +93,7 @@ MISTAKES = [
     ("old / (direction @ curved)", "1", "s at step 0 is [-1."),
     ("return path", "return s", "It should return path"),
     ("return path", "return", "It should return path"),
+    ("return path", "return path, s", "It should return path"),
     ("residual - length * curved", "residual + length * curved", "the wrong sign"),
     ("residual - length * curved", "residual - length * direction", "The new residual lacks H"),
     ("residual - length * curved", "residual - curved", "The new residual lacks the length"),
@@ -119,7 +120,7 @@ def check(names):
         return H @ v
 
     path = solve(product, G, 3)
-    if np.ndim(path) != 2:
+    if path is None or any(np.shape(s) != G.shape for s in path):
         raise AnswerError("It should return path, a list with the s of each step.")
     wanted = steps_of(H, G, 3)
     because = next((why for wrong, why in TYPICAL if alike(path, steps_of(H, G, 3, wrong))), "")
