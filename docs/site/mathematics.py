@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -10,12 +11,33 @@ from sphinx.application import Sphinx
 from sphinx.util.logging import getLogger
 
 logger = getLogger(__name__)
-BARE_ACCENT = re.compile(r"\\(hat|bar|tilde|vec|dot|ddot)\s+(\\[a-zA-Z]+|\w)")
+MATHML = "http://www.w3.org/1998/Math/MathML"
+ElementTree.register_namespace("", MATHML)
+
+# What tex2mathml does not know, or reads in another way than LaTeX.
+DOTS = re.compile(r"\\dots(?![a-zA-Z])")
+BARE_FRACTION = re.compile(r"\\([td]?frac)\s*(\d)\s*(\d)")
 
 
 def mathml(latex: str, is_block: bool) -> str:
-    r"""An equation as MathML. `\hat y_i` is read as `\hat{y}_i`, as LaTeX does."""
-    return tex2mathml(BARE_ACCENT.sub(r"\\\1{\2}", latex), as_block=is_block)
+    """An equation as MathML."""
+    latex = BARE_FRACTION.sub(r"\\\1{\2}{\3}", DOTS.sub(r"\\ldots", latex))
+    text = tex2mathml(latex, as_block=is_block).replace("&ApplyFunction;", "\u2061")
+    root = ElementTree.fromstring(text)
+    for element in root.iter(f"{{{MATHML}}}munderover"):
+        put_index_beside(element)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def put_index_beside(element: ElementTree.Element) -> None:
+    """The index of an accented letter stands beside it: tex2mathml puts it below, as of a sum."""
+    base, index, accent = element
+    if base.tag.endswith("}mo") or not accent.tag.endswith("}mo"):
+        return
+    letter = ElementTree.Element(f"{{{MATHML}}}mover", accent="true")
+    letter.extend([base, accent])
+    element.tag = f"{{{MATHML}}}msub"
+    element[:] = [letter, index]
 
 
 def written(node: nodes.Element, is_block: bool) -> str:

@@ -70,7 +70,7 @@ class Visit:
             self.complaints.append(f"request: {request.url}")
 
     def answered(self, response):
-        if response.status >= 400 and not response.url.endswith("favicon.ico"):
+        if response.status >= 400:
             self.complaints.append(f"{response.status}: {response.url}")
 
     def overflow(self):

@@ -18,10 +18,10 @@ for (const link of document.querySelectorAll(".sphx-glr-thumbcontainer a")) link
 for (const head of document.querySelectorAll("th")) {
   if (!head.textContent.trim()) head.replaceWith(document.createElement("td"));
 }
-if (!document.querySelector("h1")) {
-  const first = document.querySelector("article h2, .content h2");
-  first?.setAttribute("role", "heading");
-  first?.setAttribute("aria-level", "1");
+if (!document.querySelector("h1")) { // the page of the search
+  const title = document.createElement("h1");
+  title.textContent = "Search";
+  document.querySelector("article")?.prepend(title);
 }
 reach();
 window.addEventListener("resize", reach);
