@@ -12,7 +12,8 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "byp
 WINDOWS = [SCREEN, PHONE]
 # One of each kind; every page is opened anyway.
 KINDS = [
-    *("index", "pictures", "transforms", "backprop", "tour_graph", "reference/optimizers"),
+    *("index", "04_backward", "08_learning_rate", "11_classes", "pictures", "backprop"),
+    *("tour_graph", "reference/optimizers", "benchmarks"),
     *("gallery/index", "gallery/xor", "source/tinygrad_edu/graph", "search"),
 ]
 
