@@ -28,7 +28,10 @@ SAVED_AS = {
     "spirals.gif": "spirals/training.gif",
     "vanishing_gradients.png": "vanishing_gradients/sizes.png",
 }
-NOT_MADE = {"watch.png": "a screenshot of a page while it watches a training"}
+NOT_MADE = {
+    "watch.png": "a screenshot of a page while it watches a training",
+    "play_unfolded.png": "a screenshot of a page on which somebody has opened a layer",
+}
 
 
 def maker(app: Sphinx, picture: str, pages: set[str]) -> Path | None:
