@@ -28,9 +28,10 @@ BLOCK = re.compile(
 
 # A screenshot of a page, for a code host: here the page itself is above, as the result of a cell.
 STILL = re.compile(
-    r"^!\[[^]]*\]\(images/(play|quiz|practice|film|explore|explore_descent|page_\w+)\.png\)\n",
+    r"^!\[[^]]*\]\(images/(?P<kind>play|quiz|practice|film|explore|page)(_\w+)?\.png\)\n",
     re.MULTILINE,
 )
+LIVE = re.compile(r"\b(play|quiz|practice|film|explore)(?:_descent)?\(")
 
 PICTURES = """
 from pathlib import Path as _Path
@@ -51,7 +52,8 @@ def has_cells(text: str) -> bool:
 
 def notebook(text: str, page: str, folder: Path) -> str:
     """The page as a MyST notebook, whose cells leave their pictures in the folder."""
-    text = STILL.sub("", text)
+    live = {"page", *LIVE.findall(text)}
+    text = STILL.sub(lambda still: "" if still["kind"] in live else still[0], text)
     text = text if page == "index" else offered(text, page)
     keep_pictures = PICTURES.format(folder=str(folder), suffixes=SUFFIXES)
     return HEAD + BLOCK.sub(cell, text) + hidden(keep_pictures)
