@@ -28,7 +28,7 @@ BLOCK = re.compile(
 
 # A screenshot of a page, for a code host: here the page itself is above, as the result of a cell.
 STILL = re.compile(
-    r"^!\[[^]]*\]\(images/(?P<kind>play|quiz|practice|film|explore|page)(_\w+)?\.png\)\n",
+    r"^!\[[^\n]*\]\(images/(?P<kind>play|quiz|practice|film|explore|page)(_\w+)?\.png\)\n",
     re.MULTILINE,
 )
 LIVE = re.compile(r"\b(play|quiz|practice|film|explore)(?:_descent)?\(")

@@ -16,8 +16,9 @@ from sphinx.application import Sphinx
 FOLDER = "notebooks"
 TITLE = re.compile(r"^# .*\n", re.MULTILINE)
 OFFER = re.compile(r"^\[[^]]*\]\(\S*\)\{[^}]*\.notebook[^}]*\}\n+", re.MULTILINE)
-PICTURE = re.compile(r"!\[(?P<alt>[^]]*)\]\((?P<path>[^)\s]*)\)")
-LINK = re.compile(r"(?<!!)\[(?P<text>[^]]*)\]\((?!https?:)[^)\s]*\)(\{[^}]*\})?")
+WORDS = r"(?:[^][]|\[[^][]*\])*"  # which may have brackets of their own
+PICTURE = re.compile(rf"!\[(?P<alt>{WORDS})\]\((?P<path>[^)\s]*)\)")
+LINK = re.compile(rf"(?<!!)\[(?P<text>{WORDS})\]\((?!https?:)[^)\s]*\)(\{{[^}}]*\}})?")
 
 
 def offered(text: str, page: str) -> str:
