@@ -133,7 +133,7 @@ def test_a_notebook_has_its_outputs_and_its_pictures(site):
         for cell in notebook.cells:
             assert "remove-cell" not in cell.metadata.get("tags", [])
             if cell.cell_type == "markdown":
-                shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", cell.source)
+                shown = re.findall(r"\]\((attachment:[^)]*)\)", cell.source)
                 attached = {f"attachment:{name}" for name in cell.get("attachments", {})}
                 assert {*shown} == attached
                 assert not re.search(r"\]\((?!https?:|attachment:)", cell.source), cell.source
