@@ -18,10 +18,10 @@ def test_losses_compared(tmp_path, capsys):
     def right(loss, start, lr):
         return digits[loss, start][rates.index(lr), -1]
 
-    assert "97% of held-out digits with cross-entropy and 96% with the squared" in page
+    assert "97% of digits that it has not seen with cross-entropy and 96% with the squared" in page
     assert right("cross-entropy", "fresh", 1.0) == pytest.approx(0.97, abs=0.015)
     assert right("squared error", "fresh", 1.0) == pytest.approx(0.96, abs=0.015)
-    assert "back at 96% after ten epochs, and the squared error at 71%" in page
+    assert "back at 96% after ten passes over the data, and the squared error at 71%" in page
     assert right("cross-entropy", "confidently wrong", 1.0) == pytest.approx(0.96, abs=0.015)
     assert right("squared error", "confidently wrong", 1.0) == pytest.approx(0.71, abs=0.03)
     assert "98% at rate 3, but" in page
