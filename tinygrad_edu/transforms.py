@@ -109,7 +109,7 @@ def hessian(f: Function, argnums: int = 0) -> Function:
 
 
 def hvp(f: Function, argnums: Argnums = 0) -> Function:
-    """The function (*args, v) -> H v, at the price of two gradients: H itself is never made.
+    """The function (*args, v) -> H v, at the cost of a few gradients: H itself is never made.
 
     H is symmetric, so H v = v H: a vjp of grad. v has the structure and the shapes of x.
     """
