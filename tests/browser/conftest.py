@@ -1,8 +1,7 @@
 """Pages in a real browser: it may show no error, and ask for nothing but the page itself."""
 
-import shutil
-
 import pytest
+from chromium import chromium
 
 from tinygrad_edu import Value
 
@@ -10,19 +9,8 @@ from tinygrad_edu import Value
 @pytest.fixture(scope="module")
 def browser():
     """One headless Chromium for the tests of a file."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.skip('no Playwright: pip install "tinygrad_edu[browser]"')
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--headless"]
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

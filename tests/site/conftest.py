@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from chromium import chromium
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +13,10 @@ def site():
     if folder is None:
         pytest.skip("no site: sphinx-build -W docs OUT, then SITE=OUT pytest tests/site")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One headless Chromium for the tests of a file."""
+    with chromium() as browser:
+        yield browser

@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import shutil
 import threading
 
 import pytest
@@ -16,19 +15,6 @@ KINDS = [
     *("tour_graph", "reference/optimizers", "benchmarks"),
     *("gallery/index", "gallery/xor", "source/tinygrad_edu/graph", "search"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """The slides in a real browser: one at a time, by keys, buttons and swipes; nothing is cut off."""
 
-import shutil
-
 import pytest
 
 SHOWN = """() => [...document.querySelectorAll("#slides > section")]
@@ -24,19 +22,6 @@ CUT_OFF = """() => {
 
 WANTED = """["scrollWidth", "scrollHeight"].map((side) =>
     Math.max(document.documentElement[side], document.body[side]))"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
