@@ -86,7 +86,7 @@ def practice(
     }
     data["reasons"] = list(reasons)
     style = assets("css", "page", *PARTS)
-    script = assets("js", "dom", "surroundings", "theme", *PARTS)
+    script = assets("js", "dom", "theme", *PARTS)
     return assembled("practice", data, style, script).saved(path)
 
 

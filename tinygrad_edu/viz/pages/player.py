@@ -38,7 +38,7 @@ SHOWN = 16  # characters of a name or an operation in a box
 # The files of the page in `assets`, in their order; the scripts are one module.
 STYLES = ("page", "print")
 SCRIPTS = (
-    *("dom", "surroundings", "theme", "elements", "tip", "states", "folds", "strides"),
+    *("dom", "theme", "elements", "tip", "states", "folds", "strides"),
     *("tables", "products", "graph", "panel", "camera", "motion", "nodes", "hands"),
     *("timeline", "print", "rows", "controls"),
 )

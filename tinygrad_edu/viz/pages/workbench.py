@@ -20,7 +20,7 @@ def computing_page(data: dict[str, Any], programs: Sequence[str], part: str, *sc
             assets("js", "dom"),
             arithmetic(),
             f"const programs = [\n{table}\n];",
-            assets("js", "surroundings", "workbench", "theme", part, *scripts),
+            assets("js", "workbench", "theme", part, *scripts),
         ]
     )
     return assembled("workbench", data, assets("css", "page", "workbench", part), script)

@@ -1,4 +1,5 @@
-// Light or dark: what the reader chose, else what the machine is set to.
+// Light or dark: what the reader chose, or the page around a frame says (docs/site/static/frames.js
+// does), else what the machine is set to.
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const THEME = "tinygrad_edu theme";
@@ -10,8 +11,7 @@ function switchTheme() {
   withStorage((storage) => storage.setItem(THEME, style.colorScheme));
 }
 
-function recallTheme() {
-  const theme = withStorage((storage) => storage.getItem(THEME));
+function takeTheme(theme) {
   if (["light", "dark"].includes(theme)) document.documentElement.style.colorScheme = theme;
 }
 
@@ -24,5 +24,6 @@ function withStorage(use) {
   }
 }
 
-recallTheme();
+takeTheme(withStorage((storage) => storage.getItem(THEME)));
+window.addEventListener("message", ({ data }) => takeTheme(data?.theme));
 byId("theme").addEventListener("click", switchTheme);
