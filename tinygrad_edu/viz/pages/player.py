@@ -18,7 +18,7 @@ from tinygrad_edu.notation.formula import Numeral, expression
 from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.terms import Term
 from tinygrad_edu.viz.drawing.frames import frames_of
-from tinygrad_edu.viz.drawing.layout import Size, arranged
+from tinygrad_edu.viz.drawing.layout import Layout, Size, arranged
 from tinygrad_edu.viz.graph.data import Cells, Graph, GraphEdge, GraphNode, strict
 from tinygrad_edu.viz.graph.description import describe
 from tinygrad_edu.viz.graph.unfolding import Unfolding, unfolding_of
@@ -230,12 +230,15 @@ def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
         {**edge_data(edge), "path": path, "label": label}
         for edge, path, label in zip(graph.edges, places.paths, places.labels)
     ]
+    return {**setting(graph, places), "nodes": nodes, "edges": edges}
+
+
+def setting(graph: Graph, places: Layout) -> dict[str, Any]:
+    """What a page has besides nodes and edges: its title, its size, the rules and the modules."""
     return {
         "title": f"How {root_name(graph)} is made, and its gradients",
         "size": places.size,
         "box": BOX,
-        "nodes": nodes,
-        "edges": edges,
         "rules": {node.operation: node.rule for node in graph.nodes if node.rule},
         "groups": [{**asdict(x), "box": places.groups.get(x.path)} for x in graph.groups],
     }
@@ -256,16 +259,11 @@ def views_data(unfolding: Unfolding) -> dict[str, Any]:
         {**edge_data(edge), "uses": uses, "routes": routes}
         for edge, uses, routes in zip(graph.edges, unfolding.covers, drawn.routes)
     ]
-    outside = drawn.frames[None].layout
     return {
+        **setting(graph, drawn.frames[None].layout),
         "kind": "play",
-        "title": f"How {root_name(graph)} is made, and its gradients",
-        "size": outside.size,
-        "box": BOX,
         "nodes": nodes,
         "edges": edges,
-        "rules": {node.operation: node.rule for node in graph.nodes if node.rule},
-        "groups": [{**asdict(x), "box": outside.groups.get(x.path)} for x in graph.groups],
         "steps": steps_data(graph, *view_steps(unfolding)),
         "insides": [
             {
