@@ -226,7 +226,8 @@ def place(error: Exception | SystemExit, path: Path, source: str) -> str:
 
 def hint(path: Path, level: int) -> str:
     """The hint of a level from 1 to 3; the last one is the answer."""
-    hints = [*answers(path)["HINTS"], "The answer:\n" + answers(path)["ANSWER"].strip()]
+    found = answers(path)
+    hints = [*found["HINTS"], "The answer:\n" + found["ANSWER"].strip()]
     return hints[max(1, min(level, len(hints))) - 1]
 
 
