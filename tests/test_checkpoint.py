@@ -149,7 +149,7 @@ def test_of_another_model_nothing_is_loaded(tmp_path, name):
         assert difference in str(error.value)
     same((adam.state_dict(), other.state_dict(), rng.bit_generator.state), before)
 
-    with pytest.raises(CheckpointError, match="holds optimizer, model, epoch, and no scheduler"):
+    with pytest.raises(CheckpointError, match="contains optimizer, model, epoch, and no scheduler"):
         train.load(tmp_path / name, scheduler=adam)
     with pytest.raises(TypeError, match="epoch is a int, which has no load_state_dict"):
         train.load(tmp_path / name, model=model, epoch=0)
@@ -440,7 +440,7 @@ def test_a_sealed_file_of_another_structure_is_refused(tmp_path, name, structure
     _, optimizer = trained()
     before = optimizer.state_dict(), default_rng().bit_generator.state
     write_sealed(tmp_path / name, structure)
-    with pytest.raises(CheckpointError, match=r"othing was loaded|holds .*no optimizer"):
+    with pytest.raises(CheckpointError, match=r"othing was loaded|contains .*no optimizer"):
         train.load(tmp_path / name, optimizer=optimizer)
     same((optimizer.state_dict(), default_rng().bit_generator.state), before)
 

@@ -266,7 +266,7 @@ def test_the_boundary_is_at_the_level_of_the_loss_or_at_that_one_names(loss, giv
 
 
 def test_a_level_is_a_number():
-    with pytest.raises(ValueError, match="level must be a number"):
+    with pytest.raises(ValueError, match="level must be a finite number"):
         trained(level="0.5")
 
 

@@ -451,8 +451,8 @@ def test_only_damaged_lines_are_lost_and_it_is_said(damage, lost, tmp_path):
         assert len(list(folder.iterdir())) - before == calls
         before += calls
         assert [str(one.message) for one in said] == [
-            f"{path} is damaged in lines {lost}: the runs there are lost, and made again if no "
-            "other line has them"
+            f"{path} is damaged in lines {lost}: the runs there are lost. They are made "
+            "again, unless another line has them"
         ] * bool(lost)
         assert all(one.filename == __file__ for one in said)
 
@@ -709,7 +709,7 @@ def test_classes_come_back_from_the_file_as_they_were_given(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a,b\n1,2\n", "line 1 of .* is no run of a sweep"), ("a,b", "is no file of a sweep")],
+    [("a,b\n1,2\n", "line 1 is not a run"), ("a,b", "is not a file of a sweep")],
 )
 def test_other_files_are_left_alone(text, message, tmp_path):
     path = tmp_path / "table.csv"
@@ -855,11 +855,11 @@ def run(lr, seed, width=1):
         ({"lr": [0.1, -0.1]}, ValueError, r"finite and above 0, .* \[0.1, -0.1\]"),
         ({"lr": [0.0]}, ValueError, "finite and above 0"),
         ({"lr": [np.nan]}, ValueError, "finite and above 0"),
-        ({"lr": ["0.1"]}, TypeError, "lr must be numbers"),
+        ({"lr": ["0.1"]}, TypeError, "lr must be a list of numbers"),
         ({"lr": 0.1}, TypeError, r"lr must be a list of values to try, not 0.1: lr=\[...\]"),
         ({"lr": [0.1], "width": "12"}, TypeError, "width must be a list .* not '12'"),
-        ({"lr": [0.1, 0.1]}, ValueError, "two values of lr have the same name: 0.1, 0.1"),
-        ({"lr": [0.1], "width": [object()]}, TypeError, "give its name, and make it inside run"),
+        ({"lr": [0.1, 0.1]}, ValueError, "two values of lr look the same in a table: 0.1, 0.1"),
+        ({"lr": [0.1], "width": [object()]}, TypeError, "and make the object inside run"),
         ({"lr": [0.1], "widht": [1]}, TypeError, r"run\(lr, seed, width=1\) .* 'widht'"),
         ({"width": [1]}, TypeError, "missing a required argument: 'lr'"),
         ({"lr": [0.1], "seeds": 0}, ValueError, "seeds must be at least 1, and it is 0"),
@@ -895,7 +895,7 @@ def test_without_joblib_one_process_still_works(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_joblib)
     assert len(quiet(run, lr=[0.1]).runs) == 3
-    with pytest.raises(ImportError, match="jobs=-1 needs joblib: pip install joblib, or take jobs"):
+    with pytest.raises(ImportError, match="jobs=-1 needs joblib: pip install joblib, or use jobs"):
         quiet(run, lr=[0.1], jobs=-1)
 
 
@@ -930,7 +930,7 @@ def test_the_picture_of_a_sweep(tmp_path):
     with pytest.raises(ValueError, match="metric is one of none, not 'loss'"):
         plot_sweep(failed)
     with pytest.raises(
-        ValueError, match=r"no run has come to a number; the first: lr=10.0, .* Val"
+        ValueError, match=r"no run returned a number; the first run: lr=10.0, .* Val"
     ):
         failed.best()
 

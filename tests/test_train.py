@@ -427,7 +427,10 @@ def negative_logarithm(model, x):
             "linear of an array of shape (4, 2) (not finite), first.weight of shape (2, 3), "
             "first.bias of shape (3,)",
         ),
-        (poison_weight, "It was there before: second.weight of shape (3, 1) (not finite)"),
+        (
+            poison_weight,
+            "It was there before this batch: second.weight of shape (3, 1) (not finite)",
+        ),
         (negative_logarithm, "log of an array of shape (4, 3)"),
     ],
 )

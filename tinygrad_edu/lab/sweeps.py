@@ -1,4 +1,4 @@
-"""Which learning rate, which width, which optimizer? Every combination, with several seeds."""
+"""Which learning rate, which width, which optimizer is best? Try all, each with several seeds."""
 
 import csv
 import inspect
@@ -35,21 +35,25 @@ from tinygrad_edu.rng import Package, manual_seed
 
 Settings = dict[str, Any]
 Task = tuple[Settings, int]
-NEAR = 2.0  # times the loss of the best setting: a run that ends below it is as good
-PART = 0.25  # if it is nearer to it than this share of the way from its start
-CLOSE = 0.01  # and one that is nearer than this share is as good in any case
+# A run is as good as the best setting if the gap between its last loss and the best loss is at most
+# NEAR - 1 times the best loss, and at most PART of the way from the run's start to the best loss;
+# or if the gap is at most CLOSE of that way.
+NEAR = 2.0
+PART = 0.25
+CLOSE = 0.01
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run with one seed came to.
+    """The result of one run: one setting, one seed.
 
-    numbers  what `run` returned, of each curve its last
-    curves   the lists that it returned
-    verdict  "converged", "slow", "oscillating" or "diverged", from the curve of the loss; "stalled"
-             if that is flat, but far above what the best setting reached; "falling" if it is not
-             flat, but near that; "error" if it raised; "finished" where there is no such curve
-    reason   the verdict in words, or the error
+    numbers  the numbers that `run` returned, and the last number of each list
+    curves   the lists that `run` returned
+    verdict  "converged", "slow", "oscillating" or "diverged", from the curve of the loss;
+             "stalled" if the curve is flat, but far above the loss of the best setting;
+             "falling" if it is not flat, but near that loss;
+             "error" if `run` raised an error; "finished" if it returned no curve of a loss
+    reason   the reason for the verdict in words, or the error
     """
 
     settings: Settings
@@ -69,9 +73,9 @@ class Run:
 class Row:
     """All runs of one combination of settings.
 
-    mean, spread  of each number over the seeds: the mean and the standard deviation (n - 1),
-                  which is 0 of a single one
-    verdicts      how many runs got each
+    mean      {name: the mean of this number over the seeds}
+    spread    {name: its standard deviation, with n - 1}; 0 for one seed
+    verdicts  {verdict: how many runs got it}
     """
 
     settings: Settings
@@ -91,7 +95,7 @@ class Row:
         return dict(Counter(run.verdict for run in self.runs).most_common())
 
     def __str__(self) -> str:
-        """The settings, the numbers, and what went wrong."""
+        """The settings, the numbers, and the failed runs with a reason."""
         numbers = ", ".join(f"{name} {self.number(name)}" for name in metrics_of(self.runs))
         reasons = {x.verdict: x.reason for x in reversed(self.runs)}  # the first of each
         failed = [
@@ -103,7 +107,7 @@ class Row:
         return f"{settings_text(self.settings)}: {said}"
 
     def number(self, metric: str) -> str:
-        """mean ± spread; nothing if no run has that number."""
+        """mean ± spread; "" if no run has this number."""
         if not self.values(metric):
             return ""
         spread = f" ± {self.spread[metric]:.2g}" if len(self.runs) > 1 else ""
@@ -113,20 +117,20 @@ class Row:
         return [run.numbers[metric] for run in self.runs if metric in run.numbers]
 
     def finished(self, metric: str) -> bool:
-        """Whether every run has this number, and it is finite."""
+        """Whether every run has this number, and all of them are finite."""
         values = self.values(metric)
         return len(values) == len(self.runs) and all(map(math.isfinite, values))
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The runs of a grid, in its order. `print` shows the table and the best setting."""
+    """The runs of a grid, in the order of the grid. `print` shows a table and the best setting."""
 
     runs: list[Run]
 
     @property
     def rows(self) -> list[Row]:
-        """One for each combination of settings."""
+        """One Row for each combination of settings."""
         groups: dict[str, list[Run]] = {}
         for run in self.runs:
             groups.setdefault(key(run.settings), []).append(run)
@@ -134,19 +138,20 @@ class Sweep:
 
     @property
     def metrics(self) -> list[str]:
-        """The names of the numbers."""
+        """The names of all numbers that the runs returned."""
         return metrics_of(self.runs)
 
     def best(self, metric: str | None = None, mode: Literal["min", "max"] = "min") -> Row:
-        """The settings with the best mean of `metric`, among those whose every run has it, finite.
+        """The row with the best mean of `metric`, if the metric is finite in each of its runs.
 
-        metric  the loss by default
-        mode    "max" if large is good, as of an accuracy
+        metric  the name of a number; default: the loss
+        mode    "min", or "max" if a large value is good, such as an accuracy
 
-        Raises ValueError for an unknown metric or mode, and if there is no such setting.
+        Raises ValueError for an unknown metric or mode, and if no row has a finite metric in all
+        its runs.
         """
         if not self.metrics:
-            raise ValueError(f"no run has come to a number; the first: {self.runs[0]}")
+            raise ValueError(f"no run returned a number; the first run: {self.runs[0]}")
         metric = loss_name(self.metrics) if metric is None else metric
         if metric not in self.metrics:
             raise ValueError(f"metric is one of {', '.join(self.metrics)}, not {metric!r}")
@@ -157,7 +162,10 @@ class Sweep:
         return (min if mode == "min" else max)(rows, key=lambda row: row.mean[metric])
 
     def table(self, style: Literal["plain", "markdown", "csv"] = "plain") -> str:
-        """One line for each combination of settings: mean ± spread of each number, and verdicts."""
+        """One line for each combination of settings: mean ± spread of each number, and verdicts.
+
+        style  "plain", "markdown" or "csv"; in a csv table mean and spread have their own columns
+        """
         rows = self.rows
         if style == "csv":
             return comma_separated(rows, self.metrics)
@@ -203,29 +211,31 @@ def sweep(
     progress: bool = True,
     **grid: Iterable[Any],
 ) -> Sweep:
-    """run(lr=..., width=..., seed=...) for each lr in lr=[...], each width in width=[...], ...
+    """Call run(lr=..., width=..., seed=...) for all combinations of lr=[...], width=[...], ...
 
-    run       returns a number, a list (the loss of each step or epoch), or a dict of numbers and
-              lists; everything it draws from the package's generator is decided by its seed
-    seeds     3 stands for the seeds 0, 1 and 2, the same ones for every setting
-    jobs      how many processes, -1 for one on each core; more than 1 takes joblib
-    backend   joblib's: "loky" by default, or what `joblib.parallel_config` says
-    path      a file to which every run is added when it is done, a line of JSON each. A sweep that
-              is begun again takes from it what is there and still whole, if the code of `run` and
-              of what it calls is the same (`lab.program` says what counts as code); runs that
-              raised are tried again
+    run       a function that returns a number, a list (the loss of each step or epoch), or a dict
+              of numbers and lists. The seed decides all random numbers of the package's generator
+    seeds     a list of seeds, used for every setting; a number n stands for 0, 1, ..., n - 1
+    jobs      the number of processes; -1: one for each core; 1: no other process. joblib makes them
+    backend   joblib's name for what starts the processes; default: the choice of
+              `joblib.parallel_config`, or "loky"
+    path      a file that gets one line of JSON for each run, when the run is done. A later sweep
+              reads undamaged lines of the file and makes only the other runs, if the code of `run`
+              and of all that it calls is the same (`lab.program` says what counts as code). Runs
+              that raised an error are made again
     time_limit
-              seconds after which a run is given up, with its process if it does not stop by twice
-              that time. Without worker processes it stops when it is next in Python
-    progress  show a bar (tqdm, in a terminal), or else print a line for every setting, in the order
-              of the grid, when its last run is done
+              the seconds after which a run is stopped; a worker process that still runs after twice
+              this time is killed. Without worker processes, a run in compiled code stops only when
+              it returns to Python
+    progress  show a progress bar (tqdm, in a terminal), or print one line for each setting when its
+              last run is done, in the order of the grid
 
-    A run that raises is a row with its error, and so is one that takes its process down with it;
-    the others go on. FloatingPointError and OverflowError count as diverged.
+    A run that raises an error, or that ends its process, gets the verdict "error", and the other
+    runs go on. FloatingPointError and OverflowError count as diverged.
     Warns of damaged lines in the file, and of runs in it that another version of `run` made.
-    Raises ValueError for an empty grid, a learning rate that is not above 0, a file of something
-    else, and a time limit that cannot be kept; TypeError for settings that `run` does not take and
-    for a `run` that returns no numbers; ImportError if joblib is needed and not there.
+    Raises ValueError for an empty grid, a learning rate that is not above 0, a file that is not
+    from a sweep, and a time limit that cannot be kept; TypeError for settings that `run` does not
+    accept and for a `run` that returns no numbers; ImportError if joblib is needed and missing.
     """
     numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
     if not len(numbers):
@@ -255,7 +265,7 @@ def sweep(
 
 
 def combinations(grid: Mapping[str, Iterable[Any]]) -> list[Settings]:
-    """Every combination of the values, the last name changing the fastest."""
+    """All combinations of the values; the last name changes fastest."""
     if not grid:
         raise ValueError("the grid is empty: give values to try, as in lr=[0.001, 0.01, 0.1]")
     lists = {name: choices(name, values) for name, values in grid.items()}
@@ -267,20 +277,20 @@ def choices(name: str, values: Any) -> list[Any]:
         raise TypeError(f"{name} must be a list of values to try, not {values!r}: {name}=[...]")
     found = [x.item() if isinstance(x, np.generic) else x for x in values]
     if not found:
-        raise ValueError(f"the grid is empty: {name} has no value to try")
+        raise ValueError(f"the grid is empty: {name} has no values, give one or more to try")
     if name == "lr":
         if not all(isinstance(x, int | float) for x in found):
-            raise TypeError(f"lr must be numbers, and they are {found}")
+            raise TypeError(f"lr must be a list of numbers, and it is {found}")
         if not all(0 < x < math.inf for x in found):
             raise ValueError(f"every lr must be finite and above 0, and they are {found}")
     seen = [json.dumps(label(x)) for x in found]
     if len(set(seen)) < len(seen):
-        raise ValueError(f"two values of {name} have the same name: {', '.join(seen)}")
+        raise ValueError(f"two values of {name} look the same in a table: {', '.join(seen)}")
     return found
 
 
 def label(value: Any) -> Any:
-    """A value as it is written in a table and in a file: functions and classes by their names."""
+    """A value as tables and files show it: functions and classes by their names."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
@@ -290,7 +300,7 @@ def label(value: Any) -> Any:
     except AttributeError:
         raise TypeError(
             f"a setting must be a number, a string, a list of these, a function or a class, not "
-            f"{value!r}: give its name, and make it inside run"
+            f"{value!r}: give the name of the object, and make the object inside run"
         ) from None
 
 
@@ -307,7 +317,7 @@ def check_arguments(run: Callable[..., Any], task: Task) -> None:
     try:
         signature = inspect.signature(run)
     except ValueError:
-        return  # a function written in C does not say
+        return  # some functions written in C have no signature
     try:
         signature.bind(**settings, seed=seed)
     except TypeError as error:
@@ -322,9 +332,9 @@ ALONE = threading.RLock()  # threads of one process share the package's generato
 
 
 def attempt(run: Callable[..., Any], limit: float | None, home: int, task: Task) -> Run:
-    """Call run with its own seed, and say what became of it. The generator is put back after.
+    """Call run with its own seed and return its result. The generator is put back afterwards.
 
-    home  the process of the sweep, which lives on when this one is killed at its time limit
+    home  the id of the sweep's own process; any other process may be killed at its time limit
     """
     settings, seed = task
     kill = os.getpid() != home
@@ -349,7 +359,7 @@ def attempt(run: Callable[..., Any], limit: float | None, home: int, task: Task)
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside, the package's generator starts from this seed; afterwards it is that of before."""
+    """Inside the block, the package's generator starts from this seed; then the old one is back."""
     before = Package.rng
     with afterwards(lambda: setattr(Package, "rng", before)):
         manual_seed(seed)
@@ -361,7 +371,7 @@ def error_text(error: BaseException) -> str:
 
 
 def numbers_in(returned: Any, settings: Settings, seed: int) -> dict[str, npt.NDArray[Any]]:
-    """What run returned as named arrays without axes, or with one that is not empty."""
+    """What run returned, as arrays by name, each of shape () or (n,) with n > 0."""
     pairs = returned if isinstance(returned, Mapping) else {"loss": returned}
     try:
         values = {str(name): np.asarray(plain(x)) for name, x in pairs.items()}
@@ -370,18 +380,18 @@ def numbers_in(returned: Any, settings: Settings, seed: int) -> dict[str, npt.ND
     if values and all(x.dtype.kind in "biuf" and x.ndim < 2 and x.size for x in values.values()):
         return values
     raise TypeError(
-        "run must return a number, a list of numbers (of a Tensor, its .item()), or a dict of "
-        f"such, and run({settings_text(settings)}, seed={seed}) returned {reprlib.repr(returned)}"
+        "run must return a number, a list of numbers (use .item() on a Tensor), or a dict of "
+        f"these, and run({settings_text(settings)}, seed={seed}) returned {reprlib.repr(returned)}"
     )
 
 
-# The runs as they come, and the file that they are kept in
+# The runs in the order in which they are done, and their file
 
 
 def outcomes(
     run: Callable[..., Any], tasks: list[Task], workers: Workers | None, limit: float | None
 ) -> Iterator[Run]:
-    """The runs as they get done, here one after the other if there are no workers."""
+    """Yield each run when it is done. Without workers, this process makes one after the other."""
     one = partial(attempt, run, limit, os.getpid())
     if workers is None:
         yield from map(one, tasks)
@@ -399,7 +409,10 @@ def outcomes(
 def watched(
     runs: Iterable[Run], tasks: list[Task], done: dict[str, Run], show: bool
 ) -> Iterator[tuple[str, Run]]:
-    """The runs as they come, by their keys, put with those done; each setting shown in its turn."""
+    """Yield (key, run) for each run, add it to `done`, and show the progress.
+
+    A setting is shown when all its runs are done, and those before it in the grid are shown.
+    """
     groups: dict[str, list[str]] = {}
     for task in tasks:
         groups.setdefault(key(task[0]), []).append(key(*task))
@@ -418,20 +431,20 @@ def watched(
             yield name, one
 
 
-# The file: a line of JSON for each run, with a check sum, since a damaged digit is a digit too
+# The file: one line of JSON for each run, with a checksum, because a wrong digit is valid JSON too
 
-BEGINS = b'{"settings": '  # every line
+BEGINS = b'{"settings": '  # each line begins so
 CHECK = ', "crc32": "'
 
 
 def line_of(one: Run, program: str) -> str:
-    """A run, and the fingerprint of the program that made it, as a line of the file."""
+    """A run and the fingerprint of its program, as a line of the file."""
     text = json.dumps(vars(one) | {"settings": labels(one.settings), "program": program})
     return f'{text[:-1]}{CHECK}{zlib.crc32(text.encode()):08x}"}}\n'
 
 
 def run_of(line: bytes) -> tuple[Run, str]:
-    """The run and the program of a line that is whole."""
+    """The run and the fingerprint of its program in an undamaged line."""
     fields = json.loads(line)
     del fields["crc32"]
     program = fields.pop("program")
@@ -444,9 +457,9 @@ def is_whole(line: bytes) -> bool:
 
 
 def runs_in(path: Path) -> dict[tuple[str, str], Run]:
-    """The runs in a file that did not raise, by their keys and programs.
+    """The runs in a file that raised no error, by their keys and programs.
 
-    Warns of damaged lines. Raises ValueError for a file that has nothing of a sweep in it.
+    Warns of damaged lines. Raises ValueError for a file without one line of a sweep.
     """
     found, damaged, foreign = {}, [], []
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
@@ -460,13 +473,13 @@ def runs_in(path: Path) -> dict[tuple[str, str], Run]:
                 foreign.append(number)
     if foreign and not found:
         raise ValueError(
-            f"line {foreign[0]} of {path} is no run of a sweep, and no other line is one: this "
-            "is no file of a sweep; give another path"
+            f"{path} is not a file of a sweep: line {foreign[0]} is not a run, and no other line "
+            "is one. Give another path"
         )
     if damaged:
         warnings.warn(
-            f"{path} is damaged in lines {reprlib.repr(damaged)}: the runs there are lost, and "
-            "made again if no other line has them",
+            f"{path} is damaged in lines {reprlib.repr(damaged)}: the runs there are lost. They "
+            "are made again, unless another line has them",
             stacklevel=4,
         )
     return {name: one for name, one in found.items() if one.verdict != "error"}
@@ -479,28 +492,28 @@ def runs_made_by(path: Path, programs: Mapping[str, str]) -> dict[str, Run]:
     changed = {name for name, _ in runs} & (programs.keys() - made.keys())
     if changed:
         warnings.warn(
-            f"{path} has {len(changed)} of these runs from another version of run, or of what it "
-            "calls: they are made again",
+            f"{path} has {len(changed)} of these runs from another version of run, or of a "
+            "function that it calls: they are made again",
             stacklevel=3,
         )
     return {name: runs[name, program] for name, program in made.items()}
 
 
 def end_last_line(path: Path) -> None:
-    """End a line that is only half written, or the next run would be added to it."""
+    """End the last line if it is only half written; otherwise the next run would join it."""
     if path.exists() and not path.read_bytes().endswith(b"\n"):
         with open(path, "a") as file:
             file.write("\n")
 
 
-# Verdicts that know the other runs
+# Verdicts that use the other runs
 
 
 def compared(runs: list[Run]) -> list[Run]:
-    """The same, judged once more now that the best setting is known.
+    """The runs with verdicts that compare each with the best setting.
 
-    A curve alone does not tell a run at its minimum from one that is stuck far above, nor one that
-    needs a larger rate from one that only needs more steps.
+    A curve alone does not show whether a flat loss is at its minimum or far above it. Nor does it
+    show whether a falling loss needs a larger learning rate or only more steps.
     """
     found = Sweep(runs)
     metric = loss_name(found.metrics)
@@ -514,7 +527,7 @@ def judged_again(run: Run, metric: str, best: float) -> Run:
     if run.verdict not in ("converged", "slow") or metric not in run.curves:
         return run
     if run.reason.endswith(NO_FALL):
-        return run  # it goes nowhere, however near the best is
+        return run  # a loss that never fell stays "slow", even near the best loss
     way, end = abs(run.curves[metric][0] - best), run.numbers[metric]
     near = end - best <= max(min((NEAR - 1) * abs(best), PART * way), CLOSE * way)
     if near == (run.verdict == "converged"):
@@ -541,7 +554,7 @@ def metrics_of(runs: Iterable[Run]) -> list[str]:
 
 
 def loss_name(names: Iterable[str]) -> str | None:
-    """Which of the names is that of the loss: "loss", or the first that has it in it."""
+    """The name of the loss: "loss", or the first name that contains "loss"; None without one."""
     found = [name for name in names if "loss" in name]
     return "loss" if "loss" in found else next(iter(found), None)
 
@@ -551,7 +564,7 @@ def settings_text(settings: Settings) -> str:
 
 
 def verdict_counts(verdicts: Mapping[str, int]) -> str:
-    """The verdict, with numbers only where the runs disagree."""
+    """The verdict, or the number of runs with each verdict if they differ."""
     if len(verdicts) == 1:
         return next(iter(verdicts))
     return ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())

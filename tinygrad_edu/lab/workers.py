@@ -1,4 +1,4 @@
-"""The same call for many arguments, in processes that may die: joblib's, here or on a cluster."""
+"""How does one function run for many arguments in joblib's processes, even if a process dies?"""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +14,11 @@ def numbered_call(call: Callable[[Any], Any], i: int, x: Any) -> Numbered:
 
 
 class Workers:
-    """joblib's worker processes.
+    """joblib's worker processes, on this computer or on a cluster.
 
-    jobs     how many, -1 for one on each core
-    backend  joblib's name of what starts them; None for what `joblib.parallel_config` says, or else
-             "loky"
+    jobs     the number of processes; -1: one for each core
+    backend  joblib's name for what starts them; None: the choice of `joblib.parallel_config`,
+             "loky" by default
     """
 
     def __init__(self, jobs: int, backend: str | None) -> None:
@@ -26,17 +26,18 @@ class Workers:
             import joblib
         except ImportError as error:
             raise ImportError(
-                f"jobs={jobs} needs joblib: pip install joblib, or take jobs=1"
+                f"jobs={jobs} needs joblib: pip install joblib, or use jobs=1"
             ) from error
         self.joblib = joblib
         self.jobs = jobs
         self.backend = backend
 
     def map(self, call: Callable[[Any], Any], arguments: Sequence[Any]) -> Iterator[Numbered]:
-        """(i, call(arguments[i])) as they get done; of a call whose process died, (i, the error).
+        """Yield (i, call(arguments[i])) when it is done; (i, the error) if its process died.
 
-        When one process dies, joblib gives up the calls of the others too, and nobody says which
-        call it was. It is one of those under way, so these are tried alone until one dies again.
+        When one process dies, joblib also gives up the calls of the others, and does not say which
+        call killed it. It is one of those in progress, so these run again, one at a time, until one
+        kills its process again.
         """
         left = dict(enumerate(arguments))
         while left:
@@ -56,14 +57,14 @@ class Workers:
         with self.config():
             backend, _ = self.joblib.parallel.get_active_backend()
             tasks, form, chunk = list(left.items()), "generator_unordered", len(left)
-            if not backend.supports_return_generator:  # Ray's: results come when all of them do
+            if not backend.supports_return_generator:  # Ray: all results of a call come at once
                 form, chunk = "list", self.count()
             for start in range(0, len(tasks), chunk):
                 parallel = self.joblib.Parallel(
                     self.jobs,
                     return_as=form,
                     batch_size=1,
-                    mmap_mode="c",  # or else large arrays in a call were read-only
+                    mmap_mode="c",  # without it, large arrays in a call are read-only
                 )
                 yield from parallel(job(call, i, x) for i, x in tasks[start : start + chunk])
 
@@ -78,7 +79,7 @@ class Workers:
         return self.joblib.parallel_config(backend=self.backend) if self.backend else nullcontext()
 
     def can_be_killed(self) -> bool:
-        """Whether the death of a process is noticed, and another takes its place."""
+        """Whether a dead process is noticed and replaced: only loky does that."""
         with self.config():
             backend, _ = self.joblib.parallel.get_active_backend()
         return isinstance(backend, self.joblib.parallel.BACKENDS["loky"])

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on, in one file that is whole or not there."""
+"""Checkpoints: all that a training needs to go on, in one file that is never half written."""
 
 import hashlib
 import io
@@ -23,13 +23,13 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 
-# A file holds its own SHA-256, taken while these 64 bytes stood in the place of it.
+# A file contains its own SHA-256. It is computed while these 64 bytes stand in its place.
 PLACE = "(here is the SHA-256 of this file with these words in its place)"
 STRUCTURE = "structure.json"
 RESERVED = {
     STRUCTURE,
     "__metadata__",
-}  # names that are not for arrays, in the one format or the other
+}  # names that no array may have, because one of the two formats uses them
 NPY_HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -42,26 +42,26 @@ OF_FIT = "model", "optimizer", "scheduler", "history", "data"
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be loaded. Nothing was changed."""
+    """A checkpoint cannot be loaded. No object was changed."""
 
 
 def save(path: str | Path, **objects: Any) -> None:
-    """Write the state of all objects to a file that takes the place of the old one at once.
+    """Write the state of all objects to one file; it replaces an older file in a single operation.
 
-    objects  under names of your choice: what has a `state_dict()` (models, optimizers, schedulers,
-             batches, histories), NumPy generators, arrays, numbers, strings, None, and lists,
-             tuples and dicts of these. The package's generator and those of a model's layers are
-             always saved too
+    objects  under names of your choice: all that have a `state_dict()` (models, optimizers,
+             schedulers, batches, histories), NumPy generators, arrays, numbers, strings, None, and
+             lists, tuples and dicts of these. The random generators of the package and of the
+             layers of a model are always saved too
     path     ends in `.npz` (NumPy reads it) or `.safetensors` (needs that package; PyTorch reads
-             it); an array is called `model.layers.0.weight` in it
+             it); the arrays in the file have names such as `model.layers.0.weight`
 
-    Everything comes back bit for bit, which is tried before anything is written. The file is
-    written beside `path`, brought to the disk and then renamed: whatever happens, `path` is a whole
-    checkpoint, the old one or the new, also while several processes save to it. There is no pickle
-    in it: loading runs no code.
+    All values come back bit for bit; `save` checks this before it writes. It writes a temporary
+    file beside `path`, forces it to the disk and then renames it. So `path` is always a complete
+    checkpoint, the old one or the new one, even after a crash or while several processes save to
+    it. The file contains no pickle: loading runs no code.
 
-    Raises TypeError for something that cannot be saved, ValueError for another ending of `path` and
-    for what would not come back.
+    Raises TypeError for an object that cannot be saved, ValueError for any other ending of `path`
+    and for objects that would not come back the same.
     """
     path = Path(path)
     content = {
@@ -77,27 +77,27 @@ def save(path: str | Path, **objects: Any) -> None:
 
 
 def load(path: str | Path, **objects: Any) -> dict[str, Any]:
-    """Set each object to the state that was saved under its name: all of them, or none.
+    """Set each object to the state that was saved under its name: all objects or none.
 
-    Returns all that is in the file as plain data: `load(path)["epoch"]`. The package's generator is
-    set too, and those of a model's layers.
+    Returns the content of the file as plain data: `load(path)["epoch"]`. The random generators of
+    the package and of the layers of a model are set too.
 
-    Raises CheckpointError for a file that is cut off or changed in any byte, that was not made by
-    `save`, or that does not fit the objects (it lists what is missing, unknown or of another
+    Raises CheckpointError for a file that is cut off or changed in any byte, that `save` did not
+    make, or that does not fit the objects (the message lists what is missing, unknown or of another
     shape).
     """
     for name, x in objects.items():
         if not can_be_set(x):
             raise TypeError(
-                f"{name} is a {type(x).__name__}, which has no load_state_dict(); numbers and the "
-                "like are in what load returns"
+                f"{name} is a {type(x).__name__}, which has no load_state_dict(): for plain data "
+                f"such as numbers, use load(path)[{name!r}]"
             )
     path = Path(path)
     content = read_checkpoint(path)
     saved = content["objects"]
     missing = [name for name in objects if name not in saved]
     if missing:
-        raise CheckpointError(f"{path} holds {', '.join(saved)}, and no {', '.join(missing)}")
+        raise CheckpointError(f"{path} contains {', '.join(saved)}, and no {', '.join(missing)}")
     states = [(name, x, saved[name]) for name, x in objects.items()]
     for name, x in generators(objects).items():
         if name in content["generators"]:
@@ -121,12 +121,14 @@ def load(path: str | Path, **objects: Any) -> dict[str, Any]:
 
 
 class Checkpoint:
-    """Where `fit` saves: after each epoch, and after `every` batches in between if that is given.
+    """The file that `fit` saves to after each epoch, and from which it goes on if it exists.
 
-    objects  what to save and load besides what `fit` knows of: ema=ema, rng=rng
+    path     as in `save`: ends in .npz or .safetensors
+    every    also save inside an epoch, after each `every`-th batch; None: only after epochs
+    objects  more objects to save and load, which `fit` does not know: ema=ema, rng=rng
 
-    Raises TypeError for objects that `fit` saves or that cannot be loaded, ValueError for another
-    ending of `path`, FileNotFoundError if its folder is not there.
+    Raises TypeError for objects that `fit` saves itself or that cannot be loaded, ValueError for
+    any other ending of `path`, FileNotFoundError if its folder does not exist.
     """
 
     def __init__(self, path: str | Path, every: int | None = None, **objects: Any) -> None:
@@ -135,18 +137,18 @@ class Checkpoint:
         for name, x in objects.items():
             if name in OF_FIT or name.startswith("callback "):
                 raise TypeError(
-                    f"fit saves {name} itself: give a Checkpoint only other objects, such as "
-                    "ema=ema; without fit, use train.save(path, model=model)"
+                    f"fit saves {name} itself: give Checkpoint only other objects, such as "
+                    "ema=ema. To save without fit, use train.save(path, model=model)"
                 )
             if not can_be_set(x):
                 raise TypeError(
                     f"{name} is a {type(x).__name__}, which has no load_state_dict(): a training "
-                    "could not go on with it"
+                    "that goes on could not get its saved value back"
                 )
         self.path = Path(path)
         is_safetensors(self.path)
         if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {self.path.parent} to save {path} in")
+            raise FileNotFoundError(f"cannot save {path}: there is no folder {self.path.parent}")
         self.every = None if every is None else whole("every", every)
         self.objects = objects
 
@@ -161,7 +163,7 @@ class Checkpoint:
 
 
 def can_be_set(x: Any) -> bool:
-    """Whether x can be given the state that it had in a file."""
+    """Whether the state of x can be set to a saved one."""
     return hasattr(x, "load_state_dict") or isinstance(x, np.random.Generator)
 
 
@@ -179,7 +181,7 @@ def restore(x: Any, state: Any) -> None:
 
 
 def misfit_of(name: str, x: Any, state: Any) -> str:
-    """Set x to this state, and return "", or what is wrong with it."""
+    """Set x to this state. Return the error in words, or "" if there is none."""
     try:
         restore(x, state)
     except Exception as error:
@@ -188,7 +190,7 @@ def misfit_of(name: str, x: Any, state: Any) -> str:
 
 
 def generators(objects: Mapping[str, Any]) -> dict[str, np.random.Generator]:
-    """The package's generator, under "", and those that are attributes of a model's layers."""
+    """The package's random generator, under "", and each one that a layer has as an attribute."""
     found = {"": default_rng()}
     for name, model in objects.items():
         if not isinstance(model, Module):
@@ -203,11 +205,11 @@ def generators(objects: Mapping[str, Any]) -> dict[str, np.random.Generator]:
     return found
 
 
-# Plain data as JSON and arrays. A list stays one; other containers say what they are.
+# Plain data as JSON and arrays. A list stays a list; tuple and dict are written with their names.
 
 
 def pack(x: Any, path: str, arrays: dict[str, Any]) -> Any:
-    """x as JSON. Its arrays go to `arrays`, under their dotted paths."""
+    """x as JSON data. Its arrays are added to `arrays`, under their dotted paths."""
     if isinstance(x, np.generic):
         x = x.item()
     if x is None or isinstance(x, bool | int | float | str):
@@ -229,7 +231,7 @@ def pack(x: Any, path: str, arrays: dict[str, Any]) -> Any:
 
 
 def unpack(x: Any, arrays: Mapping[str, Any]) -> Any:
-    """What `pack` packed."""
+    """The inverse of `pack`: x again, with its arrays."""
     if isinstance(x, list):
         return [unpack(y, arrays) for y in x]
     if isinstance(x, dict):
@@ -245,9 +247,9 @@ def join(path: str, key: Any) -> str:
 
 
 def free_name(path: str, taken: Mapping[str, Any]) -> str:
-    """A name for the array at this path that no other array has: the path itself, if possible.
+    """A name for the array at this path, different from those taken: the path, if possible.
 
-    A name in a zip file ends at a NUL, and NumPy takes `w` and `w.npy` for the same name.
+    A name in a zip file ends at a NUL character, and NumPy treats `w` and `w.npy` as one name.
     """
     name = "".join(c if c.isprintable() and c != "\\" else "_" for c in path)
     names = itertools.chain([name], (f"{name}~{i}" for i in itertools.count(2)))
@@ -256,10 +258,10 @@ def free_name(path: str, taken: Mapping[str, Any]) -> str:
 
 
 def content_of(structure: str, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The states of the objects and of the generators. Raises CheckpointError for anything else."""
+    """The states of objects and generators, by name. CheckpointError if they are anything else."""
     content = {key: unpack(x, arrays) for key, x in json.loads(structure).items()}
     if set(content) != {"objects", "generators"}:
-        raise CheckpointError(f"it holds {', '.join(content)} instead of objects and generators")
+        raise CheckpointError(f"it contains {', '.join(content)}, not objects and generators")
     for key, states in content.items():
         if not isinstance(states, dict) or not all(isinstance(name, str) for name in states):
             raise CheckpointError(f"its {key} have no names")
@@ -291,7 +293,7 @@ def from_npz(raw: bytes) -> tuple[str, dict[str, Any]]:
         members = archive.infolist()
         compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
         if compressed or sum(member.file_size for member in members) > len(raw):
-            raise CheckpointError("what is in it is larger than the file")
+            raise CheckpointError("it is compressed, or larger inside than the file is")
         structure = archive.read(STRUCTURE).decode()
         arrays = {
             member.filename.removesuffix(".npy"): from_npy(archive.read(member))
@@ -302,12 +304,12 @@ def from_npz(raw: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def from_npy(raw: bytes) -> Any:
-    """The array in the bytes of an .npy file, if there are as many bytes as its header says."""
+    """The array in the bytes of an .npy file. CheckpointError if its header names another size."""
     file = io.BytesIO(raw)
     shape, _, dtype = NPY_HEADERS[np.lib.format.read_magic(file)](file)
     size = math.prod(shape) * dtype.itemsize
-    if size != len(raw) - file.tell() and not dtype.hasobject:  # which read_array refuses
-        raise CheckpointError(f"an array of {size} bytes has {len(raw) - file.tell()}")
+    if size != len(raw) - file.tell() and not dtype.hasobject:  # objects: refused below
+        raise CheckpointError(f"an array should have {size} bytes: {len(raw) - file.tell()} here")
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -316,8 +318,10 @@ def to_safetensors(structure: str, arrays: Mapping[str, Any]) -> bytes:
     try:
         from safetensors.numpy import save as encode
     except ImportError as error:
-        raise ImportError("pip install safetensors, or save to an .npz file") from error
-    # that function takes the memory of an array as it lies, and knows no order but C
+        raise ImportError(
+            "a .safetensors file needs a package: pip install safetensors, or save to an .npz file"
+        ) from error
+    # safetensors writes the memory of an array as it is, and reads it back in C order
     rows_first = {name: np.array(x, order="C") for name, x in arrays.items()}
     return encode(rows_first, {STRUCTURE: structure, "sha256": PLACE})
 
@@ -326,12 +330,12 @@ def from_safetensors(raw: bytes) -> tuple[str, dict[str, Any]]:
     try:
         from safetensors.numpy import load as decode
     except ImportError as error:
-        raise ImportError("pip install safetensors: this checkpoint needs it") from error
+        raise ImportError("a .safetensors file needs a package: pip install safetensors") from error
     return metadata(raw)[STRUCTURE], decode(raw)
 
 
 def metadata(raw: bytes) -> Any:
-    """The text beside the arrays of a safetensors file: a length of 8 bytes, and a JSON header."""
+    """The text fields in a safetensors file: 8 bytes with a length, then a JSON header."""
     length = int.from_bytes(raw[:8], "little")
     return json.loads(raw[8 : 8 + length])["__metadata__"]
 
@@ -341,32 +345,32 @@ def sha256(raw: bytes) -> bytes:
 
 
 def sealed(raw: bytes) -> bytes:
-    """The bytes of a file with their SHA-256 in its place."""
+    """The bytes of a file with their SHA-256 instead of PLACE."""
     if raw.count(PLACE.encode()) != 1:
-        raise ValueError(f"a checkpoint may not hold these words: {PLACE!r}")
+        raise ValueError(f"a checkpoint cannot contain this text, which marks a place: {PLACE!r}")
     return raw.replace(PLACE.encode(), sha256(raw))
 
 
 def read_checkpoint(path: Path) -> Any:
-    """What a checkpoint holds, once every byte of it is checked."""
+    """The content of a checkpoint. CheckpointError if one byte is wrong or missing."""
     safetensors = is_safetensors(path)
     raw = path.read_bytes()
     try:
         seal = metadata(raw)["sha256"].encode() if safetensors else raw[-len(PLACE) :]
         if len(seal) != len(PLACE) or seal != sha256(raw.replace(seal, PLACE.encode())):
-            raise CheckpointError("its SHA-256 is another")
+            raise CheckpointError("its SHA-256 is wrong")
         return content_of(*(from_safetensors if safetensors else from_npz)(raw))
     except ImportError:
         raise
     except Exception as error:
         raise CheckpointError(
-            f"{path} is no whole checkpoint: it was cut off or changed, or is another kind of file "
-            f"({error}). Nothing was loaded"
+            f"{path} is not a complete checkpoint: it was cut off or changed, or is another kind "
+            f"of file ({error}). Nothing was loaded"
         ) from error
 
 
 def check_readable(path: Path, raw: bytes, structure: str, arrays: Mapping[str, Any]) -> None:
-    """Raise ValueError if a file of these bytes would not give back structure and arrays."""
+    """Raise ValueError if loading these bytes does not give the same structure and arrays."""
     try:
         again, loaded = (from_safetensors if is_safetensors(path) else from_npz)(raw)
         content_of(again, loaded)
@@ -375,20 +379,20 @@ def check_readable(path: Path, raw: bytes, structure: str, arrays: Mapping[str, 
             raise ValueError(f"changed: {', '.join(lost) or 'its structure'}")
     except Exception as error:
         raise ValueError(
-            f"{path} could not be loaded again ({error}), and was not written"
+            f"{path} was not written, because it could not be loaded again: {error}"
         ) from error
 
 
 def same_bits(x: Any, y: Any) -> bool:
-    """Whether two arrays are equal in every bit; the order of bytes in a number may differ."""
+    """Whether two arrays are equal in every bit, except for the byte order of their numbers."""
     if x.shape != y.shape or x.dtype.newbyteorder("=") != y.dtype.newbyteorder("="):
         return False
     return bool(x.astype(y.dtype, copy=False).tobytes() == y.tobytes())
 
 
 def replace_file(path: Path, raw: bytes) -> None:
-    """Make `raw` the content of the file, in such a way that a crash leaves the old or the new."""
-    path = Path(os.path.realpath(path))  # what a link points to is written, as by open()
+    """Make `raw` the content of the file. A crash leaves the old content or the new one."""
+    path = Path(os.path.realpath(path))  # follows a link to its file, as open() does
     remove_leftovers(path.parent)
     mode = permissions(path)
     temporary = path.with_name(f".checkpoint-{host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -411,7 +415,7 @@ def replace_file(path: Path, raw: bytes) -> None:
 
 
 def permissions(path: Path) -> int | None:
-    """The mode of the file, None if there is none. PermissionError if it cannot be written."""
+    """The mode bits of the file, None without a file. PermissionError if it is not writable."""
     try:
         with open(path, "r+b") as file:
             return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -420,26 +424,26 @@ def permissions(path: Path) -> int | None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of processes of this computer that were killed in a save."""
+    """Remove the temporary files that killed processes of this computer left in the folder."""
     for name in os.listdir(folder):
         match = TEMPORARY.fullmatch(name)
         if match and match["host"] == host() and not is_running(int(match["pid"])):
-            with suppress(OSError):  # somebody else's, or another process was faster
+            with suppress(OSError):  # another user's file, or another process removed it first
                 os.unlink(folder / name)
 
 
 def host() -> str:
-    """The name of this computer, as a part of a file's name."""
+    """The name of this computer, with only such characters as a file's name can have."""
     return re.sub(r"[^\w.-]", "_", platform.node())
 
 
 def is_running(pid: int) -> bool:
-    if os.name != "posix":  # where a signal of 0 would be a Ctrl-C
+    if os.name != "posix":  # on Windows, os.kill(pid, 0) would send a Ctrl-C
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # another user's process
         return True
     return True

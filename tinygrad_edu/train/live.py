@@ -1,4 +1,4 @@
-"""What can be seen of a training while it runs, in a small share of its time?"""
+"""What can one see of a training while it runs, at a small cost in time?"""
 
 import sys
 import warnings
@@ -15,32 +15,35 @@ from tinygrad_edu.graph import plain
 from tinygrad_edu.nn import Module
 from tinygrad_edu.rng import default_rng
 
-SIDE = 48  # places along each side of the plane, at which a model of two inputs is asked
-POINTS = 300  # of the training data, that are shown in it
-CLASSES = 7  # more of them are taken for numbers, not for classes
-REST = 0.02  # seconds in which only losses and points are noted: small steps are shorter
-SAMPLES = 1000  # of the gradient's norms: of more, every second is dropped
+SIDE = 48  # points along each side of the grid on which a model of two inputs is evaluated
+POINTS = 300  # the number of training points in the picture
+CLASSES = 7  # targets with more different values than this are numbers, not classes
+REST = 0.02  # seconds between two looks at the budgets: many steps are shorter than that
+SAMPLES = 1000  # of the gradient norms; when there are more, every second one is dropped
 
 
-Points = tuple[Any, Any]  # (n, 2), and their classes, (n,)
+Points = tuple[Any, Any]  # points (n, 2) and their classes (n,)
 
 
 class Plane(NamedTuple):
-    """What a model of two inputs answered at SIDE by SIDE places, row by row from below."""
+    """The outputs of a model of two inputs on a SIDE by SIDE grid, row by row from the bottom."""
 
     bounds: tuple[float, float, float, float]  # left, right, bottom, top
     answer: Any  # (SIDE, SIDE, outputs)
-    x: Any  # some of the training data, (n, 2)
-    y: Any  # and their classes, (n,)
-    level: float  # where a single score changes its class
+    x: Any  # some of the training points, (n, 2)
+    y: Any  # their classes, (n,)
+    level: float  # the score at which a model with one output changes its class
 
 
 class Budget:
-    """May something be done now? It takes `share` of the time at most, and rests for `every` s."""
+    """May a task run now? It may use `share` of the time, and waits `every` seconds after it ran.
+
+    cost  an estimate of the seconds that the task takes; later it is their mean
+    """
 
     def __init__(self, share: float, every: float = 0.0, cost: float = 0.0) -> None:
         self.share, self.every = share, every
-        self.cost = cost  # seconds that it takes, on average
+        self.cost = cost
         self.spent, self.times = 0.0, 0
         self.start = self.last = perf_counter()
 
@@ -52,7 +55,7 @@ class Budget:
 
     @contextmanager
     def paying(self) -> Iterator[None]:
-        """What happens inside is paid for."""
+        """The time spent inside the block is charged to this budget."""
         before = perf_counter()
         try:
             yield
@@ -64,16 +67,17 @@ class Budget:
 
 
 class Live:
-    """What `fit` notes for those who look on: `live=True` in a notebook, and `viz.watch`.
+    """What `fit` records for a live view: `live=True` in a notebook, or `viz.watch`.
 
-    losses       of each batch
-    epoch_ends   the number of batches at the end of each epoch
-    norms        {layer: the norm of its gradient}, at the batches `norm_steps`
-    plane        the last answers of a model of two inputs to data of few classes; else None
+    losses       the loss of each batch
+    epoch_ends   the number of batches up to the end of each epoch
+    norms        {layer: the norms of its gradient}, measured at the batches `norm_steps`
+    plane        the last outputs on the plane, for a model of two inputs and data of at most 7
+                 classes; None for all others
     finished     whether the training has ended
 
-    Taking the norms, asking for the plane and drawing take at most 0.3, 0.5 and 3 percent of the
-    time. An error in any of them is told once, as a warning, and the training goes on without.
+    The norms, the plane and the drawing take at most 0.3, 0.5 and 3 percent of the time. If one of
+    them raises an error, a warning says so once, and the training goes on without a live view.
     """
 
     def __init__(self) -> None:
@@ -91,7 +95,7 @@ class Live:
     def begin(
         self, model: Module, predict: Callable[[Any], Any], epochs_before: int, level: float = 0.0
     ) -> None:
-        """A training begins. predict(x) is what the model says in eval mode; level as in `fit`."""
+        """A training begins. predict(x): the model's output in eval mode; level: as in `fit`."""
         self.predict, self.level, self.finished = predict, level, False
         self.epochs_before = epochs_before - len(self.epoch_ends)
         self.layers = {}
@@ -104,13 +108,13 @@ class Live:
             with self.guarded():
                 self.draw()  # this imports matplotlib
                 before = perf_counter()
-                self.draw()  # and this tells what a picture costs
+                self.draw()  # this measures the time of one picture
                 self.time_to_draw = Budget(0.03, every=1.0, cost=perf_counter() - before)
         self.due = 0.0
         self.time_for_norms, self.time_for_plane = Budget(0.003), Budget(0.005, every=0.2)
 
     def batch(self, x: Any, y: Any, loss: float) -> None:
-        """A batch was differentiated: its gradients are there, and no step was made yet."""
+        """A batch was differentiated: it has gradients, and the optimizer has not stepped yet."""
         self.losses.append(loss)
         if self.points is not None and len(self.points[1]) < POINTS:
             with self.guarded():
@@ -130,7 +134,7 @@ class Live:
                 self.draw()
 
     def epoch(self) -> None:
-        """An epoch has ended, and the history knows it."""
+        """An epoch has ended, and the history contains it."""
         self.epoch_ends.append(len(self.losses))
 
     def end(self) -> None:
@@ -144,7 +148,7 @@ class Live:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """An error inside becomes a warning, and ends all looking on."""
+        """An error inside the block becomes a warning, and ends the live view."""
         try:
             yield
         except Exception as error:
@@ -153,7 +157,7 @@ class Live:
             warnings.warn(text, RuntimeWarning, stacklevel=4)
 
     def take_norms(self) -> None:
-        """Note the norm of the gradient of each layer."""
+        """Record the norm of each layer's gradient."""
         if not self.layers:
             return
         if len(self.norm_steps) >= SAMPLES:
@@ -168,7 +172,7 @@ class Live:
         self.norm_steps.append(len(self.losses))
 
     def answers_around(self, x: Any, y: Any) -> Plane:
-        """What the model answers on a rectangle around the points."""
+        """The model's outputs on a grid over a rectangle around the points x."""
         low, high = x.min(axis=0), x.max(axis=0)
         margin = np.where(high > low, 0.1 * (high - low), 1.0)
         (left, bottom), (right, top) = low - margin, high + margin
@@ -181,7 +185,7 @@ class Live:
         return Plane(bounds, answer, x, y, self.level)
 
     def predict_without_drawing(self, places: Any) -> Any:
-        """Ask the model, and put the generator back: the training draws what it would have."""
+        """The model's outputs, with the generator's state kept: the training is not changed."""
         bits = default_rng().bit_generator
         before = bits.state
         try:
@@ -191,7 +195,7 @@ class Live:
 
 
 def more_points(points: Points, x: Any, y: Any) -> Points | None:
-    """The points and those of a batch; None if these are no points of a few classes."""
+    """The points with those of a batch; None if the batch is not 2-D points of few classes."""
     try:
         x, y = np.asarray(plain(x)), np.asarray(plain(y))
     except ValueError:  # rows of different lengths
@@ -207,11 +211,11 @@ def more_points(points: Points, x: Any, y: Any) -> Points | None:
 
 
 def show_in_notebook(history: Any) -> None:
-    """Draw history.live in the output of the notebook's cell; elsewhere say what to do instead."""
+    """Draw history.live below the notebook's cell. Elsewhere, warn and say what to do instead."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if not hasattr(shell, "kernel"):
         warnings.warn(
-            "live=True draws in a notebook, and this is none: write `with viz.watch(history): "
+            "live=True draws in a notebook, and this is not one: write `with viz.watch(history): "
             "train.fit(..., history=history)` to see the training in a browser tab",
             stacklevel=3,
         )

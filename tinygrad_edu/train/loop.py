@@ -1,4 +1,4 @@
-"""The training loop, and what may be hung into it."""
+"""The training loop, and the callbacks that it can call."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from tinygrad_edu.train.live import Live, show_in_notebook
 Loss = Callable[[Any, Any], Any]
 Metrics = Mapping[str, Callable[[Any, Any], float]]
 
-TAKEN = "loss", "train_loss", "validation_loss", "lr"  # what a history has besides its metrics
+TAKEN = "loss", "train_loss", "validation_loss", "lr"  # what a history records besides metrics
 
 
 def fit(
@@ -47,44 +47,50 @@ def fit(
     level: float | None = None,
     history: History | None = None,
 ) -> History:
-    """Make loss(model(x), y) small: for every batch its gradient, then a step of the optimizer.
+    """Minimize loss(model(x), y): for each batch, compute the gradient and make one optimizer step.
 
     train_data, validation
-                 batches (x, y), as `batches` gives them, or one such pair: a tuple of two arrays
-    epochs       how often to go through train_data
-    scheduler    its step() is called after every epoch, or every batch if `scheduler_per_batch`; a
-                 step that takes `metrics` (ReduceLROnPlateau) gets the validation loss, or else
-                 the training loss
-    metrics      name: function(prediction, y), all plain arrays; the mean over the validation data
-    before_step  called between backward() and step(): clips gradients
-    after_step   called after step(): averages weights
-    callbacks    each called with the history after every epoch; a true answer ends the training
-    checkpoint   where to save; if it is there already, this training goes on from it, and all ends
-                 as if it had never been stopped: the same command starts and resumes
-    progress     show a bar (tqdm, in a terminal), or else print a line for every epoch
-    live         draw the curves below the cell of a notebook while it trains, instead of that
-    level        where a model of one score changes its class: the boundary that is drawn for those
-                 who look on; by default 0.5 with `binary_cross_entropy`, whose predictions are
-                 probabilities, and else 0
-    history      the history to write to, such as one that `viz.watch` shows in a browser tab; the
-                 epochs that it has count; a new one by default
+                 an iterable of batches (x, y), such as `batches(x, y, size)`, or one batch: a tuple
+                 of two arrays. Without `validation`, nothing is validated
+    epochs       the number of passes through train_data, in total
+    scheduler    its step() is called after each epoch, or after each batch if `scheduler_per_batch`
+                 is true. If step() has a parameter `metrics` (ReduceLROnPlateau), it gets the
+                 validation loss, or the training loss if there are no validation data
+    metrics      {name: function(prediction, y)}, called with plain arrays; the history records
+                 their means over the validation data
+    before_step  called without arguments between backward() and step(), to clip gradients
+    after_step   called without arguments after step(), to average weights
+    callbacks    functions of the history, called after each epoch. If one returns a true value,
+                 the training ends
+    checkpoint   the file to save to after each epoch. If it exists, the training goes on from it
+                 and gives the same result as without a stop: the same command starts and resumes
+    progress     show a progress bar (tqdm, in a terminal) or print one line for each epoch
+    live         draw the curves below a notebook's cell during the training, instead of `progress`
+    level        the score at which a model with one output changes its class; live pictures draw
+                 the boundary there. Default: 0.5 with `binary_cross_entropy`, whose predictions
+                 are probabilities, and 0 with any other loss
+    history      the history to write to, such as one that `viz.watch` shows in a browser tab. Its
+                 epochs count towards `epochs`. Default: a new history
 
-    Raises FloatingPointError at the first loss that is not finite, and says where it came from;
-    ValueError and TypeError, before anything is trained, for settings that make no sense.
+    Raises FloatingPointError at the first loss that is not finite, and says where it came from.
+    Raises ValueError or TypeError for settings that make no sense, before the training begins.
     """
     epochs = whole("epochs", epochs, low=0)
     level = (0.5 if loss is binary_cross_entropy else 0.0) if level is None else as_float(level)
     if not np.isfinite(level):
-        raise ValueError("level must be a number: a score of the model, such as 0 or 0.5")
+        raise ValueError("level must be a finite number: a score, such as 0 or 0.5")
     if metrics and validation is None:
-        raise ValueError("metrics are taken on the validation data: give validation=")
+        raise ValueError("metrics are measured on the validation data: give validation=")
     callbacks = list(callbacks)
     check_hooks(callbacks, before_step, after_step, scheduler)
     check_monitors(callbacks, metrics or {}, validation is not None)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
-        raise TypeError(f"checkpoint is a train.Checkpoint(path), and this is {checkpoint!r}")
+        raise TypeError(f"checkpoint must be a train.Checkpoint(path), and this is {checkpoint!r}")
     if checkpoint and checkpoint.every and not hasattr(train_data, "load_state_dict"):
-        raise ValueError("to go on inside an epoch, fit needs train_data from batches(...)")
+        raise ValueError(
+            "Checkpoint(every=...) saves inside an epoch, and that needs train_data from "
+            "batches(...), which knows its position: use batches, or leave out every="
+        )
     history = History() if history is None else history
     if live:
         show_in_notebook(history)
@@ -132,7 +138,7 @@ def fit(
 
 @contextmanager
 def looked_at(seen: Live | None, model: Module, epochs: int, level: float) -> Iterator[None]:
-    """Tell those who look on, if there are any, when the training begins and ends."""
+    """Tell the live view, if there is one, when the training begins and ends."""
 
     def predict(x: Any) -> Any:
         with evaluating(model), no_grad():
@@ -161,7 +167,7 @@ def check_hooks(
 
 
 def check_monitors(callbacks: Sequence[Any], metrics: Metrics, validated: bool) -> None:
-    """Raise ValueError for a callback that watches what this training does not record."""
+    """Raise ValueError for a callback whose `monitor` is not recorded in this training."""
     check_metrics(metrics)
     recorded = ["train_loss", "lr", *["validation_loss"] * validated, *metrics]
     for callback in callbacks:
@@ -174,7 +180,7 @@ def check_monitors(callbacks: Sequence[Any], metrics: Metrics, validated: bool) 
 
 
 def check_metrics(metrics: Metrics) -> None:
-    """Raise TypeError for a metric that is no function, ValueError for a name that is taken."""
+    """Raise TypeError for a metric that is not a function, ValueError for a reserved name."""
     for name, function in metrics.items():
         if not callable(function):
             raise TypeError(f"metric {name!r} must be a function, and it is {function!r}")
@@ -187,14 +193,14 @@ def differentiate(
 ) -> float:
     """Put the gradient of loss(model(x), y) into the parameters; return the loss.
 
-    A function of its own, so that the graph of a batch is gone before the next one is made.
+    This is a separate function, so that a batch's graph is freed before the next one is built.
     """
     optimizer.zero_grad()
     out = loss(model(x), y)
     if not isinstance(out, Node):
         raise TypeError(
-            f"loss must return a Tensor or a Value with its graph, and this is a "
-            f"{type(out).__name__}: did it return anything, or leave the graph by .data?"
+            f"loss must return a Tensor or a Value with its graph, and it returned a "
+            f"{type(out).__name__}: look for a missing return, or for a .data or .item() in it"
         )
     if not is_finite(out.data):
         raise FloatingPointError(
@@ -206,7 +212,7 @@ def differentiate(
 
 
 def origin(root: Node, model: Module) -> str:
-    """Which node behind root was the first that is not finite, and what it was made of."""
+    """A sentence: which node behind root is the first that is not finite, and its operands."""
     paths = {id(p): path for path, p in model.named_parameters()}
 
     def named(x: Any, data: Any) -> str:
@@ -217,7 +223,10 @@ def origin(root: Node, model: Module) -> str:
     if first is None:
         return "Every infinity in it was written in a call, as in np.where(mask, x, -np.inf)"
     if first.function is None:
-        return f"It was there before: {named(first, first.data)}; the steps before were too large"
+        return (
+            f"It was there before this batch: {named(first, first.data)}. If that is a parameter, "
+            "an earlier step was too large: lower the learning rate"
+        )
     operands = ", ".join(named(*pair) for pair in zip(first.inputs, first.seen[1:]))
     return f"The first node that is not finite is {operation(first.rule)} of {operands}"
 
@@ -225,9 +234,13 @@ def origin(root: Node, model: Module) -> str:
 def evaluate(
     model: Module, loss: Loss, data: Iterable[tuple[Any, Any]], metrics: Metrics | None = None
 ) -> dict[str, float]:
-    """Means over the rows of data of the loss, under "loss", and of each metric.
+    """The mean loss over all rows of data, under "loss", and the mean of each metric.
 
-    The model is in eval mode meanwhile, and no graph is recorded.
+    data     an iterable of batches (x, y), or one batch: a tuple of two arrays
+    metrics  {name: function(prediction, y)}, called with plain arrays
+
+    A batch counts as often as it has rows. The model is in eval mode during the call, and no graph
+    is recorded. Raises ValueError for data without a batch and for a metric with a reserved name.
     """
     check_metrics(metrics or {})
     functions: Metrics = {"loss": loss, **(metrics or {})}
@@ -240,13 +253,16 @@ def evaluate(
                 sums[name] += float(plain(out)) * len(x)
             rows += len(x)
     if not rows:
-        raise ValueError("the validation data gave no batch; an iterator can be used only once")
+        raise ValueError(
+            "the validation data gave no batch: they are empty, or an iterator, which can be used "
+            "only once; use a list or batches(...)"
+        )
     return {name: total / rows for name, total in sums.items()}
 
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """Inside, every module is in eval mode; after it, in the mode it was in."""
+    """Inside the block every module is in eval mode; afterwards each has its old mode again."""
     before = [(module, module.training) for module in model.modules()]
 
     def restore() -> None:
@@ -259,15 +275,19 @@ def evaluating(model: Module) -> Iterator[None]:
 
 
 def accuracy(scores: Any, classes: Any) -> float:
-    """The share of rows whose largest score, (rows, classes), is that of their class, (rows,)."""
+    """The share of correct rows: argmax(scores) == class.
+
+    scores   (rows, classes)
+    classes  (rows,): the index of the correct class of each row
+    """
     return float(np.mean(np.argmax(scores, axis=-1) == classes))
 
 
 class EarlyStopping:
-    """A callback: end the training when `patience` epochs in a row have brought no new best.
+    """A callback: end the training after `patience` epochs in a row without a new best value.
 
-    monitor  "validation_loss", "train_loss" or the name of a metric
-    mode     "min" if small is good, "max" if large is
+    monitor  the value to watch: "validation_loss", "train_loss" or the name of a metric
+    mode     "min" if a small value is good, "max" if a large one is
 
     Goodfellow, Bengio and Courville 2016, "Deep learning", algorithm 7.1.
     """
@@ -283,9 +303,9 @@ class EarlyStopping:
 
 
 class BestWeights:
-    """A callback: remember the weights of the best epoch. `restore()` puts them back.
+    """A callback: keep a copy of the weights of the best epoch. `restore()` loads them.
 
-    monitor, mode  what is best, as in EarlyStopping
+    monitor, mode  which epoch is the best, as in EarlyStopping
     """
 
     def __init__(self, model: Module, monitor: str = "validation_loss", mode: str = "min") -> None:
@@ -301,9 +321,12 @@ class BestWeights:
             self.best = self.model.state_dict()
 
     def restore(self) -> None:
-        """Set the model to its best weights. Raises RuntimeError before the first epoch."""
+        """Load the best weights into the model. Raises RuntimeError before the first epoch."""
         if not self.best:
-            raise RuntimeError("no weights were seen yet: is this among the callbacks of fit?")
+            raise RuntimeError(
+                "there are no best weights yet: is this among the callbacks of fit, and has one "
+                "epoch ended?"
+            )
         self.model.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
@@ -314,14 +337,14 @@ class BestWeights:
 
 
 def batches_shown(show: bool, data: Any, epochs: int, history: History) -> Progress:
-    """A bar whose steps are batches, those of epochs before included; or a line for each epoch."""
+    """A bar that counts the batches of all epochs, earlier ones too; or a line for each epoch."""
     batches = len(data) if hasattr(data, "__len__") else None
     done = len(history) * (batches or 0) + history.batches
     return Progress(show, batches and batches * epochs, done=done, unit="batch")
 
 
 def pairs(data: Any) -> Any:
-    """Batches as they are; one pair of arrays as one batch."""
+    """The batches of data: a tuple of two arrays is one batch."""
     return [data] if isinstance(data, tuple) else data
 
 
