@@ -84,7 +84,7 @@ def test_a_training_that_is_looked_at_has_the_same_bits():
     pictures = []
     shown.live.draw = lambda: pictures.append(len(shown.live.losses))
     shown, weights = trained(shown)
-    assert len(pictures) == 5 * 8 + 3  # two empty ones, one a batch, and the last
+    assert len(pictures) == 5 * 8 + 2  # an empty one, one for each batch, and the last
     assert shown.train_loss == plain_history.train_loss
     assert shown.validation_loss == plain_history.validation_loss
     for one, other in zip(weights, plain_weights, strict=True):
@@ -297,22 +297,34 @@ def test_a_budget_rests_in_between(clock):
     assert done == [10, 20, 30]
 
 
-def test_the_first_picture_waits_until_its_cost_is_a_small_share(clock):
-    history = looked_at()
-    drawn = []
+def drawn_at(clock, cost, seconds):
+    """When pictures that take `cost` seconds are drawn in a training of that many seconds."""
+    history, drawn = looked_at(), []
 
     def draw():
         drawn.append(clock.now)
-        clock.now += 0.3 if len(drawn) > 1 else 5.0  # the first one imports matplotlib
+        clock.now += cost
 
     history.live.draw = draw
     history.live.begin(nn.Linear(2, 2), lambda x: x, 0)
-    for _ in range(300):
+    for _ in range(10 * seconds):
         clock.now += 0.1
         history.live.batch(X, Y, 1.0)
-    assert drawn[:2] == [0.0, 5.0]  # both before the training
-    assert drawn[2] - 5.3 == pytest.approx(10.0, abs=0.2)  # 0.3 s are three percent of 10 s
-    assert drawn[3] - drawn[2] > 9
+    history.live.end()
+    return drawn
+
+
+def test_the_next_picture_waits_until_all_of_them_are_a_small_share(clock):
+    drawn = drawn_at(clock, cost=0.3, seconds=60)
+    assert drawn[0] == 0.0  # before the training
+    assert drawn[1] == pytest.approx(45.0, abs=0.2)  # three pictures are 2 percent of 45 s
+
+
+@pytest.mark.parametrize("seconds", [11, 17, 40, 300])
+def test_all_pictures_are_two_percent_of_a_training_the_last_one_among_them(clock, seconds):
+    drawn = drawn_at(clock, cost=0.1, seconds=seconds)
+    assert 0.1 * len(drawn) <= 0.02 * clock.now
+    assert len(drawn) == int(0.02 * clock.now / 0.1)  # and no fewer
 
 
 # Errors

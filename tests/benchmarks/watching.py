@@ -6,8 +6,9 @@ trains a small network, whose short steps are the hardest case: what is done for
 larger share of them, and all the rest is a share of the time anyway. Other programs on the machine
 disturb any clock, so there are three measurements:
 
-- What is noted: two trainings, of which one is looked at, take turns of some milliseconds. Each
-  slow moment of the machine is in both. Told are the quartiles over eight such pairs.
+- What is noted: a training notes in half of its turns of 20 batches, drawn at random, and not in
+  the others. Each slow moment of the machine is in both. Then the same with nothing noted in any
+  turn: how far the measurement itself is off.
 - A page in a browser tab: a process listens as the page does, and gets its numbers a hundred times
   as often as a page. A hundredth of what that takes is what a page takes.
 - All that is no part of the training, counted where it is done: the processor time of norms, planes
@@ -17,9 +18,9 @@ disturb any clock, so there are three measurements:
 
 import argparse
 import functools
+import random
 import subprocess
 import sys
-import threading
 from collections import defaultdict
 from io import BytesIO
 from time import perf_counter, process_time, sleep, thread_time
@@ -37,13 +38,14 @@ X = RNG.standard_normal((512, 2))
 Y = (np.sum(X**2, axis=1) < 1).astype(int)
 BATCH = 32
 LISTEN = "import sys, urllib.request\nfor line in urllib.request.urlopen(sys.argv[1]): pass"
-TURN = 50  # batches
+TURN, TURNS = 20, 120  # batches in a turn, turns in a round
+STARTS = 4  # trainings: where their arrays lie in memory makes a difference too
 OFTEN = 100  # times as often as a page
-PAIRS, ROUNDS = 8, 9
+ROUNDS = 9
 SPENT = defaultdict(float)  # seconds in the methods of Live
 
 
-def fit(epochs, history, data=None):
+def fit(epochs, history):
     """Train, and return the seconds: of a clock, of the process, and of this thread."""
     manual_seed(0)
     hidden = [nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh()]
@@ -51,7 +53,7 @@ def fit(epochs, history, data=None):
     adam = optim.Adam(model.parameters(), lr=1e-3)
     before = now()
     train.fit(
-        model, losses.cross_entropy, adam, data or train.batches(X, Y, BATCH), epochs=epochs,
+        model, losses.cross_entropy, adam, train.batches(X, Y, BATCH), epochs=epochs,
         history=history, progress=False,
     )  # fmt: skip
     return now() - before
@@ -67,62 +69,61 @@ def history_of(looked_at):
     return history
 
 
-class Taker:
-    """Data of a training that waits after each turn until it is the next one's turn again."""
+class Switched(train.Live):
+    """Notes in some turns of TURN batches, and not in others; `rounds` has the ratios of both.
 
-    def __init__(self, turn):
-        self.turn, self.next, self.batches = turn, None, 0
-        self.took = []  # seconds of each turn: of a clock, and of the thread
-        self.worked = 0.0  # the sum of the former
+    In each round half of the turns are `on`, in an order drawn at random. The clock of what is
+    noted stands still in the others.
+    """
 
-    def __iter__(self):
-        for batch in train.batches(X, Y, BATCH):
-            if self.batches % TURN == 0:
-                self.wait()
-            self.batches += 1
-            yield batch
+    def __init__(self, seed, idle):
+        super().__init__()
+        self.random = random.Random(seed)
+        self.idle = idle  # note nothing in any turn
+        self.batches, self.on, self.worked = 0, False, 0.0
+        self.order, self.took, self.rounds = [], {}, []
+        self.start = now()
 
-    def wait(self):
-        if self.batches:
-            self.pause()
-        self.turn.acquire()
-        self.start = perf_counter(), thread_time()
+    def batch(self, x, y, loss):
+        if self.on and not self.idle:
+            super().batch(x, y, loss)
+        self.batches += 1
+        if self.batches % TURN == 0:
+            self.end_turn()
 
-    def pause(self):
-        self.took.append((perf_counter() - self.start[0], thread_time() - self.start[1]))
-        self.worked += self.took[-1][0]
-        self.next.release()
+    def end_turn(self):
+        took = now() - self.start
+        if self.took:
+            self.took[self.on].append(took)
+        self.worked += took[0] * self.on
+        if not self.order:
+            self.end_round()
+        self.on = self.order.pop()
+        self.start = now()
+
+    def end_round(self):
+        if self.took:
+            on, off = (np.sum(self.took[which], axis=0) for which in (True, False))
+            self.rounds.append((on / off)[[0, 2]])
+        self.took = {True: [], False: []}
+        self.order = [True, False] * (TURNS // 2)
+        self.random.shuffle(self.order)
 
     def clock(self):
-        """A clock that stands still in the turns of the others."""
-        return self.worked + perf_counter() - self.start[0]
+        return self.worked + (perf_counter() - self.start[0]) * self.on
 
 
-def noted(epochs):
-    """The share of its time that is taken from a training that is looked at: pair by pair."""
-    return np.transpose([taking_turns(epochs, watched=i % 2) - 1 for i in range(PAIRS)])
-
-
-def taking_turns(epochs, watched):
-    """The ratios of the training number `watched` to the other: of time, of processor time."""
-    takers = [Taker(threading.Semaphore(k == 0)) for k in range(2)]
-    takers[0].next, takers[1].next = takers[1].turn, takers[0].turn
-    alone, watched = takers[1 - watched], takers[watched]
-    watched.start = perf_counter(), thread_time()
-    live.perf_counter = watched.clock
-
-    def run(taker, history):
-        fit(epochs, history, taker)
-        taker.pause()
-
-    histories = [history_of(taker is watched) for taker in takers]
-    threads = [threading.Thread(target=run, args=x) for x in zip(takers, histories, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def noted(epochs, idle):
+    """The share of its time that noting takes from a training, round by round."""
+    rounds = []
+    for seed in range(STARTS):
+        history = train.History()
+        history.live = Switched(seed, idle)
+        live.perf_counter = history.live.clock
+        fit(epochs, history)
+        rounds += history.live.rounds
     live.perf_counter = perf_counter
-    return np.sum(watched.took, axis=0) / np.sum(alone.took, axis=0)
+    return np.transpose(rounds) - 1
 
 
 def in_a_tab(epochs):
@@ -188,7 +189,9 @@ def of_each_batch():
 def tell(what, ratios):
     for kind, values in zip(("time", "processor time"), ratios, strict=True):
         low, middle, high = measure.quartiles(100 * values)
-        print(f"  {what}, {kind}: {middle:.2f} percent ({low:.2f} to {high:.2f})", flush=True)
+        mean, error = 100 * np.mean(values), 100 * np.std(values, ddof=1) / len(values) ** 0.5
+        quartiles = f"median {middle:.2f} ({low:.2f} to {high:.2f})"
+        print(f"  {what}, {kind}: mean {mean:.2f} ± {error:.2f} percent, {quartiles}", flush=True)
 
 
 def main():
@@ -199,7 +202,8 @@ def main():
     an_epoch = fit(200, train.History())[0] / 200
     epochs = int(seconds / an_epoch)
     print("what looking on takes, in percent of the training")
-    tell("what is noted", noted(epochs // (2 * PAIRS)))
+    for what, idle in (("what is noted", False), ("nothing noted", True)):
+        tell(what, noted(epochs // STARTS, idle))
     tell("a page", page(epochs // (2 * ROUNDS)))
     for name, method in {"norms": "take_norms", "planes": "answers_around"}.items():
         setattr(train.Live, method, counted(name, getattr(train.Live, method)))

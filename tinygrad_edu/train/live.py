@@ -5,6 +5,7 @@ import warnings
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from io import BytesIO
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -38,12 +39,12 @@ class Plane(NamedTuple):
 class Budget:
     """May a task run now? It may use `share` of the time, and waits `every` seconds after it ran.
 
-    cost  an estimate of the seconds that the task takes; later it is their mean
+    later  how often the task runs after the training in any case: its budget saves for that
     """
 
-    def __init__(self, share: float, every: float = 0.0, cost: float = 0.0) -> None:
-        self.share, self.every = share, every
-        self.cost = cost
+    def __init__(self, share: float, every: float = 0.0, later: int = 0) -> None:
+        self.share, self.every, self.later = share, every, later
+        self.cost = 0.0  # seconds that the task takes, on average
         self.spent, self.times = 0.0, 0
         self.start = self.last = perf_counter()
 
@@ -51,7 +52,7 @@ class Budget:
         now = perf_counter()
         if now - self.last < self.every:
             return False
-        return self.spent + self.cost <= self.share * (now - self.start)
+        return self.spent + (1 + self.later) * self.cost <= self.share * (now - self.start)
 
     @contextmanager
     def paying(self) -> Iterator[None]:
@@ -76,8 +77,9 @@ class Live:
                  classes; None for all others
     finished     whether the training has ended
 
-    The norms, the plane and the drawing take at most 0.3, 0.5 and 3 percent of the time. If one of
-    them raises an error, a warning says so once, and the training goes on without a live view.
+    The norms, the plane and the drawing take at most 0.3, 0.5 and 2 percent of the time. In a short
+    training the first and the last picture are a larger share. If one of these tasks raises an
+    error, a warning says so once, and the training goes on without a live view.
     """
 
     def __init__(self) -> None:
@@ -103,13 +105,10 @@ class Live:
             if parameter.requires_grad:
                 self.layers.setdefault(path.rpartition(".")[0] or path, []).append(parameter)
         self.norms = {layer: self.norms.get(layer, []) for layer in self.layers}
-        self.time_to_draw = Budget(0.03, every=1.0)
+        self.time_to_draw = Budget(0.02, every=1.0, later=1)
         if self.draw:
-            with self.guarded():
-                self.draw()  # this imports matplotlib
-                before = perf_counter()
-                self.draw()  # this measures the time of one picture
-                self.time_to_draw = Budget(0.03, every=1.0, cost=perf_counter() - before)
+            with self.guarded(), self.time_to_draw.paying():
+                self.draw()  # a picture without curves, which shows where they will be
         self.due = 0.0
         self.time_for_norms, self.time_for_plane = Budget(0.003), Budget(0.005, every=0.2)
 
@@ -224,6 +223,7 @@ def show_in_notebook(history: Any) -> None:
 
     from tinygrad_edu.viz.plots import plot_live
 
+    import_module("matplotlib.backends.backend_agg")  # or the first picture would seem slow
     history.live = history.live or Live()
     handle: list[Any] = []
 
