@@ -231,7 +231,7 @@ def test_flatten_joins_axes(settings, shape, flat):
     ],
 )
 def test_flatten_without_such_axes_names_them(settings, shape):
-    with pytest.raises(ValueError, match=r"Flatten makes one axis of axes \d to -?\d, and x of"):
+    with pytest.raises(ValueError, match=r"Flatten joins the axes from \d to -?\d, and x of"):
         Flatten(**settings)(np.ones(shape))
 
 

@@ -378,7 +378,7 @@ def test_astype_forgets_gradients_and_returns_the_model():
 @pytest.mark.parametrize(
     ("module", "dtype", "message"),
     [
-        (nn.Linear(2, 2), int, "int64 is not"),
+        (nn.Linear(2, 2), int, "int64 is another dtype"),
         (nn.Neuron(2), np.float32, "a Value is a Python float"),
     ],
 )

@@ -37,7 +37,7 @@ def layer_of(function: Callable[..., Any]) -> Callable[[Class], Class]:
         dataclass(eq=False, repr=False)(layer)
         layer.function = staticmethod(function)
         layer.settings = tuple(field.name for field in fields(layer))
-        if not layer.settings:  # straight to the function: a small network feels every detour
+        if not layer.settings:  # call it directly: every extra call slows a small network down
             layer.__call__ = lambda self, x: function(x)  # type: ignore[method-assign]
         return layer
 
@@ -66,7 +66,7 @@ class PReLU(Module):
     """y = x where x > 0, else weight x: a LeakyReLU that learns its slope, or one for each channel.
 
     num_parameters  1, or the number of channels of x: (batch, channels, ...)
-    init            where every weight starts
+    init            the value that every weight starts with
 
     He et al. 2015, "Delving deep into rectifiers", section 2.1.
     """
@@ -174,7 +174,7 @@ class Tanh(Activation):
 
 @layer_of(activation.hardtanh)
 class Hardtanh(Activation):
-    """y = x between min_val and max_val, else the nearer of the two; flat at both."""
+    """y = x between min_val and max_val, else the nearer of the two; its slope is 0 at both."""
 
     min_val: float = -1.0
     max_val: float = 1.0

@@ -20,25 +20,24 @@ from tinygrad_edu.operands import as_array
 class MultiheadAttention(Module):
     """[head_1 | ... | head_n] W_out, head_i = softmax(Q_i K_i^T / sqrt(d)) V_i, d = embed_dim / n.
 
-    Q, K and V are linear in query, key and value, and each head has d columns of them.
+    Q, K and V are linear functions of query, key and value. Each head takes d of their columns.
 
     query                 (L, N, E), with batch_first (N, L, E), or (L, E) without a batch
-    key, value            the same with S for L
-    key_padding_mask      (N, S), or (S,): keys that no query may look at
-    attn_mask             (L, S), or (N * heads, L, S): keys that a query may not look at
-    is_causal             query i may look at no key after the i-th; with other masks or alone
-    need_weights          whether the second result is how much of each value a query takes,
-                          (N, L, S), or else None
-    average_attn_weights  whether that is the mean over heads, or else (N, heads, L, S)
-    dropout               the chance of a weight to be dropped in training
+    key, value            (S, N, E), (N, S, E) or (S, E), in the same order
+    key_padding_mask      (N, S), or (S,): keys that no query may attend to
+    attn_mask             (L, S), or (N * heads, L, S): keys that a query may not attend to
+    is_causal             query i may not attend to keys after the i-th; combines with other masks
+    need_weights          True: the second result is the attention weights, (N, L, S); False: None
+    average_attn_weights  True: these weights are the mean over heads; False: (N, heads, L, S)
+    dropout               the probability that a weight is set to 0 in training
 
-    A mask of bools is true where looking is forbidden (in scaled_dot_product_attention, where it
-    is allowed); one of floats is added to the scores. A query that may look at nothing gets the
-    bias of out_proj. As in PyTorch the weights of q_proj, k_proj and v_proj start uniform in
-    ±sqrt(6 / (4 E)), as those of one matrix (E, 3 E) would (Glorot & Bengio 2010), and all biases
-    at 0.
+    A mask of bools is True where attention is forbidden (in scaled_dot_product_attention, True
+    means allowed). A mask of floats is added to the scores. A query that may attend to no key gets
+    the bias of out_proj. As in PyTorch, the weights of q_proj, k_proj and v_proj start uniform in
+    ±sqrt(6 / (4 E)), as one matrix of shape (E, 3 E) would (Glorot & Bengio 2010), and all biases
+    start at 0.
     Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2.
-    Raises ValueError for an embed_dim that the heads cannot share equally and for shapes that do
+    Raises ValueError for an embed_dim that is not a multiple of num_heads and for shapes that do
     not fit, TypeError for a mask of integers.
     """
 
@@ -94,12 +93,12 @@ class MultiheadAttention(Module):
         return out, weights.mean(axis=-3) if average_attn_weights else weights
 
     def heads(self, x: Any) -> Any:
-        """(..., T, E) -> (N, heads, T, E / heads), the T from where it is in x."""
+        """x, such as (T, N, E), as (N, heads, T, E / heads); `time` is the axis of T in x."""
         x = x.reshape(*x.shape[:-1], self.num_heads, -1)
         return np.moveaxis(x, self.time(x.ndim - 1), -2)
 
     def joined(self, x: Any) -> Any:
-        """The adjoint of `heads`."""
+        """The inverse of `heads`: the columns of all heads side by side."""
         x = np.moveaxis(x, -2, self.time(x.ndim - 1))
         return x.reshape(*x.shape[:-2], self.embed_dim)
 
@@ -121,9 +120,9 @@ class MultiheadAttention(Module):
             e = self.embed_dim
             form = f"(N, L, {e})" if self.batch_first else f"(L, N, {e})"
             raise ValueError(
-                f"MultiheadAttention takes a query {form}, or (L, {e}) without a batch, and key "
-                f"and value with S for L, none of them empty; query has shape {query}, key {key}, "
-                f"value {value}"
+                f"MultiheadAttention takes a query {form}, or (L, {e}) without a batch, and a key "
+                "and a value with S in place of L, none of them empty; this query has shape "
+                f"{query}, key {key}, value {value}"
             )
 
     def extra_repr(self) -> str:
@@ -135,7 +134,7 @@ class MultiheadAttention(Module):
 def score_masks(
     q: Any, k: Any, key_padding_mask: Any, attn_mask: Any, is_causal: bool
 ) -> list[Any]:
-    """The masks that are there, in the sense of scaled_dot_product_attention."""
+    """The masks that were given, as scaled_dot_product_attention takes them: True is allowed."""
     *batch, heads, queries, _ = q.shape
     keys = k.shape[-2]
     masks = []
@@ -159,7 +158,7 @@ def checked(mask: Any, name: str, *shapes: tuple[int, ...]) -> Any:
     mask = as_array(mask)
     if mask.dtype.kind not in "bf":
         raise TypeError(
-            f"{name} is made of bools (true: do not look) or floats (added to the scores), not of "
+            f"{name} holds bools (True: do not attend) or floats (added to the scores), not "
             f"{mask.dtype}; write {name}.astype(bool)"
         )
     if mask.shape not in shapes:
@@ -171,7 +170,7 @@ def checked(mask: Any, name: str, *shapes: tuple[int, ...]) -> Any:
 
 
 def allowed(mask: Any) -> Any:
-    """True where looking is not forbidden; floats stay as they are."""
+    """True where attention is allowed; floats stay as they are."""
     return ~mask if mask.dtype == bool else mask
 
 
@@ -185,10 +184,10 @@ class TransformerEncoderLayer(Module):
                 trains without a warm-up of the learning rate (Xiong et al. 2020, "On Layer
                 Normalization in the Transformer Architecture", section 3.1)
     activation  f: "relu", "gelu" or a function
-    dropout     in the attention, after f, and on each step before it is added
+    dropout     the probability of a 0: in the attention, after f, and before each sum
     src         (T, N, E), with batch_first (N, T, E), or (T, E) without a batch
     src_mask, src_key_padding_mask, is_causal
-                which keys may not be looked at: attn_mask, key_padding_mask and is_causal of
+                the keys that are masked: attn_mask, key_padding_mask and is_causal of
                 MultiheadAttention
     Vaswani et al. 2017, "Attention Is All You Need", sections 3.1 and 3.3.
     Raises ValueError for shapes that do not fit and for an unknown activation.

@@ -1,4 +1,4 @@
-"""Modules made of modules, and modules that only pass x on."""
+"""Containers of modules, and modules that keep the numbers of x."""
 
 import copy
 import math
@@ -14,9 +14,10 @@ Function = Callable[[Any], Any]
 
 
 class ModuleList(Module):
-    """Layers in a list, which finds their parameters; what they compute is up to the owner.
+    """A list of layers whose parameters are found; your own `__call__` says how they are used.
 
-    A slice of it is one as well, of the same layers. Raises TypeError for what is no layer.
+    A slice is a list of the same kind with the same layers. Raises TypeError for anything that
+    cannot be called.
     """
 
     def __init__(self, modules: Iterable[Function] = ()) -> None:
@@ -79,13 +80,13 @@ class Residual(Module):
         if shape != added:
             raise ValueError(
                 f"Residual adds f(x) to x, and f turned x of shape {shape} into {added}; "
-                "the two must be the same"
+                "the two shapes must be the same"
             )
         return x + y
 
 
 class Flatten(Module):
-    """x with its axes from start_dim to end_dim made one: by default all but the first.
+    """x with the axes from start_dim to end_dim joined into one: by default all but the first.
 
     Raises ValueError for an x that has no such axes.
     """
@@ -98,10 +99,10 @@ class Flatten(Module):
         start, end = (i + x.ndim if i < 0 else i for i in (self.start_dim, self.end_dim))
         if not 0 <= start <= end < x.ndim:
             raise ValueError(
-                f"Flatten makes one axis of axes {self.start_dim} to {self.end_dim}, "
-                f"and x of shape {x.shape} has none such"
+                f"Flatten joins the axes from {self.start_dim} to {self.end_dim}, "
+                f"and x of shape {x.shape} has no such axes"
             )
-        joined = math.prod(x.shape[start : end + 1])  # -1 would not do for an empty x
+        joined = math.prod(x.shape[start : end + 1])  # for an empty x, -1 would be ambiguous
         return x.reshape(*x.shape[:start], joined, *x.shape[end + 1 :])
 
     def extra_repr(self) -> str:

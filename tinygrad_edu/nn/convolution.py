@@ -22,7 +22,7 @@ from tinygrad_edu.tensor import Tensor
 
 
 class Convolution(Module):
-    """What Conv1d and Conv2d have in common: all but the number of axes of a kernel."""
+    """What Conv1d and Conv2d have in common: everything but the number of axes of a kernel."""
 
     axes: int
 
@@ -76,7 +76,7 @@ class Conv1d(Convolution):
     """y[o, t] = b[o] + Σ_c,k W[o, c, k] x[c, t stride + k dilation]: `functional.conv1d`.
 
     x: (N, in_channels, L) or without N, W: (out_channels, in_channels / groups, kernel_size),
-    b: (out_channels,). Both start as those of Conv2d, which has the same errors.
+    b: (out_channels,). Settings, start values and errors are those of Conv2d.
     """
 
     axes = 1
@@ -88,8 +88,8 @@ class Conv2d(Convolution):
     x: (N, in_channels, H, W) or without N, W: (out_channels, in_channels / groups, *kernel_size),
     b: (out_channels,). The settings are those of `functional.conv2d`.
 
-    Both start uniform in ±1/sqrt(n), n the numbers that a kernel multiplies, as in PyTorch.
-    Raises ValueError for settings and for an x that do not fit.
+    W and b start uniform in ±1/sqrt(n), as in PyTorch; n is the number of weights of one output
+    channel. Raises ValueError for settings and for an x that do not fit.
 
     LeCun et al. 1989, Backpropagation applied to handwritten zip code recognition.
     """
@@ -103,7 +103,7 @@ class ConvTranspose2d(Module):
     x: (N, in_channels, H, W) or without N, W: (in_channels, out_channels / groups, *kernel_size),
     b: (out_channels,). The settings are those of `functional.conv_transpose2d`.
 
-    Both start uniform in ±1/sqrt(n), n = out_channels / groups · kernel_size, as in PyTorch.
+    W and b start uniform in ±1/sqrt(n), as in PyTorch; n = out_channels / groups · kernel size.
     Raises ValueError for settings and for an x that do not fit.
 
     Zeiler, Krishnan, Taylor and Fergus 2010, Deconvolutional networks.
@@ -167,7 +167,7 @@ def drawn(
     rng: np.random.Generator | None,
     dtype: npt.DTypeLike,
 ) -> tuple[Tensor, Tensor | None]:
-    """A weight and a bias, uniform in ±1/sqrt(what is in weight[0])."""
+    """A weight and a bias, uniform in ±1/sqrt(the number of elements of weight[0])."""
     rng = default_rng(rng)
     bound = 1 / math.sqrt(math.prod(shape[1:]))
     weight = uniform_parameter("weight", shape, bound, rng, dtype)
@@ -177,7 +177,7 @@ def drawn(
 
 
 def layer_text(layer: Any, in_channels: int, out_channels: int) -> str:
-    """The channels and settings; of those with a usual value, the others."""
+    """The channels and the settings; `usual` values are left out."""
     n = len(layer.kernel_size)
     usual = {
         "padding": (0,) * n,

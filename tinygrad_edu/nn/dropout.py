@@ -1,4 +1,4 @@
-"""Layers that act on chance."""
+"""Dropout: a layer that sets random elements to 0."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from tinygrad_edu.rng import default_rng
 
 
 class Dropout(Module):
-    """y = x / (1 - p) with probability 1 - p, else 0, while it is trained; y = x in use.
+    """y = x / (1 - p) with probability 1 - p, else 0, in training; y = x after `eval()`.
 
-    Each pass draws its elements again. Raises ValueError for a p outside of [0, 1].
+    Every forward pass draws its elements anew. Raises ValueError for a p outside of [0, 1].
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
     scaled in training, so that nothing needs scaling afterwards (section 10).

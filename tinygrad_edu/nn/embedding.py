@@ -16,7 +16,8 @@ class Embedding(Module):
 
     padding_idx  a row that starts at 0 and gets no gradient; negative counts from the end
     The other rows start standard normal, as in PyTorch.
-    Raises TypeError for an x that is no integers, IndexError for a row that does not exist.
+    Raises TypeError for an x that does not hold integers, IndexError for a row that does not exist,
+    ValueError for a size below 1.
 
     Bengio et al. 2003, "A neural probabilistic language model", section 2.
     """

@@ -2,10 +2,11 @@
 
     init.xavier_uniform_(layer.weight, rng=np.random.default_rng(0))
 
-fan_in is the number of inputs that a unit of the layer adds up, fan_out that of the units that an
-input goes to. A matrix is (in, out), as a Linear has it: fan_in is its number of rows. A weight of
-a convolution is (out, in, *kernel): fan_in is `in` times the size of the kernel, and fan_out `out`
-times the size of the kernel. Numbers are drawn from `rng`, or else from the package's generator.
+fan_in is the number of inputs that one unit of the layer adds up. fan_out is the number of units
+that one input goes to. A matrix is (in, out), as in Linear: fan_in is its number of rows. A weight
+of a convolution is (out, in, *kernel): fan_in is `in` times the size of the kernel, and fan_out
+`out` times the size of the kernel. Random numbers come from `rng`; the default is the package's
+generator.
 """
 
 import math
@@ -56,9 +57,9 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity matrix: a Linear passes its inputs on, as many as there are outputs for.
+    """The identity matrix: output i of a Linear is then input i.
 
-    Raises ValueError for a tensor that is no matrix.
+    Raises ValueError for a tensor that is not a matrix.
     """
     check_matrix("eye_", tensor)
     return fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
@@ -70,7 +71,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: Rng = None)
     Raises ValueError if a > b.
     """
     if not a <= b:
-        raise ValueError(f"uniform_ draws from [a, b), and a is {a}, b {b}")
+        raise ValueError(f"uniform_ draws from [a, b) and needs a <= b, but a is {a} and b is {b}")
     return fill(tensor, default_rng(rng).uniform(a, b, tensor.shape))
 
 
@@ -93,10 +94,10 @@ def trunc_normal_(
     *,
     rng: Rng = None,
 ) -> Tensor:
-    """Normal, given that it is in [a, b]: what falls outside is drawn again.
+    """Normal with this mean and standard deviation; numbers outside of [a, b] are drawn again.
 
-    The bounds are numbers, and not counted in standard deviations.
-    Raises ValueError for an std that is not positive, and if less than 1 % falls inside.
+    a and b are limits of the numbers themselves, not multiples of std.
+    Raises ValueError if std is not positive, or if less than 1 % of the numbers fall in [a, b].
     """
     if not std > 0:
         raise ValueError(f"trunc_normal_ needs a standard deviation std > 0, not {std}")
@@ -104,8 +105,9 @@ def trunc_normal_(
     inside = normal.cdf(b) - normal.cdf(a)
     if not inside >= 0.01:
         raise ValueError(
-            f"trunc_normal_ draws again what falls outside of [a, b], and for mean {mean}, std "
-            f"{std}, a {a}, b {b} only {max(inside, 0):.2g} of all falls inside; uniform_ may do"
+            f"trunc_normal_ draws numbers outside of [a, b] again, but with mean {mean} and std "
+            f"{std} only a share of {max(inside, 0):.2g} falls in [{a}, {b}]; widen [a, b], or use "
+            "uniform_"
         )
     rng = default_rng(rng)
     values = np.asarray(rng.normal(mean, std, tensor.shape))
@@ -117,8 +119,8 @@ def trunc_normal_(
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
     """Uniform in ±gain sqrt(6 / (fan_in + fan_out)): variance gain² 2 / (fan_in + fan_out).
 
-    A compromise: 1 / fan_in would keep the variance of what flows forward, 1 / fan_out that of the
-    gradients. Raises ValueError for a tensor without fans.
+    A compromise: a variance of 1 / fan_in would keep the variance of the activations from layer to
+    layer, 1 / fan_out the variance of the gradients. Raises ValueError for a tensor without fans.
     Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural networks,
     section 4.2.1.
     """
@@ -157,8 +159,8 @@ def kaiming_normal_(
     """Normal with standard deviation gain / sqrt(fan), for layers between (leaky) ReLUs.
 
     a             slope of the leaky ReLU below 0
-    mode          "fan_in" keeps the variance of what flows forward, "fan_out" that of the gradients
-    nonlinearity  what `calculate_gain` takes
+    mode          "fan_in" keeps the variance of activations, "fan_out" the variance of gradients
+    nonlinearity  a name that `calculate_gain` knows
 
     Raises ValueError for a tensor without fans and for an unknown mode or nonlinearity.
     He, Zhang, Ren, Sun 2015, Delving Deep into Rectifiers, section 2.2.
@@ -185,10 +187,11 @@ def lecun_normal_(tensor: Tensor, *, rng: Rng = None) -> Tensor:
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
-    """gain Q, with orthonormal columns (rows, if these are fewer): no vector grows or shrinks.
+    """gain Q, where Q has orthonormal columns, or orthonormal rows if it has fewer rows.
 
-    All axes but the first count as one. Q is that of a normal matrix QR, with diag(R) > 0: only so
-    is it unique, and then uniform among all. Raises ValueError for less than two axes.
+    A square Q keeps the length of every vector. All axes but the first count as one. Q is a factor
+    of a matrix Q R of normal numbers, with signs that make diag(R) positive: Q is then unique, and
+    uniform among all such matrices. Raises ValueError for fewer than two axes.
     Saxe, McClelland, Ganguli 2013, Exact solutions to the nonlinear dynamics of learning in deep
     linear neural networks; Mezzadri 2007, How to generate random matrices from the classical
     compact groups, for the signs.
@@ -203,10 +206,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, *, rng: Rng = None) -> Tensor:
-    """Normal with mean 0, and a fraction `sparsity` of each column 0: few inputs for each unit.
+    """Normal with mean 0; a fraction `sparsity` of each column is 0: each unit has few inputs.
 
-    The number of zeros in a column is rounded up. Raises ValueError for a tensor that is no matrix,
-    a sparsity that is not from 0 to 1, and a negative std.
+    The number of zeros in a column is rounded up. Raises ValueError for a tensor that is not a
+    matrix, a sparsity outside of [0, 1], and a negative std.
     Martens 2010, Deep learning via Hessian-free optimization, section 5.
     """
     check_matrix("sparse_", tensor)
@@ -214,18 +217,18 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, *, rng: Rng = No
         raise ValueError(f"sparse_ needs a sparsity from 0 to 1, not {sparsity}")
     rng = default_rng(rng)
     normal_(tensor, 0.0, std, rng=rng)
-    order = rng.random(tensor.shape).argsort(axis=0)  # in each column all rows, shuffled
+    order = rng.random(tensor.shape).argsort(axis=0)  # each column: all row numbers, shuffled
     zeros = math.ceil(sparsity * tensor.shape[0])
     return fill(tensor, np.where(order < zeros, 0, tensor.data))
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor on the standard deviation that makes up for what an activation takes away.
+    """The gain: a factor on the standard deviation, because an activation changes the variance.
 
     1 for "linear", "conv1d", "conv2d", "conv_transpose2d" and "sigmoid", 5/3 for "tanh", sqrt(2)
-    for "relu", sqrt(2 / (1 + param²)) for "leaky_relu" with slope param (0.01), 3/4 for "selu".
-    Raises ValueError for another nonlinearity. The values are PyTorch's; those of the ReLUs are
-    derived in He, Zhang, Ren, Sun 2015, Delving Deep into Rectifiers, section 2.2.
+    for "relu", sqrt(2 / (1 + param²)) for "leaky_relu" with slope param (by default 0.01), 3/4 for
+    "selu". Raises ValueError for another nonlinearity. The values are PyTorch's; the values for the
+    ReLUs are derived in He, Zhang, Ren, Sun 2015, Delving Deep into Rectifiers, section 2.2.
     """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
@@ -251,8 +254,8 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight."""
     if tensor.ndim < 2 or tensor.size == 0:
         raise ValueError(
-            "fan_in and fan_out are of a weight with at least two axes and one element, and this "
-            f"has shape {tensor.shape}; for a bias use zeros_, uniform_ or normal_"
+            "fan_in and fan_out need a weight with at least two axes and one element, and this "
+            f"tensor has shape {tensor.shape}; for a bias use zeros_, uniform_ or normal_"
         )
     if tensor.ndim == 2:
         return tensor.shape[0], tensor.shape[1]

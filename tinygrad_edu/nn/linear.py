@@ -17,9 +17,9 @@ from tinygrad_edu.tensor import Tensor
 class Linear(Module):
     """y = x W + b, with x: (..., in), W: (in, out), b: (out,).
 
-    Both start uniform in ±1/sqrt(in_features), as in PyTorch; its weight is the transpose of this.
+    W and b start uniform in ±1/sqrt(in_features), as in PyTorch; its weight is the transpose of W.
 
-    Raises ValueError for an x whose last axis is not in_features long.
+    Raises ValueError for a size below 1, and for an x whose last axis is not in_features long.
     """
 
     def __init__(

@@ -15,19 +15,19 @@ After = Callable[[str, Any], object]
 
 
 class Module:
-    """A part of a network, with a `__call__` that computes.
+    """A part of a network: an object whose `__call__` computes its output.
 
-    What it is made of is found by walking its attributes, in the order in which they were set, and
-    the lists, tuples and dicts in them:
+    A module finds its parts in its attributes, in the order in which these were set, and in the
+    lists, tuples and dicts among them:
 
-    modules     are walked in turn
-    parameters  Tensors and Values made with requires_grad=True; frozen later by requires_grad =
-                False, one is still a parameter, saved and loaded, and no optimizer moves it
-    buffers     plain arrays: saved with the parameters, and no optimizer trains them
+    modules     are searched in turn
+    parameters  Tensors and Values made with requires_grad=True. A parameter that you freeze later
+                with requires_grad = False is still saved and loaded, but no optimizer moves it
+    buffers     plain arrays: saved with the parameters, never trained
 
-    A part that is reached twice is listed once, under its first name. A Tensor that requires no
-    gradient, or that was computed from others, is none of these and is not saved. Two parts with
-    the same path, such as those of the keys 0 and "0" of a dict, raise ValueError.
+    A part that is found twice is listed once, under its first name. A Tensor that requires no
+    gradient, or that was computed from others, is not a part and is not saved. Two parts with the
+    same path, such as those under the keys 0 and "0" of a dict, raise ValueError.
     """
 
     training = True
@@ -64,16 +64,17 @@ class Module:
 
     @contextmanager
     def watched(self, after: After | None = None) -> Iterator[list[str]]:
-        """Inside, a list of the paths of the modules that are being called, the outermost first.
+        """In the block, list the paths of the modules that are being called, the outermost first.
 
-        after  called with the path and the output of each call that has ended:
+        after  a function that is called with the path and the output of a module, at the end of
+               each call of the module:
 
             with model.watched(lambda path, y: print(path, y.shape)):
                 model(x)
 
-        Python looks for `__call__` in the class, so each module is meanwhile of a subclass of its
-        own that notes its calls. Thus a call that nobody watches costs nothing; to look for a hook
-        in every call would add 9 % to the forward pass of a small network.
+        Python looks up `__call__` in the class. So the block gives each module a subclass of its
+        own, which notes the calls. Calls outside of such a block cost nothing extra: to look for a
+        hook in every call would add 9 % to the forward pass of a small network.
         """
         calls: list[str] = []
         modules = [(path, module, type(module)) for path, module in self.named_modules()]
@@ -93,19 +94,28 @@ class Module:
             p.grad = None
 
     def train(self, mode: bool = True) -> Self:
-        """Tell this module and all inside it that they are being trained (or, False, used)."""
+        """Set `training` of this module and of all modules inside it: True to train, False to use.
+
+        Dropout and BatchNorm compute differently in the two modes.
+        """
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Tell this module and all inside it that they are being used: `train(False)`."""
+        """Set `training` to False in this module and all modules inside it: `train(False)`."""
         return self.train(False)
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
-        """Turn all parameters and buffers of floats into this dtype; gradients are forgotten."""
+        """Convert all parameters and floating-point buffers to this dtype; forget all gradients.
+
+        Raises TypeError for a dtype that is not floating-point, and if a parameter is a Value.
+        """
         if np.dtype(dtype).kind != "f":
-            raise TypeError(f"parameters are floating-point numbers; {np.dtype(dtype)} is not")
+            raise TypeError(
+                f"parameters are floating-point numbers, and {np.dtype(dtype)} is another dtype; "
+                "use np.float32 or np.float64"
+            )
         parameters = self.parameters()
         if not all(p.broadcasts for p in parameters):
             raise TypeError("a Value is a Python float and has no other dtype; use Tensors")
@@ -128,10 +138,10 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set every parameter and buffer from `state`, all of them or none.
 
-        They get memory of their own, so graphs made before keep what they have seen.
+        The new data is a copy in new memory, so a graph that was made before keeps its numbers.
 
-        Raises ValueError that lists every name that is missing, unknown, of another shape, or of
-        another kind of numbers.
+        Raises ValueError with a list of all problems: names that are missing or unknown, and
+        arrays whose shape or dtype does not fit.
         """
         mine = dict(self.named_state())
         theirs = {name: np.asarray(plain(x)) for name, x in state.items()}
@@ -163,14 +173,14 @@ class Module:
     ) -> None:
         """Set the data of each node, and put an array into the place of each buffer."""
         for p, x in zip(nodes, data, strict=True):
-            if p.data is not x:  # else it would count as changed in place
+            if p.data is not x:  # setting the same array counts as a change in place
                 p.data = x
         taken = {id(old): new for old, new in zip(buffers, arrays, strict=True)}
         for module in self.modules():
             exchanged(vars(module), taken)
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of the repr, before the parts."""
+        """The text between the parentheses of the repr, before the parts."""
         return ""
 
     def __repr__(self) -> str:
@@ -183,7 +193,7 @@ class Module:
 
 
 def noting(kind: type[Module], path: str, calls: list[str], after: After | None) -> type[Module]:
-    """The class, whose calls are noted."""
+    """A subclass of `kind` that notes its calls."""
 
     def call(self: Module, *args: Any, **kwargs: Any) -> Any:
         calls.append(path)
@@ -199,14 +209,14 @@ def noting(kind: type[Module], path: str, calls: list[str], after: After | None)
 
 
 def is_parameter(x: Any) -> bool:
-    """Whether x is a node that was made to be trained, and was not computed."""
+    """Whether x is a node that was made to be trained and was not computed from others."""
     if not isinstance(x, Node) or x.function is not None:
         return False
     return x.requires_grad or getattr(x, "is_parameter", False)
 
 
 def is_buffer(x: Any) -> bool:
-    """Whether x is an array, and no part of a graph."""
+    """Whether x is a plain array, not a node of a graph."""
     return speaks_numpy(x) and not isinstance(x, Node)
 
 
@@ -215,7 +225,7 @@ def speaks_numpy(x: Any) -> bool:
 
 
 def named_parts(module: Module) -> Iterator[tuple[str, Any]]:
-    """Every node, module and array below `module` once, with its dotted path."""
+    """Every node, module and array inside `module`, once each, with its dotted path."""
     paths = set()
     for path, x in walk(module, {id(module)}):
         if path in paths:
@@ -228,7 +238,7 @@ def named_parts(module: Module) -> Iterator[tuple[str, Any]]:
 
 
 def walk(module: Module, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every node, module and array below `module` not seen before, depth first."""
+    """Every node, module and array inside `module` that is not in `seen` yet, depth first."""
     for path, x in children(vars(module)):
         if id(x) in seen:
             continue
@@ -249,7 +259,7 @@ def children(container: Any) -> Iterator[tuple[str, Any]]:
 
 
 def exchanged(x: Any, taken: Mapping[int, Any]) -> Any:
-    """x with taken[id(array)] for each of its arrays; lists and dicts are changed in place."""
+    """x with taken[id(array)] in place of each array; lists and dicts are changed in place."""
     if isinstance(x, dict):
         x.update({key: exchanged(y, taken) for key, y in x.items()})
     elif isinstance(x, list):

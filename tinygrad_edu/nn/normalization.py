@@ -1,4 +1,4 @@
-"""Layers that normalize what flows through them; their equations are in functional."""
+"""Layers that normalize their input; `functional` computes the equations."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -24,10 +24,10 @@ from tinygrad_edu.tensor import Tensor
 class BatchNorm(Module):
     """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² of each channel.
 
-    What BatchNorm1d and BatchNorm2d share: they differ in the inputs that they take.
+    What BatchNorm1d and BatchNorm2d share: they differ only in the shapes that they take.
     """
 
-    inputs: ClassVar[dict[int, str]]  # the shapes that are taken, by their number of axes
+    inputs: ClassVar[dict[int, str]]  # the shape to take for each number of axes
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class BatchNorm(Module):
         if affine:
             self.weight, self.bias = ones_and_zeros(num_features, dtype)
         if track_running_stats:
-            wide = np.result_type(dtype, np.float32)  # a variance of float16 is soon too large
+            wide = np.result_type(dtype, np.float32)  # a variance above 65504 is inf in float16
             self.running_mean = np.zeros(num_features, wide)
             self.running_var = np.ones(num_features, wide)
             self.num_batches_tracked = np.array(0)
@@ -59,12 +59,12 @@ class BatchNorm(Module):
         if x.ndim not in self.inputs or x.shape[1] != self.num_features:
             raise ValueError(
                 f"{type(self).__name__} takes {' or '.join(self.inputs.values())} with C = "
-                f"{self.num_features} channels, and this input is {x.shape}"
+                f"{self.num_features} channels, and this input has shape {x.shape}"
             )
         if not self.track_running_stats:
             return batch_norm(x, None, None, self.weight, self.bias, True, eps=self.eps)
         momentum: Any = self.momentum
-        if momentum is None:  # the average of all batches: each has the same share in it
+        if momentum is None:  # average over all batches: each batch gets the same weight
             momentum = 1 / (self.num_batches_tracked + 1)
         out = batch_norm(
             x,
@@ -92,13 +92,12 @@ class BatchNorm1d(BatchNorm):
     """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² of each channel of the batch.
 
     x                    (N, C) or (N, C, L)
-    momentum             of the running statistics, running = (1 - momentum) running + momentum
-                         batch, which are taken for those of the batch in eval(); None for the
-                         average of all batches
-    affine               weight and bias (C,), at first 1 and 0; without, y is not scaled
-    track_running_stats  without, eval() takes the statistics of the batch, too
+    momentum             running = (1 - momentum) running + momentum batch, for the μ and σ² that
+                         are used after eval(); None: they are the average over all batches
+    affine               True: weight and bias (C,), which start at 1 and 0; False: neither
+    track_running_stats  False: the μ and σ² of the batch are used after eval(), too
 
-    Raises ValueError for other shapes, for a training batch of less than two values per channel,
+    Raises ValueError for other shapes, for a training batch with fewer than two values per channel,
     and for an eps or a momentum out of range.
     Ioffe, Szegedy 2015, Batch Normalization, section 3, algorithms 1 and 2.
     """
@@ -119,8 +118,8 @@ class LayerNorm(Module):
     """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² over the last axes.
 
     normalized_shape    x is (..., *normalized_shape); n stands for (n,)
-    elementwise_affine  weight and bias of that shape, at first 1 and 0; without, y is not scaled
-    bias                without, y is scaled and not shifted
+    elementwise_affine  True: weight and bias of that shape, which start at 1 and 0; False: neither
+    bias                False: y is scaled but not shifted
 
     Raises ValueError for other shapes and for a negative eps.
     Ba, Kiros, Hinton 2016, Layer Normalization, section 3.
@@ -154,11 +153,11 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """y = x / sqrt(mean(x²) + eps) · weight: a LayerNorm that leaves the mean where it is.
+    """y = x / sqrt(mean(x²) + eps) · weight: a LayerNorm that does not subtract the mean.
 
     normalized_shape    x is (..., *normalized_shape); n stands for (n,)
-    eps                 None for the distance from 1 to the next number of x's dtype
-    elementwise_affine  a weight of that shape, at first 1; without, y is not scaled
+    eps                 None: the distance from 1 to the next larger number of x's dtype
+    elementwise_affine  True: a weight of that shape, which starts at 1; False: y is not scaled
 
     Raises ValueError for other shapes and for a negative eps.
     Zhang, Sennrich 2019, Root Mean Square Layer Normalization, section 4.
@@ -190,11 +189,12 @@ class RMSNorm(Module):
 class GroupNorm(Module):
     """y = (x - μ) / sqrt(σ² + eps) · weight + bias, μ and σ² of each group of a sample's channels.
 
-    x       (N, C, ...) with C = num_channels, cut into num_groups groups of neighbours
-    affine  weight and bias (C,), at first 1 and 0; without, y is not scaled
+    x       (N, C, ...) with C = num_channels, divided into num_groups groups of neighbours
+    affine  True: weight and bias (C,), which start at 1 and 0; False: neither
 
-    One group normalizes all channels together, num_channels groups normalize each alone.
-    Raises ValueError for other shapes, for channels that cannot be cut so, and for a negative eps.
+    One group normalizes all channels together; num_channels groups normalize each channel alone.
+    Raises ValueError for other shapes, for channels that cannot be divided equally, and for a
+    negative eps.
     Wu, He 2018, Group Normalization, section 3.
     """
 
@@ -218,7 +218,7 @@ class GroupNorm(Module):
         if x.ndim < 2 or x.shape[1] != self.num_channels:
             raise ValueError(
                 f"GroupNorm takes (N, C, ...) with C = {self.num_channels} channels, and this "
-                f"input is {x.shape}"
+                f"input has shape {x.shape}"
             )
         return group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
@@ -228,7 +228,7 @@ class GroupNorm(Module):
 
 
 def ones_and_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> tuple[Tensor, Tensor]:
-    """The weight and the bias that change nothing."""
+    """A weight of ones and a bias of zeros, which change nothing until they are trained."""
     return (
         Tensor(np.ones(shape, dtype), requires_grad=True, name="weight"),
         Tensor(np.zeros(shape, dtype), requires_grad=True, name="bias"),

@@ -17,7 +17,7 @@ from tinygrad_edu.rng import default_rng
 
 @dataclass
 class ModuleRow:
-    """One module, without the modules inside it: so every column adds up to its total."""
+    """One module, without the modules inside it, so that each column adds up to its total."""
 
     path: str
     kind: str
@@ -75,12 +75,14 @@ def summary(
     """Run a copy of the model once on an input of this shape, and list its modules.
 
     input_shape  with the batch: (32, 1, 8, 8)
-    dtype        of the input: by default that of the first parameter; int for token indices, all 0
+    dtype        of the input, by default the dtype of the first parameter; use int for a model that
+                 takes token indices, which are then all 0
 
-    For each module: its path and class, the shape of its output, how many numbers its parameters
-    hold, and the bytes of the arrays that its operations keep until backward() has run, beside the
-    parameters. An array that several keep is counted once, where it is first seen. The model runs
-    in the mode it is in, training or not; neither it nor any generator is changed.
+    Each row has the path and class of a module, the shape of its output, the count of numbers in
+    its parameters, and the bytes of the arrays (parameters excluded) that its operations keep until
+    backward() has run. An array that several operations keep is counted once, for the first of
+    them. The model runs in its current mode, training or not. Neither the model nor any random
+    generator is changed.
     """
     twin = deepcopy(model)
     rows = {path: ModuleRow(path, type(x).__name__) for path, x in twin.named_modules()}
@@ -101,7 +103,7 @@ def count_parameters(model: Module, rows: dict[str, ModuleRow]) -> None:
 def run_noted(
     model: Module, x: Any, rows: dict[str, ModuleRow]
 ) -> tuple[Any, dict[Node, ModuleRow]]:
-    """model(x), and for each node that it made the innermost module that was being called."""
+    """model(x), and for each node that it makes, the row of the innermost running module."""
     maker: dict[Node, ModuleRow] = {}
 
     def note_shape(path: str, out: Any) -> None:
@@ -124,7 +126,7 @@ def run_noted(
 
 
 def count_kept(model: Module, out: Any, maker: dict[Node, ModuleRow]) -> None:
-    """Give every array that the graph of `out` remembers to the module that first used it."""
+    """Count every array that the graph of `out` keeps for the module that first used it."""
     counted = {id(base_of(p.data)) for p in model.parameters()}
     graph = {node for root in nodes_in(out) for node in behind(root) if node in maker}
     for node in sorted(graph, key=lambda node: node.birth):
@@ -144,7 +146,7 @@ def example(input_shape: tuple[int, ...], dtype: npt.DTypeLike | None, model: Mo
 
 
 def shape(out: Any) -> Any:
-    """The shape of an output; of a tuple, list or dict, that of each part."""
+    """The shape of an output, or of each part of a tuple, list or dict."""
     if isinstance(out, tuple | list):
         return type(out)(map(shape, out))
     if isinstance(out, dict):
@@ -162,7 +164,7 @@ def nodes_in(out: Any) -> Iterator[Node]:
 
 
 def base_of(array: Any) -> Any:
-    """The array whose memory a view is of."""
+    """The array that owns the memory of a view."""
     while getattr(array, "base", None) is not None:
         array = array.base
     return array

@@ -12,7 +12,7 @@ from tinygrad_edu.nn.module import Module
 
 
 class MaxPool(Module):
-    """What MaxPool1d and MaxPool2d have in common: all but the number of axes of a window."""
+    """What MaxPool1d and MaxPool2d have in common: everything but the number of axes."""
 
     axes: int
 
@@ -67,7 +67,7 @@ class MaxPool2d(MaxPool):
 
 
 class AvgPool(Module):
-    """What AvgPool1d and AvgPool2d have in common: all but the number of axes of a window."""
+    """What AvgPool1d and AvgPool2d have in common: everything but the number of axes."""
 
     axes: int
 

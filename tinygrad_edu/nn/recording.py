@@ -1,4 +1,4 @@
-"""Where the nodes of a graph come from: by which module of a network, at which line."""
+"""Where do the nodes of a graph come from: which module made each of them, at which line?"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,12 +10,12 @@ from tinygrad_edu.nn.module import Module
 
 
 class Record:
-    """What `record` noted down, for `describe`, `draw` and the like.
+    """The notes of `record`, for `describe`, `draw` and other functions that show a graph.
 
-    modules  the class of each module of the model, by its path, the model itself under ""
-    made_by  for each node, by its birth, the path of the innermost module that made it
-    lines    for each node, by its birth, the line of your program that made it
-    owner    for each parameter, by its id, the path of the module that it belongs to
+    modules  path -> class name of each module of the model; the path of the model itself is ""
+    made_by  birth of a node -> path of the innermost module that made it
+    lines    birth of a node -> line of your program that made it
+    owner    id of a parameter -> path of the module that it belongs to
     """
 
     def __init__(self, model: Module | None = None) -> None:
@@ -29,7 +29,7 @@ class Record:
             self.owner = {id(p): self.innermost(f"{name}.") for name, p in model.named_parameters()}
 
     def innermost(self, prefix: str) -> str:
-        """The path of the innermost module whose path begins `prefix`."""
+        """The path of the innermost module whose path is the beginning of `prefix`."""
         return self.chain(prefix)[-1]
 
     def chain(self, path: str) -> list[str]:
@@ -42,19 +42,19 @@ class Record:
         return any(other != path and path in self.chain(other) for other in self.modules)
 
     def module_of(self, node: Node) -> str | None:
-        """The path of the module that made or owns a node, None for one from outside."""
+        """The path of the module that made or owns a node; None for a node from outside."""
         return self.made_by.get(node.birth) if node.inputs else self.owner.get(id(node))
 
 
 @contextmanager
 def record(model: Module | None = None, lines: bool = False) -> Iterator[Record]:
-    """Inside, note for every node which module of the model makes it, and with `lines` where.
+    """In the block, note which module makes each node, and, if `lines`, which line of a program.
 
         with viz.record(model) as made:
             loss = cross_entropy(model(x), y)
         draw(loss, record=made, depth=1)
 
-    Only inside does this take time: ordinary forward passes note nothing.
+    Forward passes outside of such a block note nothing and are not slower.
     """
     made, previous = Record(model), RECORDING.get()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Recurrent networks: a cell computes one step of time, a layer walks it along a sequence."""
+"""Recurrent networks: a cell computes one time step, a layer applies it along a sequence."""
 
 import functools
 import math
@@ -23,12 +23,12 @@ NONLINEARITIES: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, "relu": kern
 class Cell(Module):
     """What the cells share: x W_ih + b_ih and h W_hh + b_hh, for all gates in one product each.
 
-    weight_ih: (in, gates * hidden), weight_hh: (hidden, gates * hidden), the transposes of
-    PyTorch's; bias_ih, bias_hh: (gates * hidden,). They start uniform in ±1/sqrt(hidden_size).
+    weight_ih: (in, gates * hidden) and weight_hh: (hidden, gates * hidden) are the transposes of
+    PyTorch's; bias_ih, bias_hh: (gates * hidden,). All start uniform in ±1/sqrt(hidden_size).
     """
 
     gates: ClassVar[int]  # blocks of hidden_size columns in the weights
-    state: ClassVar[tuple[str, ...]] = ("h",)  # what a step hands to the next
+    state: ClassVar[tuple[str, ...]] = ("h",)  # what one step passes to the next
 
     def __init__(
         self,
@@ -92,12 +92,12 @@ class Cell(Module):
 
 
 def affine(x: Any, weight: Tensor, bias: Any) -> Any:
-    """x W + b, with no b where it is None."""
+    """x W + b; x W if b is None."""
     return x @ weight if bias is None else kernels.linear(x, weight, bias)
 
 
 def checked_state(cell: Cell, hx: Any, shape: tuple[int, ...], who: str | None = None) -> list[Any]:
-    """The parts of the state hx, each of this shape; zeros for None. `who` is for errors."""
+    """The parts of the state hx, each of this shape; zeros for None. Errors name `who`."""
     who, names = who or type(cell).__name__, cell.state
     if hx is None:
         return [np.zeros_like(cell.weight_hh, shape=shape)] * len(names)
@@ -113,7 +113,7 @@ def checked_state(cell: Cell, hx: Any, shape: tuple[int, ...], who: str | None =
 
 
 class RNNCell(Cell):
-    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu for tanh.
+    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu in place of tanh.
 
     x: (N, in) or (in,); hx = h, h': (N, hidden) or (hidden,); without hx, h is 0.
     Elman 1990, "Finding Structure in Time".
@@ -158,11 +158,11 @@ class GRUCell(Cell):
     z = sigmoid(x W_iz + b_iz + h W_hz + b_hz)      update
     n = tanh(x W_in + b_in + r (h W_hn + b_hn))     new
 
-    weight_ih is [W_ir | W_iz | W_in], and so are the others.
+    weight_ih is [W_ir | W_iz | W_in]; weight_hh and the biases have the same order.
     x: (N, in) or (in,); hx = h, h': (N, hidden) or (hidden,); without hx, h is 0.
     Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder for Statistical
-    Machine Translation", section 2.3, where r multiplies h before the product with W_hn; after it,
-    as here and in PyTorch, all products with h are one.
+    Machine Translation", section 2.3. There, r multiplies h before the product with W_hn. Here and
+    in PyTorch, r multiplies after it, so that one product serves all gates.
     Raises ValueError for an x or hx of another shape.
     """
 
@@ -184,19 +184,19 @@ class GRUCell(Cell):
 
 
 class LSTMCell(Cell):
-    """c' = f c + i g, h' = o tanh(c'): what c holds is kept, added to and shown by gates.
+    """c' = f c + i g, h' = o tanh(c'): gates decide what c keeps, what is added, what h shows.
 
     i = sigmoid(x W_ii + b_ii + h W_hi + b_hi)      input gate
     f = sigmoid(x W_if + b_if + h W_hf + b_hf)      forget gate
-    g = tanh(x W_ig + b_ig + h W_hg + b_hg)         what may be added
+    g = tanh(x W_ig + b_ig + h W_hg + b_hg)         new values
     o = sigmoid(x W_io + b_io + h W_ho + b_ho)      output gate
 
-    weight_ih is [W_ii | W_if | W_ig | W_io], and so are the others.
+    weight_ih is [W_ii | W_if | W_ig | W_io]; weight_hh and the biases have the same order.
     x: (N, in) or (in,); hx = (h, c), result (h', c'): each (N, hidden) or (hidden,); without hx
     both are 0.
     Hochreiter & Schmidhuber 1997, "Long Short-Term Memory", section 4, with the forget gate of
     Gers, Schmidhuber & Cummins 2000, "Learning to Forget", section 3.
-    Raises ValueError for an x or hx of another shape, TypeError for an hx that is no pair.
+    Raises ValueError for an x or hx of another shape, TypeError for an hx that is not a pair.
     """
 
     gates = 4
@@ -215,10 +215,11 @@ class LSTMCell(Cell):
 
 
 class Recurrent(Module):
-    """What RNN, GRU and LSTM share: layers of cells, each layer reading what the last one gives.
+    """What RNN, GRU and LSTM share: layers of cells; each layer reads the output of the one before.
 
-    cells[layer][direction] is a cell; direction 1 reads from the last step to the first, and its h
-    stands beside that of direction 0.
+    cells[layer][direction] is a cell. Direction 0 reads the sequence from the first step to the
+    last, direction 1 (if bidirectional) from the last to the first. The output of a layer is the h
+    of both directions, side by side.
     """
 
     cell: Callable[..., Cell]
@@ -295,8 +296,10 @@ class RNN(Recurrent):
     hx      h_0 of each cell: (layers * directions, N, hidden), or without the N; 0 by default
     result  output, h_n: the last layer's h at every step, (T, N, directions * hidden), and every
             cell's h after its last step, in the shape of hx
-    dropout is the chance to drop an element between layers. Elman 1990, "Finding Structure in
-    Time"; in both directions Schuster & Paliwal 1997, "Bidirectional Recurrent Neural Networks".
+    dropout the probability that an element between two layers is set to 0 in training
+
+    Elman 1990, "Finding Structure in Time"; in both directions: Schuster & Paliwal 1997,
+    "Bidirectional Recurrent Neural Networks".
     Raises ValueError for other shapes and for an empty sequence.
     """
 
@@ -343,8 +346,8 @@ class LSTM(Recurrent):
 
     hx      (h_0, c_0), each of the shape that RNN's h_0 has
     result  output, (h_n, c_n)
-    All else as in RNN. Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers, Schmidhuber &
-    Cummins 2000, "Learning to Forget".
+    Everything else is as in RNN. Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers,
+    Schmidhuber & Cummins 2000, "Learning to Forget".
     """
 
     cell = LSTMCell

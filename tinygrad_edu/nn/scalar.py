@@ -1,9 +1,9 @@
 """A network of single floats: every weight is a Value, every neuron two nodes of the graph.
 
-Nothing is hidden in an array, but one thing is fused: w . x + b is a single node, `weighted_sum` of
-value.py, whose rule gives all its partials at once. A node for each product and each sum has the
-same gradients, and takes almost six times as long. Set a breakpoint in `Neuron.__call__` to look at
-the numbers of a neuron, or in `weighted_sum_backward` to look at its gradients.
+No number is hidden in an array. Only w . x + b is fused into a single node, `weighted_sum` of
+value.py, whose rule returns all its partials at once. A node for each product and each sum would
+give the same gradients and take almost six times as long. Set a breakpoint in `Neuron.__call__` to
+look at the numbers of a neuron, or in `weighted_sum_backward` to look at its gradients.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """Neurons side by side, which all see the same x: n_inputs numbers in, n_outputs Values out."""
+    """Neurons that all take the same x: n_inputs numbers in, n_outputs Values out."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Layer(Module):
 
 
 class MLP(Module):
-    """Layers in a row, each seeing what the one before gives: a multilayer perceptron.
+    """A multilayer perceptron: layers in a row, each of which takes the output of the one before.
 
     `sizes` says how many neurons each layer has. All but the last layer end in a relu. A network
     with one output returns that Value, any other a list of Values.
