@@ -15,7 +15,7 @@ class Adam(Optimizer):
     v = β2 v + (1 - β2) g²,  v' = v / (1 - β2^t)
 
     weight_decay  λ: the gradient of ½ λ p² is added to g
-    amsgrad       the largest v so far takes the place of v, so that steps cannot grow again
+    amsgrad       the largest v so far takes the place of v: after a large g, steps stay small
 
     Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1; amsgrad: Reddi,
     Kale and Kumar 2018, "On the convergence of Adam and beyond", algorithm 2.
@@ -168,10 +168,10 @@ class NAdam(Optimizer):
 class RAdam(Optimizer):
     """p = p - lr r m' sqrt(1 - β2^t) / (sqrt(v) + eps): Adam, its first steps rectified by r.
 
-    R = 2 / (1 - β2) - 1,  R_t = R - 2 t β2^t / (1 - β2^t): how many gradients v has seen
+    R = 2 / (1 - β2) - 1,  R_t = R - 2 t β2^t / (1 - β2^t): over how many gradients v averages
     r = sqrt((R_t - 4) (R_t - 2) R / ((R - 4) (R - 2) R_t))
 
-    m' and v as in Adam; p = p - lr m' as long as R_t <= 5, as v is a matter of chance then.
+    m' and v as in Adam. While R_t <= 5, p = p - lr m', because v rests on too few gradients.
 
     weight_decay            λ: the gradient of ½ λ p² is added to g
     decoupled_weight_decay  λ as in AdamW instead

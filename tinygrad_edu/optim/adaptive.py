@@ -1,4 +1,4 @@
-"""Step sizes from the history of each parameter's gradient: before Adam."""
+"""Adagrad, Adadelta, RMSprop: a step size for every parameter, from its past gradients."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,9 +9,9 @@ from tinygrad_edu.optim.optimizer import Optimizer, running_mean
 class Adagrad(Optimizer):
     """p = p - lr_t g / (sqrt(s) + eps), with s the sum of all g² and lr_t = lr / (1 + t lr_decay).
 
-    lr_decay                   how fast the rate falls; t = 0 in the first step
+    lr_decay                   how fast lr_t falls; t = 0 in the first step
     weight_decay               λ: the gradient of ½ λ p² is added to g
-    initial_accumulator_value  where s starts
+    initial_accumulator_value  the value that s starts with
 
     Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and stochastic
     optimization", section 1.1 (the diagonal form).
@@ -48,10 +48,10 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """p = p - lr d, with d = sqrt(u + eps) / sqrt(v + eps) g: as large as recent steps were.
+    """p = p - lr d, with d = sqrt(u + eps) / sqrt(v + eps) g: about as large as recent steps.
 
-    v = rho v + (1 - rho) g²  before the step,
-    u = rho u + (1 - rho) d²  after it
+    v = rho v + (1 - rho) g²  before the step
+    u = rho u + (1 - rho) d²  after the step
 
     weight_decay  λ: the gradient of ½ λ p² is added to g
 
@@ -88,8 +88,8 @@ class RMSprop(Optimizer):
     v = alpha v + (1 - alpha) g²
 
     weight_decay  λ: the gradient of ½ λ p² is added to g
-    momentum      how much of the last step is kept
-    centered      v - m² takes the place of v, with m the mean of g: its variance
+    momentum      how much of the last b is kept
+    centered      the variance v - m² takes the place of v, with m the running mean of g
 
     Tieleman and Hinton 2012, "Neural networks for machine learning", lecture 6.5; centered: Graves
     2013, "Generating sequences with recurrent neural networks", equations 38 to 41.

@@ -1,7 +1,7 @@
-"""How is a parameter updated that is larger than the cache?
+"""How is a parameter that is larger than the cache updated?
 
-An update makes several intermediate results as large as the parameter. Made some rows at a time,
-they stay in the cache: Adam then takes 0.8 of the time for 4 MB, and 0.4 for 30 MB.
+An update makes several intermediate results, each as large as the parameter. If it takes some rows
+at a time, they stay in the cache: Adam then needs 0.8 of the time for 4 MB, and 0.4 for 30 MB.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,20 +9,17 @@ from typing import Any
 
 import numpy as np
 
-BLOCK = 2**20  # bytes of a parameter that are updated at once; of 2^18 to 2^21 the fastest
-LARGE = 2**21  # bytes from which that saves time: the rows of a smaller one are not worth the calls
+BLOCK = 2**20  # bytes of a parameter that are updated at once: the fastest of 2^18 to 2^21
+LARGE = 2**21  # bytes above which blocks save time; below, the extra calls cost more
 
 
 def is_large(data: Any) -> bool:
-    """Whether this is an array that is worth being updated in blocks."""
+    """Whether this is an array for which blocks save time."""
     return getattr(data, "nbytes", 0) > LARGE
 
 
 def update_in_blocks(update: Callable[..., Any], g: Any, p: Any, state: Any, group: Any) -> Any:
-    """p -= step, some rows at a time.
-
-    Returns the new state, whose arrays are those of the old one, changed in place.
-    """
+    """p -= step, some rows at a time. Returns the new state; old arrays are changed in place."""
     after = list(state)
     for rows in row_blocks(p):
         old = [x[rows] if np.ndim(x) else x for x in state]
@@ -40,7 +37,7 @@ def update_in_blocks(update: Callable[..., Any], g: Any, p: Any, state: Any, gro
 
 
 def row_blocks(p: Any) -> Iterator[slice]:
-    """Slices of as many rows as make a block, at least one."""
+    """Slices of the rows, each as large as a block, and at least one row."""
     rows = max(1, BLOCK * len(p) // p.nbytes)
     for start in range(0, len(p), rows):
         yield slice(start, start + rows)

@@ -1,7 +1,7 @@
-"""How is everything put back, even if Ctrl-C comes in the middle of that?
+"""How is everything restored, even if Ctrl-C interrupts the restoring?
 
-`tinygrad_edu.cleanup` says the same for the rest of the package. It stands here once more because
-this room needs NumPy only, and can be taken away and used with other tensors.
+`tinygrad_edu.cleanup` does the same for the rest of the package. These functions are here as well
+because `optim` needs only NumPy: you can copy its folder and use it with other tensors.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ from typing import Any
 def afterwards(restore: Callable[[], object]) -> Iterator[None]:
     """Call restore() at the end of the block, however it ends.
 
-    It is called twice: if an interrupt cuts the first call short, the second does the work. So a
-    second call must change nothing: restore() sets what was there before the block.
+    It is called twice: if an interrupt stops the first call, the second call does the work. So a
+    second call must change nothing more: restore() sets what was there before the block.
     """
     try:
         try:

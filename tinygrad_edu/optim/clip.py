@@ -1,4 +1,4 @@
-"""Gradient clipping, between `backward` and `step`."""
+"""Gradient clipping, to call between `backward` and `step`."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ def clip_grad_norm_(
 ) -> float:
     """g = g min(1, max_norm / (‖g‖ + 1e-6)), with g all gradients as one vector; returns ‖g‖.
 
-    parameters          a list of parameters, or one; those without a gradient do not count
+    parameters          a list of parameters, or one parameter; without a gradient, one is left out
     norm_type           which norm; math.inf for the largest absolute value
-    error_if_nonfinite  without, a norm that is not finite makes gradients 0 or nan: look at what
-                        is returned
+    error_if_nonfinite  True: a norm that is not finite raises RuntimeError, and no gradient
+                        changes; False: such a norm makes gradients 0 or nan, so check the result
 
-    Raises RuntimeError, and leaves all gradients as they are, if the norm is not finite.
+    Raises ValueError for a negative max_norm.
 
     Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks",
     algorithm 1.
@@ -30,12 +30,13 @@ def clip_grad_norm_(
     total = vector_norm(np.stack(norms) if norms else norms, norm_type)
     if error_if_nonfinite and not np.isfinite(total):
         bad = [
-            getattr(p, "name", None) or f"number {i}"
+            getattr(p, "name", None) or f"parameter {i} of those with a gradient"
             for i, (p, x) in enumerate(zip(params, norms))
             if not np.isfinite(x)
         ]
         raise RuntimeError(
-            f"the norm of all gradients is {total}; not finite: the gradient of {', '.join(bad)}"
+            f"the norm of all gradients is {total}, because the norms of these gradients are not "
+            f"finite: {', '.join(bad)}"
         )
     scale = max_norm / (total + 1e-6)
     if not scale >= 1:
@@ -50,21 +51,24 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Any, clip_value: float) -> None:
-    """g = min(max(g, -clip_value), clip_value), for every number of every gradient."""
+    """g = min(max(g, -clip_value), clip_value), for every number of every gradient.
+
+    Raises ValueError for a negative clip_value.
+    """
     nonnegative("clip_value", clip_value)
     for p in with_gradients(parameters):
         p.grad = of_kind(np.clip(p.grad, -clip_value, clip_value), p.grad)
 
 
 def of_kind(new: Any, old: Any) -> Any:
-    """`new`, computed from `old`, as the same kind: NumPy turns 0-d arrays into numbers."""
+    """`new` with the type of `old`, a float or an array: NumPy turns 0-d arrays into numbers."""
     if old.__class__ is float:
         return float(new)
     return new if np.ndim(new) else np.copy(new)
 
 
 def with_gradients(parameters: Any) -> list[Any]:
-    """The parameters, a list or a single one, that have a gradient."""
+    """The parameters that have a gradient, of a list or a single parameter."""
     params = [parameters] if hasattr(parameters, "grad") else listed(parameters)
     return [p for p in params if p.grad is not None]
 

@@ -1,4 +1,4 @@
-"""Averages of the weights along the way."""
+"""Averages of the parameters over the steps of a training."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from tinygrad_edu.optim.settings import nonnegative
 class EMA:
     """a = decay a + (1 - decay) p, after each step of the optimizer; a = p at the start.
 
-    The averages have seen many steps, and often generalize better than the last parameters do:
+    The averages cover many steps, and often generalize better than the last parameters:
 
         average = EMA(model.parameters())
         for x, y in batches(...):
@@ -23,6 +23,8 @@ class EMA:
             average.update()
         with average.swapped():
             evaluate(model)
+
+    Raises ValueError for a decay outside of [0, 1), and if there are no parameters.
 
     Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging", with
     exponential weights.
@@ -43,7 +45,7 @@ class EMA:
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Inside, the parameters have copies of the averages as their data."""
+        """In the block, the data of the parameters is a copy of the averages."""
         before = [p.data for p in self.params]
         with afterwards(lambda: put_back(self.params, before)):
             for p, average in zip(self.params, self.averages):
@@ -55,7 +57,7 @@ class EMA:
         return {"decay": self.decay, "averages": [copied(a) for a in self.averages]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned; ValueError if it does not fit."""
+        """Continue from what `state_dict` returned; raises ValueError if it does not fit."""
         if set(state_dict) != {"decay", "averages"}:
             raise ValueError(
                 "the state of an EMA has 'decay' and 'averages', "
@@ -68,14 +70,16 @@ class EMA:
                 f"averages of shapes {shapes}, expected {expected}: nothing was loaded"
             )
         if not all(map(is_real, averages)):
-            raise ValueError("the averages hold no real numbers: nothing was loaded")
+            raise ValueError(
+                "the averages must hold real numbers, and some do not: nothing was loaded"
+            )
         nonnegative("decay", decay, below=1)
         averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
-        vars(self).update(decay=decay, averages=averages)  # one step: Ctrl-C finds both or neither
+        vars(self).update(decay=decay, averages=averages)  # both or, at Ctrl-C, neither
 
 
 def put_back(params: Iterable[Any], before: Iterable[Any]) -> None:
     """Give each parameter back the data that it had before."""
     for p, data in zip(params, before):
-        if p.data is not data:  # else it would count as changed in place
+        if p.data is not data:  # setting the same array counts as a change in place
             p.data = data

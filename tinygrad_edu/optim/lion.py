@@ -1,4 +1,4 @@
-"""Lion: every parameter moves by the same amount."""
+"""Lion: every number of every parameter moves by the same amount."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from tinygrad_edu.optim.optimizer import Optimizer, running_mean
 class Lion(Optimizer):
     """p = p - lr (sign(β1 m + (1 - β1) g) + λ p), and then m = β2 m + (1 - β2) g.
 
-    lr            about a tenth of Adam's, as the sign is a larger step than most of Adam's
+    lr            about a tenth of Adam's, because a step of ±lr is larger than most of Adam's steps
     weight_decay  λ, about ten times AdamW's
 
     Chen et al. 2023, "Symbolic discovery of optimization algorithms", algorithm 2.

@@ -7,13 +7,14 @@
         optimizer.step()
         scheduler.step()
 
-A schedule starts at t = 0, writing that rate into the optimizer, and `step()` makes it t + 1. What
-a step is, a batch or an epoch, is for the loop to say. Training is resumed with `load_state_dict`;
-there is no argument `last_epoch`.
+A schedule starts at t = 0 and writes the rate of t = 0 into the optimizer; each `step()` adds 1 to
+t. Your loop decides whether a step is a batch or an epoch. To resume a training, use
+`load_state_dict`; there is no argument `last_epoch`.
 
 Every parameter group of the optimizer has a base rate: the lr it had when its first schedule was
-made. An optimizer follows one schedule at a time: two that step side by side do not multiply as in
-PyTorch, the last one wins. `SequentialLR` runs one after another, and a product is a `LambdaLR`.
+made. An optimizer follows one schedule at a time: the factors of two schedules do not multiply as
+in PyTorch; the schedule that steps last sets the rate. Use `SequentialLR` to run schedules one
+after another, and `LambdaLR` for a product.
 """
 
 import copy
@@ -44,21 +45,21 @@ __all__ = [
     "WarmupCosineLR",
 ]
 
-UNSAVED = {"optimizer", "lr_lambdas", "scale_fn", "schedulers"}  # these are no plain data
+UNSAVED = {"optimizer", "lr_lambdas", "scale_fn", "schedulers"}  # objects and functions, not data
 
 
 class LRScheduler:
     """lr(t) = base_lr factor(t), written into every group of the optimizer.
 
-    A schedule is a subclass with one method: `factor(t)`, or `lr(t, base_lr)` where the rate is no
-    multiple of the base rate. Its `__init__` keeps the settings and calls this one last.
+    A schedule is a subclass with one method: `factor(t)`, or `lr(t, base_lr)` if the rate is not a
+    multiple of the base rate. Its `__init__` keeps the settings, then calls this one.
 
-    optimizer   what has `param_groups`, a list of dicts with "lr"
-    span        as many steps as `plot` shows unless told otherwise
-    base_lrs    a base rate for each group; without, the lr from before its first schedule
-    last_epoch  the t of now
+    optimizer   an object with `param_groups`, a list of dicts with "lr"
+    span        the number of steps that `plot` shows by default
+    base_lrs    a base rate for each group; by default the lr before the first schedule of the group
+    last_epoch  the current t
 
-    Raises TypeError for what is no optimizer.
+    Raises TypeError if the optimizer has no `param_groups`.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class LRScheduler:
         return [self.lr(t, base_lr) for base_lr in self.base_lrs]
 
     def move_to(self, t: float) -> None:
-        """Make it step t: write the rates of t into the groups.
+        """Go to step t: write the rates of t into the groups.
 
         Raises ValueError, and changes nothing, for a rate that is negative or not finite and for
         groups that were added after the schedule was made.
@@ -120,7 +121,7 @@ class LRScheduler:
         return copy.deepcopy({name: x for name, x in vars(self).items() if name not in UNSAVED})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where `state` was taken, with its settings; the groups get their rates too.
+        """Continue from the step and with the settings in `state`, and set the rates of the groups.
 
         Raises ValueError, and changes nothing, for the state of another schedule.
         """
@@ -188,7 +189,10 @@ class LambdaLR(LRScheduler):
         self.lr_lambdas = one_per_group("lr_lambda", lr_lambda, optimizer)
         for f in self.lr_lambdas:
             if not callable(f):
-                raise TypeError(f"lr_lambda must be functions of the step, and one is {f!r}")
+                raise TypeError(
+                    f"lr_lambda must be a function of the step, or a list of functions; {f!r} "
+                    "cannot be called"
+                )
         super().__init__(optimizer)
 
     def lrs(self, t: float) -> list[float]:
@@ -281,7 +285,9 @@ class PolynomialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """lr = cosine from base_lr at t = 0 to eta_min at T_max, and back at 2 T_max, and so on.
+    """lr = eta_min + (base_lr - eta_min) (1 + cos(π t / T_max)) / 2.
+
+    The rate falls from base_lr at t = 0 to eta_min at T_max, rises back until 2 T_max, and so on.
 
     Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5,
     without the restarts.
@@ -297,10 +303,10 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """lr = cosine from base_lr to eta_min over T_i steps, then again from base_lr.
+    """lr = eta_min + (base_lr - eta_min) (1 + cos(π T_cur / T_i)) / 2, with restarts.
 
-    T_i  how long each time: T_0, T_0 T_mult, T_0 T_mult², ...
-
+    T_cur  the steps since the last restart
+    T_i    the steps from one restart to the next: T_0, T_0 T_mult, T_0 T_mult², ...
     Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5.
     """
 
@@ -317,11 +323,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         super().__init__(optimizer, span=self.T_0 * (1 + self.T_mult + self.T_mult**2))
 
     def step(self, epoch: float | None = None) -> None:
-        """t = t + 1, or any t >= 0, also between two epochs: step(epoch + batch / batches)."""
+        """t = t + 1, or t = epoch, which may be a fraction: step(epoch + batch / batches)."""
         self.move_to(self.last_epoch + 1 if epoch is None else nonnegative("epoch", epoch))
 
     def since_restart(self, t: float) -> tuple[float, int]:
-        """(T_cur, T_i): the steps since the last restart, and how many there are to the next."""
+        """(T_cur, T_i): the steps since the last restart, and from that restart to the next."""
         if self.T_mult == 1:
             return t % self.T_0, self.T_0
         T_i = self.T_0  # noqa: N806
@@ -336,11 +342,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
 
 class WarmupCosineLR(LRScheduler):
-    """lr = base_lr (t + 1) / (warmup_steps + 1) up to base_lr, then cosine to min_lr, and stay.
+    """lr = base_lr (t + 1) / (warmup_steps + 1) up to base_lr, then a cosine down to min_lr.
 
-    The whole takes total_steps, and the first step is no idle one with a rate of 0. The same as
-    LinearLR and CosineAnnealingLR in a SequentialLR.
-
+    The rate reaches min_lr at t = total_steps and stays there. It starts above 0, so that the first
+    step is not lost. Until total_steps, a SequentialLR of a LinearLR and a CosineAnnealingLR gives
+    the same rates.
     Goyal et al. 2017, section 2.2 (warm-up); Loshchilov and Hutter 2017, equation 5 (cosine).
     """
 
@@ -377,7 +383,7 @@ class MomentumCycle(LRScheduler):
     def keep_momentum(
         self, optimizer: Any, cycle_momentum: bool, base_momentum: Any, max_momentum: Any
     ) -> None:
-        """The settings of the momentum; ValueError if it is to cycle and a group has none."""
+        """Keep the settings. Raises ValueError if the momentum is to cycle and a group has none."""
         self.cycle_momentum = cycle_momentum
         self.base_momentums = numbers_of_groups("base_momentum", base_momentum, optimizer, high=1)
         self.max_momentums = numbers_of_groups("max_momentum", max_momentum, optimizer, high=1)
@@ -393,9 +399,10 @@ class CyclicLR(MomentumCycle):
     """lr = base_lr + (max_lr - base_lr) h(t) with h = triangle(t) scale(t): up and down forever.
 
     base_lr, max_lr  one for all groups, or a list with one for each
-    step_size_up     steps from base_lr to max_lr; as many down, or step_size_down
+    step_size_up     steps from base_lr to max_lr
+    step_size_down   steps from max_lr to base_lr, by default as many
     mode             scale: "triangular" 1; "triangular2" 1/2^(cycle - 1); "exp_range" gamma^t
-    scale_fn         instead of a mode: a function of the cycle 1, 2, ... or, with scale_mode
+    scale_fn         in place of a mode: a function of the cycle 1, 2, ... or, with scale_mode
                      "iterations", of t; it is not in `state_dict`
     cycle_momentum   momentum = max_momentum - (max_momentum - base_momentum) h(t)
 
@@ -438,7 +445,7 @@ class CyclicLR(MomentumCycle):
         return t / up if t <= up else (up + down - t) / down
 
     def scale(self, t: float) -> float:
-        """How high the top of the triangle is."""
+        """The height of the triangle."""
         cycle = 1 + t // (self.step_size_up + self.step_size_down)
         if self.scale_fn is not None:
             return float(self.scale_fn(cycle if self.scale_mode == "cycle" else t))
@@ -459,19 +466,20 @@ class CyclicLR(MomentumCycle):
 
 
 class OneCycleLR(MomentumCycle):
-    """lr = initial_lr up to max_lr down to min_lr, once, over total_steps.
+    """lr rises from initial_lr to max_lr, then falls to min_lr, once in total_steps.
 
     initial_lr = max_lr / div_factor, min_lr = initial_lr / final_div_factor
 
     max_lr            one for all groups, or a list with one for each
-    total_steps       or else epochs and steps_per_epoch, whose product it is
-    pct_start         the part of the steps that goes up
-    anneal_strategy   "cos" or "linear": the way between two ends
-    cycle_momentum    down from max_momentum to base_momentum while the rate goes up, and back
-    three_phase       down to initial_lr in as many steps as up, and from there to min_lr
+    total_steps       by default epochs · steps_per_epoch
+    pct_start         the fraction of the steps in which the rate rises
+    anneal_strategy   "cos" or "linear": the curve of each rise and fall
+    cycle_momentum    True: the momentum falls from max_momentum to base_momentum while the rate
+                      rises, and rises back while the rate falls
+    three_phase       True: lr falls to initial_lr in as many steps as it rose, then to min_lr
 
-    The step after the last one, which a loop ends with, keeps min_lr (PyTorch extrapolates); one
-    more raises ValueError.
+    A loop calls `step()` after every step, total_steps times in all. The last of these calls keeps
+    min_lr (PyTorch extrapolates); one more raises ValueError.
 
     Smith and Topin 2018, "Super-convergence: very fast training of neural networks using large
     learning rates", section 3. The paper's cycle has three linear phases.
@@ -501,7 +509,7 @@ class OneCycleLR(MomentumCycle):
                 )
             total_steps = whole("epochs", epochs) * whole("steps_per_epoch", steps_per_epoch)
         self.total_steps = whole("total_steps", total_steps)
-        # two rises of this length have to fit in
+        # with three phases, a rise and a fall of this length must fit
         self.pct_start = nonnegative("pct_start", pct_start, high=0.5 if three_phase else 1)
         self.anneal_strategy = one_of("anneal_strategy", anneal_strategy, "cos", "linear")
         self.three_phase = three_phase
@@ -512,10 +520,11 @@ class OneCycleLR(MomentumCycle):
         super().__init__(optimizer, self.total_steps, initial_lrs)
 
     def between(self, t: float, *values: float) -> float:
-        """The value at step t on the way through the first value, the second, ... to the last."""
+        """The value at step t on the curve from the first value through the others to the last."""
         if t > self.total_steps:
             raise ValueError(
-                f"step {t:g} of OneCycleLR, which ends after total_steps={self.total_steps}"
+                f"OneCycleLR ends after total_steps={self.total_steps}, and this is step {t:g}; "
+                "set total_steps to the number of steps of your training"
             )
         rise, end = self.pct_start * self.total_steps - 1, self.total_steps - 1
         knots = [0, rise, 2 * rise, end] if self.three_phase else [0, rise, end]
@@ -545,13 +554,15 @@ class ReduceLROnPlateau(LRScheduler):
     """lr = max(factor lr, min_lr) after more than `patience` steps without a better metric.
 
     mode            "min": lower is better; "max": higher is better
-    threshold       better by so much: a part of the best ("rel", for metrics above 0) or "abs"
+    threshold       the least improvement that counts
+    threshold_mode  "rel": threshold is a fraction of the best metric, which must be above 0;
+                    "abs": threshold is a difference
     cooldown        steps after a reduction that are not counted
     min_lr          one for all groups, or a list with one for each
-    eps             a smaller change than this is not made
+    eps             a reduction of lr by less than this is not made
 
-    The one schedule that is no function of t: `step(metrics)` takes the metric to watch. `plot`
-    shows what comes if it never gets better again.
+    This is the only schedule that is not a function of t: `step(metrics)` takes the metric to
+    watch. `plot` shows the rates for a metric that never improves again.
     """
 
     def __init__(
@@ -586,7 +597,7 @@ class ReduceLROnPlateau(LRScheduler):
         return list(self.current_lrs)
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """One more step, after which the watched metric is `metrics`. nan is never better."""
+        """t = t + 1; `metrics` is the metric after this step. nan is never better."""
         metric = metrics.item() if hasattr(metrics, "item") else float(metrics)
         self.num_bad_epochs += 1
         if self.is_better(metric):
@@ -626,8 +637,11 @@ class ReduceLROnPlateau(LRScheduler):
 class SequentialLR(LRScheduler):
     """lr = lr_i(t - milestone_i), with the last schedule i whose milestone is at most t.
 
-    schedulers  schedules of this optimizer, each of which starts at its own t = 0
-    milestones  increasing steps, one fewer: where the second schedule starts, the third, ...
+    schedulers  schedules of this optimizer; each of them starts at its own t = 0
+    milestones  increasing steps, one fewer than schedulers: where the second one starts, the third,
+                and so on
+
+    Raises ValueError or TypeError for schedules that cannot follow one another.
     """
 
     def __init__(
@@ -637,13 +651,13 @@ class SequentialLR(LRScheduler):
         self.schedulers = list(schedulers)
         if len(self.schedulers) != len(self.milestones) + 1:
             raise ValueError(
-                f"{len(self.schedulers)} schedulers need one milestone fewer, and there are "
-                f"{len(self.milestones)}: {self.milestones}"
+                f"SequentialLR needs one milestone fewer than schedulers: {len(self.schedulers)} "
+                f"schedulers, and milestones {self.milestones}"
             )
         for i, scheduler in enumerate(self.schedulers):
             name = f"schedulers[{i}], a {type(scheduler).__name__},"
             if not isinstance(scheduler, LRScheduler):
-                raise TypeError(f"{name} is no schedule")
+                raise TypeError(f"{name} is not a schedule")
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(f"{name} needs a metric for every step, and SequentialLR has none")
             if scheduler.optimizer is not optimizer:
@@ -652,7 +666,7 @@ class SequentialLR(LRScheduler):
         super().__init__(optimizer, last_start + self.schedulers[-1].span)
 
     def part(self, t: float) -> tuple[LRScheduler, float]:
-        """The schedule that holds at step t, and its own time."""
+        """The schedule that is in force at step t, and its own t."""
         i = bisect_right(self.milestones, t)
         return self.schedulers[i], t - [0, *self.milestones][i]
 
@@ -680,15 +694,15 @@ class SequentialLR(LRScheduler):
         super().check_state(state)
         if len(state["schedulers"]) != len(self.schedulers):
             raise ValueError(
-                f"this state is of {len(state['schedulers'])} schedulers in a row, and this "
-                f"SequentialLR has {len(self.schedulers)}; nothing was loaded"
+                f"this state has {len(state['schedulers'])} schedulers, and this SequentialLR has "
+                f"{len(self.schedulers)}; nothing was loaded"
             )
         for scheduler, its_state in zip(self.schedulers, state["schedulers"]):
             scheduler.check_state(its_state)
 
 
 def replaces(x: Any, y: Any) -> bool:
-    """Whether x may replace y: numbers, lists of alike, or one type; None means not set yet."""
+    """Whether x may replace y: two numbers, lists of such, or one type; None replaces anything."""
     if isinstance(x, list | tuple) and isinstance(y, list | tuple):
         return all(replaces(each, other) for each in x for other in y[:1])
     if isinstance(x, Real) and isinstance(y, Real):
@@ -710,14 +724,14 @@ def param_groups_of(optimizer: Any) -> list[dict[str, Any]]:
     groups = getattr(optimizer, "param_groups", None)
     if groups is None:
         raise TypeError(
-            f"optimizer must be an optimizer, with param_groups, and it is a "
+            "a schedule needs an optimizer with param_groups, and this is of type "
             f"{type(optimizer).__name__}"
         )
     return groups
 
 
 def one_per_group(name: str, x: Any, optimizer: Any) -> list[Any]:
-    """A list with one x for each group, all the same or as listed in x."""
+    """One value for each group: those in the list x, or x for all groups."""
     n = len(param_groups_of(optimizer))
     if not isinstance(x, list | tuple):
         return [x] * n

@@ -1,4 +1,4 @@
-"""Muon: a matrix moves as far in every direction of its singular vectors."""
+"""Muon: the step of a matrix is equally long in the direction of every singular vector."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,23 +12,24 @@ from tinygrad_edu.optim.settings import one_of, whole
 class Muon(Optimizer):
     """W = W - lr λ W - lr s O(u), with u = (1 - μ) g + μ m and m = μ m + (1 - μ) g.
 
-    O(u) is about U Vᵀ, if U S Vᵀ is the singular value decomposition of u: `orthogonalized`. For
-    the weights (in, out) of hidden layers; train everything else with AdamW.
+    If U S Vᵀ is the singular value decomposition of u, O(u) is about U Vᵀ: see `orthogonalized`.
+    Use Muon for the weights (in, out) of hidden layers, and AdamW for everything else.
 
     weight_decay     λ
     momentum         μ
-    nesterov         without, u = m
+    nesterov         False: u = m
     ns_coefficients  a, b, c of the Newton-Schulz iteration
-    ns_steps         how often it is done
+    eps              u is divided by its norm, or by eps if the norm is smaller
+    ns_steps         the number of Newton-Schulz iterations
     adjust_lr_fn     "original": s = sqrt(max(1, out / in));
                      "match_rms_adamw": s = 0.2 sqrt(max(in, out)), which makes steps as large as
-                     AdamW's, so that its lr and λ will do
+                     AdamW's, so that you can use the lr and λ of AdamW
 
     Raises ValueError for a parameter that is not a matrix.
 
     Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; match_rms_adamw:
-    Liu et al. 2025, "Muon is scalable for LLM training", section 2.2. PyTorch iterates in bfloat16,
-    this in the precision of W.
+    Liu et al. 2025, "Muon is scalable for LLM training", section 2.2. PyTorch iterates in bfloat16;
+    here the precision is that of W.
     """
 
     remembers = ("m",)
@@ -67,7 +68,7 @@ class Muon(Optimizer):
     def check(self, **settings: Any) -> None:
         coefficients, adjust = settings.pop("ns_coefficients"), settings.pop("adjust_lr_fn")
         if np.shape(coefficients) != (3,) or not np.isfinite(coefficients).all():
-            raise ValueError(f"ns_coefficients must be three numbers, and it is {coefficients!r}")
+            raise ValueError(f"ns_coefficients must be three numbers, not {coefficients!r}")
         one_of("adjust_lr_fn", adjust, "original", "match_rms_adamw")
         whole("ns_steps", settings["ns_steps"], low=0)
         super().check(**settings)
@@ -87,8 +88,8 @@ class Muon(Optimizer):
 def orthogonalized(x: Any, coefficients: tuple[float, float, float], steps: int, eps: float) -> Any:
     """x with all its singular values near 1: the Newton-Schulz iteration.
 
-    x = a x + b (x xᵀ) x + c (x xᵀ)² x turns each singular value s into a s + b s³ + c s⁵. The first
-    x is scaled so that none is above 1.
+    x = a x + b (x xᵀ) x + c (x xᵀ)² x turns each singular value s into a s + b s³ + c s⁵. At first,
+    x is scaled so that no singular value is above 1.
     """
     if x.shape[0] > x.shape[1]:
         return orthogonalized(x.T, coefficients, steps, eps).T

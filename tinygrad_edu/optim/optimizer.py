@@ -10,22 +10,25 @@ from tinygrad_edu.optim.blocks import is_large, update_in_blocks
 from tinygrad_edu.optim.cleanup import all_or_none
 from tinygrad_edu.optim.settings import as_python, nonnegative
 
-SHARES = "rho", "alpha"  # of the past in a running mean
+SHARES = "rho", "alpha"  # settings that are the weight of the past in a running mean
 
 
 class Optimizer:
     """p = p - step, for every parameter p that has a gradient.
 
-    params        a list of parameters: anything with `.data` and `.grad`, Tensors or Values; each
-                  is taken once. Or a list of groups, {"params": [...], "lr": ..., ...}, with
-                  settings of their own in place of the common ones
-    settings      the common settings, "lr" among them
-    param_groups  the groups with all their settings, which may be changed at any time
-    state         state[k][i]: what is remembered of parameter i of group k, under the names in
-                  `remembers`; each starts at 0
+    params        a list of parameters: Tensors, Values, or other objects with `.data` and `.grad`.
+                  A parameter that is listed twice counts once. Or a list of groups,
+                  {"params": [...], "lr": ..., ...}, with their own settings
+    settings      the settings of every group that does not name its own, such as "lr"
+    param_groups  the groups with all their settings, which you may change at any time
+    state         state[k][i]: a tuple of what is remembered of parameter i of group k, named in
+                  `remembers`; each entry starts at 0
 
-    An optimizer is one method: the update of one parameter, in which g is the gradient and p the
-    data, arrays, or floats in the case of a Value, and group["lr"] and its like are the settings.
+    A subclass writes one method, `update(g, p, state, group)`, which computes the step of one
+    parameter: g is its gradient and p its data (arrays, or floats for a Value), state what is
+    remembered of it, and group the settings, such as group["lr"].
+
+    Raises ValueError or TypeError for parameters or settings that cannot be used.
     """
 
     remembers: ClassVar[tuple[str, ...]] = ()
@@ -45,8 +48,9 @@ class Optimizer:
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Train the parameters group["params"] too; settings it does not name are the common ones.
+        """Train the parameters group["params"] too, with the settings of the group.
 
+        A setting that the group does not name has the value given to the optimizer.
         Raises ValueError or TypeError, and adds nothing, if a parameter or a setting is bad.
         """
         if not isinstance(group, Mapping) or "params" not in group:
@@ -58,7 +62,7 @@ class Optimizer:
         for p in params:
             self.check_parameter(p)
             if id(p) in known:
-                raise ValueError(f"{p.name or 'a parameter'} is in two groups; it can be in one")
+                raise ValueError(f"{name_of(p)} is in two groups; put it in only one")
         own = {name: setting for name, setting in group.items() if name != "params"}
         for name in own:
             if name not in self.defaults:
@@ -75,11 +79,13 @@ class Optimizer:
     def check_parameter(self, p: Any) -> None:
         """Raise TypeError or ValueError for what cannot be trained."""
         if not hasattr(p, "data") or not hasattr(p, "grad"):
-            raise TypeError(f"a parameter has .data and .grad; {type(p).__name__} has not")
+            raise TypeError(
+                f"a parameter needs .data and .grad, and {type(p).__name__} does not have both"
+            )
         if getattr(p, "function", None) is not None:
             raise ValueError(
-                f"{p.name or 'a parameter'} was computed from others, and its .grad stays None: "
-                "train those instead"
+                f"{name_of(p)} was computed from other nodes, and its .grad stays None: "
+                "train the parameters that it was computed from"
             )
 
     def check(self, **settings: Any) -> None:
@@ -93,7 +99,7 @@ class Optimizer:
             nonnegative(name, x, below=1 if name in SHARES else math.inf)
 
     def update(self, g: Any, p: Any, state: Any, group: Any) -> tuple[Any, Any]:
-        """(step, new state)."""
+        """(step, new state): what is subtracted from p, and what is remembered."""
         raise NotImplementedError
 
     @property
@@ -134,11 +140,11 @@ class Optimizer:
                 p.data = data
 
     def is_plain(self, group: Any) -> bool:
-        """Whether the step is lr g with these settings: too little to call `update` for it."""
+        """Whether the step is just lr g with these settings: then `update` is not called."""
         return False
 
     def zero_grad(self) -> None:
-        """Forget all gradients, so that the next `backward` starts from nothing."""
+        """Set every gradient to None; otherwise the next `backward` adds to the old gradients."""
         for group in self.param_groups:
             for p in group["params"]:
                 p.grad = None
@@ -161,9 +167,9 @@ class Optimizer:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned: all settings and state are set, or none.
+        """Continue from what `state_dict` returned: set all settings and state, or none.
 
-        Raises ValueError that lists what does not fit the groups and parameters here.
+        Raises ValueError with a list of what does not fit the groups and parameters of this one.
         """
         if not state_dict.keys() >= {"param_groups", "state"}:
             raise ValueError(
@@ -199,23 +205,23 @@ class Optimizer:
         sizes = [len(states) for _, states in saved]
         expected = [len(group["params"]) for group in self.param_groups]
         if sizes != expected:
-            return [f"groups of {sizes} parameters, expected {expected}"]
+            return [f"numbers of parameters in the groups: {sizes}, expected {expected}"]
         problems = []
         for k, (group, (settings, states)) in enumerate(zip(self.param_groups, saved)):
             problems += [
                 f"group {k}: no setting {name!r}" for name in self.defaults if name not in settings
             ]
             if "params" in settings:
-                problems.append(f"group {k}: parameters among its settings, which hold none")
+                problems.append(f"group {k}: 'params' is not a setting that can be loaded")
             for i, (p, memory) in enumerate(zip(group["params"], states)):
-                what = f"{getattr(p, 'name', None) or 'parameter'} ({i} of group {k})"
+                what = f"{name_of(p)} ({i} of group {k})"
                 if set(memory) != set(self.remembers):
                     problems.append(
                         f"{what}: state {', '.join(memory)}, expected {', '.join(self.remembers)}"
                     )
                 for name, x in memory.items():
                     if not is_real(x):
-                        problems.append(f"{what}: {name} holds no real numbers: {x!r:.60}")
+                        problems.append(f"{what}: {name} must hold real numbers, not {x!r:.60}")
                     elif np.shape(x) not in ((), np.shape(p.data)):
                         problems.append(
                             f"{what}: {name} of shape {np.shape(x)}, expected {np.shape(p.data)}"
@@ -235,8 +241,13 @@ def listed(params: Any) -> list[Any]:
     return list(params)
 
 
+def name_of(p: Any) -> str:
+    """What an error calls a parameter; not every tensor has a name."""
+    return getattr(p, "name", None) or "a parameter"
+
+
 def running_mean(mean: Any, x: Any, beta: float) -> Any:
-    """beta mean + (1 - beta) x, in the memory of `mean` if it is an array already."""
+    """beta mean + (1 - beta) x, in the memory of `mean` if that is an array."""
     mean *= beta
     mean += (1 - beta) * x
     return mean
@@ -248,12 +259,12 @@ def is_real(x: Any) -> bool:
 
 
 def copied(x: Any) -> Any:
-    """State in memory of its own; a number stays what it is, Python's or NumPy's."""
+    """A copy of an array, or of a NumPy number as an array; a Python number as it is."""
     return np.array(x) if hasattr(x, "dtype") else x
 
 
 def restored(x: Any, data: Any) -> Any:
-    """A copy of saved state, as `update` computes with it beside this data."""
+    """A copy of saved state that fits `data`: in its dtype, or a Python number for a float."""
     if hasattr(x, "dtype") and hasattr(data, "dtype"):
         return np.array(x, data.dtype)[()]
     return x.item() if hasattr(x, "dtype") else x

@@ -1,4 +1,4 @@
-"""Which numbers can a setting be? Each check returns it as it is kept, or raises ValueError."""
+"""Which values can a setting have? Each check returns the value to keep, or raises ValueError."""
 
 import math
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ import numpy as np
 def nonnegative(
     name: str, x: Any, high: float = math.inf, *, below: float = math.inf, part_of: Any = None
 ) -> float:
-    """x from 0 to high, or below a limit; it may be `part_of` a setting with several numbers."""
+    """x, if 0 <= x <= high and x < below; `part_of` is the setting of several numbers it is in."""
     value = as_float(x)
     if not (0 <= value <= high and value < below):
         limits = f"in [0, {below})" if below < math.inf else "finite and at least 0"
@@ -50,12 +50,12 @@ def one_of(name: str, x: str, *choices: str) -> str:
 
 
 def as_float(x: Any) -> float:
-    """A real number as Python's; anything else as nan, which no check lets pass."""
+    """A real number as a Python float; anything else as nan, which fails every check."""
     return float(x) if isinstance(x, Real) else math.nan
 
 
 def as_python(x: Any) -> Any:
-    """NumPy's numbers as Python's, lists as tuples: a float32 array times these stays float32."""
+    """NumPy numbers as Python numbers, which keep a float32 array float32; lists as tuples."""
     if isinstance(x, tuple | list):
         return tuple(map(as_python, x))
     return x.item() if isinstance(x, np.generic) else x

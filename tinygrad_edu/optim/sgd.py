@@ -1,4 +1,4 @@
-"""Gradient descent."""
+"""Gradient descent, with or without momentum."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,10 +10,12 @@ class SGD(Optimizer):
     """p = p - lr v, with v = momentum v + (1 - dampening) g, and v = g in the first step.
 
     lr            learning rate
-    momentum      how much of the last step is kept; 0 is plain gradient descent
-    dampening     how much less of the gradient then counts
+    momentum      how much of the last v is kept; 0 is plain gradient descent
+    dampening     how much less the gradient counts in v, after the first step
     weight_decay  λ: the gradient of ½ λ p² is added to g
     nesterov      look ahead: g + momentum v takes the place of v
+
+    Raises ValueError for a nesterov without momentum or with dampening.
 
     Momentum as in Sutskever et al. 2013, "On the importance of initialization and momentum in deep
     learning", section 2, in PyTorch's form (lr outside of v); nesterov: Nesterov 1983, "A method
