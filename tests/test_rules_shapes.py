@@ -277,7 +277,7 @@ def test_nonzero_and_where_of_a_condition_are_plain():
         assert [i.tolist() for i in answer] == [[0, 1], [1, 0]]
 
 
-IN_PLACE = "not changed in place"
+IN_PLACE = "cannot be changed in place"
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_bytes_are_those_of_the_array(tmp_path):
 
 @pytest.mark.parametrize(
     ("index", "error", "words"),
-    [([0.5], TypeError, "integers that say which"), ([2], ValueError, "from 0 to 1")],
+    [([0.5], TypeError, "the numbers of the choices"), ([2], ValueError, "from 0 to 1")],
 )
 def test_choose_refuses_what_is_no_choice(index, error, words):
     with pytest.raises(error, match=words):

@@ -20,7 +20,7 @@ Function = Callable[..., Any]
 
 @cache
 def defaults_of(function: Function) -> dict[str, Any]:
-    """A function's arguments with their defaults; none for some functions that NumPy has in C."""
+    """A function's arguments with their defaults; empty for some functions of NumPy in C."""
     try:
         return {p.name: p.default for p in inspect.signature(function).parameters.values()}
     except ValueError:
@@ -30,13 +30,13 @@ def defaults_of(function: Function) -> dict[str, Any]:
 def as_of_rule(
     function: Function, rule: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The inputs and the options of a call in any form that NumPy takes: by position, by name."""
+    """The inputs and the options of a call, whose arguments come by position or by name."""
     names, count, known = parameters(function, rule)
     named = dict(zip(names, args, strict=False)) | dict(kwargs)
     try:
         inputs = tuple(named.pop(name) for name in names[:count])
     except KeyError as missing:
-        raise TypeError(f"{name_of(function)} of a Tensor needs {missing}") from None
+        raise TypeError(f"{name_of(function)} of a Tensor needs the argument {missing}") from None
     options = known_among(known, function, named)
     return inputs, {name: constant(function, name, x) for name, x in options.items()}
 
@@ -45,7 +45,7 @@ def as_of_rule(
 def parameters(function: Function, rule: Function) -> tuple[list[str], int, Set[str]]:
     """The names of a function's arguments, how many are inputs, and the options its rule knows.
 
-    What its rule takes without a default is an input; what its rule takes with one, an option.
+    An argument of the rule without a default is an input; an argument with a default is an option.
     """
     of_rule = list(inspect.signature(rule).parameters.values())[2:]
     inputs = [p.name for p in of_rule if p.default is p.empty]
@@ -55,7 +55,7 @@ def parameters(function: Function, rule: Function) -> tuple[list[str], int, Set[
 
 
 def constant(function: Function, option: str, x: Any) -> Any:
-    """The data of a Tensor that is an option: no rule has a derivative with respect to one."""
+    """The data of an option: no rule has a derivative with respect to an option."""
     if isinstance(x, Node) and x.requires_grad:
         raise TypeError(
             f"{name_of(function)} has no derivative with respect to {option}=; "
@@ -67,7 +67,7 @@ def constant(function: Function, option: str, x: Any) -> Any:
 def as_of_composition(
     function: Function, composition: Function, options: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The options of a call as the composition that answers for `function` takes them."""
+    """The options of a call that the composition for `function` takes."""
     known = defaults_of(composition).keys()
     return options if "options" in known else known_among(known, function, options)
 
@@ -75,7 +75,7 @@ def as_of_composition(
 def known_among(
     known: Set[str], function: Function, options: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The options that are known here; an unknown one may only have the value of its default."""
+    """The known options; an unknown option is allowed only with the value of its default."""
     if options.keys() <= known:
         return options
     defaults = defaults_of(function)
@@ -86,7 +86,7 @@ def known_among(
 
 
 def outputs(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What the call is to write its answer into, as a tuple."""
+    """The arrays that the call writes its result into, as a tuple."""
     place = place_of_out(function)
     out = args[place] if len(args) > place else kwargs.get("out")
     return out if isinstance(out, tuple) else (out,)
@@ -94,7 +94,7 @@ def outputs(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 
 @cache
 def place_of_out(function: Function) -> int:
-    """Where `out` may stand among a function's arguments; beyond the last if it has none."""
+    """The position of `out` among a function's arguments; beyond the last if it has no `out`."""
     names = list(defaults_of(function))
     return names.index("out") if "out" in names else sys.maxsize
 
@@ -116,12 +116,12 @@ def array(x: Any) -> Any:
 
 
 def common_dtype(operands: Iterable[Any]) -> np.dtype[Any]:
-    """The dtype that NumPy computes in with all of them; Python's numbers have a kind only."""
+    """The dtype in which NumPy computes with all of them; a Python number only gives a kind."""
     return np.result_type(*[x if isinstance(x, int | float) else array(x).dtype for x in operands])
 
 
 def in_one_dtype(arrays: Iterable[Any]) -> list[Any]:
-    """The arrays, all in the dtype that NumPy computes in with all of them."""
+    """The arrays, all in the dtype in which NumPy computes with all of them."""
     arrays = [array(x) for x in arrays]
     dtype = common_dtype(arrays)
     return [x if x.dtype == dtype else x.astype(dtype) for x in arrays]

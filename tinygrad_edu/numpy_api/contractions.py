@@ -1,4 +1,4 @@
-"""How are sums over several axes of several arrays taken? By tensordot, and by einsum."""
+"""How are products of arrays summed over several axes? By tensordot and by einsum."""
 
 import math
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
@@ -35,7 +35,7 @@ def tensordot(a, b, axes=2):
 
 @composes(np.einsum)
 def einsum(*operands, optimize=False):
-    """einsum in any form, as the plain one that has a rule: diagonals and lone sums come first."""
+    """einsum in any form, by `contract`; diagonals and sums over one operand are taken first."""
     if not isinstance(operands[0], str):
         operands = with_letters(operands)
     subscripts, *arrays = operands
@@ -44,11 +44,14 @@ def einsum(*operands, optimize=False):
     sizes = {}
     for term, x in zip(terms, arrays):
         if len(term) != x.ndim:
-            raise ValueError(f"einsum {subscripts!r}: {term!r} for an array of shape {x.shape}")
+            raise ValueError(
+                f"einsum {subscripts!r}: {term!r} does not fit an array of shape {x.shape}"
+            )
         for letter, n in zip(term, x.shape):
             if n != 1 and sizes.setdefault(letter, n) != n:
                 raise ValueError(
-                    f"einsum {subscripts!r}: {letter!r} is both {sizes[letter]} and {n}"
+                    f"einsum {subscripts!r}: the index {letter!r} has two lengths, "
+                    f"{sizes[letter]} and {n}"
                 )
 
     for i, x in enumerate(arrays):
@@ -64,9 +67,10 @@ def einsum(*operands, optimize=False):
 
 @primitive
 def contract(*operands, subscripts="", optimize=False):
-    """np.einsum(subscripts, *operands), every index explicit.
+    """np.einsum(subscripts, *operands), with every index written out.
 
-    No operand has an index twice, nor one that is neither in the output nor in another operand.
+    No operand has an index twice, and each index of an operand is also in the output or in another
+    operand.
     """
     return np.einsum(subscripts, *operands, optimize=optimize)
 
@@ -86,11 +90,11 @@ def einsum_backward(g, out, *operands, subscripts="", optimize=False):
 
 
 def explicit(subscripts, arrays):
-    """The letters of each operand and of the output, with letters for what `...` stands for."""
+    """The letters of each operand and of the output, with new letters in place of `...`."""
     inputs, arrow, output = subscripts.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(arrays):
-        raise ValueError(f"einsum {subscripts!r} is of {len(terms)} arrays, and got {len(arrays)}")
+        raise ValueError(f"einsum {subscripts!r} takes {len(terms)} arrays, and got {len(arrays)}")
     letters = inputs.replace("...", "").replace(",", "")
     if not arrow:
         output = "..." + "".join(sorted(c for c in letters if letters.count(c) == 1))
@@ -113,7 +117,7 @@ def unstretched(term, x, sizes):
 
 
 def diagonal_of(term, x):
-    """An operand in which no index is named twice."""
+    """An operand and its letters after diagonals are taken, so that no letter occurs twice."""
     for letter in dict.fromkeys(term):
         while term.count(letter) > 1:
             i = term.index(letter)

@@ -1,7 +1,7 @@
-"""What happens when `np.f(t)` arrives? The one way from NumPy's functions to the rules.
+"""What happens in `np.f(t)`, if t is a Tensor? This is the only way from NumPy to the rules.
 
-A function is put together from others (`composes`), has a rule of its own (`backward_of`), or has
-no derivative. Any other is refused, in a sentence that says what to do.
+A function is composed of others (`composes`), has its own rule (`backward_of`), or has no
+derivative. Any other function raises an error that says what to do.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,8 +17,7 @@ Function = Callable[..., Any]
 
 COMPOSITIONS: dict[Function, Function] = {}
 
-# Answers that do not change under small changes of x: there is nothing to differentiate, and they
-# come back as plain arrays.
+# Small changes of x do not change these results: they have no derivative and are plain arrays.
 NON_DIFFERENTIABLE = {
     *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
     *(np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.all, np.any),
@@ -67,14 +66,14 @@ def answer(function: Function, args: tuple[Any, ...], options: Mapping[str, Any]
 
 
 def plain_answer(function: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """What a function that has no derivative gives: numbers outside of the graph."""
+    """The result of a function that has no derivative: numbers outside of the graph."""
     if any(isinstance(x, Node) for x in outputs(function, args, options)):
         refuse(function, ["out"])
     return function(*map(plain, args), **{name: plain(x) for name, x in options.items()})
 
 
 def method_of(ufunc: np.ufunc, name: str) -> Function:
-    """np.add.reduce and its like: the methods of a ufunc that have an answer."""
+    """A method of a ufunc, such as np.add.reduce; TypeError if it does not work on Tensors."""
     method: Function = getattr(ufunc, name)
     if method not in COMPOSITIONS and method not in RULES:
         raise TypeError(f"{name_of(method)} does not take a Tensor; use t.data")

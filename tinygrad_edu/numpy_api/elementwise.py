@@ -1,6 +1,6 @@
 """What do the rarer functions of one element, or of two, do on Tensors?
 
-Those that everybody meets (exp, tanh, maximum, ...) are in rules.py, as one rule each.
+The common ones (exp, tanh, maximum, ...) are in rules.py.
 """
 
 import math
@@ -15,7 +15,7 @@ from tinygrad_edu.operands import as_array
 from tinygrad_edu.precision import floating
 from tinygrad_edu.rules import remainder_backward
 
-# Remainders: of two results one is whole numbers, and plain
+# Remainders; of two results, the whole numbers are plain arrays without derivative
 
 
 @backward_of(np.fmod)
@@ -31,12 +31,12 @@ def floor_and_remainder(x, y):
 @composes(np.modf)
 def modf(x):
     x = floating(x)
-    # np.fmod of inf is nan, but as in np.modf an infinite number has the fraction ±0.
+    # np.fmod of inf is nan, but np.modf gives an infinite number the fraction ±0.
     beyond = np.where(np.isinf(x), np.copysign(0.0, plain(x)), x)
     return np.fmod(beyond, 1), np.trunc(x)
 
 
-# Signs, neighbours and what is not a number
+# Signs, neighbours and nan
 
 
 @backward_of(np.copysign)
@@ -51,7 +51,7 @@ def nextafter_backward(g, out, x, y):
 
 @backward_of(np.fmax)
 def fmax_backward(g, out, x, y):
-    # Unlike x >= y, out == x is true of the number beside a nan.
+    # If y is nan, x >= y is False, but out == x is True.
     chosen = out == x
     return g * chosen, g * ~chosen
 
@@ -66,12 +66,12 @@ def nan_to_num_backward(g, out, x, nan=0.0, posinf=None, neginf=None):
     return g * np.isfinite(x)
 
 
-# One of the arguments decides where, and has no derivative
+# One argument chooses between the others, and has no derivative
 
 
 @composes(np.heaviside)
 def heaviside(x1, x2):
-    """1 where x1 > 0, 0 where x1 < 0, and x2 where x1 is 0: flat in x1, and not in x2."""
+    """1 where x1 > 0, 0 where x1 < 0, x2 where x1 is 0: only x2 has a derivative."""
     x1 = plain(x1)
     if not (isinstance(x2, Node) and x2.requires_grad):
         return np.heaviside(x1, plain(x2))
@@ -89,11 +89,11 @@ def where(condition, x=None, y=None):
 def select(condlist, choicelist, default=0):
     if len(condlist) != len(choicelist) or len(condlist) == 0:
         raise ValueError(
-            f"select: {len(condlist)} conditions and {len(choicelist)} choices; "
-            "there must be as many of one as of the other, and at least one"
+            f"np.select takes as many choices as conditions, and at least one; it got "
+            f"{len(condlist)} conditions and {len(choicelist)} choices"
         )
     out = default
-    if not isinstance(default, Node):  # not rounded to the dtype of the first choice that it meets
+    if not isinstance(default, Node):  # else np.where rounds it to a choice's dtype
         out = np.asarray(as_array(default), common_dtype([*choicelist, default]))
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
         out = np.where(plain(condition), choice, out)
@@ -145,7 +145,7 @@ def rad2deg_backward(g, out, x):
 
 @backward_of(np.sinc)
 def sinc_backward(g, out, x):
-    # The slope (cos(pi x) - sinc(x)) / x is 0 / 0 at 0: near it, its power series.
+    # The slope (cos(pi x) - sinc(x)) / x is 0 / 0 at 0: near 0 use its power series.
     near = np.abs(x) < 0.1
     z = (math.pi * np.where(near, x, 0)) ** 2
     series = -(math.pi**2) / 3 * x * (1 - z / 10 * (1 - z / 28 * (1 - z / 54 * (1 - z / 88))))

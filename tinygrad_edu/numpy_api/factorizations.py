@@ -1,16 +1,16 @@
 """What are the factors of a matrix: cholesky, eigh, svd, qr, and how do they change with it?
 
-Functions with several results are primitives that put these side by side in one array; under
-NumPy's name they are taken apart again, into NumPy's named tuples. Where the formulas come from:
-Giles 2008, "An extended collection of matrix derivative results"; Townsend 2016, "Differentiating
-the singular value decomposition"; Murray 2016, "Differentiation of the Cholesky decomposition";
-Liao et al. 2019, "Differentiable programming tensor networks", for qr.
+A function with several results calls a primitive that puts them side by side in one array, and
+takes them apart again, into NumPy's named tuple. The formulas come from Giles 2008, "An extended
+collection of matrix derivative results"; Townsend 2016, "Differentiating the singular value
+decomposition"; Murray 2016, "Differentiation of the Cholesky decomposition"; Liao et al. 2019,
+"Differentiable programming tensor networks" (qr).
 
-Of a symmetric argument (cholesky, eigh) NumPy reads one triangle; its gradient is symmetric.
+NumPy reads only one triangle of a symmetric argument (cholesky, eigh); the gradient is symmetric.
 
-Equal eigenvalues (and singular values) have a derivative together, which they share equally; the
-vectors that belong to them are not determined, and have none. Values are equal here when they
-differ by no more than rounding. What the derivative of undetermined vectors would be is refused.
+Equal eigenvalues share their gradient equally, and so do equal singular values. Their vectors are
+not determined and have no derivative: a gradient that needs it raises LinAlgError. Two values count
+as equal if they differ by no more than rounding.
 """
 
 import math
@@ -63,7 +63,7 @@ def eigh_backward(g, out, x, UPLO="L"):  # noqa: N803
     w, v = unpacked(out, (n,), (n, n))
     gw, gv = unpacked(g, (n,), (n, n))
     apart = ~equal(w)
-    # The value counts too: V log(W) V^T depends on the vectors, and at W = 1 has gv = 0.
+    # gw counts, too: V log(W) V^T depends on the vectors, but at W = 1 its gv is 0.
     used = np.any(plain(gv) != 0, axis=-2) | (plain(gw) != 0)
     refuse_ties("eigenvectors", used & np.any(besides_itself(~apart), axis=-1))
     inner = inverse_gaps(w, apart) * (mT(v) @ gv) + np.eye(n, dtype=x.dtype) * gw[..., None]
@@ -107,7 +107,7 @@ def svd(a, full_matrices=True, compute_uv=True):
     if full_matrices and a.shape[-1] != a.shape[-2]:
         raise TypeError(
             "np.linalg.svd of a Tensor that is not square needs full_matrices=False: "
-            "the vectors beyond are not determined, and have no derivative"
+            "the additional vectors are not determined and have no derivative"
         )
     shapes = svd_shapes(a)
     return SVDResult(*unpacked(packed_svd(a), *shapes))
@@ -135,7 +135,7 @@ def svd_backward(g, out, x):
     inner = f * (left - mT(left)) * row + column * (f * (right - mT(right)))
     inner = inner + np.eye(s.shape[-1], dtype=x.dtype) * gs[..., None]
     gx = u @ inner @ vt
-    if m > n:  # what is outside of the columns of U; there is nothing outside of a whole basis
+    if m > n:  # the part outside of the columns of U; a square U is a basis and has no outside
         return gx + ratio_or_0(gu - u @ left, row) @ vt
     if m < n:
         return gx + u @ ratio_or_0(gvt - mT(right) @ vt, column)
@@ -150,7 +150,7 @@ def svd_shapes(x):
 
 @backward_of(np.linalg.svdvals)
 def svdvals_backward(g, out, x):
-    # Where it is 0, a singular value is the absolute value of what changes its sign: slope 0.
+    # At 0, a singular value is the absolute value of a number that changes sign: slope 0.
     return with_singular_values(x, shared(g, out) * ~vanishing(out, x))
 
 
@@ -210,11 +210,11 @@ def qr_backward(g, out, x):
     q, r = unpacked(out, *shapes)
     gq, gr = unpacked(g, *shapes)
     sizes = np.abs(np.diagonal(plain(r), axis1=-2, axis2=-1))
-    lengths = np.linalg.norm(plain(r), axis=-2)  # those of the columns, which have any scale
+    lengths = np.linalg.norm(plain(r), axis=-2)  # of columns, which may differ in scale
     if np.any(sizes <= 16 * r.shape[-1] * np.finfo(r.dtype).eps * lengths):
         raise np.linalg.LinAlgError(
-            "qr has no derivative where the columns (of a wide matrix the first ones, as many as "
-            "it has rows) depend on each other"
+            "qr has no derivative where the columns are linearly dependent; of a wide matrix, only "
+            "the first columns count, as many as it has rows"
         )
     lower = r @ mT(np.triu(gr)) - mT(gq) @ q
     symmetric = np.tril(lower) + mT(np.tril(lower, -1))
@@ -222,13 +222,13 @@ def qr_backward(g, out, x):
 
 
 def packed(batch, *parts):
-    """Arrays with the same leading axes `batch`, flattened behind these and put side by side."""
+    """Arrays with the same leading axes `batch`, their other axes flattened, side by side."""
     rows = [x.reshape((*batch, math.prod(x.shape[len(batch) :]))) for x in parts]
     return np.concatenate(rows, axis=-1)
 
 
 def unpacked(x, *shapes):
-    """What `packed` put side by side."""
+    """The arrays that `packed` put side by side."""
     parts, start = [], 0
     for shape in shapes:
         stop = start + math.prod(shape)
@@ -251,22 +251,23 @@ def sums(w):
 
 
 def inverse_gaps(w, apart):
-    """1 / (w_j - w_i) where they are apart, else 0."""
+    """1 / (w_j - w_i) where the two values are apart, else 0."""
     return apart / (gaps(w) + ~apart)
 
 
 def rounding(w):
-    """How far apart equal values may come out: (..., 1). Beyond, vectors have a digit or more.
+    """The largest computed distance of two equal values: (..., 1).
 
-    In practice that grows with the root of n, to at most 3.2 sqrt(n) eps for n from 2 to 400. The
-    proven bound grows with n, and takes values of large matrices in float32 for equal.
+    The vectors of values further apart have at least one correct digit. Measured distances grow
+    with the square root of n: at most 3.2 sqrt(n) eps for n from 2 to 400. The proven bound grows
+    with n; in float32, it would count different values of large matrices as equal.
     """
     largest = np.max(np.abs(w), axis=-1, keepdims=True, initial=0)
     return 8 * math.sqrt(w.shape[-1]) * np.finfo(w.dtype).eps * largest
 
 
 def equal(w):
-    """Which pairs of the values are equal, each with itself among them: (..., n, n)."""
+    """Which pairs of values are equal: (..., n, n), with True on the diagonal."""
     w = plain(w)
     return np.abs(gaps(w)) <= rounding(w)[..., None]
 
@@ -283,7 +284,7 @@ def vanishing(s, x):
 
 
 def shared(g, w):
-    """The gradient of equal values, shared equally."""
+    """g, with equal gradients for equal values: the mean over them."""
     share = equal(w)
     share = share / share.sum(axis=-1, keepdims=True)
     return (share.astype(w.dtype) @ g[..., None])[..., 0]
@@ -294,6 +295,6 @@ def refuse_ties(what, where):
         raise np.linalg.LinAlgError(
             f"{what} have no derivative where eigenvalues or singular values are equal, or where a "
             "singular value is 0: their vectors are not determined there. Make the values differ, "
-            "as in x + 1e-6 * np.diag(np.arange(n)). If no vectors are needed, np.linalg.eigvalsh "
-            "and svdvals have a gradient even there"
+            "as in x + 1e-6 * np.diag(np.arange(n)). If you need no vectors, use "
+            "np.linalg.eigvalsh or np.linalg.svdvals, which have a gradient even there"
         )

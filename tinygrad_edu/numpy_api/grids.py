@@ -1,4 +1,4 @@
-"""What do values at points of a grid give: differences, slopes, integrals, counts in bins?"""
+"""How are differences, slopes and integrals of values on a grid computed, and counts in bins?"""
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -11,7 +11,7 @@ from tinygrad_edu.numpy_api.indexing import front
 
 @composes(np.linspace)
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
-    """start + i step; the last is `stop` itself, unless it is left out."""
+    """start + i step; with `endpoint`, the last element is exactly `stop`."""
     if dtype is not None and np.dtype(dtype).kind in "iu":
         return np.linspace(plain(start), plain(stop), num, endpoint, retstep, dtype, axis)
     start, stop = np.broadcast_arrays(1.0 * array(start), 1.0 * array(stop))
@@ -43,7 +43,7 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
 @composes(np.diff)
 def diff(a, n=1, axis=-1, prepend=None, append=None):
     if n < 0:
-        raise ValueError(f"np.diff takes a difference n times, and n is {n}")
+        raise ValueError(f"np.diff takes the difference n times; n must be at least 0, not {n}")
     if n == 0:
         return a
     a = array(a)
@@ -62,7 +62,7 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
 
 
 def neighbours(x, axis):
-    """Each element along the axis but the last, and the one that follows it."""
+    """Along the axis: all elements but the last, and for each of them the next element."""
     start = front(x, axis)
     return x[(*start, slice(None, -1))], x[(*start, slice(1, None))]
 
@@ -98,11 +98,11 @@ def gradient(f, *varargs, axis=None, edge_order=1):
 
 
 def slope(f, x, edge_order):
-    """df/dx along the last axis, x a distance or coordinates.
+    """df/dx along the last axis; x is a distance or the coordinates.
 
-    Inside it is the slope of the parabola through three neighbours: the mean of the slopes to the
-    left and to the right, each with the other's distance as weight. At the ends it is the slope of
-    a line through two points, or with edge_order 2 of the last parabola.
+    At an inner point this is the slope of the parabola through three neighbours: the mean of the
+    slopes to the left and to the right, each weighted by the distance of the other. At an end it is
+    the slope of the line through two points, or, for edge_order=2, of the parabola through three.
     """
     n = f.shape[-1]
     if edge_order not in (1, 2):
@@ -110,7 +110,9 @@ def slope(f, x, edge_order):
     if n <= edge_order:
         raise ValueError(f"np.gradient needs {edge_order + 1} points along an axis, and got {n}")
     if np.ndim(x) and np.shape(x) != (n,):
-        raise ValueError(f"np.gradient: coordinates {np.shape(x)} for an axis of length {n}")
+        raise ValueError(
+            f"np.gradient: coordinates of shape {np.shape(x)} do not fit an axis of length {n}"
+        )
     if np.ndim(x) == 0:
         slopes = np.diff(f) / x
         inner = (f[..., 2:] - f[..., :-2]) / (2.0 * x)
@@ -126,9 +128,11 @@ def slope(f, x, edge_order):
 
 @composes(np.histogram)
 def histogram(a, bins=10, range=None, density=None, weights=None):
-    """Counts are flat in the data and in the edges; a density is not flat in the edges."""
+    """Counts have no derivative; a density has a derivative with respect to the edges."""
     if isinstance(weights, Node) and weights.requires_grad:
-        raise TypeError("np.histogram has no derivative for weights=; use np.bincount, or t.data")
+        raise TypeError(
+            "np.histogram has no derivative with respect to weights=; use np.bincount, or t.data"
+        )
     edges = histogram_bin_edges(a, bins, range, weights)
     counts = np.histogram(plain(a), plain(edges), weights=plain(weights))[0]
     return counts / (np.diff(edges) * counts.sum()) if density else counts, edges
@@ -136,7 +140,7 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
 
 @composes(np.histogram_bin_edges)
 def histogram_bin_edges(a, bins=10, range=None, weights=None):
-    """The given edges, or as many as NumPy makes, evenly spaced from the least to the greatest."""
+    """The given edges, or as many as NumPy makes, evenly spaced from smallest to largest value."""
     if np.ndim(bins) == 1:
         return array(bins)
     low, high = (np.min(a), np.max(a)) if range is None and np.size(a) else range or (0.0, 1.0)

@@ -1,7 +1,7 @@
 """How are elements of a Tensor taken: at indices, where a condition holds, on a diagonal?
 
-NumPy itself says which: its function is applied to the numbers of the rows along one axis, and the
-tensor is indexed with the answer.
+NumPy itself chooses the elements: its function runs on the row numbers along one axis, and the
+Tensor is indexed with the result.
 """
 
 import numpy as np
@@ -16,15 +16,15 @@ from tinygrad_edu.operands import as_array
 
 
 def along(x, axis, choose):
-    """x[choose(the numbers of its rows)] along an axis; of the flat x if axis is None."""
-    if axis is None or (x.ndim == 0 and axis in (0, -1)):  # NumPy takes a number for a vector here
+    """x[choose(row numbers)] along an axis, or of the flattened x if axis is None."""
+    if axis is None or (x.ndim == 0 and axis in (0, -1)):  # NumPy treats a number as a vector here
         x, axis = x.reshape(-1), 0
     rows = np.arange(x.shape[axis])
     return x[(*front(x, axis), choose(rows))]
 
 
 def front(x, axis):
-    """The index of everything on the axes before this one."""
+    """An index that takes everything along the axes before this one."""
     return (slice(None),) * (axis % x.ndim)
 
 
@@ -76,7 +76,7 @@ def choose(a, choices, *, mode="raise"):
     index = plain(as_array(a))
     index = index if hasattr(index, "dtype") else np.asarray(index)
     if index.dtype.kind not in "biu":
-        raise TypeError(f"np.choose takes integers that say which choice, not {index.dtype}")
+        raise TypeError(f"np.choose takes integers, the numbers of the choices, not {index.dtype}")
     n = len(choices)
     if mode == "raise" and np.any((index < 0) | (index >= n)):
         raise ValueError(f"np.choose of {n} choices takes integers from 0 to {n - 1}")
@@ -118,7 +118,7 @@ def ix_(*args):
     for x in map(array, args):
         if x.dtype.kind == "f":
             raise TypeError(
-                f"np.ix_ makes indices of whole numbers or bools, and {described(x)} is {x.dtype}"
+                f"np.ix_ takes integers or bools, and the dtype of {described(x)} is {x.dtype}"
             )
     return np.ix_(*map(plain, args))
 
@@ -126,7 +126,7 @@ def ix_(*args):
 @composes(np.put, np.put_along_axis, np.place, np.putmask, np.copyto, np.fill_diagonal)
 def change_in_place(*args, **options):
     raise TypeError(
-        "a Tensor is not changed in place, since its graph remembers what it was, nor is one "
-        "written into an array, which has no graph. Make a new Tensor with index_update(t, index, "
-        "value), np.where(mask, value, t), np.stack or np.broadcast_to"
+        "a Tensor cannot be changed in place, because its graph needs the old numbers, and cannot "
+        "be written into an array, which has no graph. Make a new Tensor with index_update(t, "
+        "index, value), np.where(mask, value, t), np.stack or np.broadcast_to"
     )

@@ -1,4 +1,4 @@
-"""How are Tensors put together, and taken apart?"""
+"""How are Tensors joined and split?"""
 
 import numpy as np
 
@@ -46,13 +46,13 @@ def stack_backward(g, out, *arrays, axis=0):
 
 
 def cast(arrays, dtype, casting):
-    """The arrays to join, in the dtype that is asked for."""
+    """The arrays to join, in `dtype` if it is given."""
     arrays = [x if hasattr(x, "dtype") else array(x) for x in arrays]
     if dtype is None:
         return arrays
     for x in arrays:
         if not np.can_cast(x.dtype, dtype, casting):
-            raise TypeError(f"cannot join {described(x)} of {x.dtype} in {dtype} with {casting=}")
+            raise TypeError(f"{described(x)} of {x.dtype} cannot become {dtype} with {casting=}")
     return [x.astype(dtype) for x in arrays]
 
 
@@ -116,7 +116,7 @@ def insert(arr, obj, values, axis=None):
     return np.concatenate([arr, values], axis=None)[np.insert(numbers, plain(obj), new, axis)]
 
 
-# Taken apart
+# Splitting
 
 
 @composes(np.split)
@@ -155,7 +155,7 @@ def parts(function, ary, indices_or_sections, axis):
 
 def at_least(name, x, ndim):
     if x.ndim < ndim:
-        raise ValueError(f"{name} takes arrays of {ndim} or more axes, and this has {x.shape}")
+        raise ValueError(f"{name} takes arrays of {ndim} or more axes, not of shape {x.shape}")
 
 
 def unstack(x, /, *, axis=0):

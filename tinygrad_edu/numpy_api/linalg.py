@@ -53,7 +53,7 @@ def tensorsolve(a, b, axes=None):
 
 @composes(np.linalg.pinv)
 def pinv(a, rcond=None, hermitian=False, **options):
-    """NumPy's; but if it cuts off singular values that are not 0, made from the others by svd."""
+    """np.linalg.pinv; if singular values that are not 0 are cut off, by svd from the others."""
     if hermitian:
         raise TypeError("np.linalg.pinv of a Tensor does not take hermitian=; leave it out")
     if rcond is not None:
@@ -99,16 +99,16 @@ def det_backward(g, out, x):
 
 
 def cofactors(x, det):
-    """d det(x) / d x: det(x) inv(x).mT, and its limit where x has no inverse, or a large one.
+    """d det(x) / d x: det(x) inv(x).mT, and its limit where x has no inverse, or a huge one.
 
-    In the bases of its singular vectors, held fixed, x has blocks [[a, b], [c, d]], with the large
-    singular values in a. Then det(x) = ±det(a) det(rest), where rest = d - c inv(a) b, the Schur
-    complement, is a smaller matrix.
+    In the bases of its singular vectors, which are held fixed, x has the blocks [[a, b], [c, d]],
+    with the large singular values in a. Then det(x) = ±det(a) det(rest), where the Schur complement
+    rest = d - c inv(a) b is a smaller matrix.
     """
     n = x.shape[-1]
     if n <= 4:
         return minors(x)
-    # LAPACK's svd may never end at inf; here nan stays nan in the matrix that has it.
+    # LAPACK's svd may never end at inf, so x with inf or nan takes eye's bases; its result is nan.
     finite = np.isfinite(plain(x)).all(axis=(-2, -1), keepdims=True)
     u, s, vt = np.linalg.svd(np.where(finite, plain(x), np.eye(n, dtype=x.dtype)))
     # A k-th derivative loses about cond(a)**k of its precision.
@@ -155,6 +155,6 @@ def packed_slogdet(x):
 def slogdet_backward(g, out, x):
     if np.any(plain(out)[1] == -np.inf):
         raise np.linalg.LinAlgError(
-            "slogdet has no derivative where the determinant is 0, and its logarithm -inf"
+            "slogdet has no derivative where the determinant is 0 and its logarithm is -inf"
         )
     return g[1][..., None, None] * mT(np.linalg.inv(x))

@@ -15,7 +15,7 @@ from tinygrad_edu.rules import kept, max_backward, ratio_or_0
 @composes(np.linalg.norm)
 @in_single
 def norm(x, ord=None, axis=None, keepdims=False):
-    """Vector and Frobenius norms have a rule; the other norms of a matrix are put together."""
+    """Vector and Frobenius norms have a rule; the other norms of a matrix are compositions."""
     axis = axis if axis is None or isinstance(axis, tuple) else operator.index(axis)
     axes = tuple(range(x.ndim)) if axis is None else axis
     if ord is None or np.size(axes) != 2 or ord == "fro":
@@ -44,9 +44,9 @@ def norm_backward(g, out, x, ord=None, axis=None, keepdims=False):
         return g * ratio_or_0(x, out)
     if ord in (np.inf, -np.inf):
         return max_backward(g, out, np.abs(x), axis, True) * np.sign(x)
-    # Where x is 0 the sign is 0, and 0 is not raised to a power that may be negative.
+    # Where x is 0, its sign is 0, and the ratio is set to 1: 0 to a negative power would be inf.
     ratio = ratio_or_0(np.abs(x), out) + (x == 0)
-    return g * np.sign(x) * (ratio ** (ord - 1) if ord else 0)  # ord 0 counts
+    return g * np.sign(x) * (ratio ** (ord - 1) if ord else 0)  # ord=0 counts elements
 
 
 @primitive
@@ -62,7 +62,7 @@ def spectral_norm_backward(g, out, x):
 
 @primitive
 def leading(x):
-    """u v^T for the largest singular value s = u^T x v; the mean of all if several are largest."""
+    """u v^T for the largest singular value s = u^T x v; if several are largest, their mean."""
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     ties = equal(s)[..., :1, :] & ~vanishing(s, x)[..., None, :]
     share = ties / np.maximum(ties.sum(axis=-1, keepdims=True), 1)
@@ -83,6 +83,6 @@ def leading_backward(g, out, x):
 
 
 def beside(square, projection, s):
-    """The inverse of s^2 - square outside of the vector that it maps to 0."""
+    """The inverse of s^2 I - square on the space orthogonal to the vector that it maps to 0."""
     eye = np.eye(square.shape[-1], dtype=square.dtype)
     return np.linalg.inv(s * s * (eye + projection) - square) @ (eye - projection)

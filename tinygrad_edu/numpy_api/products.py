@@ -1,4 +1,4 @@
-"""What is each product of vectors and matrices? That of `@`, and its rule, are in rules.py."""
+"""How are vectors and matrices multiplied? The rule of `@` is in rules.py."""
 
 import operator
 
@@ -79,7 +79,7 @@ def linalg_outer(x1, x2, /):
     if np.ndim(x1) != 1 or np.ndim(x2) != 1:
         raise ValueError(
             f"np.linalg.outer takes two vectors, and got {described(x1)} and {described(x2)}; "
-            "np.outer makes vectors of arrays"
+            "np.outer flattens arrays to vectors"
         )
     return outer(x1, x2)
 
@@ -100,7 +100,9 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
         axisa = axisb = axisc = axis
     a, b = np.moveaxis(array(a), axisa, -1), np.moveaxis(array(b), axisb, -1)
     if a.shape[-1:] != (3,) or b.shape[-1:] != (3,):
-        raise ValueError(f"cross is of vectors of length 3, and these are {a.shape} and {b.shape}")
+        raise ValueError(
+            f"np.cross takes vectors of length 3, and these have shapes {a.shape} and {b.shape}"
+        )
     return np.moveaxis(apply(np.cross, a, b), -1, axisc)
 
 

@@ -1,4 +1,4 @@
-"""How are the elements along an axis made one, or made one step by step?
+"""How are the elements along an axis combined into one number, or into running results?
 
 The rules of sum, mean, max and min are in rules.py.
 """
@@ -23,7 +23,7 @@ from tinygrad_edu.rules import (
     sum_backward,
 )
 
-# The methods of an array: quicker than NumPy's functions, and every array library has them
+# The methods of an array: they are faster than NumPy's functions, and every array library has them
 
 
 def array_sum(x, axis=None, keepdims=False):
@@ -44,7 +44,7 @@ backward_of(array_min)(min_backward)
 
 
 def reduces(ufunc, function):
-    """Let np.sum answer for np.add.reduce, which has another default for the axis, and so on."""
+    """Let `function`, such as np.sum, answer for ufunc.reduce, whose axis is 0 by default."""
 
     def reduced(array, axis=0, keepdims=False):
         return function(array, axis=axis, keepdims=keepdims)
@@ -92,7 +92,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
 def spread(weights, ndim, axis):
     """Weights along `axis` with axes of length 1 for the others."""
     if axis is None:
-        raise TypeError("np.average needs axis= where weights and data differ in shape")
+        raise TypeError("np.average needs axis= if weights and data differ in shape")
     axes = normalize_axis_tuple(axis, ndim)
     if np.ndim(weights) != len(axes):
         raise ValueError(
@@ -122,7 +122,7 @@ def bincount(x, /, weights=None, minlength=0):
 
 @backward_of(np.median)
 def median_backward(g, out, x, axis=None, keepdims=False):
-    # The median is the mean of the largest element up to it and the smallest one from it.
+    # The median is the mean of the largest element <= median and the smallest element >= median.
     g, middle = kept(g / 2, axis, keepdims), kept(out, axis, keepdims)
     low = np.max(np.where(x <= middle, x, -np.inf), axis=axis, keepdims=True)
     high = np.min(np.where(x >= middle, x, np.inf), axis=axis, keepdims=True)
@@ -154,7 +154,7 @@ def std(a, axis=None, *, ddof=0, keepdims=False):
 
 @backward_of(np.std)
 def std_backward(g, out, x, axis=None, ddof=0, keepdims=False):
-    # d sqrt(v) = dv / (2 sqrt(v)). Where v is 0 so is dv, and the slope is taken as 0.
+    # d sqrt(v) = dv / (2 sqrt(v)). Where v is 0, dv is 0, too, and the slope is taken as 0.
     return var_backward(ratio_or_0(g, 2 * out), out, x, axis, ddof, keepdims)
 
 
@@ -186,9 +186,9 @@ def products_before(x):
 
 @backward_of(np.cumprod)
 def cumprod_backward(g, out, x, axis=None):
-    # d out[i] / d x[k] is the product of all before k, times all from k+1 to i. The sum of the
-    # latter, times g[i], over i is a recurrence: total[k] = g[k] + x[k+1] total[k+1]. It is solved
-    # in strides of 1, 2, 4, ..., without the division of g * out / x.
+    # d out[i] / d x[k] is the product of all elements before k, times that of elements k+1 to i.
+    # The sum over i of g[i] times the second product is a recurrence: total[k] = g[k] + x[k+1]
+    # total[k+1]. Strides of 1, 2, 4, ... solve it without a division by x, which may be 0.
     axis = axis or 0
     rows, total = np.moveaxis(x.reshape(g.shape), axis, -1), np.moveaxis(g, axis, -1)
     factor, stride = ahead(rows, 1), 1

@@ -127,7 +127,7 @@ def pad(array, pad_width, mode="constant", *, constant_values=0, reflect_type="e
     if mode not in ("edge", "reflect", "symmetric", "wrap") or reflect_type != "even":
         raise TypeError(
             f"np.pad of a Tensor does not take mode={mode!r} with reflect_type={reflect_type!r}; "
-            "it takes 'constant', 'edge', 'reflect', 'symmetric' and 'wrap', reflected evenly"
+            "use 'constant', 'edge', 'reflect', 'symmetric' or 'wrap', with reflect_type='even'"
         )
     return gather(np.pad, array, pad_width, mode)
 

@@ -1,6 +1,7 @@
-"""How are the elements of a Tensor sorted, and which are there once, or in two at once?
+"""How are the elements of a Tensor sorted, or chosen as the elements of a set?
 
-The choice of the elements has no derivative, and each of them is an element of the input.
+The choice itself has no derivative. Each result is an element of the input and passes its gradient
+to it.
 """
 
 import numpy as np
@@ -33,7 +34,7 @@ def lexsort(keys, axis=-1):
 
 
 def elements(values, *arrays):
-    """`values` as elements of the arrays: of those that are equal, the first."""
+    """Each of `values` as the first element of the arrays that is equal to it."""
     flat = np.concatenate([np.reshape(x, -1) for x in arrays])
     known, first = np.unique(plain(flat), return_index=True)
     return flat[first[np.searchsorted(known, values)]]
