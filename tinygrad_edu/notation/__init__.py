@@ -1,1 +1,1 @@
-"""How is what was computed written as mathematics? Terms from a trace, in four styles."""
+"""How is a computation written as mathematics? A trace becomes terms, written in four styles."""

@@ -1,6 +1,6 @@
-"""What did an operation get and do, and what does its rule say? Both run again, on traced operands.
+"""What did an operation compute, and what does its rule? Both run again, on traced operands.
 
-In these terms Ref(i) is operand i, and Ref(OWN) the node itself.
+In the resulting terms, Ref(i) is operand i, and Ref(OWN) is the node itself.
 """
 
 import inspect
@@ -31,13 +31,13 @@ from tinygrad_edu.notation.terms import (
 from tinygrad_edu.tracing import Traced, lines, untraced
 
 OWN = -1
-LONGEST = 9  # calls in a term that somebody would still read
+LONGEST = 9  # calls in a term; a longer term is hard to read and is not shown
 
 
 class Written(Traced):
     """A traced array that keeps a function of the package whole: sigmoid(x), not its formula.
 
-    What nobody knows by its name is written as a user would.
+    A function whose name users do not know is replaced by its form in FORMS.
     """
 
     __slots__ = ()
@@ -48,7 +48,7 @@ class Written(Traced):
 
 
 class Opened(Traced):
-    """A traced array that makes no choices: what it writes down holds for all numbers."""
+    """A traced array that cannot be a condition, so that its trace holds for all numbers."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ class Opened(Traced):
 
 
 def operand_refs(node: Node) -> list[Ref | None]:
-    """A reference to each operand that is data; an index or a shape is none."""
+    """A reference to each operand that is data; None for an index or a shape."""
     return [
         Ref(i, number=cast(float, x))
         if isinstance(x, bool | int | float | np.number)
@@ -69,19 +69,20 @@ def operand_refs(node: Node) -> list[Ref | None]:
 
 
 def traced(node: Node, kind: type) -> list[Any]:
-    """What the call of a node saw, each operand that is data traced."""
+    """The operands of a node at its call, with those that are data traced."""
     pairs = zip(node.seen[1:], operand_refs(node))
     return [x if ref is None else kind(x, ref) for x, ref in pairs]
 
 
 def backward_terms(node: Node, g: Any, flows: Sequence[Any]) -> list[tuple[bool, Term | None]]:
-    """For each operand, whether the rule of a node returns anything for it, and what that says.
+    """For each operand: whether the rule of a node returns a partial, and the term of this partial.
 
     g      the gradient of the node
-    flows  what flowed to each operand in the backward pass
-    There is no term for an operand that gets no gradient, for what is too long to read, for what a
-    rule computes with more than arrays that can be traced, and for what comes to other numbers when
-    the rule runs again. A rule that runs a program of its own, as `checkpoint` does, is left alone.
+    flows  the gradient that flowed to each operand in the backward pass
+
+    The term is None for an operand that gets no gradient. It is also None if the term is too long
+    to read, if the rule uses arrays that cannot be traced, and if the rule gives other numbers when
+    it runs again. A rule that runs a program of its own, such as `checkpoint`, does not run again.
     """
     unknown: list[tuple[bool, Term | None]] = [(True, None)] * len(node.inputs)
     if hasattr(node.function, "rule"):
@@ -91,7 +92,7 @@ def backward_terms(node: Node, g: Any, flows: Sequence[Any]) -> list[tuple[bool,
     with np.errstate(all="ignore"):
         try:
             partials = rule(gradient, out, *traced(node, Written), **node.options)
-        except Exception:  # a rule of somebody's own may do anything
+        except Exception:  # a user's own rule may raise anything
             return unknown
         partials = partials if isinstance(partials, tuple) else (partials,)
         missing = [None] * (len(node.inputs) - len(partials))
@@ -102,7 +103,7 @@ def backward_terms(node: Node, g: Any, flows: Sequence[Any]) -> list[tuple[bool,
 
 
 def broadcast_undone(partial: Any, shape: tuple[int, ...]) -> Any:
-    """The sum over a partial that is larger than its operand."""
+    """A partial that is larger than its operand, summed to the operand's shape."""
     if np.broadcast_shapes(np.shape(partial), shape) == shape:
         return partial
     if np.size(partial) == math.prod(shape):
@@ -127,13 +128,14 @@ def readable(partial: Any, x: Node, node: Node, flow: Any) -> Term | None:
     return term if length(term) <= LONGEST else None
 
 
-KNOWN = {"numpy", "operator", "_operator", "math", "tinygrad_edu"}  # to do nothing but compute
+# The functions of these modules have no side effects.
+KNOWN = {"numpy", "operator", "_operator", "math", "tinygrad_edu"}
 
 
 def forward_term(node: Node) -> Term:
-    """The operation of a node: in operators, x W + b for `linear`, or as a user writes it.
+    """The operation of a node: in operators, such as x W + b for `linear`, or as a user writes it.
 
-    A function of somebody's own is not run again: it may draw random numbers, or count its calls.
+    A user's own function does not run again: it may draw random numbers, or count its calls.
     """
     module = getattr(node.function, "__module__", None) or "numpy"
     is_known = module.partition(".")[0] in KNOWN and not hasattr(node.function, "rule")
@@ -143,7 +145,7 @@ def forward_term(node: Node) -> Term:
             if is_known:
                 out = cast(Function, node.function)(*traced(node, Opened), **node.options)
             is_same = np.array_equal(untraced(out), node.seen[0], equal_nan=True)
-        except Exception:  # it chooses by its numbers, or asks more of an array
+        except Exception:  # it has a condition on numbers, or needs more than a traced array can
             is_same = False
     if is_same and is_short(line := lines(out)) and is_algebra(term := spelled(line)):
         return cast(Term, term)
@@ -155,7 +157,7 @@ def forward_term(node: Node) -> Term:
 
 
 def form_of(node: Node) -> Term | None:
-    """The operation of a node in the form that a user knows, if there is one that one can read."""
+    """The operation of a node in the form that users know; None if there is no readable form."""
     form = FORMS.get(node.function)
     if form is None:
         return None
@@ -163,14 +165,14 @@ def form_of(node: Node) -> Term | None:
         try:
             out = form(*traced(node, Written), **options_given(node))
             is_same = stands_for(untraced(out), node.seen[0])
-        except Exception:  # an array of another kind may lack what it asks for
+        except Exception:  # an array of another library may lack a method
             return None
     term = spelled(lines(out))
     return term if is_same and length(term) <= LONGEST else None
 
 
 def operation_of(node: Node) -> str:
-    """What made a node, by the name that its author used: one rule serves degrees and rad2deg."""
+    """The name of the operation that the user called: one rule serves degrees and rad2deg."""
     function = CANONICAL.get(node.function, node.function)
     return function.__name__ if isinstance(function, np.ufunc) else operation(node.rule)
 
@@ -190,10 +192,9 @@ def options_given(node: Node) -> dict[str, Any]:
 class Operand(NamedTuple):
     """One argument of the call that made a node.
 
-    is_drawn  whether it is a node of the picture; an index, a shape, a bound that is None is an
-              option of the operation
-    term      what the rule says about it, by the positions of the operands; None if it says nothing
-              that can be written
+    is_drawn  whether it is a node of the picture; an index, a shape or a bound that is None is
+              shown as an option of the operation
+    term      the partial that the rule returns for it; None if there is none, or no readable one
     """
 
     x: Any
@@ -203,9 +204,9 @@ class Operand(NamedTuple):
 
 
 def operands_of(node: Node, g: Any, flows: Sequence[Any], is_folded: bool) -> list[Operand]:
-    """The arguments of a node, of which g is the gradient; `flows` is what flowed to each.
+    """The arguments of a node with gradient g; `flows` are the gradients that flowed to them.
 
-    Inside of a fold nobody reads terms, and numbers are not drawn.
+    Inside a folded node, terms are not shown and numbers are not drawn.
     """
     if node.rule is None:
         return []
@@ -218,7 +219,7 @@ def operands_of(node: Node, g: Any, flows: Sequence[Any], is_folded: bool) -> li
 
 
 def names_in_rule(rule: Function, n: int) -> tuple[str, ...]:
-    """What the rule calls its n inputs: x, y, or inputs[0], inputs[1], ..."""
+    """The names of the n inputs in the rule: x, y, or inputs[0], inputs[1], ..."""
     names = []
     for name, slot in inspect.signature(rule).bind_partial(*range(n + 2)).arguments.items():
         names += [f"{name}[{i}]" for i in range(len(slot))] if isinstance(slot, tuple) else [name]
@@ -226,7 +227,7 @@ def names_in_rule(rule: Function, n: int) -> tuple[str, ...]:
 
 
 def options_text(node: Node, operands: Sequence[Operand]) -> str:
-    """What the operation was given besides its operands, except defaults."""
+    """The arguments of the operation that are not operands, except defaults."""
     plain = {}
     left = [each for each in operands if not each.is_drawn and each.x is not None]
     if left:
@@ -236,12 +237,12 @@ def options_text(node: Node, operands: Sequence[Operand]) -> str:
 
 
 def source_of(rule: Function) -> str:
-    """The rule as its author wrote it; its name, if the source is not there."""
+    """The source of a rule; its name, if the source cannot be read."""
     code = getattr(rule, "__code__", None)
     return (code and source_in(code)) or rule_name(rule)
 
 
-@cache  # by the code: a rule may hold arrays, as that of `checkpoint` does
+@cache  # by the code: a rule itself may hold arrays, such as the rule of `checkpoint`
 def source_in(code: CodeType) -> str | None:
     try:
         return inspect.cleandoc("\n" + inspect.getsource(code))

@@ -1,7 +1,7 @@
 """How would a user write what the package computes? In NumPy, with no care for speed or overflow.
 
-Nobody knows `row_sums` who has not read kernels.py. Each function here computes the same as such a
-kernel, in names that everybody knows; relu and softmax have such a name already.
+A reader who has not read kernels.py does not know `row_sums`. Each function here computes the same
+as one such kernel, with names that everybody knows. relu and softmax are well known already.
 """
 
 from collections.abc import Callable
@@ -57,6 +57,6 @@ FORMS: dict[Any, Callable[..., Any]] = {
     forward_of(products.chain_dot): lambda *x: np.linalg.multi_dot([*x]),
     forward_of(contractions.contract): einsum,
     forward_of(norms.spectral_norm): lambda x: np.linalg.norm(x, 2, axis=(-2, -1)),
-    forward_of(norms.leading): forward_of(norms.leading),  # too long to read
+    forward_of(norms.leading): forward_of(norms.leading),  # its formula is too long
     np.swapaxes: swapaxes,
 }

@@ -1,4 +1,4 @@
-"""How is a term written? With as many parentheses as its tree needs, in each style."""
+"""How is a term written? In each style, with only the parentheses that its tree needs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from tinygrad_edu.notation.styles import STYLES, Style
 from tinygrad_edu.notation.terms import Call, summed
 from tinygrad_edu.tracing import item, with_at
 
-# How strongly a sign binds: what binds less than its surroundings is put in parentheses.
+# How strongly a sign binds: a term that binds less than its surroundings gets parentheses.
 ANY, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)
 
 BINARY: dict[Any, int] = {
@@ -29,14 +29,14 @@ WRAPPED = {np.sqrt: "root", np.absolute: "absolute"}
 
 @dataclass(frozen=True)
 class Name:
-    """What a node is called."""
+    """The name of a node."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Derivative:
-    """d of / d by."""
+    """The derivative d of / d by."""
 
     of: Any
     by: Any
@@ -187,7 +187,7 @@ def is_negative(x: Any) -> bool:
 
 
 def function_name(function: Any) -> str:
-    """What a user calls it: of a function of the package, that is the name of its rule."""
+    """The name that users know: for a function of the package, the name of its rule."""
     if isinstance(function, str):
         return function
     if function is summed:

@@ -7,12 +7,12 @@ import numpy as np
 
 
 def number(x: float, digits: int = 4) -> str:
-    """So many significant digits, and no -0."""
+    """x with this many significant digits, and 0 for -0."""
     return f"{x + 0.0:.{digits}g}"
 
 
 def written(x: Any) -> str:
-    """An option as its user wrote it, shortened: `1:`, `(0, 1)`, `float32`."""
+    """An option as the user wrote it, shortened: `1:`, `(0, 1)`, `float32`."""
     match x:
         case slice(step=None):
             return ":".join("" if i is None else str(i) for i in (x.start, x.stop))

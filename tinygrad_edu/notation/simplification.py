@@ -1,7 +1,8 @@
-"""What of a trace would somebody read? Not what serves the shapes of arrays, nor guards.
+"""Which parts of a trace does a reader need? Not the steps for shapes of arrays, nor the guards.
 
-A rule is right for arrays of every shape and at every number, and says so; its mathematics is
-shorter. Each step here is checked with the data at hand: what is left comes to the same numbers.
+A rule must be right for arrays of every shape and for every number, and has steps for that; its
+mathematics is shorter. Each simplification is checked on the data of the trace: the shorter term
+must give the same numbers.
 """
 
 import itertools
@@ -13,21 +14,21 @@ import numpy as np
 from tinygrad_edu.notation.terms import ALGEBRA, CANONICAL, Call, Ref
 from tinygrad_edu.tracing import Line, astype, item, replaced, with_item
 
-Shown = tuple[Any, Any]  # a term, and the data that it comes to
+Shown = tuple[Any, Any]  # a term and its data
 
-# What is asked so that a rule is right at every number. A rule that says `x > 0` means it.
+# Functions that guard against special numbers. `x > 0` is not one: it belongs to the mathematics.
 GUARDS = {np.equal, np.not_equal, np.isnan, np.isinf, np.isfinite, np.invert}
 GUARDS |= {np.bitwise_or, np.bitwise_and, np.logical_or, np.logical_and, np.logical_not}
-# What changes the shape of an array, or its dtype, and not its numbers
+# Functions that change the shape or the dtype of an array, but not its numbers
 SHAPES = {np.broadcast_to, np.reshape, np.expand_dims, np.squeeze, np.ravel, np.copy, np.positive}
 SHAPES |= {astype}
-# What is computed at once where all operands are numbers; log(2) says more than 0.6931
+# Functions that become a number if all operands are numbers; log stays: log(2) is clearer than 0.69
 FOLDED = ALGEBRA | SHAPES | GUARDS
 TRANSPOSES = {np.swapaxes, np.transpose, np.moveaxis}
 
 
 def simplified(x: Any) -> Shown:
-    """The term of x without what serves shapes and guards, and the data that this comes to.
+    """The term of x without the steps for shapes and guards, and the data of this term.
 
     The data may lack axes of length 1, and be as small as broadcasting allows.
     """
@@ -35,7 +36,7 @@ def simplified(x: Any) -> Shown:
         pairs = [simplified(y) for y in x]
         return type(x)(term for term, _ in pairs), type(x)(data for _, data in pairs)
     if not isinstance(x, Line):
-        return data_of(x), data_of(x)  # a slice tells its numbers
+        return data_of(x), data_of(x)  # in a slice, data replaces the lines
     if x.function is None:
         return x.name, x.data
     function = CANONICAL.get(x.function, x.function)
@@ -56,31 +57,31 @@ def simplified(x: Any) -> Shown:
 
 
 def is_number(term: Any) -> bool:
-    """Whether a term is the same number whatever the operands are."""
+    """Whether a term is a number that does not depend on the operands."""
     is_plain = isinstance(term, bool | int | float | np.number)
     return is_plain or (isinstance(term, Ref) and term.number is not None)
 
 
 def is_guard(function: Any, operands: list[Shown]) -> bool:
-    """Whether this is asked, or counted, so that a rule is right at every number."""
+    """Whether this is a guard, or the count of elements where a guard is True."""
     if function is np.sum:
         return isinstance(operands[0][0], Call) and operands[0][0].function in GUARDS
     return function in GUARDS
 
 
 def is_uniform(x: Line) -> bool:
-    """Whether all elements are one number."""
+    """Whether all elements are the same finite number."""
     flat = np.ravel(x.data)
     return flat.size > 0 and bool(np.isfinite(flat[0]) and (flat == flat[0]).all())
 
 
 def literal(x: Any) -> int | float:
-    """A number as a formula has it: 2 for 2.0, and 1 for True."""
+    """A number as it is written in a formula: 2 for 2.0, and 1 for True."""
     return int(x) if float(x).is_integer() else float(x)
 
 
 def simpler(function: Any, operands: list[Shown], x: Line) -> list[Shown]:
-    """Terms that are simpler than function(*operands), where they come to the same."""
+    """Terms that are simpler than function(*operands); the caller checks that they are equal."""
     terms = [literal(term) if isinstance(term, int | float) else None for term, _ in operands]
     match function, terms:
         case (np.multiply, [1, _]) | (np.add, [0, _]) | (np.where, [0, _, _]):
@@ -115,7 +116,7 @@ def is_all(index: Any) -> bool:
 
 
 def without_first_axes(shown: Shown, whole: Any) -> list[Shown]:
-    """x, where it has no more than axes of length 1 before those of `whole`."""
+    """x, if only axes of length 1 in front distinguish its shape from that of `whole`."""
     term, data = shown
     extra = np.ndim(data) - np.ndim(whole)
     if extra <= 0 or np.shape(data) != (1,) * extra + np.shape(whole):
@@ -124,7 +125,7 @@ def without_first_axes(shown: Shown, whole: Any) -> list[Shown]:
 
 
 def with_axes(shown: Shown, whole: Any) -> list[Shown]:
-    """x[:, None]: with axes of length 1 where `whole` has them, except the first ones."""
+    """x[:, None]: x with axes of length 1 where `whole` has them."""
     term, data = shown
     if np.shape(data) != tuple(n for n in whole.shape if n != 1):
         return []
@@ -133,7 +134,7 @@ def with_axes(shown: Shown, whole: Any) -> list[Shown]:
 
 
 def transposed(shown: Shown, x: Line) -> list[Shown]:
-    """The transpose of x as x itself, x[:, None], x.T or x.mT, by the order of the axes alone."""
+    """The transpose of x as x itself, x[:, None], x.T or x.mT; only the order of axes decides."""
     term, data = shown
     n = data.ndim
     found = []
@@ -142,7 +143,7 @@ def transposed(shown: Shown, x: Line) -> list[Shown]:
         found = [vector, *with_axes(vector, x.data)]
     if n != x.data.ndim:
         return found
-    # An array whose axes are as long as their numbers says where each of them goes.
+    # Axis i of this empty array has length i, so its new shape shows where each axis goes.
     probe = x.function(np.empty(range(n)), *map(data_of, x.inputs[1:]), **data_of(x.options))
     order = list(probe.shape)
     if order == [*range(n)]:
@@ -155,7 +156,7 @@ def transposed(shown: Shown, x: Line) -> list[Shown]:
 
 
 def products(x: Shown, y: Shown) -> Iterator[Shown]:
-    """A matrix product of what were vectors or numbers, as such: x @ y, x * y, or outer(x, y)."""
+    """A matrix product without the axes added to vectors or numbers: x @ y, x * y, outer(x, y)."""
     rows, columns = (without_axes(x), x), (without_axes(y), y)
     for (a, left), (b, right) in itertools.product(rows, columns):
         if min(np.ndim(left), np.ndim(right)) and np.shape(right)[-2:][0] == np.shape(left)[-1]:
@@ -171,7 +172,7 @@ def products(x: Shown, y: Shown) -> Iterator[Shown]:
 
 
 def without_axes(shown: Shown) -> Shown:
-    """The x of x[:, None], with the axes that are its own."""
+    """x and its data, for a term such as x[:, None]; other terms as they are."""
     match shown:
         case Call(function=function, operands=(x, index)), data if function is item:
             parts = index if isinstance(index, tuple) else (index,)
@@ -183,7 +184,7 @@ def without_axes(shown: Shown) -> Shown:
 
 
 def stands_for(data: Any, whole: Any) -> bool:
-    """Whether data is `whole`, once it is broadcast to its shape."""
+    """Whether data, broadcast to the shape of `whole`, is equal to it up to rounding."""
     if np.shape(data) != np.shape(whole):
         try:
             data = np.broadcast_to(data, np.shape(whole))
@@ -194,7 +195,7 @@ def stands_for(data: Any, whole: Any) -> bool:
 
 
 def call_of(function: Any, operands: list[Shown], x: Line) -> Shown:
-    """function(*operands), where an operand that lost too much for it gets its shape back."""
+    """function(*operands); operands get their full shapes back if the result would differ."""
     options = [(name, y) for name, y in x.options.items() if is_told(name, y, x)]
     given = [data_of(y) for y in x.inputs]
     data = x.data
@@ -210,12 +211,12 @@ def call_of(function: Any, operands: list[Shown], x: Line) -> Shown:
 
 
 def data_of(x: Any) -> Any:
-    """x with the data of each line in its place."""
+    """x with the data of each line in place of the line."""
     return replaced(x, Line, lambda line: line.data)
 
 
 def is_told(name: str, option: Any, x: Line) -> bool:
-    """Whether an option says something about the numbers; axes kept in front say nothing."""
+    """Whether an option matters to the numbers; axes of length 1 kept in front do not."""
     if name == "keepdims":
         behind = itertools.dropwhile(lambda n: n == 1, np.shape(x.data))
         return bool(option) and 1 in behind
@@ -227,7 +228,7 @@ def is_data(x: Any) -> bool:
 
 
 def in_full(shown: Shown, whole: Any) -> Shown:
-    """An operand in the shape that it really has."""
+    """An operand in its full shape."""
     term, data = shown
     if not is_data(whole) or np.shape(data) == np.shape(whole):
         return shown

@@ -1,6 +1,6 @@
 """How does each style write mathematics: plain text, text for a blackboard, LaTeX, MathML?
 
-A style puts parts together that are written already, and knows nothing of precedence.
+A style joins parts that are already written. It knows nothing about precedence.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ FORMS: dict[str, tuple[str, str, str, str]] = {
     "sign": ("%s", "%s", "%s", "<mo>%s</mo>"),
     "comma": (", ", ", ", ", ", "<mo>,</mo>"),
     "parentheses": ("(%s)", "(%s)", r"\left(%s\right)", "<mrow><mo>(</mo>%s<mo>)</mo></mrow>"),
-    # Iverson's bracket: 1 where it is true, else 0
+    # Iverson's bracket: 1 where the condition is true, else 0
     "condition": ("(%s)", "[%s]", r"\left[%s\right]", "<mrow><mo>[</mo>%s<mo>]</mo></mrow>"),
     "fraction": (
         *("%s / %s", "%s / %s", r"\frac{%s}{%s}"),
@@ -70,7 +70,7 @@ class Style:
 
     @property
     def is_text(self) -> bool:
-        """Whether this is plain text, which tells the float 2.0 from the int 2."""
+        """Whether this is plain text, which distinguishes the float 2.0 from the int 2."""
         return self is TEXT
 
     @property
@@ -143,7 +143,7 @@ def index_of(name: str) -> tuple[str, str] | None:
     return (letter, inside) if all(x.isascii() and x.isdigit() for x in places) else None
 
 
-# What could end \text{...}, or mean something to Markdown, is written outside of it.
+# Characters that could end \text{...}, or have a meaning in Markdown, are written outside of it.
 SPECIAL = {c: f"\\{c}" for c in "#$%&_{}"} | {
     "\\": r"\backslash ",
     "^": r"\wedge ",
@@ -158,7 +158,7 @@ SPECIAL = {c: f"\\{c}" for c in "#$%&_{}"} | {
 
 
 def tex(text: str) -> str:
-    """Text that LaTeX shows as it is, in a formula."""
+    """A text in LaTeX, for a formula that shows it unchanged."""
     shown = []
     for special, characters in groupby(text, SPECIAL.get):
         run = "".join(characters)

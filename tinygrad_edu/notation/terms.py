@@ -1,7 +1,7 @@
 """A formula as data: calls of functions on quantities and numbers.
 
-What `tracing` wrote down becomes a term by `spelled`, line for line; simplification.py makes a term
-that one would rather read.
+`spelled` turns a trace of `tracing` into a term, one call for each line. simplification.py makes
+a shorter term of it.
 """
 
 import math
@@ -14,15 +14,15 @@ import numpy as np
 
 from tinygrad_edu.tracing import Line, item
 
-FEW = 8  # elements of an array that is written out
-MOST = 100  # calls that may be simplified to a formula that somebody would read
+FEW = 8  # elements of an array; a larger one is not written out
+MOST = 100  # calls in a trace; a longer trace gives no readable formula
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A quantity: the value of a node of a graph, or the gradient by it.
+    """A quantity: the value of a node of a graph, or the gradient with respect to it.
 
-    number  the value itself, if it is a number that never changes
+    number  the value, if it is a constant number
     """
 
     node: int
@@ -32,7 +32,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Call:
-    """function(*operands, **options): operands are terms, or what is no data, such as an index."""
+    """function(*operands, **options): operands are terms, or not data, such as an index."""
 
     function: Any
     operands: tuple[Any, ...]
@@ -68,10 +68,10 @@ CANONICAL: dict[Any, Any] = {
 
 
 def is_short(x: Any) -> bool:
-    """Whether what was written down has at most MOST calls.
+    """Whether a trace has at most MOST calls.
 
-    What is used twice counts twice, as it is written twice: a recurrence of 24 lines may be a
-    formula of 46,000 calls.
+    A line that is used twice counts twice, because it is written twice: a recurrence of 24 lines
+    may be a formula of 46,000 calls.
     """
     stack, calls = [x], 0
     while stack and calls <= MOST:
@@ -85,7 +85,7 @@ def is_short(x: Any) -> bool:
 
 
 def spelled(x: Any) -> Any:
-    """What was written down, as a term."""
+    """A trace as a term."""
     if isinstance(x, tuple | list):
         return type(x)(map(spelled, x))
     if not isinstance(x, Line):
@@ -97,7 +97,7 @@ def spelled(x: Any) -> Any:
 
 
 def with_leaves(term: Any, by: Callable[[Any], Any]) -> Any:
-    """A term with something else in the place of each thing that is no call."""
+    """A term with by(leaf) in place of each leaf: a Ref, a number, anything that is not a call."""
     match term:
         case Call(function=function, operands=operands, options=options):
             return Call(function, tuple(with_leaves(x, by) for x in operands), options)
@@ -107,12 +107,12 @@ def with_leaves(term: Any, by: Callable[[Any], Any]) -> Any:
 
 
 def with_refs(term: Any, by: Callable[[Ref], Any]) -> Any:
-    """A term with something else in the place of each node."""
+    """A term with by(ref) in place of each Ref."""
     return with_leaves(term, lambda x: by(x) if isinstance(x, Ref) else x)
 
 
 def evaluated(term: Any, values: Callable[[Ref], Any]) -> Any:
-    """What a term comes to, with `values` for its nodes."""
+    """The value of a term, with values(ref) for each Ref."""
     match term:
         case Ref():
             return values(term)
@@ -125,7 +125,7 @@ def evaluated(term: Any, values: Callable[[Ref], Any]) -> Any:
 
 
 def length(term: Any) -> float:
-    """How many calls a term has; infinite if it holds what cannot be written."""
+    """How many calls a term has; infinite if it holds an array that is too large to write."""
     match term:
         case Call(operands=operands):
             return 1 + sum(map(length, operands))
@@ -135,7 +135,7 @@ def length(term: Any) -> float:
 
 
 def is_algebra(term: Any) -> bool:
-    """Whether operators alone write this term."""
+    """Whether a term is written with operators, powers, roots and indices only."""
     match term:
         case Call(function=function, operands=(x, _)) if function is item:
             return is_algebra(x)
