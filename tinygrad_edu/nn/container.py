@@ -14,7 +14,7 @@ Function = Callable[[Any], Any]
 
 
 class ModuleList(Module):
-    """A list of layers whose parameters are found; your own `__call__` says how they are used.
+    """A list of layers: it finds their parameters, and your own `__call__` uses the layers.
 
     A slice is a list of the same kind with the same layers. Raises TypeError for anything that
     cannot be called.

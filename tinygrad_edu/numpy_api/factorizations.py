@@ -273,7 +273,7 @@ def equal(w):
 
 
 def besides_itself(pairs):
-    """The pairs without those of a value with itself."""
+    """The pairs of two different indices."""
     return pairs & ~np.eye(pairs.shape[-1], dtype=bool)
 
 

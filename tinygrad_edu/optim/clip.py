@@ -13,7 +13,7 @@ def clip_grad_norm_(
 ) -> float:
     """g = g min(1, max_norm / (‖g‖ + 1e-6)), with g all gradients as one vector; returns ‖g‖.
 
-    parameters          a list of parameters, or one parameter; without a gradient, one is left out
+    parameters          a list of parameters, or one; a parameter without a gradient is left out
     norm_type           which norm; math.inf for the largest absolute value
     error_if_nonfinite  True: a norm that is not finite raises RuntimeError, and no gradient
                         changes; False: such a norm makes gradients 0 or nan, so check the result

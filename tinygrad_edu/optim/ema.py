@@ -75,7 +75,9 @@ class EMA:
             )
         nonnegative("decay", decay, below=1)
         averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
-        vars(self).update(decay=decay, averages=averages)  # both or, at Ctrl-C, neither
+        vars(self).update(
+            decay=decay, averages=averages
+        )  # one call, so Ctrl-C sets both or neither
 
 
 def put_back(params: Iterable[Any], before: Iterable[Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.optim.optimizer import Optimizer, running_mean
+from tinygrad_edu.optim.optimizer import Optimizer, name_of, running_mean
 from tinygrad_edu.optim.settings import one_of, whole
 
 
@@ -62,8 +62,8 @@ class Muon(Optimizer):
     def check_parameter(self, p: Any) -> None:
         super().check_parameter(p)
         if np.ndim(p.data) != 2:
-            name, shape = getattr(p, "name", None) or "a parameter", np.shape(p.data)
-            raise ValueError(f"Muon trains matrices, and {name} has the shape {shape}")
+            shape = np.shape(p.data)
+            raise ValueError(f"Muon trains matrices, and {name_of(p)} has the shape {shape}")
 
     def check(self, **settings: Any) -> None:
         coefficients, adjust = settings.pop("ns_coefficients"), settings.pop("adjust_lr_fn")

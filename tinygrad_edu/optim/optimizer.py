@@ -109,7 +109,7 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first group; `optimizer.lr = x` sets that of every group."""
+        """The learning rate of the first group; `optimizer.lr = x` sets it for every group."""
         return self.param_groups[0]["lr"]
 
     @lr.setter
@@ -236,7 +236,7 @@ def listed(params: Any) -> list[Any]:
     if hasattr(params, "parameters"):
         raise TypeError(
             f"params is a list of parameters, and this is a {type(params).__name__}: "
-            "give what its .parameters() returns"
+            "pass its .parameters()"
         )
     return list(params)
 
