@@ -1,4 +1,4 @@
-"""compile: an ordinary function of the package as a program that can be read, run and kept."""
+"""compile: turn a training step into a plain program that you can read, run and save."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,21 +22,28 @@ def compile(
     rows: bool = False,
     backend: str = "numpy",
 ) -> Compiled | CompiledRows:
-    """The function f as a program of NumPy, recorded when it is called and run from then on.
+    """A function that computes what f computes, forward and backward, by a program of NumPy.
 
-    f          returns a loss, a scalar with a graph: a call then adds the gradients to `.grad`, as
-               loss.backward() would, and returns the loss without its graph. Or it returns arrays,
-               Tensors under no_grad(), and nested lists, tuples and dicts of them
-    optimizer  makes the whole update as well; `.grad` is neither read nor changed
-    optimize   the passes that improve the program, all by default; () shows it as it was recorded
-    check      run the step eagerly as well, the first time, and compare bit for bit; the loops of
-               numba to rounding
-    rows       f is the loss of one row, a function of floats: a call takes arrays with a row for
-               each, and its loss is the mean. The program is that of one row, and runs for each
-    backend    "numpy"; or "numba": loops, compiled to machine code, the same numbers to rounding
+    The first call records f as a program; later calls run that program.
 
-    There is one program for each signature: the shapes and dtypes of the arguments, the class of
-    floats and all else by value, and what f holds that is no array, such as `training`.
+    f          returns a loss: a scalar with a graph. A call then adds the gradients to `.grad`, as
+               loss.backward() would, and returns the loss without its graph. Or f returns arrays,
+               Tensors computed under no_grad(), or nested lists, tuples and dicts of these
+    optimizer  the program also makes the update of this optimizer, and leaves `.grad` alone
+    optimize   the passes that improve the program; None means all, () leaves it as recorded
+    check      compare the first run of each program with f itself: bit for bit, or up to rounding
+               for backend="numba"
+    rows       f is the loss of one row, a function of floats. A call takes arrays with one row for
+               each example and returns the mean loss. The program computes one row, and runs once
+               for each
+    backend    "numpy"; or "numba", loops in machine code, equal to NumPy's numbers up to rounding
+
+    Each signature has its own program. A signature is the shape and dtype of each array, the class
+    of each float, the value of each other argument, and each setting that f uses, such as
+    `training`.
+
+    Raises ValueError for an unknown backend and ImportError if numba is not installed. A call
+    raises CompileError if f cannot be recorded, or if the check fails; it then changes nothing.
     """
     passes = ALL if optimize is None else tuple(optimize)
     chosen = backend_of(backend)

@@ -1,4 +1,4 @@
-"""What writes a program down? As NumPy, or as loops that numba compiles."""
+"""How is a program written? As lines of NumPy, or as loops that numba compiles."""
 
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -11,9 +11,11 @@ NEEDS = 'backend="numba" needs numba: pip install "tinygrad_edu[compile]"'
 
 
 class Backend(NamedTuple):
-    """writer  writes a program
-    timed   writes a program that is timed
-    exact   whether the program gives the bits of the function itself, or its numbers to rounding
+    """How programs are written.
+
+    writer  writes a program
+    timed   writes a program that measures the time of its lines
+    exact   whether a program gives the same bits as the function; otherwise equal up to rounding
     """
 
     writer: type[Writer]
@@ -28,9 +30,12 @@ BACKENDS = {
 
 
 def backend_of(name: str) -> Backend:
-    """The backend of this name. Raises ImportError if numba is needed and not installed."""
+    """The backend of this name.
+
+    Raises ValueError for an unknown name, and ImportError if numba is needed and not installed.
+    """
     if name not in BACKENDS:
-        raise ValueError(f"backend is {name!r}, and must be {' or '.join(map(repr, BACKENDS))}")
+        raise ValueError(f"backend is {name!r}, but must be {' or '.join(map(repr, BACKENDS))}")
     if name == "numba" and find_spec("numba") is None:
         raise ImportError(NEEDS)
     return BACKENDS[name]

@@ -1,4 +1,4 @@
-"""What was a function called with? Its arguments, flat, and the signature that they have."""
+"""What was a function called with? A flat list of its arguments, and their signature."""
 
 import inspect
 from collections.abc import Callable
@@ -18,17 +18,17 @@ Function = Callable[..., Any]
 STRUCTURES = list, tuple, dict
 
 
-# Whether a function that is compiled runs as it is, to be recorded or to be compared with.
+# Whether a compiled function runs without its program, to be recorded or compared.
 INSIDE: ContextVar[bool] = ContextVar("inside", default=False)
 
 
 class NestedError(Exception):
-    """The call is a part of another function that is compiled."""
+    """A compiled function was called inside another compiled function."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of a call: as they were given, and flat."""
+    """The arguments of a call, as they were given and as a flat list of leaves."""
 
     args: tuple[Any, ...]
     options: dict[str, Any]
@@ -38,7 +38,7 @@ class Call:
         return leaves((self.args, self.options))
 
     def names(self, f: Function) -> list[str]:
-        """What each leaf is called: the parameter of f, and where it is in that."""
+        """The name of each leaf: the parameter of f, and the path of the leaf inside it."""
         try:
             signature = inspect.signature(f)
             bound, parameters = signature.bind(*self.args, **self.options), signature.parameters
@@ -48,7 +48,7 @@ class Call:
                 for _ in (x if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL else (x,))
                 if parameters[name].kind is not inspect.Parameter.VAR_KEYWORD
             ]
-        except (TypeError, ValueError):  # f is called anyway, and says what is wrong
+        except (TypeError, ValueError):  # the call of f itself will say what is wrong
             names = []
         names = [*names, *(f"x{i}" for i in range(len(names), len(self.args)))][: len(self.args)]
         options = sorted(self.options, key=str)
@@ -68,9 +68,10 @@ def paths(name: str, x: Any) -> list[str]:
 
 
 def flat(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], Any]:
-    """The leaves of the arguments, and what is equal for calls that one program can serve.
+    """The leaves of the arguments, and a key that is equal for calls that can share a program.
 
-    That is as far as the arguments tell: what the function holds has a say as well.
+    The key covers the arguments only; a program checks what the function holds by itself. Raises
+    NestedError inside another compiled function.
     """
     if INSIDE.get():
         raise NestedError
@@ -82,7 +83,7 @@ def flat(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], Any
 
 
 def described(x: Any) -> Any:
-    """What a program takes for granted of an argument: of data its shape, of all else the whole."""
+    """What a program assumes of an argument: an array's shape, a float's class, or a value."""
     kind = x.__class__
     if kind is np.ndarray:
         return kind_of(x)
@@ -95,20 +96,20 @@ def described(x: Any) -> Any:
     if x is None or isinstance(x, bool | int | str | type | np.dtype) or callable(x):
         return kind, x
     raise CompileError(
-        f"an argument of class {kind.__name__} cannot be compiled: a program takes NumPy's arrays, "
-        "Tensors, numbers, generators, and lists, tuples and dicts of them"
+        f"a program cannot take an argument of class {kind.__name__}: pass NumPy's arrays, "
+        "Tensors, numbers, generators, or lists, tuples and dicts of them"
     )
 
 
 def kind_of(x: Any) -> Any:
-    """What a program takes for granted of the numbers that it reads, now and in each later run."""
+    """What a program assumes of an array in each run: shape, dtype and strides; of others, the type."""
     if isinstance(x, np.ndarray):
         return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
     return type(x)
 
 
 def structure(x: Any) -> Any:
-    """The nesting of lists, tuples and dicts; a dict in its order, in which a loop goes over it."""
+    """The nesting of lists, tuples and dicts, with the keys of a dict in their order."""
     if isinstance(x, dict):
         return type(x), tuple((key, structure(y)) for key, y in x.items())
     if is_structure(x):

@@ -1,4 +1,4 @@
-"""Which program does a call run? One that was recorded for such a call, or a new one."""
+"""Which program does a call run? The one recorded for the same signature, or a new one."""
 
 import functools
 import os
@@ -32,12 +32,12 @@ from tinygrad_edu.modes import RECORDING, WATCH, no_grad, temporarily
 from tinygrad_edu.structures import leaves, rebuilt
 from tinygrad_edu.transforms import called
 
-LIMIT = 16  # programs of one function
-taking_turns = RLock()  # what a function holds is lent to one recording at a time
+LIMIT = 16  # programs for each function
+taking_turns = RLock()  # a recording replaces the arrays that f holds: one at a time
 
 
 class Compiled:
-    """What `compile` returns. It is called as f is."""
+    """What `compile` returns. Call it like f."""
 
     def __init__(
         self,
@@ -61,20 +61,20 @@ class Compiled:
                 return out
         try:
             given, key = flat(args, options)
-        except NestedError:  # inside of another function that is compiled
+        except NestedError:  # inside another compiled function
             return self.f(*args, **options)
         if callable(RECORDING.get()) or WATCH.get() is not None:
             return self.watched_run(Call(args, options))
         if (out := self.known_run(key, given)) is not CHANGED:
             return out
         with taking_turns:
-            # While another thread recorded, what is held was lent, and no program fitted it.
+            # No program fits while another thread records, because f then holds recorded arrays.
             if (out := self.known_run(key, given)) is not CHANGED:
                 return out
             return self.first_run(key, Call(args, options))
 
     def known_run(self, key: Any, given: list[Any]) -> Any:
-        """The result of the first program that fits; CHANGED if none does."""
+        """Run the first program that fits and return its result; CHANGED if none fits."""
         for runner in self.programs.get(key, ()):
             out = runner.run(given)
             if out is not CHANGED:
@@ -84,7 +84,7 @@ class Compiled:
 
     @property
     def source(self) -> str:
-        """The text of the program that ran last. Raises CompileError before the first call."""
+        """The text of the last program that ran. Raises CompileError before the first call."""
         return self.program_now().source
 
     def program_now(self) -> Runner:
@@ -95,32 +95,34 @@ class Compiled:
     def report(self, *args: Any, repeats: int = 100, **options: Any) -> Report:
         """What the program for these arguments costs: lines, memory, and the time of each line.
 
-        It runs `repeats` times on copies: nothing changes.
+        The program runs `repeats` times on copies, so nothing changes. Raises CompileError if no
+        program was recorded for such arguments yet.
         """
         given, key = flat(args, options)
-        # Those that differ in a guard read the same values: the one that ran last comes first.
+        # Programs that differ only in their guards all fit: prefer the one that ran last.
         for runner in sorted(self.programs.get(key, ()), key=lambda x: x is not self.latest):
             if (values := runner.read(given)) is not None:
                 return reported(runner, values, repeats, self.backend.timed)
         raise CompileError("there is no program for these arguments yet: call the function once")
 
     def timeline(self) -> Timeline:
-        """What lives when in the program that ran last: each array, and bytes at each line.
+        """When each array of the last program is needed, and the bytes in use at each line.
 
         Plain data; `viz.plots.plot_program` draws it. Raises CompileError before the first call.
         """
         return self.program_now().timeline()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the program that ran last to a file of Python that stands alone.
+        """Write the last program that ran to a Python file that does not need this package.
 
-        It needs NumPy and defines `step`, and `held`: a copy of what the program reads beside its
-        arguments. Raises CompileError before the first call, and for a program that draws numbers.
+        The file needs NumPy, and numba if that is the backend. It defines `step`, and `held`: a
+        copy of what the program reads besides its arguments. Raises CompileError before the first
+        call, and for a program that draws random numbers.
         """
         self.program_now().save(Path(path))
 
     def first_run(self, key: Any, call: Call) -> Any:
-        """Record a program, run it beside the eager step, and keep it if they agree."""
+        """Record a program, compare a run of it with the eager step, and keep it if they agree."""
         if sum(map(len, self.programs.values())) >= LIMIT:
             raise CompileError(self.too_many(key))
         runner = self.record(call)
@@ -135,7 +137,7 @@ class Compiled:
                 if out is CHANGED:
                     raise CompileError(
                         f"{called(self.f)} took another branch when it ran again on the same "
-                        "arguments: does it depend on more than its arguments and what it holds?"
+                        "arguments: pass everything that the branch depends on as an argument"
                     )
                 if self.check:
                     found = [("the result", data_of(x)) for x in leaves(out)]
@@ -166,15 +168,15 @@ class Compiled:
             return Runner(call, recording, program, self.backend.writer)
 
     def expected(self, call: Call, holdings: Holdings) -> list[tuple[str, Any]]:
-        """All numbers after a step without a program, by name."""
+        """Take the step without a program; returns all numbers after it, as (name, number)."""
         out = self.eagerly(call, holdings.leaves)
         results = [("the result", np.copy(data_of(x))) for x in leaves(out)]
         return [*results, *numbers_now(holdings, call.leaves)]
 
     def others(self, call: Call, runner: Runner, restore: Callable[[], None]) -> list[Any]:
-        """What the function gives on inputs changed in their last digit.
+        """The numbers of the function itself when its inputs change in their last digit.
 
-        Raises CompileError if it gives others on the same inputs.
+        Raises CompileError if the function gives different numbers on the same inputs.
         """
         found = []
         for other in chain([call, call], nudged(call, runner.holdings)):
@@ -202,7 +204,7 @@ class Compiled:
         return out
 
     def watched_run(self, call: Call) -> Any:
-        """The step without a program: somebody, such as `detect_anomaly`, looks at operations."""
+        """Take the step without a program, because `detect_anomaly` or the like watches it."""
         out: Any = self.eagerly(call, holdings_of(self.f, self.optimizer).leaves)
         with no_grad():
             return rebuilt(out, (+x if isinstance(x, Node) else x for x in leaves(out)))
@@ -211,9 +213,9 @@ class Compiled:
         many = f"{called(self.f)} would need more than {LIMIT} programs."
         for runner in self.programs.get(key, ())[-1:]:
             if change := runner.holdings.changed(runner.inputs.settings):
-                return f"{many} It holds what keeps changing, now {change}: hold an array instead"
+                return f"{many} What it uses keeps changing, now {change}: use an array instead"
         others = [str(other) for other in self.programs]
         return (
             f"{many} It was called with {others[-1]} and now with {key}: pass what changes as an "
-            "array of one shape"
+            "array whose shape stays the same"
         )

@@ -1,4 +1,4 @@
-"""Passes: each takes a program and gives one that does the same with less."""
+"""Passes: each takes a program and returns one that does the same with less work or memory."""
 
 from tinygrad_edu.compiler.passes.buffers import assign_buffers
 from tinygrad_edu.compiler.passes.common import share_common

@@ -1,4 +1,4 @@
-"""Where do results go? To memory that is taken once, and used again when its content is not."""
+"""Where are results written? To memory that is allocated once and then reused."""
 
 import itertools
 from dataclasses import replace
@@ -13,11 +13,11 @@ from tinygrad_edu.tracing import Line
 
 
 def assign_buffers(program: Program) -> Program:
-    """With memory for every result that a function of NumPy can write to a place.
+    """Assign memory to every result that NumPy can write with `out=`.
 
-    A result takes the memory of an operand that nobody needs any more, if each element depends on
-    that element alone; else memory of its shape that is free; else new memory. What leaves the
-    program, or is a view of what leaves it, is the caller's and gets none.
+    An elementwise result takes the memory of an operand that is no longer needed. Other results
+    take free memory of the same shape, or else new memory. Memory that the program returns, or
+    returns a view of, belongs to the caller: such results are allocated in each run.
     """
     last = last_uses(program)
     theirs = {program.owner(line) for line in program.results()}
@@ -42,7 +42,7 @@ def assign_buffers(program: Program) -> Program:
 
 
 def takes_out(line: Line) -> bool:
-    """Whether NumPy can write the result to memory that is given to it."""
+    """Whether NumPy can write the result of the line with `out=`."""
     data = line.data
     if not is_array(line) or data.base is not None or data.dtype.hasobject or not data.size:
         return False

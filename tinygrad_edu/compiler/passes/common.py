@@ -10,10 +10,10 @@ from tinygrad_edu.tracing import Line, with_at, with_item
 
 
 def share_common(program: Program) -> Program:
-    """With each call made once: the same function of the same operands has the same result.
+    """Make each call once: the same function of the same operands has the same result.
 
-    A draw is another one each time, and two results that leave the program have memory of their
-    own each.
+    Random draws stay, because each draw gives new numbers. Two lines whose results are both
+    returned stay too, because each returned array has its own memory.
     """
     leaving = set(program.results())
     first: dict[Any, Line] = {}
@@ -33,7 +33,7 @@ def share_common(program: Program) -> Program:
 
 
 def key_of(x: Any) -> Any:
-    """Equal for equal operands: a number by its type and bits, an array by being the same one."""
+    """A key that is equal for equal operands: numbers by type and bits, arrays by identity."""
     match x:
         case tuple() | list():
             return type(x), tuple(map(key_of, x))

@@ -9,9 +9,9 @@ from tinygrad_edu.tracing import Line
 
 
 def fold_constants(program: Program) -> Program:
-    """With the result in the place of each line that computes with numbers of the text only.
+    """Replace each line whose operands are all constants by its result.
 
-    An array that the function holds is no such number: it may be another one tomorrow.
+    An array that the function holds is no constant: a later run may find another array there.
     """
     taken: dict[Line, Any] = {}
     kept = []
@@ -28,7 +28,7 @@ def fold_constants(program: Program) -> Program:
 
 
 def is_fixed(x: Any, ours: set[int]) -> bool:
-    """Whether there is nothing in x but numbers of the text, and `ours`, made of those."""
+    """Whether x contains only constants, and arrays computed from constants (ids in `ours`)."""
     match x:
         case tuple() | list():
             return all(is_fixed(y, ours) for y in x)

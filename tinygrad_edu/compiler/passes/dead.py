@@ -5,7 +5,7 @@ from tinygrad_edu.tracing import Line
 
 
 def remove_dead(program: Program) -> Program:
-    """Without the lines whose result is not used: the gradients of inputs that nobody asked for."""
+    """Remove the lines whose result is not used, such as the gradient of the data."""
     needed: set[Line] = set(program.results())
     for line in reversed(program.lines):
         if line in needed or must_stay(line):

@@ -1,4 +1,4 @@
-"""Which questions can be asked sooner?"""
+"""Which guards can run earlier?"""
 
 from tinygrad_edu.compiler.program import Program, operands
 from tinygrad_edu.compiler.tape import Origin, guard
@@ -6,10 +6,10 @@ from tinygrad_edu.tracing import Line
 
 
 def ask_first(program: Program) -> Program:
-    """With the guards that only look at inputs at the start of their section.
+    """Move each guard that reads only inputs to the start of its section.
 
-    An update may change its parameter in place if nothing after it can give up: the questions about
-    the state of the next parameter come before.
+    An update may change its parameter in place only if no later guard can stop the program. So the
+    guards on the state of all parameters must come before the first update.
     """
     given = set(program.inputs)
     lines: list[Line] = []

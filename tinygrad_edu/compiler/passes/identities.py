@@ -17,9 +17,10 @@ LAYOUT = np.reshape, np.broadcast_to, astype
 
 
 def drop_identities(program: Program) -> Program:
-    """Without x * 1, x / 1, -(-x), copies of what nobody changes, a shape that x has already.
+    """Remove x * 1, x / 1, -(-x), copies that nobody changes, and reshapes that change nothing.
 
-    `x + 0` stays: it turns -0 into 0. What leaves the program keeps memory of its own.
+    `x + 0` stays, because it turns -0 into 0. An array that the program returns keeps its own
+    memory.
     """
     taken: dict[Line, Any] = {}
     leaving = set(program.results())
@@ -40,7 +41,7 @@ def drop_identities(program: Program) -> Program:
 
 
 def same_as(line: Line) -> Line | None:
-    """The operand that the result equals, bit for bit and in its order of axes, if there is one."""
+    """The operand that equals the result in bits and memory layout; None if there is none."""
     for x in candidates(line):
         if isinstance(x, Line) and layout_of(x.data) == layout_of(line.data):
             return x

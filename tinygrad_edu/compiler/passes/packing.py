@@ -1,20 +1,21 @@
-"""Which memory can lie in the same place? That whose contents are never needed at once."""
+"""Which memory can overlap? Memory whose contents are never needed at the same time."""
 
 from dataclasses import replace
 
 from tinygrad_edu.compiler.lifetimes import kept_bytes, lives_in, memory_bytes
 from tinygrad_edu.compiler.program import ALIGNED, Program
 
-WORTH = 2**20  # bytes; for less the text keeps an array for each memory
+WORTH = 2**20  # bytes that one block must save; otherwise the text is clearer without it
 
 
 def pack_memory(program: Program) -> Program:
-    """With one block for all memory, if that saves a megabyte.
+    """Put all memory into one block, if that saves a megabyte.
 
-    What the forward pass has left behind is used again by gradients of other shapes. The largest
-    memory is placed first, each at the lowest place that is free whenever it is needed: "greedy by
+    Gradients can then reuse the memory of forward results that have other shapes. The largest
+    memory is placed first, each at the lowest offset that is free whenever it is needed: "greedy by
     size" of Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference".
-    No two touch: NumPy 2.0 takes that for an overlap, and another path with other last bits.
+    Gaps separate neighbours: NumPy 2.0 treats arrays that touch as overlapping, and then takes
+    another path with other last bits.
     """
     sizes = memory_bytes(program)
     needed = dict.fromkeys(sizes, 0)  # a bit for each line

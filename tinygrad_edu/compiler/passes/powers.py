@@ -1,4 +1,4 @@
-"""Which powers have a function of their own?"""
+"""Which powers have their own function in NumPy?"""
 
 import operator
 from typing import Any
@@ -12,7 +12,7 @@ POWERS = {2: np.square, 0.5: np.sqrt}
 
 
 def use_square(program: Program) -> Program:
-    """With np.square and np.sqrt, which x**2 and x**0.5 call, and which write to given memory."""
+    """Use np.square and np.sqrt for x**2 and x**0.5: they give the same bits and take `out=`."""
     new = program.with_lines(program.lines, {})
     for line in new.lines:
         if line.function is operator.pow and (function := function_of(*line.inputs)):
@@ -21,7 +21,7 @@ def use_square(program: Program) -> Program:
 
 
 def function_of(x: Any, exponent: Any) -> Any:
-    """What NumPy calls for x**exponent in the place of its power function; else None."""
+    """The function that NumPy calls for x**exponent instead of np.power; None if it does not."""
     if not isinstance(x, Line) or not is_array(x) or x.data.dtype.kind != "f":
         return None
     return POWERS.get(exponent) if type(exponent) in (int, float) else None

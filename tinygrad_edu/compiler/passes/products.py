@@ -1,4 +1,4 @@
-"""Which matrix products can be called with less ado?"""
+"""Which matrix products can use np.dot, which starts faster?"""
 
 import operator
 
@@ -11,10 +11,10 @@ MATMUL = operator.matmul, np.matmul
 
 
 def use_dot(program: Program) -> Program:
-    """With np.dot for the product of two matrices: the same call of BLAS, 0.5 µs earlier.
+    """Use np.dot for the product of two matrices: it calls the same BLAS function, 0.5 µs sooner.
 
-    np.matmul serves stacks of matrices too, and takes a path of its own for vectors and for what
-    BLAS cannot read.
+    Other products keep np.matmul: it also multiplies stacks of matrices, and treats vectors and
+    arrays that BLAS cannot read in its own way.
     """
     new = program.with_lines(program.lines, {})
     for line in new.lines:
@@ -24,7 +24,7 @@ def use_dot(program: Program) -> Program:
 
 
 def is_plain_matrix(x: object) -> bool:
-    """Whether x is a matrix of floats in rows or in columns without gaps."""
+    """Whether x is a matrix of floats, stored by rows or by columns without gaps."""
     if not isinstance(x, Line) or not is_array(x):
         return False
     data = x.data

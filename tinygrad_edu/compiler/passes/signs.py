@@ -1,4 +1,4 @@
-"""Whose sign does a result have that is kept anyway?"""
+"""Must relu keep its input? No: its output is positive at the same places."""
 
 import operator
 
@@ -9,9 +9,9 @@ from tinygrad_edu.tracing import Line
 
 
 def ask_rectified(program: Program) -> Program:
-    """With max(h, 0) > 0 for h > 0 where max(h, 0) is there: both are true of the same numbers.
+    """Replace h > 0 by max(h, 0) > 0, where max(h, 0) is computed: both are true for the same h.
 
-    So the backward pass of relu needs h no more, and max(h, 0) can go to its memory.
+    Then the backward pass of relu no longer needs h, and max(h, 0) can overwrite it.
     """
     new = program.with_lines(program.lines, {})
     rectified: dict[Line, Line] = {}
@@ -27,7 +27,7 @@ def ask_rectified(program: Program) -> Program:
 
 
 def is_with_zero(line: Line) -> bool:
-    """Whether it is a function of a result of the program and of the number 0."""
+    """Whether the line is function(x, 0), where x is the result of another line."""
     x, y = (*line.inputs, None, None)[:2]
     is_result = isinstance(x, Line) and x.function is not None
     return is_result and len(line.inputs) == 2 and not line.options and is_zero(y)

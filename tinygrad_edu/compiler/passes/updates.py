@@ -1,4 +1,4 @@
-"""Which results can go straight to the array that they replace?"""
+"""Which results can be written directly to the array that they replace?"""
 
 from dataclasses import replace
 from typing import Any
@@ -12,9 +12,10 @@ from tinygrad_edu.tracing import Line
 
 
 def update_in_place(program: Program) -> Program:
-    """With `w -= step` written to w itself, where nothing after it reads the old w or can give up.
+    """Write the result of `w -= step` directly to w, if no later line needs the old w.
 
-    Else the new numbers are made beside the old ones, and copied at the end.
+    A later guard would need it, too, because it can stop the program. Then the new numbers get
+    their own memory, and are copied to w at the end.
     """
     targets: dict[Line, Line] = {}
     results = program.results()

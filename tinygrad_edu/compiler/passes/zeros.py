@@ -1,4 +1,4 @@
-"""With what does NumPy compare faster than with the number 0? With an array of zeros."""
+"""How does NumPy compute max(h, 0) faster? With an array of zeros instead of the number 0."""
 
 from dataclasses import replace
 
@@ -8,11 +8,11 @@ from tinygrad_edu.compiler.passes.signs import is_with_zero
 from tinygrad_edu.compiler.program import Program, is_array, layout_of
 from tinygrad_edu.tracing import Line
 
-SIZE = 1000  # elements: with less the number is as fast
+SIZE = 1000  # elements; in smaller arrays the number 0 is as fast
 
 
 def use_zeros(program: Program) -> Program:
-    """With max(h, zeros) for max(h, 0), in half the time: all of one layout share their zeros."""
+    """Compute max(h, 0) as max(h, zeros), in half the time; arrays of one layout share zeros."""
     new = program.with_lines(program.lines, {})
     zeros: dict[object, Line] = {}
     for line in new.lines:
@@ -25,7 +25,7 @@ def use_zeros(program: Program) -> Program:
 
 
 def fits(line: Line) -> bool:
-    """Whether it is worth it, to the same bits: -0.0 is another zero."""
+    """Whether an array of zeros is faster and gives the same bits: the number must be 0, not -0."""
     x, zero = line.inputs
     if not is_array(line) or line.data.size < SIZE or np.signbit(zero):
         return False
