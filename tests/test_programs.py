@@ -315,7 +315,7 @@ def test_two_parameters_in_one_memory_are_refused():
     step(x)
     b.data = w.data[::-1]
     before = w.data.copy()
-    with pytest.raises(CompileError, match="another one that is in the same memory is used later"):
+    with pytest.raises(CompileError, match="another array in the same memory is used later"):
         step(x)
     np.testing.assert_array_equal(w.data, before)
 

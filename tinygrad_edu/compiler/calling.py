@@ -1,8 +1,7 @@
-"""What happens around a program in each call? What it takes for granted is looked at, what it needs
-is read, and what it has made is left where it belongs.
+"""What happens around a program in each call? Check its assumptions, read inputs, store results.
 
-A step of a small network takes 50 µs, and a loop over what it holds 10 of them. So each program
-gets functions of its own for this, written out and without a loop.
+A step of a small network takes 50 µs, and a loop over everything that the function holds would take
+10 µs of that. So this work is written out, for each program, as functions without a loop.
 """
 
 import itertools
@@ -26,14 +25,14 @@ CHANGED = object()
 
 
 class Text:
-    """Lines of a function that is about to be written, and the objects that it names."""
+    """Writes functions, and keeps the objects that their names stand for."""
 
     def __init__(self, **names: Any) -> None:
         self.names = names
         self.fresh = itertools.count()
 
     def name(self, x: Any) -> str:
-        """A name, or a literal, that stands for this very object."""
+        """A name or a literal for this very object."""
         if x is None or x is True or x is False:
             return str(x)
         name = f"x{next(self.fresh)}"
@@ -41,13 +40,13 @@ class Text:
         return name
 
     def place(self, place: Place) -> str:
-        """What reads a place."""
+        """The expression that reads a place."""
         if place.kept_in is None:
             return f"{self.name(place.owner)}.{place.key}"
         return f"{self.name(place.kept_in)}[{self.name(place.key)}]"
 
     def source(self, source: Argument | Held) -> str:
-        """What reads a value."""
+        """The expression that reads a value."""
         if isinstance(source, Argument):
             x = f"given[{source.index}]"
             return f"{x} if {x}.__class__ is ndarray else data_of({x})"
@@ -58,9 +57,9 @@ class Text:
         return f"{f'leaves({where})' if any(map(is_structure, value)) else where}[{source.index}]"
 
     def whole(self, x: Any, names: Iterator[str]) -> str:
-        """What puts x together, with the next of the names in the place of each line.
+        """The expression that builds x, with the next of `names` in place of each line.
 
-        An array in it that is no line is held by the program, and copied.
+        Any other array in x belongs to the program, so the caller gets a copy.
         """
         if isinstance(x, Line):
             return next(names)
@@ -79,8 +78,10 @@ class Text:
 
 
 def signature_of(call: Call, text: Text) -> list[str]:
-    """The conditions under which `args` have the signature of this call, if it has plain arrays
-    alone; none for any other call, which takes the general way: `calls.flat`.
+    """Conditions that arguments have the signature of this call.
+
+    Only a call with plain arrays gets them. For any other the list is empty, and calls like it take
+    the general way: `calls.flat`.
     """
     plain = all(x.__class__ is np.ndarray and x.flags.c_contiguous for x in call.args)
     remembers = RECORDING.get()
@@ -101,13 +102,13 @@ def conjunction(conditions: Iterable[str]) -> str:
 
 
 class Inputs:
-    """What a program reads: `read(given)` gives the values, None if it was recorded for others.
+    """What a program reads: `read(given)` returns the values, or None if the program does not fit.
 
     sources   where each value is found
-    kinds     what is taken for granted of each that is held; None for an argument
-    written   the numbers of those that the program writes to
-    known     the arrays that were found right before
-    owners    the arrays that own the memory which is written to, by id
+    kinds     what the program assumes of each value that the function holds; None for an argument
+    written   the indices of the values that the program writes to
+    known     the arrays that were last accepted
+    owners    the ids of the arrays that own memory which the program writes to
     """
 
     def __init__(
@@ -133,14 +134,14 @@ class Inputs:
 
     @property
     def names(self) -> str:
-        """What the values are called in the lines that read them."""
+        """The names of the values in the lines that read them."""
         return "".join(f"v{i}, " for i in range(len(self.sources)))
 
     def lines(self, text: Text, otherwise: str) -> list[str]:
         """Lines that read the values from `given` and from where they are held.
 
-        They are quick where all is the very object that it was before. They end in `otherwise`
-        where the program was recorded for something else.
+        They are fast if every object is the same as in the last run. They run `otherwise` if the
+        program does not fit.
         """
         text.names |= {"ABSENT": ABSENT, "equal": equal, "leaves": leaves, "data_of": data_of}
         same, admitted = text.name(self.has_same_settings), text.name(self.admitted)
@@ -174,12 +175,12 @@ class Inputs:
         return ["try:", *lines, "except ABSENT:", f"    {otherwise}", *after]
 
     def now(self) -> dict[int, Any]:
-        """The values that are held, by number."""
+        """The values that the function holds now, by index."""
         sources = enumerate(self.sources)
         return {i: leaves(x.place.get())[x.index] for i, x in sources if isinstance(x, Held)}
 
     def same_nodes(self, text: Text) -> Iterator[str]:
-        """The conditions that say which nodes that are given are held as well."""
+        """Conditions that the function holds the same ones of the given nodes as before."""
         held = {id(x): x for x in self.holdings.leaves}
         for i, x in self.nodes if held else ():
             if id(x) in held:
@@ -188,7 +189,7 @@ class Inputs:
                 yield f"id(given[{i}]) not in {text.name(held)}"
 
     def settings_in(self, text: Text) -> Iterator[str]:
-        """The conditions that say that each setting is the object that it was."""
+        """Conditions that each setting is still the same object."""
         settings = iter(self.settings)
         for watched in self.holdings.settings:
             inside = text.name(watched.inside)
@@ -209,11 +210,11 @@ class Inputs:
                 yield f"len({inside}){training} == {next(settings)}"
 
     def has_same_settings(self) -> bool:
-        """Whether those that are not the same objects are equal numbers."""
+        """Whether each setting is still the same object, or an equal number."""
         return self.holdings.settings_now() == self.settings
 
     def admitted(self, values: tuple[Any, ...]) -> bool:
-        """Whether these values, some of them new, are what the program was recorded for."""
+        """Whether the program fits these values, some of which are new objects."""
         pairs = zip(values, self.kinds, strict=True)
         if any(kind is not None and kind_of(x) != kind for x, kind in pairs):
             return False
@@ -233,7 +234,7 @@ class Inputs:
         return True
 
     def apart(self, x: Any) -> Any:
-        """An argument; a copy of it if it lies in memory that the program writes to."""
+        """The argument x, or a copy of it if it shares memory that the program writes to."""
         whose = owning_array(x)
         if whose is not None and id(whose) not in self.owners:
             return x
@@ -242,7 +243,7 @@ class Inputs:
 
 
 class Outputs:
-    """What a program leaves: `leave(given, results)` does so, and gives the result of the call."""
+    """Where results go: `leave(given, results)` stores them and returns the result of the call."""
 
     def __init__(self, recording: Recording, program: Program) -> None:
         self.structure, self.kinds = recording.result
@@ -254,7 +255,7 @@ class Outputs:
         self.leave = text.function("(given, results)", self.lines(text))
 
     def lines(self, text: Text) -> list[str]:
-        """Lines that leave `results` where they belong, and return the result of the call."""
+        """Lines that store each of `results` in its place, and return the result of the call."""
         text.names |= {"adding": adding, "next_birth": next_birth, "memory_of": memory_of}
         text.names |= {"fill": fill, "wrapped": wrapped, "rebuilt": rebuilt}
         text.names |= {"structure": self.structure}
@@ -281,7 +282,7 @@ class Outputs:
             else:
                 lines.append(f"{text.place(place)} = {value}")
         if updated := [text.name(place.owner) for place in self.written if is_data(place)]:
-            lines.append("birth = next_birth()")  # younger than the graphs made before
+            lines.append("birth = next_birth()")  # graphs made before are now stale
             lines += [f"({p}.memory or memory_of({p})).changed = birth" for p in updated]
         for i, kind in enumerate(self.kinds):
             if kind is not None:
@@ -296,11 +297,10 @@ class Outputs:
 def caller(
     inputs: Inputs, outputs: Outputs, step: Callable[..., Any], call: Call | None = None
 ) -> Any:
-    """The function that reads, runs `step`, and leaves: the result for what is `given`.
+    """A function of `given` that reads the inputs, runs `step`, and stores the results.
 
-    It returns CHANGED, and does nothing, if the program was recorded for something else. With a
-    call it asks itself whether the arguments are like those of that; None if they are no plain
-    arrays.
+    It returns the result of the call; or CHANGED, without any effect, if the program does not fit.
+    With `call` it also checks the signature of the arguments; None if these are not plain arrays.
     """
     text = Text(ndarray=np.ndarray, CHANGED=CHANGED, step=step, lock=inputs.lock)
     signature = [] if call is None else signature_of(call, text)
@@ -320,12 +320,12 @@ def caller(
 
 
 def is_written(effect: Effect, program: Program) -> bool:
-    """Whether the program itself puts the new numbers into their place."""
+    """Whether the program itself writes the new numbers to their place."""
     return isinstance(effect.value, Line) and effect.value in program.targets
 
 
 def wrapped(kind: Any, x: Any) -> Any:
-    """A node around a result, without a graph."""
+    """A node of this class around a result, without a graph."""
     out: Any = object.__new__(kind)
     if x.__class__ is not kind.native:
         x = np.asarray(x) if kind.broadcasts and isinstance(x, np.generic) else kind.adopt(x)
@@ -334,7 +334,7 @@ def wrapped(kind: Any, x: Any) -> Any:
 
 
 def fill(place: Place, value: Any, in_place: bool) -> None:
-    """Put a value where it belongs; a node is then younger than the graphs made before."""
+    """Store a value in its place; for a node, graphs made before are then stale."""
     owner = place.owner
     if in_place:
         array = place.get()

@@ -102,7 +102,7 @@ def described(x: Any) -> Any:
 
 
 def kind_of(x: Any) -> Any:
-    """What a program assumes of an array in each run: shape, dtype and strides; of others, the type."""
+    """What a program assumes in each run: an array's shape, dtype and strides; another's type."""
     if isinstance(x, np.ndarray):
         return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
     return type(x)

@@ -1,9 +1,10 @@
-"""What does a function hold? The numbers that it reads and changes beside its arguments.
+"""What does a function hold? The numbers that it reads and changes besides its arguments.
 
-They are found by walking what the function closes over, is bound to, and names among its globals:
-the data and gradients of leaves, the arrays of modules and of other objects, the state and settings
-of optimizers, generators. Each is a `Place`: it is lent to a recording, and each run reads it again
-of a program. All else that is found there is a setting, which a program takes for granted.
+The search starts from the variables that the function closes over, the object that it is bound to,
+and the globals that it names. It finds the data and gradients of leaves, the arrays of modules and
+of other objects, the state and settings of optimizers, and generators. Each is a `Place`: a
+recording puts a recorded array there, and each run of a program reads it again. All else found
+there is a setting, and a program assumes that settings do not change.
 """
 
 import copy
@@ -40,10 +41,10 @@ ABSENT = AttributeError, IndexError, KeyError, TypeError
 LENT = np.ndarray | np.random.Generator
 PLAIN = bool | int | float | str | bytes | complex | None
 SKIPPED = BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory | np.random.Generator
-ITEMS = list, dict, deque  # what keeps things under a key or a number
-OF_MODULE = {"training"}  # attributes that are looked after apart
+ITEMS = list, dict, deque  # containers with a key or an index for each item
+OF_MODULE = {"training"}  # attributes that are handled separately
 OF_OPTIMIZER = {"defaults", "param_groups", "state", "large"}
-LOOK_UPS = {"getattr", "vars", "__dict__", "globals"}  # by names that are constants of the code
+LOOK_UPS = {"getattr", "vars", "__dict__", "globals"}  # by names in string constants
 CHANCE = random.Random | np.random.RandomState  # no program can draw from them
 
 
@@ -62,7 +63,7 @@ class Place:
 
     @property
     def kept_in(self) -> Any:
-        """The list or dict that has it, if it is no attribute beyond `vars`."""
+        """The list or dict that contains it, perhaps `vars(owner)`; None for other attributes."""
         if isinstance(self.owner, ITEMS):
             return self.owner
         slots = Node | type | CellType | FunctionType | functools.partial  # type: ignore[type-arg]
@@ -85,14 +86,14 @@ class Place:
 
 
 class Part(Place):
-    """An array in a tuple: leaf number `key` of what is at the place `owner`."""
+    """An array in a tuple: leaf number `key` of the value at the place `owner`."""
 
     def get(self) -> Any:
         return leaves(self.owner.get())[self.key]
 
 
 class Settings(list[Any]):
-    """What a program takes for granted: equal if each is the same object, or an equal number."""
+    """Values that a program assumes: two are equal if they are one object, or equal numbers."""
 
     def __eq__(self, other: Any) -> bool:
         if len(self) != len(other):
@@ -120,10 +121,10 @@ def equal(x: Any, y: Any) -> bool:
 class Watched(NamedTuple):
     """Settings that are kept in one object, list or dict.
 
-    owner   who they belong to, for a message
-    inside  what has them, as attributes or as items
-    names   under these names; none if it is the number of items that counts, or, of a set and a
-            dict, which they are and in which order
+    owner   the object that they belong to, for a message
+    inside  the object that has them, as attributes or as items
+    names   their names. If there are none, the number of items counts; in a set the items
+            themselves; in a dict the keys and their order
     """
 
     owner: Any
@@ -147,10 +148,13 @@ class Watched(NamedTuple):
         return self.inside[name] if isinstance(self.inside, ITEMS) else getattr(self.inside, name)
 
     def size(self) -> Any:
-        """The number of items, except for `training`, which may be the class's; or the items."""
+        """The items of a set, the keys of a dict; else the number of attributes or items.
+
+        `training` does not count, because it may be an attribute of the class.
+        """
         if isinstance(self.inside, set):
             return frozenset(self.inside)
-        if isinstance(self.owner, dict):  # no attributes: a loop goes over it in its order
+        if isinstance(self.owner, dict):  # a real dict: loops follow the order of its keys
             return tuple(self.inside)
         return len(self.inside) - (isinstance(self.inside, dict) and "training" in self.inside)
 
@@ -163,12 +167,12 @@ class Watched(NamedTuple):
 
 
 def has_lent(x: Any) -> bool:
-    """Whether x is a tuple with an array, a generator or what was lent for one."""
+    """Whether x is a tuple with an array or a generator in it, recorded or not."""
     return isinstance(x, tuple) and any(isinstance(y, LENT | Traced) or has_lent(y) for y in x)
 
 
 def outline(x: Any) -> Any:
-    """A tuple with the class of each number in it, which is read again, and all else as it is."""
+    """A tuple with classes in place of its arrays, numbers and generators: each run reads those."""
     if isinstance(x, tuple):
         return tuple(map(outline, x))
     if isinstance(x, Traced):
@@ -180,10 +184,12 @@ def outline(x: Any) -> Any:
 
 @dataclass(frozen=True)
 class Holdings:
-    """places   what each run reads again
-    settings    what a program takes for granted, such as `training`
-    containers  lists and dicts, those of attributes among them
-    names       what a parameter or a module is called, by its id
+    """Everything that a function holds.
+
+    places      what each run reads again
+    settings    what a program assumes, such as `training`
+    containers  lists and dicts, also those of attributes
+    names       names[id(x)]: the name of a parameter or a module
     chance      generators that no program can draw from
     """
 
@@ -208,7 +214,7 @@ class Holdings:
             return Settings()
 
     def keep(self) -> Callable[[], None]:
-        """What puts everything back that is no place, if a function has changed it after all."""
+        """A function that restores everything that is no place, in case f has changed it."""
         copies = [copy.copy(x) for x in self.containers]
         before = [x for watched in self.settings for x in watched.contents()]
 
@@ -224,7 +230,7 @@ class Holdings:
         return put_back
 
     def changed(self, before: Settings) -> str:
-        """Which setting is not as it was, in words; empty if all are."""
+        """Which setting has changed, in words; empty if none has."""
         now = self.settings_now()
         if now == before:
             return ""
@@ -317,7 +323,7 @@ def may_change(x: Any) -> bool:
 
 
 def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
-    """Where an object keeps what a function may use, by these names or by its own methods."""
+    """The places in an object that a function may use, by these names or through its methods."""
     if isinstance(x, FunctionType):
         for name, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
             if has_contents(cell):
@@ -342,7 +348,7 @@ def slots(x: Any, used: set[str], path: str) -> Iterator[Place]:
 
 
 def state_of(optimizer: Optimizer, names: dict[int, str]) -> Iterator[Place]:
-    """The settings of each group, numbers, and what is remembered of each parameter."""
+    """The places of an optimizer: the numbers in its groups, and the state of each parameter."""
     pairs = zip(optimizer.param_groups, optimizer.state, strict=True)
     for k, (group, states) in enumerate(pairs):
         for key, x in group.items():
@@ -359,7 +365,7 @@ def is_number(x: Any) -> bool:
 
 
 def settings_of(optimizer: Optimizer) -> Iterator[Watched]:
-    """The groups, their parameters, the lists of the state, and what is no float: `nesterov`."""
+    """The groups, their parameters, the lists of the state, and options such as `nesterov`."""
     lists = [optimizer.param_groups, optimizer.state]
     yield Watched(optimizer, optimizer, ("param_groups", "state"))
     for x in [*lists, *(group["params"] for group in optimizer.param_groups)]:
@@ -371,8 +377,9 @@ def settings_of(optimizer: Optimizer) -> Iterator[Watched]:
 
 
 def paths_of(roots: tuple[Any, ...], used: set[str] | None = None) -> dict[int, str]:
-    """A name for each parameter and module: its path, and before it that of the module's variable
-    where there are several.
+    """A name for each parameter and module: its path.
+
+    If there are several models, the paths begin with model_0, model_1, ...
     """
     found = list(reachable(roots, used))
     inside = {
@@ -390,7 +397,7 @@ def paths_of(roots: tuple[Any, ...], used: set[str] | None = None) -> dict[int, 
 def reachable(roots: tuple[Any, ...], used: set[str] | None = None) -> Iterator[Any]:
     """Nodes, modules, optimizers and all else that can be reached, each once, depth first.
 
-    used  of other objects only attributes of these names count, and those that its methods use
+    used  the names of attributes to follow; those that an object's own methods use count too
     """
     seen: set[int] = set()
     stack = list(reversed(roots))
@@ -467,7 +474,7 @@ def has_contents(cell: Any) -> bool:
 
 
 def names_used(roots: tuple[Any, ...]) -> set[str]:
-    """The global names and attributes in all functions that are the user's and may be called."""
+    """The names of globals and attributes in all of the user's functions that may be called."""
     used: set[str] = set()
     while True:
         found = {
@@ -482,7 +489,7 @@ def names_used(roots: tuple[Any, ...]) -> set[str]:
 
 
 def names_in(code: CodeType) -> Iterator[str]:
-    """The global names and attributes that a function uses, and those inside it."""
+    """The names of globals and attributes that a function uses, nested functions included."""
     yield from code.co_names
     if not LOOK_UPS.isdisjoint(code.co_names):
         yield from (x for x in code.co_consts if isinstance(x, str) and x.isidentifier())
@@ -492,14 +499,14 @@ def names_in(code: CodeType) -> Iterator[str]:
 
 
 def globals_of(f: FunctionType) -> list[str]:
-    """The global names that a function of the user's uses."""
+    """The names of the globals that a user's function uses."""
     if is_library(f.__globals__.get("__name__")):
         return []
     return [name for name in dict.fromkeys(names_in(f.__code__)) if name in f.__globals__]
 
 
 def names_in_class(kind: Any, used: set[str]) -> set[str]:
-    """The names that its methods use, those that may be called."""
+    """The names that the methods of a class use, as far as they may be called."""
     found: set[str] = set()
     while True:
         functions = [f for base in kind.__mro__ for f in functions_of(base, used | found)]
@@ -510,7 +517,7 @@ def names_in_class(kind: Any, used: set[str]) -> set[str]:
 
 
 def functions_of(kind: type, used: set[str] | None) -> Iterator[FunctionType]:
-    """The methods of a class with these names, and those that Python calls itself."""
+    """The methods of a class with these names, and the special ones that Python calls itself."""
     called_by_us = {"step", "update"} if issubclass(kind, Optimizer) else set()
     for name, x in vars(kind).items():
         f = getattr(x, "__func__", None) or getattr(x, "fget", None) or x
@@ -520,7 +527,7 @@ def functions_of(kind: type, used: set[str] | None) -> Iterator[FunctionType]:
 
 
 def data_of_class(kind: Any, used: set[str] | None) -> list[str]:
-    """The attributes of a class of the user's that are no methods, as far as they are used."""
+    """The names of attributes of a user's class that are used and are not methods."""
     return [
         name
         for name, x in vars(kind).items()
@@ -532,7 +539,7 @@ def data_of_class(kind: Any, used: set[str] | None) -> list[str]:
 
 @functools.lru_cache(1000)
 def is_library(module: str | None) -> bool:
-    """Whether code of this module holds no numbers of the user's."""
+    """Whether a module is a library's, so that it holds no numbers of the user."""
     top = (module or "").partition(".")[0]
     if top in ("tinygrad_edu", "numpy") or top in sys.stdlib_module_names:
         return True

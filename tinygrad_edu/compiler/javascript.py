@@ -16,7 +16,7 @@ from tinygrad_edu.compiler.tape import CompileError, Origin, guard
 from tinygrad_edu.compiler.text import WEIGHTED_SUM, Writer, indented, is_of_numpy, products
 from tinygrad_edu.tracing import Line, astype
 
-# Operators that JavaScript computes as Python does
+# Operators that JavaScript computes like Python
 OPERATORS: dict[Any, str] = {
     operator.add: "+",
     operator.sub: "-",
@@ -32,7 +32,7 @@ OPERATORS: dict[Any, str] = {
     operator.xor: "^",
 }
 SIGNS: dict[Any, str] = {operator.neg: "-", operator.pos: "+"}
-# Functions of arithmetic.js: of Python's floats some of them raise errors
+# Functions of arithmetic.js: with Python's arithmetic, some of them raise errors
 ARITHMETIC: dict[Any, str] = {
     operator.truediv: "divide",
     operator.pow: "power",
@@ -47,7 +47,7 @@ ARITHMETIC: dict[Any, str] = {
     value.sigmoid: "sigmoid",
     value.relu: "relu",
 }
-# Functions that rules call: of NumPy, which gives nan and infinities
+# NumPy's functions, which rules call: they return nan and infinities instead of errors
 MATH: dict[Any, str] = {
     operator.abs: "Math.abs",
     np.absolute: "Math.abs",
@@ -61,7 +61,7 @@ MATH: dict[Any, str] = {
 }
 SAME = {astype, np.asarray}  # a float64 stays one
 HELPERS = "ask", "sum", *dict.fromkeys(ARITHMETIC.values())
-# What cannot name a number in JavaScript
+# Words that cannot be names in JavaScript
 WORDS = """
 arguments await break case catch class const continue debugger default delete do else enum eval
 export extends false finally for function if implements import in instanceof interface let new null
@@ -73,10 +73,10 @@ var void while with yield Infinity NaN Math out
 class JavaScriptWriter(Writer):
     """Writes a program of floats as `(arithmetic) => (inputs, out) => { ... }`.
 
-    Output k of the program goes to out[k] as soon as it is known: what stands there when a guard or
-    an error ends the run is right. arithmetic.js has the two arithmetics, `ofPython` and `ofNumPy`;
-    a guard asks with its number, in the order of the lines.
-    Raises CompileError for a function that has no form here.
+    Output k of the program goes to out[k] as soon as it is known. So if a guard or an error ends
+    the run, what is already in `out` is right. arithmetic.js defines the two arithmetics,
+    `ofPython` and `ofNumPy`. Guard number n, in the order of the lines, calls ask(n, condition).
+    Raises CompileError for a function that cannot be written in JavaScript.
     """
 
     def __init__(self, program: Program) -> None:
@@ -99,7 +99,9 @@ class JavaScriptWriter(Writer):
         if isinstance(x, bool):
             return str(x).lower()
         if not isinstance(x, int | float):
-            raise CompileError(f"a {type(x).__name__} among floats cannot be written in JavaScript")
+            raise CompileError(
+                f"a program in JavaScript computes with floats only, and found a {type(x).__name__}"
+            )
         x = float(x)
         if math.isfinite(x):
             return repr(int(x)) if x.is_integer() and 0 < abs(x) < 2**53 else repr(x)
@@ -122,8 +124,8 @@ class JavaScriptWriter(Writer):
         if name is None or line.options:
             called = getattr(function, "__name__", str(function))
             raise CompileError(
-                f"{called} has no form in JavaScript: write the function in operators and in exp, "
-                "log, sqrt, sin, cos, tanh, sigmoid, relu and abs"
+                f"{called} cannot be written in JavaScript: use only operators and exp, log, sqrt, "
+                "sin, cos, tanh, sigmoid, relu and abs"
             )
         return f"{name}({', '.join(map(self.expression, inputs))})"
 
@@ -135,7 +137,7 @@ class JavaScriptWriter(Writer):
             yield f"const {self.names[line]} = {self.assigned(line, self.call(line))};"
 
     def held(self, question: Any, x: Any, answer: Any) -> str:
-        """What asks whether a branch goes as it did; NaN is true in Python, false in JavaScript."""
+        """The condition that a branch goes as recorded. NaN is true in Python, but not here."""
         text = self.expression(x)
         if question is not operator.truth:
             return f"{text} == {answer}"
@@ -174,5 +176,5 @@ def weighted_sum_text(operands: list[str]) -> str:
 
 
 def arithmetic() -> str:
-    """The script that programs in JavaScript compute with."""
+    """The text of arithmetic.js, whose functions programs in JavaScript call."""
     return (files("tinygrad_edu.compiler") / "assets/arithmetic.js").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""What lives when? For each array of a program, the lines between which its content is needed."""
+"""When does an array live? Between the lines of the program where its content is needed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,19 +9,19 @@ from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.optim.blocks import BLOCK, LARGE
 from tinygrad_edu.tracing import Line, with_at, with_item, with_some
 
-FREED = 2**16  # bytes from which an array is given up after its last use, and not at the end
+FREED = 2**16  # bytes: an array this large is deleted after its last use, and not at the end
 
 
 @dataclass(frozen=True)
 class Life:
     """An array that a line makes.
 
-    line    what makes it
+    line    the line that makes it
     start   the number of that line
     end     the number of the first line that runs without it: the one after its last use, or the
             one that writes its own result to the same memory
     nbytes  its size
-    memory  in which memory of the program it lies, by number; None if each run makes it again
+    memory  the number of the memory of the program that it uses; None if each run allocates it
     """
 
     line: Line
@@ -32,19 +32,19 @@ class Life:
 
     @property
     def is_freed(self) -> bool:
-        """Whether its memory is given back as soon as nobody needs it."""
+        """Whether its memory is freed as soon as nobody needs it."""
         return self.memory is None and self.nbytes >= FREED
 
 
 def lives_in(program: Program) -> list[Life]:
-    """The arrays that are made, in order; what is returned lives until the last line.
+    """The arrays that the lines make, in order. An array that is returned lives to the end.
 
-    A view lives in what it is a view of. A result that is written to an input, such as a parameter,
-    is no array of its own.
+    A view is no array of its own, and neither is a result that is written to an input, such as a
+    parameter.
     """
     last, n = last_uses(program), len(program.lines)
     lives: list[Life] = []
-    latest: dict[int, int] = {}  # which of the lives was the last in a memory
+    latest: dict[int, int] = {}  # latest[memory]: the index in `lives` of its last array
     for i, line in enumerate(program.lines):
         if not is_array(line) or line in program.views or line in program.targets:
             continue
@@ -68,7 +68,7 @@ def last_uses(program: Program) -> dict[Line, int]:
 
 
 def living_bytes(spans: Iterable[tuple[int, int, int]], n: int) -> list[int]:
-    """How many bytes live at each of n lines, of spans (start, end, bytes)."""
+    """The bytes in use at each of n lines, from spans (start, end, bytes)."""
     change = [0] * (n + 1)
     for start, end, nbytes in spans:
         change[start] += nbytes
@@ -82,16 +82,16 @@ def memory_bytes(program: Program) -> dict[int, int]:
 
 
 def kept_bytes(program: Program) -> int:
-    """The memory that the program has, whether it runs or not."""
+    """The bytes of the memory that the program keeps between its runs."""
     sizes, places = memory_bytes(program), program.places
     block = max((places[x] + nbytes for x, nbytes in sizes.items() if x in places), default=0)
     return block + sum(nbytes for x, nbytes in sizes.items() if x not in places)
 
 
 def program_bytes(program: Program) -> list[int]:
-    """At each line the memory that the program keeps, and the arrays that this run has made.
+    """The bytes in use at each line: memory that the program keeps, and arrays of this run.
 
-    These are its variables, and live until it returns, except the large ones.
+    The arrays of a run are local variables: they live until it returns, except large ones.
     """
     n, kept = len(program.lines), kept_bytes(program)
     made = [x for x in lives_in(program) if x.memory is None]
@@ -100,7 +100,7 @@ def program_bytes(program: Program) -> list[int]:
 
 
 def freed_after(program: Program) -> dict[Line, list[Line]]:
-    """After which line which variables are given up: large arrays, with all their views."""
+    """The variables to delete after each line: large arrays, with all their views."""
     views: dict[Line, list[Line]] = {}
     for line in program.lines:
         if line in program.views:
@@ -113,10 +113,10 @@ def freed_after(program: Program) -> dict[Line, list[Line]]:
 
 
 def eager_bytes(program: Program, tape: Tape) -> list[int]:
-    """How much memory the step takes without a program, at each line that was recorded.
+    """The bytes in use without a program, at each line that was recorded.
 
-    The tape saw when Python gave up each array: while it was recorded the step ran as it always
-    does, with its graph.
+    While it was recorded, the step ran as usual, with its graph, and the tape noted when Python
+    freed each array.
     """
     lines, n = tape.lines, len(tape.lines)
     home = dict(program.views) | tape.changed
@@ -137,7 +137,7 @@ def eager_bytes(program: Program, tape: Tape) -> list[int]:
         if is_array(line) and line not in home:
             nbytes = line.data.nbytes
             if nbytes > LARGE and tape.origins[line].phase == "update":
-                nbytes = BLOCK  # some rows of a large parameter are updated at a time,
-                spans.append((i, i + 1, BLOCK))  # while the step of those before is still held
+                nbytes = BLOCK  # a large parameter is updated some rows at a time,
+                spans.append((i, i + 1, BLOCK))  # while the step of the rows before is still held
             spans.append((i, max(i + 1, ends[line]), nbytes))
     return living_bytes(spans, n)

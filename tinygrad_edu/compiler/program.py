@@ -14,10 +14,10 @@ ALIGNED = 64  # bytes: where a line of the cache begins
 
 @dataclass(frozen=True)
 class Effect:
-    """What a run leaves behind: at `target` (what the caller understands) now is `value`.
+    """A change that a run makes outside: `value` is stored at `target`, a place or a gradient.
 
-    in_place  the array that was there is changed, so that all its holders see it
-    before    the input line that stands for what was there
+    in_place  the array at the place is changed, so that everything that holds it sees the change
+    before    the input line that stands for what was there before
     """
 
     target: Any
@@ -28,21 +28,21 @@ class Effect:
 
 @dataclass
 class Program:
-    """A straight line of calls.
+    """A list of calls that run one after the other.
 
-    inputs     given lines: `source` of a line says where its data is read in each run
+    inputs     lines without a call: each run reads their data anew
     lines      calls, each after all that it uses
-    outputs    a structure with lines in it
+    outputs    what the function returns, with a line in place of each array
     effects    what else a run changes
-    origins    where a line came from
-    names      what an input is called
-    gradients  gradients[line]: the result whose gradient a line is
-    memory     for a line whose result goes to memory that the program keeps: which, by number
-    places     places[number]: where that memory lies in one block that all of them share, in bytes
-    targets    targets[line]: the input whose array the result of a line is written to
-    views      views[line]: the operand whose memory the result lies in
+    origins    origins[line]: where it came from
+    names      names[line]: the name of an input
+    gradients  gradients[line]: the line whose gradient it is
+    memory     memory[line]: the number of the memory, kept by the program, that its result goes to
+    targets    targets[line]: the input whose array its result is written to
+    views      views[line]: the operand whose memory its result shares
     paths      paths[id(module)]: where a module is in the network
-    computed   computed[id(x)]: the line that would make x, an array of the program's own
+    places     places[number]: the offset of a memory, in bytes, in one block that all memory shares
+    computed   computed[id(x)]: a line that computes x, an array that belongs to the program
     """
 
     inputs: list[Line]
@@ -60,13 +60,13 @@ class Program:
     computed: dict[int, Line] = field(default_factory=dict)
 
     def owner(self, line: Line) -> Line:
-        """The line that made the memory in which the result lies."""
+        """The line that made the memory of the result: of a view, the line that it is a view of."""
         while line in self.views:
             line = self.views[line]
         return line
 
     def results(self) -> list[Line]:
-        """The lines that leave the program."""
+        """The lines whose results leave the program."""
         return [*lines_in(self.outputs), *lines_in([effect.value for effect in self.effects])]
 
     def returned(self) -> list[Line]:
@@ -74,7 +74,7 @@ class Program:
         return [line for line in self.results() if line not in self.targets]
 
     def with_lines(self, lines: Iterable[Line], taken: dict[Line, Any]) -> "Program":
-        """The program of these lines; taken[line] stands wherever one that is gone was used."""
+        """A copy of the program with these lines; taken[line] replaces each removed line."""
         new: dict[Line, Any] = dict(taken)
         copies = []
         for line in lines:
@@ -125,7 +125,7 @@ def operands(line: Line) -> Iterator[Line]:
 
 
 def swapped(x: Any, taken: dict[Line, Any]) -> Any:
-    """x with taken[line] in the place of each line, and of what stands there in turn."""
+    """x with taken[line] in place of each line, and so on while taken[line] is itself replaced."""
 
     def last(line: Line) -> Any:
         found: Any = line
@@ -155,7 +155,8 @@ def views_among(lines: Iterable[Line]) -> dict[Line, Line]:
     views = {}
     for line in lines:
         for x in operands(line):
-            if isinstance(x.data, tuple | list):  # each of several results may be of another one
+            if isinstance(x.data, tuple | list):  # one of several results
+                # Each of them may be a view of a different operand.
                 x = next((y for y in operands(x) if shares_memory(line, y)), x)
             if shares_memory(line, x):
                 views[line] = x
@@ -168,17 +169,17 @@ def shares_memory(x: Line, y: Line) -> bool:
 
 
 def memory_of(x: Any) -> set[int]:
-    """The arrays whose memory it lies in; a list of arrays may lie in several."""
+    """The ids of the arrays that own the memory of x: several, perhaps, for a list of arrays."""
     if isinstance(x, list | tuple):
         return {key for y in x for key in memory_of(y)}
     if not isinstance(x, np.ndarray):
         return set()
-    while getattr(x, "base", None) is not None:  # that of a window is no array, and has a base
+    while getattr(x, "base", None) is not None:  # of a window, this may be no array
         x = x.base
     return {id(x)}
 
 
 def owning_array(x: Any) -> Any:
-    """The array that owns the memory in which x lies; None if it is not one of NumPy's."""
+    """The array that owns the memory of x; None if no NumPy array owns it."""
     whose = x if x.base is None else x.base
     return whose if whose.__class__ is np.ndarray and whose.base is None else None

@@ -1,4 +1,4 @@
-"""How does a function become a program? It is run once on what it holds, lent to a tape."""
+"""How does a function become a program? It runs once, on recorded arrays instead of its own."""
 
 import functools
 import pickle
@@ -51,7 +51,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Held:
-    """Leaf number `index` of what is at a place."""
+    """Leaf number `index` of the value at a place."""
 
     place: Place
     index: int
@@ -59,13 +59,13 @@ class Held:
 
 @dataclass(frozen=True)
 class Gradient:
-    """What is added to the `.grad` of a node: a leaf that is held, or an argument."""
+    """The `.grad` of a node that a result is added to: of a leaf that f holds, or an argument."""
 
     node: Any
 
 
 class MissedError(Exception):
-    """A leaf that the function uses was not found by walking what it holds."""
+    """The function uses a leaf that was not found among what it holds."""
 
     def __init__(self, leaf: Node) -> None:
         super().__init__(leaf)
@@ -73,9 +73,9 @@ class MissedError(Exception):
 
 
 class Lender:
-    """Gives recorded arrays for real ones: the same one for an array that is held in two places.
+    """Replaces real arrays by recorded ones. An array held in two places gets one recorded array.
 
-    same  pairs of sources that have the same array, which a change in place shows at both
+    same  pairs of sources that hold the same array, so that a change in place is seen at both
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Lender:
     def lend(self, x: Any, source: Any, name: str) -> Any:
         if isinstance(x, bool) or not isinstance(x, NUMBERS | np.random.Generator):
             return x
-        # The next call may give another array, which is not the held one, or that of two arguments.
+        # Not for arguments: one array passed twice in this call may be two in the next.
         shared = isinstance(source, Held) and isinstance(x, np.ndarray | np.random.Generator)
         if shared and id(x) in self.lent:
             first, lent = self.lent[id(x)]
@@ -102,7 +102,7 @@ class Lender:
         return lent
 
     def ones(self, x: Any) -> Any:
-        """What a backward pass starts from: recorded too, so that all that comes of it is."""
+        """The ones that a backward pass starts from, recorded as well."""
         shape, dtype = np.shape(x), np.result_type(x)
         return on_tape(Line(x), self.tape).made(
             Line(np.ones(shape, dtype), np.ones, (shape, dtype))
@@ -119,14 +119,14 @@ class Lender:
 
 @dataclass
 class Recording:
-    """What running a function once has shown.
+    """What one run of a function has shown.
 
     program    what it does
     sources    where each input of the program is read
     holdings   what the function holds
     same       pairs of sources that have the same array or generator
-    result     the structure of the result, and the class of each leaf: a node, or None
-    eager      the bytes that the step takes without a program, at each line by its origin
+    result     the structure of the result, and for each leaf the class of its node, or None
+    eager      the bytes in use without a program, by the origin of each line
     """
 
     program: Program
@@ -138,11 +138,13 @@ class Recording:
 
 
 def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> Recording:
-    """Run f once on what `call` gives and f holds, and write down what it does.
+    """Run f once on the arguments of `call`, and record what it does.
 
-    Everything is left as it was, generators too. With an optimizer the program makes the whole
-    update. `extra` are leaves that f uses and that were not found by walking what it holds.
-    A model or a function that is an argument holds numbers as f does.
+    Afterwards everything is as before, generators included. With an optimizer the program makes
+    the whole update. `extra` are leaves that f uses and that were not found among what it holds. A
+    model or a function that is an argument is searched for numbers like f itself.
+
+    Raises CompileError for what a program cannot do, and MissedError for a leaf to put in `extra`.
     """
     found = holdings_of(f, optimizer, *filter(callable, call.leaves), *extra)
     lender = Lender()
@@ -168,10 +170,10 @@ def record(f: Function, call: Call, optimizer: Any = None, extra: Any = ()) -> R
         try:
             out, effects = run(f, given, optimizer, found, lender)
         except Exception as error:
-            if refusals and error is not refusals[0]:  # f, or NumPy, made another error of it
+            if refusals and error is not refusals[0]:  # f or NumPy raised another error instead
                 raise refusals[0] from error
             raise
-        if refusals:  # and f has gone on
+        if refusals:  # f caught the error and went on
             raise refusals[0]
         effects += changes(found.places, lent, optimizer)
         check_arguments(names, given, found)
@@ -204,16 +206,16 @@ Tape.recorder = record.__code__
 
 @contextmanager
 def undisturbed(f: Function, chance: list[Any], originals: list[Any], call: Call) -> Iterator[None]:
-    """Inside, numbers may be drawn from the generators that are recorded, and from no others.
+    """Inside, f may draw numbers from recorded generators only.
 
-    `chance` are those that f holds and whose draws are not seen. Afterwards all are as before.
-    Raises CompileError for a draw that was not seen.
+    `chance` are the generators that f holds and that cannot be recorded. Afterwards all generators
+    are as before. Raises CompileError if f drew from one that is not recorded.
     """
     given = [x for found in [*originals, *call.leaves] for x in leaves(found)]
     recorded = {id(x.bit_generator) for x in given if is_generator(x)}
     legacy: Any = np.random.mtrand._rand
     hidden = [x._bit_generator if hasattr(x, "_bit_generator") else x for x in [legacy, *chance]]
-    # Of the generators that NumPy and Python keep for all, draws are not seen either.
+    # The global generators of NumPy and Python cannot be recorded either.
     sources = {id(x): x for x in [*hidden, random._inst]}
     sources |= {id(x.bit_generator): x.bit_generator for x in given if is_generator(x)}
     before = [(x, state_of(x)) for x in sources.values()]
@@ -230,8 +232,8 @@ def undisturbed(f: Function, chance: list[Any], originals: list[Any], call: Call
     if unseen:
         raise CompileError(
             f"{called(f)} draws from a {type(unseen[0]).__name__} that a program cannot draw from: "
-            "take a np.random.Generator, as an argument of the function or as a variable that it "
-            "closes over, and draw with its methods"
+            "draw with the methods of a np.random.Generator that is an argument of the function or "
+            "a variable that it uses"
         )
 
 
@@ -252,7 +254,7 @@ def set_state(x: Any, state: Any) -> None:
 
 @contextmanager
 def borrowed(found: Holdings, originals: list[Any]) -> Iterator[None]:
-    """Inside, what is found may be changed; afterwards it is as before."""
+    """Inside, everything in `found` may change; afterwards it is as before."""
     places, put_back = found.places, found.keep()
     nodes = {p.owner: p.owner.memory for p in places if isinstance(p.owner, Node)}
     changed = {node: memory.changed for node, memory in nodes.items() if memory is not None}
@@ -271,7 +273,7 @@ def borrowed(found: Holdings, originals: list[Any]) -> Iterator[None]:
 
 
 def arguments(names: list[str], lender: Lender, call: Call, found: Holdings) -> Any:
-    """(args, options), recorded; a Tensor is one around a recorded array, or one that is held."""
+    """(args, options) with recorded arrays, also inside Tensors; Tensors that f holds stay."""
     given: list[Any] = []
     held = set(map(id, found.leaves))
     for i, (x, name) in enumerate(zip(call.leaves, names, strict=True)):
@@ -284,7 +286,7 @@ def arguments(names: list[str], lender: Lender, call: Call, found: Holdings) -> 
         if x.function is not None and x.requires_grad:
             raise CompileError(
                 f"argument {name} was computed from others, and no gradient would reach them: "
-                "compile what computes it as well, or pass x.detach()"
+                "compute it inside the compiled function, or pass x.detach()"
             )
         shell: Any = object.__new__(type(x))
         Node.__init__(shell, lender.lend(x.data, Argument(i), name), x.requires_grad, x.name)
@@ -311,7 +313,10 @@ def run(
         )
     if not roots:
         if optimizer is not None:
-            raise CompileError(f"{called(f)} returned no loss that depends on a parameter")
+            raise CompileError(
+                f"{called(f)} returned no loss that depends on a parameter: return a scalar that "
+                "is computed from the optimizer's parameters, and not under no_grad()"
+            )
         return out, []
     root = checked_root(f, roots)
     check_gradients(f, found, before)
@@ -325,7 +330,7 @@ def run(
     gradients: dict[Node, Any] = {}
     root.backward(seed, into=gradients)
     if optimizer is not None:
-        for leaf, g in gradients.items():  # a Value would turn it into a plain float
+        for leaf, g in gradients.items():  # backward() would make plain floats of a Value's
             leaf.grad = g
         optimizer.step()
         return out, []
@@ -338,8 +343,8 @@ def check_gradients(f: Function, found: Holdings, before: list[Any]) -> None:
     for place, x in zip(found.places, before, strict=True):
         if isinstance(place.owner, Node) and place.key == "grad" and place.get() is not x:
             raise CompileError(
-                f"{called(f)} calls backward() and returns a loss with its graph, from which the "
-                "program would call it once more: return loss.detach()"
+                f"{called(f)} calls backward() itself and returns a loss with its graph, so the "
+                "program would add the gradients twice: return loss.detach()"
             )
 
 
@@ -355,20 +360,20 @@ def graph_roots(out: Any) -> list[Any]:
 def checked_root(f: Any, roots: list[Any]) -> Any:
     if len(roots) > 1:
         raise CompileError(
-            f"{called(f)} returned {len(roots)} results with a graph, and backward() starts from "
+            f"{called(f)} returned {len(roots)} results with a graph, but backward() starts from "
             "one: detach() the others, or add them up"
         )
     (root,) = roots
     if np.size(root.data) != 1:
         raise CompileError(
-            f"{called(f)} returned a result of shape {root.shape}, and a loss is a scalar: sum it, "
-            "or, if no gradient is wanted, compute it under no_grad()"
+            f"{called(f)} returned a result of shape {root.shape}, but a loss is a scalar: sum it, "
+            "or compute it under no_grad() if you need no gradient"
         )
     return root
 
 
 def changes(places: list[Place], lent: list[Any], optimizer: Any) -> list[Effect]:
-    """What is now at each place that is not what was lent."""
+    """An effect for each place whose value is no longer the one that was lent."""
     effects = []
     for place, (value, before) in zip(places, lent, strict=True):
         if isinstance(place.owner, Node) and place.key == "grad" and optimizer is not None:
@@ -415,15 +420,16 @@ def check_arguments(names: list[str], given: Any, found: Holdings) -> None:
         data = x.data if isinstance(x, Node) else x
         if isinstance(data, Traced) and data.line.function is not None:
             raise CompileError(
-                f"argument {name} is changed in place, and the caller's array would be another "
-                "one after each call: make a new array"
+                f"argument {name} is changed in place, but a program must not change the caller's "
+                "array: make a new array instead"
             )
 
 
 def check_views(lender: Lender, results: Any) -> None:
-    """Raise CompileError if memory is read that was changed through another array.
+    """Raise CompileError if an array is read whose memory was changed through another array.
 
-    The lines before a change in place go on without it, and the views of them as well.
+    In a program a change in place makes a new array. Arrays that were made before the change, and
+    views of them, keep their old numbers.
     """
     tape, given = lender.tape, lender.sources
     if not tape.replaced:
@@ -435,17 +441,17 @@ def check_views(lender: Lender, results: Any) -> None:
             readers.setdefault(key, []).append((i, x))
     for line, number, where in tape.replaced:
         later = [x for key in memory_of(line.data) for i, x in readers.get(key, ()) if i >= number]
-        # What was given is known to others, and a view of it changes it.
+        # Inputs can be seen outside of the program, so no view of an input may change.
         later += [] if line in given else given
         if any(np.may_share_memory(line.data, x.data) for x in later if is_array(x)):
             raise CompileError(
-                f"{where}: an array is changed in place, and another one that is in the same "
-                "memory is used later. A program does not see such a change: work on a copy"
+                f"{where}: an array is changed in place, and another array in the same memory is "
+                "used later. A program cannot record such a change: change a copy instead"
             )
 
 
 def check_settings(f: Function, found: Holdings, before: Settings) -> None:
     if change := found.changed(before):
         raise CompileError(
-            f"{called(f)} changes {change}, and a program has no such line: change it outside"
+            f"{called(f)} changes {change}, which a program cannot do: change it outside"
         )

@@ -24,9 +24,9 @@ class Report:
     recorded   how many lines were recorded
     lines      how many the program has
     memory     bytes of the memory that it keeps
-    unshared   bytes that the same results take if each has its own
-    peak       bytes that it takes at most: that memory, and the arrays that a run makes
-    eager      bytes that the step takes at most without a program
+    unshared   bytes that the same results would take without sharing
+    peak       the most bytes in use: that memory, and the arrays that a run makes
+    eager      the most bytes in use without a program
     times      (seconds, line or loops), the slowest first
     """
 
@@ -42,7 +42,7 @@ class Report:
         total = sum(seconds for seconds, _ in self.times)
         head = [
             f"{self.recorded} lines were recorded, {self.lines} are left",
-            f"{self.memory / 1e3:,.1f} kB of memory, {self.unshared / 1e3:,.1f} kB unshared",
+            f"{self.memory / 1e3:,.1f} kB of memory, {self.unshared / 1e3:,.1f} kB without sharing",
             f"{self.peak / 1e3:,.1f} kB at most, {self.eager / 1e3:,.1f} kB without a program",
             f"{total * 1e6:,.1f} µs in all",
         ]
@@ -54,9 +54,9 @@ class Report:
 
 
 class Timed(Writer):
-    """Writes a program that notes how long each of its pieces takes.
+    """Writes a program that measures how long each of its pieces takes.
 
-    pieces  what each is, as text
+    pieces  the text of each piece
     """
 
     def __init__(self, program: Program) -> None:
@@ -66,14 +66,14 @@ class Timed(Writer):
         self.pieces: list[str] = []
 
     def timed(self, lines: Iterable[str], text: str) -> Iterator[str]:
-        """The lines, and around them the clock."""
+        """The lines, with a call of the clock before and after them."""
         yield "start = clock()"
         yield from lines
         yield f"spent[{len(self.pieces)}] = clock() - start"
         self.pieces.append(text)
 
     def memory_sizes(self) -> tuple[int, int, int]:
-        """Bytes that are kept, that would be without sharing, and that it takes at most."""
+        """Bytes: kept memory, the same memory without sharing, and the most in use."""
         unshared = sum(line.data.nbytes for line in self.program.memory)
         peak = max(program_bytes(self.program), default=0)
         return kept_bytes(self.program), unshared, peak
@@ -88,7 +88,7 @@ class TimedWriter(Timed):
 
 
 class TimedLoopWriter(Timed, LoopWriter):
-    """Writes loops, each nest a function of its own, and times each and the lines of NumPy."""
+    """Writes loops, with a function for each nest, and times each nest and each line of NumPy."""
 
     longest = 0
 
@@ -102,7 +102,7 @@ class TimedLoopWriter(Timed, LoopWriter):
             yield from self.timed(lines, f"loops: {'; '.join(writer.results(steps))}")
 
     def compile(self, text: str, names: dict[str, Any]) -> None:
-        """Nothing yet: each function is compiled when it is first called."""
+        """Do nothing: each function is compiled when it is first called."""
 
     def memory_sizes(self) -> tuple[int, int, int]:
         totals = self.kept.totals.items()
@@ -114,7 +114,7 @@ class TimedLoopWriter(Timed, LoopWriter):
 def reported(
     runner: Runner, values: tuple[Any, ...], repeats: int, timed: type[Timed] = TimedWriter
 ) -> Report:
-    """Run the program some times on copies of what it reads now, so that nothing changes."""
+    """Run the program `repeats` times on copies of its inputs; each line's best time counts."""
     program, values = runner.program, copy.deepcopy(values)
     writer = timed(program)
     _, function = writer.build()

@@ -1,7 +1,7 @@
-"""How does the program of one row serve for all? It is called for each, and its gradients add up.
+"""How can the program of one row compute a batch? It runs for each row, and its gradients add up.
 
 The loss of a batch is the mean of the losses of its rows. A program of all rows would repeat the
-same lines for each of them; so the lines of one row are recorded, and run once a row.
+same lines for each row. So the lines of one row are recorded, and run once for each row.
 """
 
 import functools
@@ -34,7 +34,7 @@ class Batch:
     """The arguments of a call, row by row.
 
     columns  the arrays, each with the rows along its first axis
-    table    the numbers of each row, one after the other, and at the end how many rows there are
+    table    a line for each row: its numbers from all columns, and then the number of rows
     """
 
     columns: list[Any]
@@ -42,7 +42,7 @@ class Batch:
 
     @functools.cached_property
     def rows(self) -> list[list[float]]:
-        """The table as floats of Python."""
+        """The table as Python floats."""
         return self.table.tolist()
 
     def call(self, i: int) -> Call:
@@ -51,19 +51,19 @@ class Batch:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What the programs of a call have in common: the shapes of a row, and no_grad()."""
+        """Equal for calls that can share programs: the shapes of a row, and if under no_grad()."""
         return RECORDING.get() is not False, *(x.shape[1:] for x in self.columns)
 
 
 def batch_of(f: Function, args: tuple[Any, ...]) -> Batch:
-    """Raises ValueError if the arguments have not the same number of rows, at least one."""
+    """The arguments as rows. Raises ValueError unless all have equally many rows, at least one."""
     columns = [np.asarray(x, dtype=float) for x in args]
     sizes = {x.shape[:1] for x in columns}
     if len(sizes) != 1 or sizes & {(), (0,)}:
-        shapes = ", ".join(str(x.shape) for x in columns) or "nothing"
+        shapes = ", ".join(f"shape {x.shape}" for x in columns) or "no arguments"
         raise ValueError(
-            f"{called(f)} is compiled for rows, and was called with {shapes}: each argument must "
-            "be an array with the same number of rows, at least one, along its first axis"
+            f"{called(f)} is compiled with rows=True and was called with {shapes}: all arguments "
+            "must be arrays with the same number of rows, at least one, along the first axis"
         )
     n = len(columns[0])
     flat = [x.reshape(n, -1) for x in columns]
@@ -71,7 +71,7 @@ def batch_of(f: Function, args: tuple[Any, ...]) -> Batch:
 
 
 class Sum:
-    """What one program returns for the rows that it serves, added up."""
+    """The sum of what one program returns for its rows."""
 
     def __init__(self, runner: Runner, values: tuple[Any, ...]) -> None:
         self.runner = runner
@@ -80,9 +80,9 @@ class Sum:
         self.held = values[len(self.columns) :]
 
     def add(self, batch: Batch, i: int) -> int:
-        """Add the results for row i and those that follow, up to one that branches otherwise.
+        """Add the results of row i and the next rows, until a row takes another branch.
 
-        Returns the number of that one.
+        Returns the number of that row; the number of rows if there is none.
         """
         for row in batch.rows[i:]:
             results = self.runner.function(*(row[j] for j in self.columns), *self.held)
@@ -94,7 +94,7 @@ class Sum:
 
 
 class LoopSum(Sum):
-    """The same by a loop over the rows that numba has compiled."""
+    """A `Sum` by a loop over the rows that numba has compiled."""
 
     def __init__(self, runner: Runner, values: tuple[Any, ...], loop: Callable[..., int]) -> None:
         super().__init__(runner, values)
@@ -109,12 +109,15 @@ class LoopSum(Sum):
 
 
 def columns_of(runner: Runner) -> list[int]:
-    """Where in a row the arguments of a program are."""
+    """The position in a row of each argument of a program."""
     return [x.index for x in runner.inputs.sources if isinstance(x, Argument)]
 
 
 class CompiledRows:
-    """What `compile(f, rows=True)` returns: f is the loss of one row, and a call takes them all."""
+    """What `compile(f, rows=True)` returns, where f is the loss of one row.
+
+    A call takes arrays with one row for each example and returns the mean loss.
+    """
 
     def __init__(
         self,
@@ -136,8 +139,8 @@ class CompiledRows:
     def __call__(self, *args: Any) -> Any:
         if INSIDE.get():
             raise CompileError(
-                f"{called(self.f)} is compiled for rows, and another function that is compiled "
-                "calls it: call it outside"
+                f"{called(self.f)} is compiled with rows=True, and another compiled function "
+                "cannot call it: call it outside"
             )
         batch = batch_of(self.f, args)
         with self.lock:
@@ -149,7 +152,7 @@ class CompiledRows:
             return self.leave(sums)
 
     def sums(self, batch: Batch, runners: list[Runner]) -> tuple[list[Sum], list[Runner]]:
-        """For each program that serves a row what it returns, and the programs that are new."""
+        """The sum of each program that computes a row, and the programs that are new."""
         first = batch.table[0].tolist()
         pairs = [(runner, runner.read(first)) for runner in runners]
         sums = [self.sum_of(runner, values) for runner, values in pairs if values is not None]
@@ -165,14 +168,14 @@ class CompiledRows:
                     after = sums[-1].add(batch, i)
             if after == i:
                 raise CompileError(
-                    f"{called(self.f)} took another branch when it ran again on the same row: "
-                    "does it depend on more than its arguments and what it holds?"
+                    f"{called(self.f)} took another branch when it ran again on the same row: pass "
+                    "everything that the branch depends on as an argument"
                 )
             i = after
         return [x for x in sums if x.total], recorded
 
     def sum_of(self, runner: Runner, values: tuple[Any, ...]) -> Sum:
-        """What adds up the results of a program; a row with arrays is no loop over floats."""
+        """What adds up the results of a program; by numba, if the program has only floats."""
         if not self.as_loops or not has_floats_only(runner.program):
             return Sum(runner, values)
         if runner not in self.loops:
@@ -193,18 +196,22 @@ class CompiledRows:
         if runner.generators or changed:
             what = f"changes {changed[0].name}" if changed else "draws numbers"
             raise CompileError(
-                f"{called(self.f)} {what}, and the program of one row only returns a loss: "
+                f"{called(self.f)} {what}, but with rows=True a function may only return a loss: "
                 "compile it without rows=True"
             )
         if not targets:
-            raise CompileError(f"{called(self.f)} returned no loss that depends on a parameter")
+            raise CompileError(
+                f"{called(self.f)} returned no loss that depends on a parameter: return a number "
+                "that is computed from parameters, and not under no_grad()"
+            )
         self.row.latest = runner
         return runner
 
     def verify(self, batch: Batch, sums: list[Sum]) -> None:
-        """Raise CompileError if the programs' sums are not those of the function itself.
+        """Raise CompileError if the sums of the programs are not those of the function itself.
 
-        One program adds in the order in which the rows come; several add up apart.
+        The sum of one program has the same bits: it adds the rows in their order. Several programs
+        have a sum each, so that the order of the additions is another.
         """
         same = nearly_same if self.as_loops or len(sums) > 1 else same_bits
         nodes = targets_of(sums)
@@ -236,16 +243,16 @@ class CompiledRows:
 
     @property
     def source(self) -> str:
-        """The text of the program of one row, the one that was recorded last; or of its loop."""
+        """The text of the last recorded program of one row; with numba, of the loop over rows."""
         loop = self.loops.get(self.row.program_now())
         return self.row.source if loop is None else loop[0]
 
     def timeline(self) -> Timeline:
-        """What lives when in the program of one row."""
+        """When each array is needed in the program of one row."""
         return self.row.timeline()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the program of one row to a file of Python that stands alone."""
+        """Write the program of one row to a Python file that needs NumPy, and not this package."""
         self.row.save(path)
 
     def report(self, *args: Any, repeats: int = 100) -> Report:
@@ -258,14 +265,14 @@ class CompiledRows:
 
 
 def share_of(f: Function) -> Function:
-    """What one of n rows adds to the mean: f / n."""
+    """The function f / n: what one of n rows adds to the mean."""
 
     def share(*args: Any) -> Any:
         return f(*args[:-1]) / args[-1]
 
     share.__name__ = called(f)
     parameters = list(inspect.signature(f).parameters.values())
-    if all(x.kind is x.POSITIONAL_OR_KEYWORD for x in parameters):  # its names are those of f
+    if all(x.kind is x.POSITIONAL_OR_KEYWORD for x in parameters):  # keep the names
         last = inspect.Parameter("rows", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
         share.__signature__ = inspect.Signature([*parameters, last])  # type: ignore[attr-defined]
     return share

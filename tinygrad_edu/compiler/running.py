@@ -1,4 +1,4 @@
-"""How does a program run? It reads and leaves what the function itself would read and leave."""
+"""How does a program run? It reads and changes what the function itself would read and change."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tinygrad_edu.graph import Node
 
 
 class Runner:
-    """One program, bound to where it reads and where it leaves its results."""
+    """One program, with the places that it reads from and stores its results in."""
 
     def __init__(
         self, call: Call, recording: Recording, program: Program, writer: type[Writer]
@@ -44,7 +44,7 @@ class Runner:
             line.data = shadow(line.data)
 
     def drawn(self, *values: Any) -> Any:
-        """What the program returns; what it has drawn is given back if that is None."""
+        """Run the program; if it returns None, restore the generators that it has drawn from."""
         generators = [values[i] for i in self.generators]
         states = [rng.bit_generator.state for rng in generators]
         results = self.function(*values)
@@ -54,15 +54,15 @@ class Runner:
         return results
 
     def timeline(self) -> Timeline:
-        """What lives when, line by line."""
+        """When each array is needed, line by line."""
         pairs = zip(self.program.inputs, self.inputs.sources, strict=True)
         kinds = {line: input_kind(source) for line, source in pairs}
         writer = Writer(self.program)
-        writer.text()  # which names all that there is
+        writer.text()  # gives every line its name
         return timeline_of(self.program, writer.names, writer.memory, kinds, self.eager)
 
     def save(self, path: Path) -> None:
-        """Write the program to a file, with what it reads beside its arguments."""
+        """Write the program to a file, with what it reads besides its arguments."""
         names = [self.writer.names[line] for line in self.program.inputs]
         kinds = self.inputs.kinds
         values = self.inputs.now()
@@ -77,7 +77,7 @@ class Runner:
         )
 
     def returned_names(self) -> list[str]:
-        """What each number that the program returns is."""
+        """A description of each result that the program returns."""
         names, program = self.writer.names, self.writer.program  # in the lines that were written
         found = [f"{names[line]}, of the result" for line in lines_in(program.outputs)]
         owners = {place.owner: place.name for place in self.holdings.places if is_data(place)}
@@ -100,7 +100,7 @@ def input_kind(source: Any) -> str:
 
 
 def shadow(x: Any) -> Any:
-    """The shape, dtype and strides of an array without its numbers, which nobody reads any more."""
+    """An array of the same shape, dtype and strides without the numbers: nobody reads those now."""
     if isinstance(x, list | tuple):
         return tuple(map(shadow, x))
     if not isinstance(x, np.ndarray):

@@ -1,4 +1,4 @@
-"""How does a program leave this package? As one file of Python, which needs NumPy only."""
+"""How is a program saved? As one Python file that does not need this package."""
 
 import base64
 import inspect
@@ -12,14 +12,14 @@ import numpy as np
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.compiler.text import CHANGED
 
-HEAD = '''"""A program that tinygrad_edu wrote down: one step, as a straight line of NumPy.
+HEAD = '''"""One step of a function, recorded by tinygrad_edu as a program.
 
     from {module} import held, step
 
     results = step({arguments}, **held)
 
-`held` is what the step read beside its arguments, as it was when this was saved. The results are a
-tuple, or None if a branch comes out otherwise than it did when the program was recorded:
+`held` is what the step reads besides its arguments, as it was when this file was saved. The result
+is None if a branch goes another way than in the recording. Otherwise it is a tuple of:
 
 {results}
 """
@@ -54,12 +54,12 @@ def write(
     functions = {name: x for name, x in constants.items() if isinstance(x, FunctionType)}
     for name, x in constants.items():
         if name not in arrays and name not in functions:
-            raise CompileError(f"a program that uses {x!r} as {name} cannot be saved")
+            raise CompileError(f"the program uses {x!r} as {name}, which cannot be saved to a file")
     for name, x in held.items():
         if isinstance(x, np.random.Generator):
             raise CompileError(
-                f"this program draws from the generator {name}, which a file cannot hold: save the "
-                "program of the network in eval mode"
+                f"this program draws from the generator {name}, which cannot be saved to a file: "
+                "save the program of the network in eval mode"
             )
     head = HEAD.format(
         module=path.stem,

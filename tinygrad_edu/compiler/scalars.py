@@ -1,4 +1,4 @@
-"""How does a function of Values become a program of floats? It is run once, on floats on a tape."""
+"""How does a function of Values become a program of floats? It runs once on recorded floats."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ PASSES = fold_constants, share_common, remove_dead
 def record_scalars(
     f: Callable[[dict[str, Value]], list[Any]], point: Mapping[str, float]
 ) -> Program:
-    """What f does with the numbers of a point, as a program with an input for each of them.
+    """What f does with the numbers of a point, as a program with one input for each number.
 
     f  takes a dictionary of Values and returns a list of Values and floats: the outputs
 
@@ -37,10 +37,10 @@ def record_scalars(
         try:
             results = f(given)
         except Exception as error:
-            if tape.refusals and error is not tape.refusals[0]:  # f made another error of it
+            if tape.refusals and error is not tape.refusals[0]:  # f raised another error instead
                 raise tape.refusals[0] from error
             raise
-    if tape.refusals:  # and f has gone on
+    if tape.refusals:  # f caught the error and went on
         raise tape.refusals[0]
     outputs = [lines(x.data if isinstance(x, Node) else x) for x in results]
     program = Program(
@@ -52,9 +52,10 @@ def record_scalars(
 
 
 def backward_numbers(root: Node, nodes: list[Node]) -> tuple[dict[Node, Any], dict[Any, Any]]:
-    """The gradient of each node, and what flows to (node, i), its operand i; on a tape or not.
+    """The gradient of each node, and what flows from it to its operand i, by (node, i).
 
-    `watch` would make plain floats of them. So each rule is overheard when `backward` calls it.
+    The numbers may be on a tape, and `watch` would make plain floats of them. So each rule is
+    wrapped while `backward` runs.
     """
     gradients: dict[Node, Any] = {}
     flows: dict[tuple[Node, int], Any] = {}
@@ -72,7 +73,7 @@ def backward_numbers(root: Node, nodes: list[Node]) -> tuple[dict[Node, Any], di
 def overheard(
     rule: Callable[..., Any], node: Node, gradients: dict[Node, Any], flows: dict[Any, Any]
 ) -> Callable[..., Any]:
-    """The rule of a node, which notes the gradient that it gets, and what it returns."""
+    """The rule of a node, wrapped: it notes the gradient that it gets and what it returns."""
 
     def listening(g: Any, *arguments: Any, **options: Any) -> Any:
         partials = rule(g, *arguments, **options)

@@ -1,7 +1,7 @@
-"""What does a step do? Arrays that write down each call, in order, with the place it came from.
+"""What does a step do? Its arrays record each call, in order, with the line of code it came from.
 
-A `Recorded` array is a `Traced` one on a tape. What the tape cannot hold in truth is refused, with
-the line that asked for it; a branch on a number becomes a guard.
+A `Recorded` array is a `Traced` array on a tape. What the tape cannot record correctly raises an
+error that names the user's line. A branch on a number becomes a guard.
 """
 
 import operator
@@ -20,15 +20,15 @@ from tinygrad_edu.operands import Operand
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.tracing import Line, Traced, astype, check_cast, item, lines, untraced
 
-# What depends on shapes only is no number of the data.
+# Their results depend on shapes only, so they need no line.
 STATIC = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.iscomplexobj}
 NUMBERS = np.ndarray | np.generic | float | int
-# The shape of their results depends on the numbers, ...
+# The shape of their results depends on the numbers of an operand, ...
 BY_NUMBERS = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.delete}
 BY_NUMBERS |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values}
 BY_NUMBERS |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.union1d, np.trim_zeros, np.bincount}
 BY_NUMBERS |= {np.histogram, np.histogram_bin_edges, np.insert}
-# ... or on those of the second operand.
+# ... or on those of an operand after the first.
 BY_SECOND = {np.repeat, np.reshape, np.broadcast_to, np.tile, np.resize, np.pad, np.linspace}
 BY_SECOND |= {np.split, np.array_split}
 CHANGES = {np.copyto, np.put, np.putmask, np.place, np.fill_diagonal, np.put_along_axis}
@@ -36,7 +36,7 @@ ENGINE = "tinygrad_edu.graph", "tinygrad_edu.rules"
 
 
 class CompileError(RuntimeError):
-    """What a function does cannot be written down as a program, or its program is wrong."""
+    """A function cannot be recorded as a program, or its program gives wrong numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Origin:
     phase   "forward", "backward" or "update"
     where   the user's line, file:number
     module  the innermost module whose `__call__` made it
-    rule    the name of the rule that it is a line of
+    rule    the name of the rule that made it
     """
 
     phase: str = "forward"
@@ -56,14 +56,14 @@ class Origin:
 
 
 class Tape:
-    """The lines of a recording in order, and what else is known of them.
+    """The lines of a recording in order, and what else is known about them.
 
-    origins    where each came from
-    gradients  whose gradients some are
-    ends       how many lines there were when nobody held the result any more
-    changed    changed[line]: the line in whose array the result is, for a change in place
-    replaced   (line, number, user's line): a change in place, after so many lines
-    refusals   the errors that were raised: the function may have caught them
+    origins    origins[line]: where it came from
+    gradients  gradients[line]: the node whose gradient it is
+    ends       ends[line]: how many lines there were when Python freed its result
+    changed    changed[line]: for a change in place, the line whose array was changed
+    replaced   changes in place: (line, number of lines before the change, user's line)
+    refusals   the errors that were raised, because the function may have caught them
     """
 
     def __init__(self) -> None:
@@ -80,12 +80,12 @@ class Tape:
         self.origins[line] = self.origin()
 
     def refused(self, why: str) -> CompileError:
-        """The error, at the user's line, for what the tape cannot hold in truth."""
+        """An error, with the user's line, for what the tape cannot record correctly."""
         self.refusals.append(CompileError(f"{user_line()}: {why}"))
         return self.refusals[-1]
 
     def origin(self) -> Origin:
-        """Read from Python's frames, so that the engine has nothing to report."""
+        """Where this call came from, read from Python's frames: the engine need not report it."""
         phase, module, rule = "forward", None, ""
         frame: Any = sys._getframe(1)
         inner = frame
@@ -105,10 +105,10 @@ class Tape:
         where = f"{Path(user.f_code.co_filename).name}:{user.f_lineno}"
         return Origin(phase, where, module, rule)
 
-    recorder: ClassVar[Any] = None  # the code of the function that records: its frame is the last
+    recorder: ClassVar[Any] = None  # the code of `record`: no frame outside it counts
 
     def note_gradients(self, inside: dict[str, Any]) -> None:
-        """What `backward` holds at this moment: the gradient of the node whose turn it is."""
+        """Note whose gradient `g`, a local variable of `backward`, is: that of `node`."""
         g = inside.get("g")
         if isinstance(g, Node):
             g = g.data
@@ -140,13 +140,13 @@ class Recorded(Traced):
         if isinstance(data, tuple | list):
             items = [self.made(Line(x, item, (line, i))) for i, x in enumerate(data)]
             return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
-        raise self.refused(f"{getattr(line.function, '__name__', line.function)}() of it")
+        raise self.refused(f"{getattr(line.function, '__name__', line.function)}()")
 
     def become(self, other: Any) -> None:
         self.tape.replaced.append((self.line, len(self.tape.lines), user_line()))
         super().become(other)
 
-    # A Tensor computes for itself: it finds this array in its data.
+    # With a Tensor among the operands, Tensor's own method computes, and finds this array as data.
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if any(isinstance(x, Operand) for x in inputs):
@@ -158,15 +158,15 @@ class Recorded(Traced):
             return NotImplemented
         if function in CHANGES or (function is np.nan_to_num and kwargs.get("copy") is False):
             raise self.tape.refused(
-                f"np.{function.__name__} changes an array in place, which a program does with "
-                "x[index] = value and with x += y alone"
+                f"np.{function.__name__} changes an array in place, which a program cannot record: "
+                "write x[index] = value or x += y instead"
             )
         return super().__array_function__(function, types, args, kwargs)
 
-    # A number decides: the program asks again, and gives up where it comes out otherwise.
+    # A branch on a number becomes a guard: each run asks again, and stops if the answer differs.
 
     def __bool__(self) -> bool:
-        if in_value():  # a branch inside of a function of Values, such as relu: it is one line
+        if in_value():  # inside a function of Values, such as relu: the whole call is one line
             return bool(self.data)
         return self.decided(operator.truth)
 
@@ -178,26 +178,26 @@ class Recorded(Traced):
         self.tape.add(Line(answer, guard, (question, self.line, answer)))
         return answer
 
-    # What would leave the tape
+    # Conversions that would leave the tape
 
     def refused(self, what: str) -> CompileError:
-        shape = f", of shape {self.shape}," if self.ndim else ""
+        kind = f"array of shape {self.shape}" if self.ndim else "number"
         return self.tape.refused(
-            f"a number of the computation{shape} is asked for while it is compiled, and {what} "
-            "would be the same number in every run. Return it from the function instead, or "
-            "compute with Tensors and with NumPy's functions"
+            f"{what} asks for the value of a computed {kind} while the function is recorded, and "
+            "every run of the program would use that same value. Return it from the function "
+            "instead, or compute with Tensors and NumPy's functions"
         )
 
     def __hash__(self) -> int:  # for x in {1.0, 2.0}, {1.0: ...}.get(x)
-        raise self.refused("a look-up of it")
+        raise self.refused("a look-up in a dict or a set")
 
     def __round__(self, digits: Any = None) -> Any:
-        raise self.refused("round() of it")
+        raise self.refused("round()")
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"{user_line()}: .{name} of an array or a number cannot be written down: use a "
-            "function of NumPy that returns what it computes, such as np.sort(x) for x.sort()"
+            f"{user_line()}: .{name} of an array or a number cannot be recorded: use a NumPy "
+            "function that returns its result, such as np.sort(x) instead of x.sort()"
         )
 
     def __copy__(self) -> Any:
@@ -207,38 +207,38 @@ class Recorded(Traced):
         return self.copy("K")
 
     def __float__(self) -> float:
-        raise self.refused("float() of it")
+        raise self.refused("float()")
 
     def __int__(self) -> int:
         if np.result_type(self.data).kind in "iub":
             return self.decided(operator.index)
-        raise self.refused("int() of it")
+        raise self.refused("int()")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise self.refused("np.asarray() of it")
+        raise self.refused("np.asarray()")
 
     def item(self, *index: Any) -> Any:
-        raise self.refused(".item() of it")
+        raise self.refused(".item()")
 
     def tolist(self) -> Any:
-        raise self.refused(".tolist() of it")
+        raise self.refused(".tolist()")
 
     def __repr__(self) -> str:
-        raise self.refused("the text of it")
+        raise self.refused("a conversion to text")
 
     def __format__(self, spec: str) -> str:
-        raise self.refused("the text of it")
+        raise self.refused("a conversion to text")
 
 
 def binary(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
-    """An operator of Python: of two floats it gives a float, where NumPy's function would not."""
+    """A Python operator. It gives a float for two floats, where NumPy's function would not."""
 
     def method(self: Recorded, other: Any) -> Any:
         if isinstance(other, Operand):
             return NotImplemented
         pair = (other, self) if reflected else (self, other)
         if function is operator.pow and sys._getframe(1).f_globals["__name__"] in ENGINE:
-            # Of numbers, Python's power and NumPy's may differ in the last bit.
+            # For single numbers, Python's power and NumPy's may differ in the last bit.
             pair = as_of_tensors(pair)
         return self.call(function, pair, {})
 
@@ -246,14 +246,17 @@ def binary(function: Callable[..., Any], reflected: bool = False) -> Callable[..
 
 
 def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
-    """x += y keeps the array and its dtype; a number is replaced."""
+    """An operator such as +=: an array keeps its memory and its dtype; a number is replaced."""
 
     def method(self: Recorded, other: Any) -> Any:
         out = self.call(function, (self, other), {})
         if not isinstance(self.data, np.ndarray):
             return out
         if out.shape != self.shape:
-            raise ValueError(f"an array of shape {self.shape} cannot become one of {out.shape}")
+            raise ValueError(
+                f"an array of shape {self.shape} cannot be changed in place to shape {out.shape}: "
+                "write x = x + y instead of x += y"
+            )
         check_cast(out, self)
         if out.dtype != self.dtype:
             out = self.call(astype, (out, self.dtype), {})
@@ -265,7 +268,7 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def as_of_tensors(operands: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Operands with each number as an array without axes: a Tensor keeps it so."""
+    """The operands, with each NumPy number as an array without axes, as Tensors keep it."""
     return tuple(
         x.call(np.asarray, (x,), {})
         if isinstance(x, Recorded) and isinstance(x.data, np.generic)
@@ -294,26 +297,26 @@ for _name in ["neg", "pos", "abs", "invert"]:
 
 
 class RecordedFloat(Recorded):
-    """A float on a tape. It says that its class is float: a Value takes it for its data."""
+    """A float on a tape. Its __class__ is float, so that a Value accepts it as data."""
 
     __slots__ = ()
     __class__ = property(lambda self: float)
 
     def __float__(self) -> float:
-        if in_value():  # math.exp and its like: `note_value` writes down the whole call
+        if in_value():  # math.exp and the like: `note_value` records the whole call
             return float(self.data)
-        raise self.refused("float() of it")
+        raise self.refused("float()")
 
 
 def on_tape(line: Line, tape: Tape) -> Any:
-    """What stands for the result of a line."""
+    """The recorded array or float that stands for the result of a line."""
     out: Any = object.__new__(RecordedFloat if type(line.data) is float else Recorded)
     out.line, out.tape = line, tape
     return out
 
 
 def in_value() -> bool:
-    """Whether a Value that is tracked is being made by the function that asks, or its caller."""
+    """Whether the code that asks for a number belongs to `apply`, which makes a tracked Value."""
     asks: Any = sys._getframe(2)
     for frame in (asks, asks.f_back):
         if frame is not None and frame.f_code is apply.__code__:
@@ -322,7 +325,7 @@ def in_value() -> bool:
 
 
 def note_value(node: Node) -> None:
-    """Write down the call that made a Value: `apply` tells of each node that it made."""
+    """Record the call that made a Value. `apply` calls this function for each node it makes."""
     if node.broadcasts or node.function is None:
         return
     recorded = next((x for x in node.seen if isinstance(x, Recorded)), None)
@@ -341,7 +344,7 @@ def guard(question: Callable[[Any], Any], x: Any, answer: Any) -> Any:
 
 
 def depends_on_numbers(line: Line) -> bool:
-    """Whether not only the numbers of a result depend on those of its operands: its shape, too."""
+    """Whether the shape of a result depends on the numbers of its operands."""
     function, inputs = line.function, line.inputs
     if function is item:
         x, index = inputs
@@ -358,7 +361,7 @@ def has_line(x: Any) -> bool:
 
 
 def chooses(index: Any) -> bool:
-    """Whether an index of an array picks more or less with other numbers."""
+    """Whether an index selects more or fewer elements if its numbers change."""
     if isinstance(index, slice):
         return any(isinstance(x, Line) for x in (index.start, index.stop, index.step))
     return isinstance(index, Line) and np.result_type(index.data).kind == "b"
@@ -373,7 +376,7 @@ UNRECORDED = "shuffle", "spawn", "__reduce__", "__reduce_ex__"
 
 
 class RecordedGenerator(np.random.Generator):
-    """A generator whose draws are written down: the program draws again, in the same order."""
+    """A generator whose draws are recorded: the program draws again, in the same order."""
 
     def __init__(self, rng: np.random.Generator, recorded: Recorded) -> None:
         super().__init__(rng.bit_generator)
@@ -384,15 +387,17 @@ class RecordedGenerator(np.random.Generator):
             return super().__getattribute__(name)
         if not callable(getattr(np.random.Generator, name)) or name in UNRECORDED:
             raise self.recorded.tape.refused(
-                f"rng.{name} would leave the program; "
-                "draw with methods that return what they draw, such as rng.permuted(x)"
+                f"rng.{name} cannot be recorded: draw with methods that return new numbers, such "
+                "as rng.permuted(x)"
             )
 
         def drawn(*args: Any, **options: Any) -> Any:
             recorded = self.recorded
             rng: Any = recorded.data
             if options.get("out") is not None:
-                raise recorded.tape.refused(f"rng.{name}() is recorded without out=")
+                raise recorded.tape.refused(
+                    f"rng.{name}() with out= cannot be recorded: use the array that it returns"
+                )
             data = draw(rng, name, *untraced(args), **untraced(options))
             inputs = (recorded.line, name, *lines(args))
             return recorded.made(Line(data, draw, inputs, lines(options)))

@@ -57,17 +57,17 @@ BY_UFUNC = {
     operator.abs: np.absolute,
 }
 SIGNS: dict[Any, str] = {operator.neg: "-", operator.pos: "+", operator.invert: "~"}
-# Methods of an array cost less than NumPy's functions, which look for other arrays first.
+# A method of an array is faster than NumPy's function, which first looks for other arrays.
 METHODS = {np.reshape: "reshape", np.swapaxes: "swapaxes", np.ravel: "ravel"}
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply}
 CHANGED = "CHANGED"
 BUILTINS = "abs", "bool", "float", "int", "object", "range", "slice", "sum"  # names that lines use
-WIDTH = 88  # of a line, as formatters have it
+WIDTH = 88  # characters in a line, as formatters choose
 
 
 def weighted_sum_text(*operands: str) -> str:
     """w1 x1 + ... + wn xn + b, added in the order in which Python's `sum` adds."""
-    if sys.version_info >= (3, 12):  # sum() keeps what floats lose on the way
+    if sys.version_info >= (3, 12):  # sum() corrects the rounding of each addition
         return f"sum(({', '.join(products(operands))},), {operands[-1]})"
     return plain_sum_text(*operands)
 
@@ -82,7 +82,7 @@ def products(operands: tuple[str, ...]) -> list[str]:
 
 
 WEIGHTED_SUM = forward_of(value.weighted_sum)
-# Functions of Values, as they are written for floats
+# How functions of Values are written for floats
 SCALARS: dict[Any, Callable[..., str]] = {
     value.relu: lambda x: f"{x} if {x} > 0 else 0.0",
     WEIGHTED_SUM: weighted_sum_text,
@@ -92,7 +92,7 @@ SCALARS: dict[Any, Callable[..., str]] = {
 class Writer:
     """Writes one program.
 
-    gives_up  what it does where a branch comes out otherwise
+    gives_up  the statement for a branch that goes another way than in the recording
     """
 
     gives_up = f"return {CHANGED}"
@@ -119,7 +119,7 @@ class Writer:
         return name
 
     def constant(self, x: Any) -> str:
-        """An array is held, not copied into the text."""
+        """The name of a constant: the program holds an array, and the text only names it."""
         if id(x) not in self.constant_names:
             name = self.fresh(getattr(x, "__name__", f"c{len(self.constants) + 1}"))
             self.constant_names[id(x)] = name
@@ -129,7 +129,7 @@ class Writer:
     # Expressions
 
     def expression(self, x: Any) -> str:
-        """What stands for an operand: a name, or a literal."""
+        """An operand as text: a name, or a literal."""
         match x:
             case Line():
                 return self.names[x]
@@ -166,12 +166,12 @@ class Writer:
         return self.constant(x)
 
     def operand(self, x: Any) -> str:
-        """An operand of an operator: a negative number gets parentheses."""
+        """An operand of an operator as text: a negative number gets parentheses."""
         text = self.expression(x)
         return f"({text})" if text.startswith("-") else text
 
     def index(self, x: Any) -> str:
-        """What stands between the brackets."""
+        """An index as text, to stand between brackets."""
         if isinstance(x, tuple) and x:
             return ", ".join(map(self.index, x)) + ("," if len(x) == 1 else "")
         if isinstance(x, slice) and not any(isinstance(y, Line) for y in (x.start, x.stop, x.step)):
@@ -182,7 +182,7 @@ class Writer:
         return self.expression(x)
 
     def copy(self, x: Any) -> str:
-        """A copy in the same order of axes: a sum may depend on it in the last bit."""
+        """A copy as text. It keeps the order of axes, which may change the last bit of a sum."""
         if isinstance(x, np.generic):  # an array without axes that was folded
             return f"np.array({self.expression(x)})"
         data = x.data if isinstance(x, Line) else x
@@ -198,7 +198,7 @@ class Writer:
         function, inputs, options = line.function, line.inputs, line.options
         if out:
             function = BY_UFUNC.get(function, function)
-        elif any(map(is_of_numpy, inputs)):  # of two floats of Python, + would give another type
+        elif any(map(is_of_numpy, inputs)):  # + of two Python floats would give another type
             function = BY_OPERATOR.get(function, function)
         if function in OPERATORS and not out and not options:
             a, b = map(self.operand, inputs)
@@ -233,7 +233,7 @@ class Writer:
         return f"{self.function(function)}({self.arguments(inputs, options, out)})"
 
     def function(self, function: Callable[..., Any]) -> str:
-        """The name of a function of NumPy; any other is held."""
+        """The dotted name of a function of NumPy or `math`; the program holds other functions."""
         owner = getattr(function, "__self__", None)
         if isinstance(owner, np.ufunc):
             return f"np.{owner.__name__}.{function.__name__}"
@@ -273,7 +273,7 @@ class Writer:
             yield f"{self.names[line]} = {self.call(line, out)}"
 
     def name_all(self) -> None:
-        """Names of inputs, then h1, h2, ... forward, d_h1 for a gradient, g1, ... beside it."""
+        """Name all lines: h1, ... forward; d_h1 for a gradient, g1, ... beside it; u1, ... update."""
         program = self.program
         for line in program.inputs:
             self.names[line] = self.fresh(program.names[line])
@@ -290,7 +290,7 @@ class Writer:
             self.names[line] = self.fresh(wish)
 
     def body(self) -> Iterator[str]:
-        """The lines, with their sections, modules and rules."""
+        """The lines, with comments that name their sections, modules and rules."""
         phase = module = rule = None
         freed = freed_after(self.program)
         for line in self.program.lines:
@@ -356,7 +356,7 @@ class Writer:
 
 
 def other(text: str, answer: Any) -> str:
-    """What asks whether a number is another one than it was."""
+    """The condition that a number differs from this answer."""
     if isinstance(answer, bool):
         return f"not {text}" if answer else text
     return f"{text} != {answer!r}"
@@ -367,7 +367,7 @@ def is_of_numpy(x: Any) -> bool:
 
 
 def what(x: Any) -> str:
-    """What the program holds under a name."""
+    """A description of a constant, for a comment."""
     if isinstance(x, np.ndarray):
         return f"an array that the program holds, of shape {x.shape}, {x.dtype}"
     return f"a {type(x).__name__} of {getattr(x, '__module__', 'the program')}"
@@ -393,7 +393,7 @@ def returned(results: list[str]) -> list[str]:
 
 
 def folded(line: str) -> str:
-    """A line that is too long, with the arguments of its call on a line of their own."""
+    """A line; if it is too long, the arguments of its call get lines of their own."""
     if len(line) <= WIDTH or line.lstrip().startswith("#"):
         return line
     match = re.fullmatch(r"( *)(\w+ = [\w.]+\()([^()]*)\)", line)
@@ -407,7 +407,7 @@ def folded(line: str) -> str:
 
 
 def empty(array: Any, block: str = "", place: int | None = None) -> str:
-    """An array of the same shape, dtype and order of axes, in a block if it has its place there."""
+    """The text that makes an array of this shape, dtype and order of axes, perhaps in a block."""
     order = sorted(range(array.ndim), key=lambda i: -abs(array.strides[i]))
     shape = tuple(array.shape[i] for i in order)
     text = f"np.empty({shape}, np.{array.dtype.name})"

@@ -1,4 +1,4 @@
-"""What lives when, by the names in the program's text: plain data, to be drawn or compared."""
+"""When is each array needed, by its name in the text? Plain data, to draw or to compare."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Living:
     start   the number of that line
     end     the number of the first line that does not need it
     until   the number of the first line that runs without it: its memory may be kept for longer
-    memory  the name of the memory that it lies in; "" if each run makes it again
+    memory  the name of the memory that it uses; "" if each run allocates it
     """
 
     name: str
@@ -51,15 +51,15 @@ class Living:
 class Timeline:
     """What `step.timeline()` returns. Lines are counted from 0; all sizes are in bytes.
 
-    lines   the name of what each line makes; "" for a line that only asks
+    lines   the name of the result of each line; "" for a guard, which has none
     phases  the section of each line: "forward", "backward" or "update"
-    inputs  arguments, and the arrays that the function holds: they are in no sum
+    inputs  arguments, and the arrays that the function holds; the sizes below do not count them
     arrays  what the lines make, in order
     memory  the size of each memory that the program keeps
-    needed  at each line the arrays whose content is still needed
-    taken   at each line the memory that the program keeps, and what this run has made beside it
-    eager   at each line what the step takes without a program
-    kept    the memory that the program keeps: less than the sum of `memory` if some lies in others
+    needed  at each line, the arrays whose content is still needed
+    taken   at each line, the memory that the program keeps and the arrays that this run has made
+    eager   at each line, what the step takes without a program
+    kept    the memory that the program keeps: less than the sum of `memory` if some of it overlaps
     """
 
     lines: list[str]
@@ -80,10 +80,10 @@ def timeline_of(
     kinds: Mapping[Line, str],
     eager: Mapping[Origin, int],
 ) -> Timeline:
-    """The timeline of a program, whose text has these names.
+    """The timeline of a program whose text has these names.
 
     kinds  what each input is
-    eager  what the step takes without a program at each line that was recorded, by its origin
+    eager  the bytes in use without a program, by the origin of each line that was recorded
     """
     n = len(program.lines)
     numbers = {line: i for i, line in enumerate(program.lines)}
@@ -117,9 +117,9 @@ def timeline_of(
 
 
 def at_lines(program: Program, eager: Mapping[Origin, int]) -> list[int]:
-    """The most at each line of a program: with what was recorded since the line before.
+    """The most bytes in use without a program, at each line of the program.
 
-    What was recorded after the last line belongs to that.
+    A line covers what was recorded since the line before it; the last line also covers the rest.
     """
     sizes = list(eager.values())
     numbers = {origin: i for i, origin in enumerate(eager)}

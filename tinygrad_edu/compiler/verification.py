@@ -1,4 +1,4 @@
-"""Does a program compute what the function itself computes? One step of each, side by side."""
+"""Does a program compute what the function itself computes? One step of each is compared."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from tinygrad_edu.structures import leaves, rebuilt
 
 @contextmanager
 def snapshot(holdings: Holdings, given: list[Any]) -> Iterator[Callable[[], None]]:
-    """Gives what puts everything back as it is now, the contents of arrays too."""
+    """Yields a function that restores everything as it is now, the contents of arrays too."""
     places = [*holdings.places]
     places += [
         Place(x, key, "") for x in given if isinstance(x, Node) for key in ("_array", "grad")
@@ -53,7 +53,7 @@ def numbers_now(holdings: Holdings, given: list[Any]) -> list[tuple[str, Any]]:
 
 
 def same_bits(x: Any, y: Any) -> bool:
-    """Whether two arrays or numbers are equal in dtype, shape and bits; one nan is like another."""
+    """Whether two arrays or numbers are equal in dtype, shape and bits; all nans are equal."""
     x, y = np.asarray(x), np.asarray(y)
     if (x.dtype, x.shape) != (y.dtype, y.shape):
         return False
@@ -66,7 +66,7 @@ def same_bits(x: Any, y: Any) -> bool:
 
 
 def compare(expected: Any, found: Any, same: Callable[[Any, Any], bool] = same_bits) -> None:
-    """Raise CompileError, with both, where two lists of (name, numbers) are not the same."""
+    """Raise CompileError where two lists of (name, numbers) differ; the error shows both."""
     for (name, x), (_, y) in zip(expected, found, strict=True):
         if not same(x, y):
             raise is_wrong(name, x, y)
@@ -74,21 +74,21 @@ def compare(expected: Any, found: Any, same: Callable[[Any, Any], bool] = same_b
 
 def is_wrong(name: str, x: Any, y: Any) -> CompileError:
     return CompileError(
-        f"the program is wrong, and nothing was changed: {name} is {y!r:.200} by the "
-        f"program, and {x!r:.200} by the function itself. Does it draw from a generator, "
-        "or read a file, that is no argument of the function and no variable of it?"
+        f"the program is wrong, and nothing was changed: {name} is {y!r:.200} in the program and "
+        f"{x!r:.200} in the function itself. Does the function use something that changes, such as "
+        "a file or a hidden generator? Pass that as an argument"
     )
 
 
-# Numbers that are equal to rounding
+# Numbers that are equal up to rounding
 
 ROUNDING = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2}
-LEEWAY = 1000  # times what a change in the last digit of the inputs makes
+LEEWAY = 1000  # times the effect of a change in the inputs' last digit
 NUDGES = 2
 
 
 def rounding_of(program: Program) -> float:
-    """How far rounding may lead: what was once a float32 is no better as a float64."""
+    """The tolerance for a program: that of its least exact dtype, whatever it is cast to later."""
     dtypes = {np.result_type(x.data).name for x in program.lines if is_number(x.data)}
     return max((ROUNDING.get(name, 0) for name in dtypes), default=0)
 
@@ -98,10 +98,10 @@ def is_number(x: Any) -> bool:
 
 
 def compare_to_rounding(expected: Any, found: Any, others: Any, rounding: float) -> None:
-    """Raise CompileError, with both, where two lists of (name, numbers) differ by more than that.
+    """Raise CompileError where two lists of (name, numbers) differ by more than rounding.
 
     others    what the function itself gives on inputs that are changed in their last digit
-    rounding  how far numbers may differ, as a part of the largest of an array
+    rounding  the tolerance, relative to the largest number of an array
     """
     for i, ((name, x), (_, y)) in enumerate(zip(expected, found, strict=True)):
         if not is_near(x, y, [other[i][1] for other in others], rounding):
@@ -109,9 +109,9 @@ def compare_to_rounding(expected: Any, found: Any, others: Any, rounding: float)
 
 
 def is_near(x: Any, y: Any, others: list[Any], rounding: float) -> bool:
-    """Whether y is x to rounding, or as near as the `others`, where rounding decides.
+    """Whether y equals x up to rounding, or is near enough if x itself is a rounding error.
 
-    The slope of a bias before a normalization, say, is nothing but rounding.
+    How near, the `others` show. An example is the slope of a bias before a normalization.
     """
     x, y = np.asarray(x), np.asarray(y)
     if (x.dtype, x.shape) != (y.dtype, y.shape):
@@ -126,20 +126,20 @@ def is_near(x: Any, y: Any, others: list[Any], rounding: float) -> bool:
     a, b, *rest = (z[finite] for z in wide)
     moved = max((np.abs(a - z).max(initial=0) for z in rest), default=0)
     bound = rounding * np.abs(a).max(initial=0) if x.dtype.kind == "f" else 0
-    if moved > bound / 10:  # rounding decides
+    if moved > bound / 10:  # x is largely a rounding error
         bound += LEEWAY * moved
     return bool((np.abs(a - b) <= bound).all())
 
 
 def nearly_same(x: Any, y: Any) -> bool:
-    """Whether two arrays or numbers are equal in dtype and shape, and in value to rounding."""
+    """Whether two arrays or numbers are equal in dtype, in shape, and in value up to rounding."""
     return is_near(x, y, [], 1e-12 if np.result_type(x) == np.float64 else 1e-5)
 
 
 def nudged(call: Call, holdings: Holdings) -> Iterator[Call]:
-    """The call, some times, when all that it reads has been changed in the last digit.
+    """Yield the call NUDGES times, after a change in the last digit of everything that it reads.
 
-    Who asks puts back what was changed.
+    Each time the caller must restore what was changed.
     """
     rng = np.random.default_rng(0)
 

@@ -1,8 +1,8 @@
 """How does compiled code reach BLAS? `gemm` calls NumPy's own OpenBLAS, with alpha and beta.
 
-numba's `np.dot` takes SciPy's, which needs SciPy, is slower on most shapes and cannot add to what
-is there. Where NumPy has another BLAS, SciPy's is taken after all, and without SciPy NumPy itself
-is called. This file needs numba.
+numba's own `np.dot` calls SciPy's BLAS: it needs SciPy, is slower for most shapes, and cannot add
+to an existing array. If NumPy has another BLAS than OpenBLAS, `gemm` calls SciPy's, and without
+SciPy NumPy itself. This file needs numba.
 """
 
 import ctypes
@@ -103,7 +103,7 @@ def call_scipy(builder: Any, letter: str, real: Any, a: Any, b: Any, out: Any, s
 
 
 def gemm_by(call: Any) -> Any:
-    """The function gemm, by one of the two."""
+    """The function gemm; `call` is call_numpy or call_scipy."""
 
     @intrinsic
     def gemm(_: Any, a: Any, b: Any, out: Any, alpha: Any, beta: Any) -> Any:
@@ -129,7 +129,7 @@ def gemm_by(call: Any) -> Any:
 
 
 def multiply(a: Any, b: Any, out: Any, alpha: Any, beta: Any) -> None:
-    """The same by NumPy."""
+    """out := alpha a @ b + beta out, by NumPy."""
     product = np.dot(a, b)
     product *= alpha
     if beta:
@@ -153,7 +153,7 @@ else:
 
 @intrinsic
 def add(_: Any, total: Any, x: Any) -> Any:
-    """total + x, in any order with others like it: so that a sum can be taken several at once."""
+    """total + x. The compiler may reorder such additions, and add several numbers at once."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fadd(*args, flags=["reassoc"])

@@ -7,11 +7,11 @@ from typing import Any
 from tinygrad_edu.compiler.tape import CompileError
 from tinygrad_edu.progress import Progress
 
-PATIENCE = 2  # seconds without a word
+PATIENCE = 2  # seconds before the first message
 REMEDY = 'unset it before Python starts, or compile with backend="numpy"'
 ADVICE = (
-    'compile it with backend="numpy", which takes every program, and please report the function '
-    "that it was recorded from"
+    'compile with backend="numpy", which accepts every program, and please report the function '
+    "that you compiled"
 )
 
 

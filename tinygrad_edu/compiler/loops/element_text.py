@@ -17,9 +17,9 @@ class ElementText:
     """Writes elements, and notes what a function uses.
 
     names    what each line is called
-    used     arrays and numbers that are named
+    used     arrays and numbers that the text names
     defined  numbers that the function has computed itself
-    offsets  of a function that is shared: names of the numbers in its indices, by number
+    offsets  offsets[number]: for a shared function, the name of a number in an index
     """
 
     def __init__(self, memory: Memory, names: dict[Line, str], shared: bool) -> None:
@@ -46,12 +46,12 @@ class ElementText:
         return isinstance(line.data, np.ndarray)
 
     def is_seen(self, line: Line) -> bool:
-        """Whether a line of NumPy, or the caller, sees an array that the loops make."""
+        """Whether a line of NumPy, or the caller, reads an array that the loops make."""
         plan = self.plan
         return line in plan.stored and line in plan.needed and line not in plan.onto
 
     def in_order(self, line: Line) -> bool:
-        """Whether an array lies in memory in the order of its axes, without gaps."""
+        """Whether an array is C-contiguous."""
         kept = line in self.plan.stored and not self.is_seen(line)
         return kept or bool(line.data.flags.c_contiguous)
 
@@ -79,7 +79,7 @@ class ElementText:
         return f"{text} + {self.offset(start)}" if start else text
 
     def offset(self, start: int) -> str:
-        """A number in an index. Step 7 in time and step 8 differ in no more than that."""
+        """A number in an index; a name in a shared function, so that steps in time can share it."""
         if not self.shared:
             return str(start)
         return self.offsets.setdefault(start, f"at_{len(self.offsets) + 1}")

@@ -1,4 +1,4 @@
-"""Where are the elements of each line? Which loops run over them, and what does each look at?"""
+"""Where are the elements of each line? Which loops run over them, and what does each read?"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +20,8 @@ class Elements:
 
     kinds   of each line: "scalar", "view", "loop", "reduce", "product", "question", "reshape",
             "patch", "python"; the plan says which is which
-    orders  the axes of a line that have a length, the one whose elements lie closest last
-    held    arrays that are no lines of the program, as lines
+    orders  the axes of a line that are longer than 1, with the one of the smallest stride last
+    held    lines made for arrays that the program holds as constants
     """
 
     def __init__(self, program: Program) -> None:
@@ -39,7 +39,7 @@ class Elements:
         self.cheap: set[Line] = set()
 
     def line_of(self, x: Any) -> Any:
-        """An operand; an array that is held is given, too."""
+        """An operand; an array that the program holds becomes a line, and counts as given."""
         if isinstance(x, np.ndarray):
             if id(x) not in self.held:
                 self.held[id(x)] = Line(x)
@@ -49,7 +49,7 @@ class Elements:
         return x
 
     def resolve(self, x: Line) -> Access:
-        """Where the elements of x are."""
+        """Where the elements of x are: in x, or in the array that x is a view of."""
         if self.kinds.get(x) == "view":
             index = view_of(x)
             inside = self.resolve(x.inputs[0])
@@ -108,7 +108,7 @@ class Elements:
         return Node(line, reduction, tuple(x.data.shape[i] for i in order), [access], axes)
 
     def loop_order(self, shape: tuple[int, ...], inputs: list[Any]) -> tuple[int, ...]:
-        """The order of axes of the operand that has the most of them, as it lies in memory."""
+        """The memory order of the operand that has the most axes longer than 1."""
         long = [i for i, n in enumerate(shape) if n > 1]
         best: tuple[int, ...] = ()
         for x in map(self.line_of, inputs):
@@ -132,7 +132,7 @@ class Elements:
         return found
 
     def opened(self, reads: list[Any]) -> Iterator[Access]:
-        """The accesses, and in the place of what is cheap those that it makes."""
+        """The accesses; in place of a cheap line, the accesses that it is computed from."""
         for x in reads:
             if isinstance(x, Access) and x.base in self.cheap:
                 what = self.node(x.base).what
@@ -142,7 +142,7 @@ class Elements:
                 yield x
 
     def bases(self, node: Node) -> Iterator[Line]:
-        """What a node looks at; for what is cheap, what that looks at."""
+        """The lines that a node reads; in place of a cheap line, the lines that it reads."""
         return (x.base for x in self.opened(node.reads))
 
     # What is computed again wherever it is used: one_hot = labels == classes, mask = h > 0
@@ -157,7 +157,7 @@ class Elements:
                     self.cheap.add(line)
 
     def is_cheap(self, line: Line) -> bool:
-        """Whether it is a comparison of arrays that exist anyway, or a step from such a one."""
+        """Whether the line compares arrays that exist anyway, or is a step from such a line."""
         what = lowerings.elementwise(line)
         assert what is not None
         if function_of(line) in lowerings.FILLED:
@@ -169,7 +169,7 @@ class Elements:
         if not compared or not (compares or function_of(line) in CHEAP):
             return False
         changed = set(self.program.targets.values())
-        if any(x in changed for x in bases):  # later, it would be another one
+        if any(x in changed for x in bases):  # computed again later, it would differ
             return False
         if all(x in self.given or x in self.cheap for x in bases):
             return True
@@ -177,7 +177,7 @@ class Elements:
         return len(computed) == 1 and all(map(self.is_multiplied, computed))
 
     def is_multiplied(self, x: Line) -> bool:
-        """Whether a product needs it as an array in any case."""
+        """Whether a matrix product needs x as an array anyway."""
         if self.kinds.get(x) not in ("loop", "product"):
             return False
         users = list(self.uses.get(x, ()))

@@ -1,4 +1,4 @@
-"""Which lines are simpler ones in disguise? They are written out before the loops are planned."""
+"""Which lines can be written as simpler lines? They are, before the loops are planned."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +39,7 @@ def expand(program: Program) -> Program:
 
 
 def filled(line: Line, program: Program) -> list[Line]:
-    """The line, after lines that make the zeros and ones among its operands: in a loop, numbers."""
+    """The line, after lines that make its arrays of zeros and ones: loops do not store these."""
     made = {id(x): program.computed.get(id(x)) for x in line.inputs if isinstance(x, np.ndarray)}
     fills = {
         i: Line(x.data, x.function, x.inputs) for i, x in made.items() if x and x.function in FILLED
@@ -76,7 +76,7 @@ def simple(line: Line) -> Iterator[Line]:
 
 
 def divide_exps(program: Program) -> None:
-    """exp(x) / s in the place of exp(x - log(s)), where both are there: softmax, and its log."""
+    """Replace exp(x - log(s)) by exp(x) / s, where exp(x) is computed too: softmax and its log."""
     exps: dict[Any, Line] = {}
     lines: list[Line] = []
     for line in program.lines:
@@ -107,7 +107,7 @@ def divide_exps(program: Program) -> None:
 
 
 def is_total(s: Any, exps: Line, x: Line) -> bool:
-    """Whether s is the sum of exp(x), and x is 0 at most, and 0 somewhere: then s is 1 or more.
+    """Whether s is the sum of exp(x) where the maximum of x is 0: then s is at least 1.
 
     For any other s, one of log(s) and exp(x) / s may be infinite or nan where the other is not.
     """
@@ -129,7 +129,10 @@ def difference(line: Any) -> tuple[Any, Any]:
 
 
 def add_blocks(program: Program) -> None:
-    """x + (zeros, except in a block) adds to that block of x. Slices have such gradients."""
+    """Replace x + y, where y is zero outside of a block: add to that block of x.
+
+    Gradients of slices have this form.
+    """
     uses: dict[Line, int] = {}
     for line in program.lines:
         for x in operands(line):
@@ -155,7 +158,7 @@ def add_blocks(program: Program) -> None:
 
 
 def is_block(x: Any) -> bool:
-    """Whether x is zeros with one block that is something else."""
+    """Whether x is an array of zeros into which one block was written."""
     if not isinstance(x, Line) or not block_of(x):
         return False
     whole, index, value = x.inputs
@@ -164,6 +167,6 @@ def is_block(x: Any) -> bool:
 
 
 def is_like(x: Any, *others: Line) -> bool:
-    """Whether an array has the shape and the dtype of others."""
+    """Whether x has the shape and the dtype of the other arrays."""
     kinds = {(np.shape(y.data), dtype_of(y)) for y in others}
     return isinstance(x, Line) and is_array(x) and kinds == {(x.data.shape, x.data.dtype)}

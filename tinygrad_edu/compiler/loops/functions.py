@@ -19,13 +19,14 @@ from tinygrad_edu.tracing import Line
 class Function:
     """A function of loops.
 
-    key        what is equal for functions that do the same with other arrays
-    body       its lines
-    arguments  the arrays and numbers that it is given; parameters, their names in the text
-    memory     the names of the memory that it is given, too
-    offsets    numbers that it is given, for its indices
-    numbers    what it returns
-    asks       whether it has guards: then it first returns whether all came out as before
+    key         equal for functions that do the same with other arrays
+    body        its lines
+    arguments   the arrays and numbers that it takes
+    parameters  their names in the text
+    memory      the names of the memory that it takes as well
+    numbers     what it returns
+    asks        whether it has guards: then it first returns whether all went as recorded
+    offsets     numbers in its indices, which it takes as well
     """
 
     key: Any
@@ -46,7 +47,7 @@ class Function:
 
 
 class Numbered(dict[Line, str]):
-    """Names in the order in which they are asked for: equal for two texts that do the same."""
+    """Names v0, v1, ... in order of first use: equal for two texts that do the same."""
 
     def __missing__(self, line: Line) -> str:
         self[line] = f"v{len(self)}"
@@ -72,7 +73,7 @@ class FunctionText:
                     self.readers.setdefault(line, []).append(step)
 
     def key(self, steps: list[Any]) -> Any:
-        """What is equal for steps that do the same with other arrays."""
+        """A key that is equal for steps that do the same with other arrays."""
         elements = ElementText(self.memory, Numbered(), True)
         text = tuple(line for step in steps for line in lines_of(step, elements))
         results = tuple(elements.names[x] for x in self.numbers(steps))
@@ -82,7 +83,7 @@ class FunctionText:
         return text, results, tuple(kinds)
 
     def function(self, steps: list[Any], shared: bool) -> Function:
-        """The function of these steps; one that is shared is given all its arrays."""
+        """The function of these steps; a shared one takes all its arrays as arguments."""
         elements = ElementText(self.memory, self.names, shared)
         body: list[str] = []
         comments = Comments(self.program)
@@ -113,7 +114,7 @@ class FunctionText:
         return Function(None, body, pieces.given, names, pieces.memory(), numbers, asks)
 
     def results(self, steps: list[Any]) -> Iterator[str]:
-        """What the steps compute, in few words."""
+        """What each step computes, in a few words."""
         for step in steps:
             lines = step.where if isinstance(step, Nest) else [step.line]
             names = ", ".join(self.names[self.plan.onto.get(x, x)] for x in lines)
@@ -121,7 +122,7 @@ class FunctionText:
             yield f"{kind} {names}"
 
     def numbers(self, steps: list[Any]) -> list[Line]:
-        """The numbers that others than these steps need."""
+        """The numbers that these steps compute and other lines need."""
         inside = set(map(id, steps))
         found = []
         for step in steps:
@@ -138,7 +139,7 @@ class Pieces:
     """The arrays of one function that are pieces of memory.
 
     arrays  in the order in which they are named
-    given   what the function is given from outside
+    given   the arrays that the function takes as arguments
     """
 
     def __init__(self, text: FunctionText, steps: list[Any], elements: ElementText) -> None:
@@ -170,7 +171,7 @@ class Pieces:
         return [name for dtype, name in names if dtype in dtypes]
 
     def lines(self) -> Iterator[str]:
-        """Each array as a piece of memory, or as another one that is not needed any more."""
+        """A line for each array: a piece of memory, or the memory of an array no longer needed."""
         names = self.text.names
         for i, line in enumerate(self.arrays):
             if line in self.plan.reshaped:
@@ -187,7 +188,7 @@ class Pieces:
                 yield f"{names[line]} = {piece}{shaped}"
 
     def shape(self, line: Line, count: int) -> str:
-        """The shape, read from other arrays: a number would be a reason to unroll loops."""
+        """The shape, read from other arrays: numbers would make the compiler unroll loops."""
         shape = self.kept.shape(line)
         known = {*self.given, *self.arrays[:count]}
         step = self.makers.get(line)
@@ -214,7 +215,7 @@ class Pieces:
 
 
 class Comments:
-    """The sections, modules and rules that lines belong to, each told once."""
+    """Comments that name the sections, modules and rules of lines, each once."""
 
     def __init__(self, program: Program) -> None:
         self.program = program

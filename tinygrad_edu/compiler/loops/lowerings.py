@@ -29,7 +29,7 @@ ARITHMETIC = {
     np.sign: "np.sign({})",
 }
 WRAPPING = {np.add, np.subtract, np.multiply, np.negative, np.absolute, np.square}
-# Of floats only: NumPy's rules for integers are others than Python's.
+# For floats only: NumPy's rules for integers differ from Python's.
 REAL = {
     np.true_divide: "{} / {}",
     np.sqrt: "np.sqrt({})",
@@ -67,10 +67,11 @@ BY_OPERATOR = {
     operator.pow: np.power,
 }
 QUESTIONS = {np.isnan: "{0} != {0}"}
-SLOW = {np.log1p, np.expm1, np.sin, np.cos, np.power}  # one at a time, where NumPy takes several
+# In loops these compute one number at a time, in NumPy several.
+SLOW = {np.log1p, np.expm1, np.sin, np.cos, np.power}
 SLOW_SIZE = 1000
 MOST_AXES = 8  # there is a letter for each
-FLAT = {np.exp, np.log, np.tanh}  # several at once in a loop of their own
+FLAT = {np.exp, np.log, np.tanh}  # a loop of their own computes several at once
 REDUCED = {
     np.add: np.add,
     np.sum: np.add,
@@ -100,7 +101,7 @@ def dtype_of(x: Any) -> Any:
 
 
 def is_operand(x: Any) -> bool:
-    """Whether loops can take it: its dtype, its number of axes, and that it is not empty."""
+    """Whether loops can use x: a known dtype, not too many axes, at least one element."""
     if dtype_of(x) not in DTYPES:
         return False
     data = x.data if isinstance(x, Line) else x
@@ -112,14 +113,16 @@ def function_of(line: Line) -> Any:
 
 
 def loop_dtype(inputs: Any) -> Any:
-    """The dtype in which NumPy computes; numbers of Python take that of the others."""
+    """The dtype in which NumPy computes; Python numbers take the dtype of the other operands."""
     return np.result_type(*(x.data if isinstance(x, Line) else x for x in inputs))
 
 
 class Elementwise:
-    """text   what is done to one element, with {} for each operand
+    """What a line does to each element.
+
+    text    the expression for one element, with {} for each operand
     inputs  the operands
-    dtypes  what each operand becomes first
+    dtypes  the dtype that each operand is first converted to
     """
 
     def __init__(self, text: str, inputs: Any, dtypes: Any) -> None:
@@ -134,7 +137,7 @@ def elementwise(line: Line) -> Elementwise | None:
         return None
     if function is astype and np.dtype(inputs[1]) == out and is_operand(inputs[0]):
         if out == np.int64 and dtype_of(inputs[0]) in FLOATS:
-            return None  # nan and what is too large
+            return None  # NumPy decides on nan and on numbers that are too large
         return Elementwise("{}", inputs[:1], [out])
     if function in FILLED:
         return Elementwise("{}", [FILLED[function]], [out])
@@ -158,7 +161,7 @@ def elementwise(line: Line) -> Elementwise | None:
         return None
     dtypes = [out] * len(inputs)
     if function in WRAPPING and out == np.int64:
-        return None  # what becomes too large starts from below in NumPy, and is undefined in LLVM
+        return None  # NumPy wraps around on overflow, which is undefined in LLVM
     if function in ARITHMETIC and out != np.bool:
         return Elementwise(ARITHMETIC[function], inputs, dtypes)
     if function in ARITHMETIC and function in (np.multiply, np.add):
@@ -190,13 +193,13 @@ def exponent(function: Any, inputs: Any) -> str | None:
 
 
 class Reduction:
-    """ufunc over the axes; where keeps says so, they stay, with one element."""
+    """ufunc over the axes of x; if `keeps`, these axes stay, with length 1."""
 
     def __init__(self, ufunc: Any, x: Line, axes: tuple[int, ...], keeps: bool) -> None:
         self.ufunc, self.x, self.axes, self.keeps = ufunc, x, axes, keeps
 
     def kept(self) -> list[int | None]:
-        """For each axis of the result, the axis of x that it is."""
+        """For each axis of the result, the same axis of x; None for one of length 1."""
         axes = range(self.x.data.ndim)
         if self.keeps:
             return [None if i in self.axes else i for i in axes]
@@ -230,7 +233,7 @@ def reduction(line: Line) -> Reduction | None:
 
 
 def is_product(line: Line) -> bool:
-    """Whether it is a product of matrices that BLAS can take, batched or not."""
+    """Whether the line is a product of matrices, or of stacks of them, that BLAS can compute."""
     if function_of(line) not in (np.matmul, np.dot) or line.options or not is_array(line):
         return False
     dtypes = {dtype_of(x) for x in (line, *line.inputs)}

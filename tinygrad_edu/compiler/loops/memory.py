@@ -1,6 +1,6 @@
-"""Where do the arrays of the loops lie? In one piece of memory for each dtype, used over and over.
+"""Where are the arrays of the loops? In one piece of memory for each dtype, used again and again.
 
-An array begins where another one ends, or where one was that nobody reads any more.
+A new array takes the place of an array that nobody reads any more, or else comes after the others.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ from tinygrad_edu.tracing import Line
 class Memory:
     """Places for the arrays that the loops keep.
 
-    places  (dtype, first element) of each
-    totals  how many elements of each dtype there are
-    same    the array that each takes the place of, element by element
+    places  places[line]: (dtype, first element)
+    totals  totals[dtype]: how many elements there are
+    same    same[line]: the array that it overwrites, element by element
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -69,7 +69,7 @@ class Memory:
         self.places[line], self.sizes[line] = (dtype.name, offset), size
 
     def replaced_by(self, line: Line, step: Any, number: int) -> Line | None:
-        """An array that nobody reads after `line` is written, element by element in its place."""
+        """An array that `line` can overwrite element by element: nobody reads it afterwards."""
         if not isinstance(step, Nest) or step.where[line][1].reduces:
             return None
         plan = self.plan
@@ -108,7 +108,7 @@ class Memory:
                 yield line
 
     def axes(self, line: Line) -> list[int]:
-        """The axes of an array as it is stored: without those of length 1 where nobody sees it."""
+        """The axes of an array as it is stored: without those of length 1 if only loops use it."""
         plan = self.plan
         if line in plan.stored and line not in plan.in_order:
             return list(plan.orders[line])

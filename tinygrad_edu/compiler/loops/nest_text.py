@@ -1,6 +1,4 @@
-"""How is one nest of loops written? A number in a loop is named after its line and the loops
-around it: h2_ij.
-"""
+"""How is one nest of loops written? A number in it is named after its line and its loops: h2_ij."""
 
 import math
 from collections.abc import Iterator
@@ -15,8 +13,8 @@ from tinygrad_edu.compiler.loops.nests import Access, Nest, Node, Stretch
 from tinygrad_edu.compiler.loops.views import along
 from tinygrad_edu.tracing import Line
 
-UNROLLED = 2  # an innermost loop as short as that is better written out
-BLOCK = 4096  # how many float64 are added one after the other: then sums of them are added
+UNROLLED = 2  # an innermost loop as short as this is better unrolled
+BLOCK = 4096  # longer sums of float64 are split into parts of this size, and the parts added
 FLOAT64 = np.dtype(np.float64)
 
 
@@ -33,11 +31,11 @@ class NestText:
 
     flat    whether one loop over all elements is enough
     space   how often each loop runs
-    block   the loop that runs in blocks, of so many elements each; None if there are few elements
+    block   the loop that runs in blocks of BLOCK elements; None if no sum is that long
     around  what stands before and after each loop
     blocks  what stands before and after the loop within a block
-    local   the names of what is a number at this moment
-    suffix  of the names of numbers: the letters of the loops around them
+    local   the names of the lines that are numbers at this point
+    suffix  the end of the names of numbers: the letters of the loops around them
     """
 
     def __init__(self, nest: Nest, elements: ElementText) -> None:
@@ -80,7 +78,7 @@ class NestText:
         inner = stretch.inner and self.depth > 0
         if inner and number:
             for line in self.nest.again:
-                self.local.pop(line, None)  # that was the last number of the loop before
+                self.local.pop(line, None)  # it has the last number of the loop before
         self.again = {}
         last = max(self.loops - 1, 0)
         self.around[last] = Around(self.around[0].before if last == 0 and number == 0 else [])
@@ -150,7 +148,7 @@ class NestText:
         return None
 
     def is_long(self, node: Node, loop: int) -> bool:
-        """Whether it adds more float64 in one number than a block has, along this loop too."""
+        """Whether it adds more float64 to one number than a block has, along this loop too."""
         if not isinstance(node.what, Reduction) or node.what.ufunc is not np.add:
             return False
         start, space = self.first_inside(node), self.space[: len(node.space)]
@@ -162,13 +160,13 @@ class NestText:
         return 0 if self.flat else max(node.kept, default=-1) + 1
 
     def is_set_once(self, node: Node) -> bool:
-        """Whether the total is there after one run of the loops over it."""
+        """Whether the total is complete after one run of the loops inside."""
         return not self.flat and node.kept == list(range(self.first_inside(node)))
 
     # One loop in the place of several
 
     def can_be_flat(self) -> bool:
-        """Whether all arrays are whole, in order, and looked at element by element."""
+        """Whether all arrays are read as a whole, in order, element by element."""
         stretches = self.nest.stretches
         if len(stretches) != 1 or not stretches[0].inner:
             return False
@@ -202,7 +200,7 @@ class NestText:
         return self.flats.setdefault(name, f"{name}_flat")
 
     def bound(self, loop: int) -> str:
-        """How often a loop runs: read from an array, since a number would be unrolled."""
+        """How often a loop runs, read from an array: a number would make the compiler unroll it."""
         if self.flat:
             return f"{next(iter(self.flats.values()))}.size"
         n = self.nest.space[loop]
@@ -271,7 +269,7 @@ class NestText:
         return converted(text, dtype_of(x.base), dtype)
 
     def computed_again(self, x: Access, lines: list[str]) -> str:
-        """The name of what is cheap, computed here."""
+        """The name of a cheap line, which is computed again here."""
         if x not in self.again:
             what = self.plan.node(x.base).what
             assert isinstance(what, Elementwise)
@@ -287,7 +285,7 @@ class NestText:
     # Reductions
 
     def reduce(self, node: Node, lines: list[str]) -> None:
-        """A reduction: into an array, at each step; or into a number, before and after a loop."""
+        """A reduction: into an array in each round, or into a number before and after a loop."""
         line, reduction, out = node.line, node.what, dtype_of(node.line)
         assert isinstance(reduction, Reduction)
         start = self.first_inside(node)
@@ -323,7 +321,7 @@ class NestText:
             self.elements.defined.add(line)
 
     def filled(self, node: Node) -> Iterator[str]:
-        """The array that a reduction begins with."""
+        """Loops that fill the array of a reduction with its first value."""
         line, reduction = node.line, node.what
         assert isinstance(reduction, Reduction)
         axes = self.elements.memory.axes(line)
@@ -346,7 +344,7 @@ def converted(text: str, have: Any, want: Any) -> str:
 
 
 def first_of(reduction: Reduction, dtype: Any) -> str:
-    """What a reduction begins with."""
+    """The first value of a reduction."""
     if reduction.ufunc is np.add:
         return literal(0, dtype)
     if reduction.ufunc is np.multiply:
@@ -359,7 +357,7 @@ def first_of(reduction: Reduction, dtype: Any) -> str:
 
 
 def taken_in(reduction: Reduction, total: str, x: str, dtype: Any, several: bool) -> str:
-    """One element more; a sum in one number may be taken several at once."""
+    """A line that takes in one more element; `several`: the compiler may add several at once."""
     if reduction.ufunc is np.add:
         return f"{total} = add({total}, {x})" if several and dtype in FLOATS else f"{total} += {x}"
     if reduction.ufunc is np.multiply:

@@ -1,7 +1,7 @@
-"""What is done one after the other? Nests of loops, products of matrices, patches, single lines.
+"""What are the steps of a plan? Nests of loops, products of matrices, patches, single lines.
 
-An array is seen as elements at indices, so a transpose or a broadcast is no array of its own: an
-`Access` says which element of an array stands at the loops i, j, ... of a nest.
+An `Access` says which element of an array the loops i, j, ... of a nest read. So a transpose or a
+broadcast is no array of its own.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from tinygrad_edu.compiler.loops.lowerings import FLAT, Elementwise, Reduction, 
 from tinygrad_edu.compiler.loops.views import Index
 from tinygrad_edu.tracing import Line
 
-MOST_ARRAYS = 10  # in one loop: compiled code compares each with each, whether they overlap
-SHORT = 32  # a row that is not worth a loop of its own for exp
+MOST_ARRAYS = 10  # in one loop: compiled code checks whether any two of them overlap
+SHORT = 32  # a shorter row is not worth a loop of its own for exp
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Node:
 
     @property
     def ends_with_row(self) -> bool:
-        """Whether it is a number once the innermost loop is through."""
+        """Whether it is a reduction to one number for each run of the innermost loop."""
         return self.reduces and self.kept == list(range(len(self.space) - 1))
 
 
@@ -72,7 +72,7 @@ class Product:
 
 @dataclass(eq=False)
 class Block:
-    """What is written to one part of an array: set, or added.
+    """A value that is written, or added, to one part of an array.
 
     index  for each axis of the array, (axis of the value or None, start, step)
     value  an access, along the axes of the value, or a number
@@ -86,7 +86,7 @@ class Block:
 
 @dataclass(eq=False)
 class Patch:
-    """A copy of `whole` (an access or a number; None if it is there), and blocks written to it."""
+    """A copy of `whole` (an access or a number; None if it exists), and blocks written to it."""
 
     line: Line
     whole: Any
@@ -102,7 +102,7 @@ class Single:
 
 @dataclass(eq=False)
 class Stretch:
-    """Nodes beside each other: in the innermost loop, or just outside of it."""
+    """Nodes in one innermost loop, or just outside of it."""
 
     inner: bool
     nodes: list[Node] = field(default_factory=list)
@@ -110,10 +110,10 @@ class Stretch:
 
 @dataclass(eq=False)
 class Nest:
-    """Loops inside each other. The innermost may be several, one after the other.
+    """Loops inside each other. There may be several innermost loops, one after the other.
 
-    where  for each line, the number of its stretch and its node
-    again  what a later stretch looks at as well
+    where  where[line]: the number of its stretch, and its node
+    again  lines that a later stretch reads as well
     """
 
     space: tuple[int, ...]
@@ -126,10 +126,10 @@ class Nest:
             yield from stretch.nodes
 
     def join(self, node: Node, reads: list[Access], given: set[Line]) -> bool:
-        """Take the node in, if it can be computed here. Returns whether it can.
+        """Add the node if it can be computed here. Returns whether it was added.
 
-        reads  all elements that the node looks at
-        given  what exists before all loops
+        reads  all elements that the node reads
+        given  the arrays that exist before all loops
         """
         depth = len(self.space)
         inner = node.space == self.space
@@ -139,7 +139,7 @@ class Nest:
         if not inner and ((node.kept and node.ends_with_row) or not mine):
             return False
         if not inner and function_of(node.line) in FLAT and self.space[-1] < SHORT:
-            return False  # for many short rows, it is better in a loop over the rows
+            return False  # with many short rows, a separate loop over the rows is faster
         first = 0
         for x in mine:
             number = self.from_stretch(x, inner)
@@ -165,7 +165,7 @@ class Nest:
         return True
 
     def from_stretch(self, x: Access, inner: bool) -> int | None:
-        """The first stretch in which an element that is computed here can be looked at."""
+        """The first stretch that can read an element computed in this nest; None if none can."""
         depth = len(self.space)
         number, other = self.where[x.base]
         by_row = not self.stretches[number].inner
@@ -177,7 +177,7 @@ class Nest:
         return number if inner and is_at_hand(x, other, depth) else None
 
     def is_related(self, reads: list[Access], given: set[Line]) -> bool:
-        """Whether the nest looks at an array that is looked at here too."""
+        """Whether the nest already reads one of the arrays in `reads`."""
         if all(x.base in given for x in reads):
             return True
         arrays = {x.base for x in reads if np.ndim(x.base.data)}
@@ -188,7 +188,7 @@ class Nest:
         )
 
     def has_room(self, node: Node, inner: bool) -> bool:
-        """Whether one more node leaves the loop fast: few arrays, and exp is with its like."""
+        """Whether the loop stays fast with this node: few arrays, nothing that slows down exp."""
         if not self.stretches:
             return True
         nodes = [*self.nodes(), node]
@@ -199,7 +199,7 @@ class Nest:
         flat = any(function_of(y.line) in FLAT and y.space == self.space for y in nodes)
         if not flat or not self.space:
             return True
-        # Several numbers at once: no sum beside it, and rows only if they are long.
+        # exp of several numbers at once needs a loop without sums, and with long rows if any.
         if not inner or any(y.reduces and y.ends_with_row for y in nodes):
             return False
         if len(self.space) == 1 or self.space[-1] >= SHORT:
@@ -209,7 +209,7 @@ class Nest:
 
 
 def is_at_hand(x: Access, other: Node, depth: int) -> bool:
-    """Whether x is the number that the other node computes at the same moment."""
+    """Whether x is the number that the other node computes in the same round of the loops."""
     for axis, (loop, start, _) in enumerate(x.index):
         if start or loop != other.axes[axis]:
             return False

@@ -1,8 +1,8 @@
-"""What is done in which order? A plan: loops that lines share, products, and lines of NumPy.
+"""In which order do things run? A plan: loops that lines share, products, and lines of NumPy.
 
-Lines that go through the same elements in the same order share one nest of loops, and what one of
-them needs of another is a number there, not an array. What cannot become a loop stays a line of
-NumPy, and comes before the loops of its stage.
+Lines that go through the same elements in the same order share one nest of loops. There, a result
+that one of them passes to another is a number, not an array. A line that cannot become a loop stays
+a line of NumPy, and runs before the loops of its stage.
 """
 
 from typing import Any
@@ -27,16 +27,17 @@ from tinygrad_edu.tracing import Line, astype, item
 
 
 class Plan(Elements):
-    """The order of a program.
+    """The order of a program, in stages.
 
-    steps     of each stage: nests, products, patches, single lines, in order
-    python    of each stage: lines of NumPy, which come before them
-    needed    lines that NumPy, or the caller, must see
-    stored    lines of the loops that are arrays; in_order, those whose axes are their own
-    onto      the input in whose memory a result goes
-    absorbed  lines that are done as a part of another
-    reshaped  for a line that is another in another shape: which
-    copies    for a copy that a product needs: of what
+    steps     steps[stage]: nests, products, patches, single lines, in order
+    python    python[stage]: lines of NumPy, which run before these steps
+    needed    lines that lines of NumPy, or the caller, must see
+    stored    lines of the loops whose results are arrays
+    in_order  arrays with all their axes, in order
+    onto      onto[line]: the input that the result is written to
+    absorbed  lines that are computed as a part of another
+    reshaped  reshaped[line]: the line that it gives another shape
+    copies    copies[line]: the line that it copies, for a product
     """
 
     def __init__(self, program: Program) -> None:
@@ -48,7 +49,7 @@ class Plan(Elements):
         self.needed = self.needed_by_python()
         for line in self.needed:
             if self.kinds.get(line) == "view" and lowerings.elementwise(line):
-                self.kinds[line] = "loop"  # a copy is one for those who look
+                self.kinds[line] = "loop"  # outside of the loops, a copy must be a real one
         self.onto = {u: w for u, w in program.targets.items() if self.kinds[u] == "loop"}
         self.absorbed: set[Line] = set()
         self.updates = {u: found for u in self.onto if (found := self.product_in(u))}
@@ -66,13 +67,13 @@ class Plan(Elements):
         self.find_stored()
 
     def number(self, line: Line) -> int:
-        """The place of a line in the program; what is given comes first, copies last."""
+        """The place of a line in the program; inputs come first, copies last."""
         return self.numbers[line]
 
     # What each line is
 
     def python_scalars(self) -> set[Line]:
-        """Numbers of Python, from such alone: they are computed first, and by Python."""
+        """Python numbers that depend on Python numbers only: Python computes them first."""
         found = {line for line in self.given if type(line.data) in (float, int, bool)}
         inside = set()
         for line in self.program.lines:
@@ -100,13 +101,13 @@ class Plan(Elements):
         return "reshape" if is_reshape(line) else "python"
 
     def is_real_copy(self, line: Line) -> bool:
-        """Whether what it copies is changed later, by the program itself."""
+        """Whether the line copies an array that the program changes later."""
         if line.function not in (np.copy, astype):
             return False
         return self.source(line.inputs[0]) in self.program.targets.values()
 
     def source(self, x: Line) -> Line:
-        """The line whose memory x may look at, in another shape too."""
+        """The line whose memory x may be a view of, reshaped or not."""
         base = self.resolve(x).base
         return self.source(base.inputs[0]) if self.kinds.get(base) == "reshape" else base
 
@@ -119,7 +120,7 @@ class Plan(Elements):
         return found
 
     def readers(self, w: Line) -> list[Line]:
-        """The lines that look at the memory of w."""
+        """The lines that read the memory of w, also through views."""
         found = []
         for line in self.uses.get(w, ()):
             found.append(line)
@@ -128,7 +129,7 @@ class Plan(Elements):
         return found
 
     def is_private(self, line: Any, user: Line) -> bool:
-        """Whether nobody but `user` looks at it."""
+        """Whether only `user` reads the line."""
         return isinstance(line, Line) and self.uses.get(line) == [user] and line not in self.needed
 
     # Lines that are a part of another
@@ -147,7 +148,7 @@ class Plan(Elements):
                 continue
             number = rate.data if isinstance(rate, Line) else rate
             early = not isinstance(rate, Line) or rate in self.given | self.scalars
-            # It now runs later, and must not read what another update has changed.
+            # The product now runs later, and must not read what another update has changed.
             safe = not any(self.source(x) in changed for x in p.inputs)
             fits = isinstance(number, float | np.floating) and dtype_of(p) == dtype_of(u)
             if fits and early and safe:
@@ -156,7 +157,7 @@ class Plan(Elements):
         return None
 
     def find_blocks(self) -> None:
-        """Patches of patches that nobody sees in between are one patch with several blocks."""
+        """Make one patch, with several blocks, of patches that only the next patch reads."""
         for line in self.program.lines:
             if self.kinds[line] != "patch":
                 continue
@@ -185,9 +186,9 @@ class Plan(Elements):
     # Order
 
     def schedule(self) -> None:
-        """Every line into the earliest stage, and there into the first loops that take it."""
-        loops_at: dict[Line, int] = {}  # the stage from which loops have it
-        python_at: dict[Line, int] = {}  # the stage from which Python has it
+        """Put each line into the earliest stage, and there into the first possible loops."""
+        loops_at: dict[Line, int] = {}  # the first stage whose loops can read it
+        python_at: dict[Line, int] = {}  # the first stage whose lines of NumPy can read it
         latest_draw = everything = 0
         for line in self.program.lines:
             if line in self.scalars:
@@ -237,7 +238,7 @@ class Plan(Elements):
             patch = self.patch(line, stage)
             self.stored.add(line)
             self.in_order.add(line)
-            # Each block by itself: there may be as many as there are steps in time.
+            # Each block is a step of its own: there may be one for each step in time.
             steps.append(Patch(line, patch.whole, []))
             steps += [Patch(line, None, [block]) for block in patch.blocks[:-1]]
             step = Patch(line, None, patch.blocks[-1:])
@@ -275,7 +276,7 @@ class Plan(Elements):
         self.step_of[node.line] = stage, number
 
     def after_readers(self, u: Line, stage: int) -> int:
-        """The first step after all that look at what the result replaces, and after all guards."""
+        """The first step after all guards and all steps that read the array that u overwrites."""
         todo = [x for x in self.readers(self.onto[u]) if x is not u]
         todo += [x for x in self.program.lines if self.kinds[x] == "question"]
         todo += [copy for copy, x in self.copies.items() if self.resolve(x).base is self.onto[u]]
@@ -293,10 +294,10 @@ class Plan(Elements):
                 todo += self.uses.get(line, ())
         return first
 
-    # Arrays that are looked at as a whole
+    # Arrays that are read as a whole
 
     def is_contiguous(self, base: Line) -> bool:
-        """Whether an array lies in memory in the order of its axes, as the kept ones do."""
+        """Whether an array is C-contiguous, as all arrays of the loops are."""
         ours = base in self.step_of and base not in self.needed and self.kinds[base] != "python"
         return ours or bool(base.data.flags.c_contiguous)
 
@@ -325,7 +326,7 @@ class Plan(Elements):
         return Product(line, a, b)
 
     def matrix(self, x: Line, ndim: int, stage: int) -> Access:
-        """x, or a copy of it, as BLAS can take it, along the loops of a product of ndim axes."""
+        """x, or a copy of it that BLAS can read, along the loops of a product with ndim axes."""
         if not self.suits_blas(x):
             x = self.copied(x, stage)
         shape = x.data.shape
@@ -337,7 +338,7 @@ class Plan(Elements):
         return Access(access.base, composed(access.index, index))
 
     def suits_blas(self, x: Line) -> bool:
-        """Whether elements lie beside each other along one of the last two axes."""
+        """Whether BLAS can read x: elements are adjacent along one of the last two axes."""
         access = self.resolve(x)
         base, index = access.base, access.index
         if base in self.cheap or not index or not isinstance(base.data, np.ndarray):
@@ -399,7 +400,7 @@ class Plan(Elements):
         self.in_order |= set(self.onto)
 
     def looked_at(self, step: Any) -> set[Line]:
-        """The arrays and numbers that a step reads."""
+        """The lines whose arrays or numbers a step reads."""
         if isinstance(step, Nest):
             return {x for node in step.nodes() for x in self.bases(node)}
         if isinstance(step, Product):

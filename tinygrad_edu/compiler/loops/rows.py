@@ -1,4 +1,4 @@
-"""How does the program of one row become a loop over all rows? Its floats are machine numbers."""
+"""How does the program of one row become a loop over all rows? Its lines become the body."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +15,10 @@ TABLE, VECTOR = np.empty((1, 1)), np.empty(1)
 class RowsWriter(Writer):
     """Writes a program of floats as `step(rows, i, held, sums)`.
 
-    It adds the results for row i and those that follow to `sums`, and returns the number of the
-    first row that branches otherwise; held are the numbers that are read beside the rows.
+    It adds the results of row i and the next rows to `sums`, until a row takes another branch, and
+    returns the number of that row. `held` are the numbers that are read besides the rows.
 
-    columns  where in a row each argument is
+    columns  the position in a row of each argument
     """
 
     gives_up = "return i"

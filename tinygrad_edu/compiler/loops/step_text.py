@@ -27,7 +27,7 @@ def lines_of(step: Any, elements: ElementText) -> Iterator[str]:
 
 
 def question(line: Line, elements: ElementText) -> Iterator[str]:
-    """A guard: the function ends where the answer is another one."""
+    """A guard: the function ends if the answer differs from the recorded one."""
     _, x, answer = line.inputs
     yield f"if {other(elements.element(elements.plan.resolve(x)), answer)}:"
     yield f"    {FAILED}"

@@ -1,4 +1,4 @@
-"""Which lines only look at another array? A transpose, a slice and a broadcast count otherwise."""
+"""Which lines are only views of another array? Transposes, slices, broadcasts, as indices."""
 
 import operator
 from typing import Any
@@ -14,17 +14,17 @@ Index = tuple[tuple[int | None, int, int], ...]
 
 
 def straight(n: int) -> Index:
-    """Every axis is itself."""
+    """The index in which each axis stays itself."""
     return tuple((i, 0, 1) for i in range(n))
 
 
 def along(loops: Any) -> Index:
-    """From the start, one by one; None is an axis that no loop goes along."""
+    """The index that follows each loop from 0 in steps of 1; None is an axis without a loop."""
     return tuple((loop, 0, 0 if loop is None else 1) for loop in loops)
 
 
 def composed(outer: Index, inner: Index) -> Index:
-    """The index `outer` into what is itself at `inner`."""
+    """The index into the base of a view, from the index `outer` of the view and `inner` into it."""
     found: list[tuple[int | None, int, int]] = []
     for axis, start, step in outer:
         if axis is None:
@@ -36,7 +36,7 @@ def composed(outer: Index, inner: Index) -> Index:
 
 
 def view_of(line: Line) -> Index | None:
-    """Where an element of the result is in the first operand, if it only looks at that."""
+    """Where the elements of the result are in the first operand; None if the line is no view."""
     function, inputs, options = line.function, line.inputs, line.options
     if not inputs or not isinstance(inputs[0], Line) or not is_array(line):
         return None
@@ -100,7 +100,7 @@ def basic_index(x: Any, index: Any) -> Index | None:
 
 
 def block_of(line: Line) -> Index | None:
-    """Where in the first operand the line writes its value, if that is a part of it."""
+    """The part of the first operand that the line writes its value to; None if there is none."""
     if line.function is not with_item:
         return None
     x, index, value = line.inputs
@@ -115,7 +115,7 @@ def block_of(line: Line) -> Index | None:
 
 
 def is_reshape(line: Line) -> bool:
-    """Whether the elements only get another shape, in the order of the axes."""
+    """Whether the line only gives the elements another shape, in the same order."""
     function, inputs, options = line.function, line.inputs, line.options
     if function not in (np.reshape, np.ravel) or not isinstance(inputs[0], Line):
         return False

@@ -1,7 +1,7 @@
 """How is a program written as loops? As functions over i and j that numba compiles.
 
-The plan says which lines go through their elements together; what has no loops stays a line of
-NumPy, between the calls of these functions.
+The plan decides which lines share a loop. A line that cannot become a loop stays a line of NumPy,
+between the calls of these functions.
 """
 
 import re
@@ -41,18 +41,16 @@ def jit(function):
 COMPILED: WeakValueDictionary[Any, Any] = WeakValueDictionary()  # functions of all programs
 BLAS, ELEMENTARY = "tinygrad_edu.compiler.loops.blas", "tinygrad_edu.compiler.loops.elementary"
 TOOLS = {BLAS: ("add", "gemm"), ELEMENTARY: ("aligned", "exp", "jit", "log", "tanh")}
-INSIDE = re.compile(
-    rf".+_([{LETTERS}]+|flat|sum|part|0)|at_\d+"
-)  # what numbers in loops are called
+INSIDE = re.compile(rf".+_([{LETTERS}]+|flat|sum|part|0)|at_\d+")  # the names of numbers in loops
 
 
 class LoopWriter(Writer):
     """Writes one program as loops.
 
     functions  the functions of loops, by name
-    longest    how many steps the program may have to be one function; in a longer one each step is
-               a function, and steps that do the same with other arrays share it: compiling takes
-               longer than running, and grows faster than the number of loops
+    longest    the most steps that are written as one function. In a longer program each step is a
+               function of its own, and steps that do the same with other arrays share one: the time
+               to compile a function grows faster than its number of loops
     """
 
     longest = LONGEST
@@ -66,7 +64,7 @@ class LoopWriter(Writer):
         self.taken |= {"abs", "memory", "min", "ok", "range", *LETTERS}
         self.functions: dict[str, Function] = {}
         self.prepared: set[Line] = set()
-        self.aliases: dict[Line, str] = {}  # of what a line of NumPy makes again, for a result
+        self.aliases: dict[Line, str] = {}  # names of arrays that a line of NumPy makes, too
         self.held: list[str] = []
 
     def fresh(self, wish: str) -> str:
@@ -162,7 +160,7 @@ class LoopWriter(Writer):
             yield from self.restored(line)
 
     def prepare(self, line: Line) -> Iterator[str]:
-        """An array that a function is given, where it is not there yet."""
+        """Lines that make an array that a function takes, unless it exists."""
         plan = self.plan
         if line in self.prepared or line not in plan.step_of or line not in plan.stored:
             if line in plan.reshaped and line not in self.prepared:
@@ -197,7 +195,7 @@ class LoopWriter(Writer):
             yield made
 
     def restored(self, line: Line) -> Iterator[str]:
-        """A number of a compiled function as NumPy's, or as an array without axes."""
+        """Make a number of a compiled function NumPy's, or an array without axes."""
         name, x = self.names[line], line.data
         if isinstance(x, np.ndarray) and line in self.plan.needed:
             yield f"{name} = np.array({name}, np.{x.dtype.name})"
@@ -205,7 +203,7 @@ class LoopWriter(Writer):
             yield f"{name} = np.{x.dtype.name}({name})"
 
     def alone(self) -> str:
-        """The text with the tools that it imports written out, in the place of their imports."""
+        """The text, with the source of the tools that it needs in place of their imports."""
         tools = [module for module in TOOLS if f"from {module} import" in self.source]
         text = re.sub(r"^from tinygrad_edu.*\n", "", self.source, flags=re.MULTILINE)
         sources = [Path(FOLDER, f"{module.rpartition('.')[2]}.py").read_text() for module in tools]
@@ -223,7 +221,7 @@ class LoopWriter(Writer):
         return text, names["step"]
 
     def compile(self, text: str, names: dict[str, Any]) -> None:
-        """Make machine code of the functions in `names`; another program may have some already."""
+        """Compile the functions in `names`, except those that another program has compiled."""
         new = {}
         for name, function in self.functions.items():
             if function.key in COMPILED:
