@@ -273,7 +273,7 @@ class Writer:
             yield f"{self.names[line]} = {self.call(line, out)}"
 
     def name_all(self) -> None:
-        """Name all lines: h1, ... forward; d_h1 for a gradient, g1, ... beside it; u1, ... update."""
+        """Name lines: h1, ... forward; d_h1 for a gradient, g1, ... beside it; u1, ... updates."""
         program = self.program
         for line in program.inputs:
             self.names[line] = self.fresh(program.names[line])

@@ -1,12 +1,12 @@
-// What Python and NumPy compute with floats, where JavaScript's operators do otherwise.
+// The arithmetic of Python and of NumPy on floats, where JavaScript's operators differ.
 const { ofPython, ofNumPy } = (() => {
-  class Stop extends Error {} // here Python raises an error
+  class Stop extends Error {} // where Python raises an error
 
   function stop(error, what) {
     throw new Stop(`${error}: ${what}`);
   }
 
-  // What a program asks, at a branch of the function that it was recorded from.
+  // A branch of the recorded function goes another way than in the recording.
   class OtherBranch extends Error {
     constructor(guard) {
       super("the function takes another branch");
@@ -18,7 +18,7 @@ const { ofPython, ofNumPy } = (() => {
     if (!answer) throw new OtherBranch(guard);
   }
 
-  // x ** y as C has it. A square and a root are rounded correctly, which Math.pow need not be.
+  // x ** y as in C. Squares and roots are rounded correctly; Math.pow may not be.
   function raised(x, y) {
     if (y === 1) return x;
     if (y === 2) return x * x;
@@ -27,7 +27,7 @@ const { ofPython, ofNumPy } = (() => {
     return Math.pow(x, y);
   }
 
-  // x - y floor(x / y), with the sign of y; JavaScript's % has that of x.
+  // x - y floor(x / y), with the sign of y; JavaScript's % has the sign of x.
   function modulo(x, y) {
     const rest = x % y;
     if (rest === 0) return y < 0 ? -0 : 0;
@@ -51,7 +51,7 @@ const { ofPython, ofNumPy } = (() => {
     return (x >= 0 ? 1 : small) / (1 + small);
   }
 
-  // The sum of Python's sum(), which from 3.12 on keeps what additions round away (Neumaier 1974).
+  // Python's sum(), which since 3.12 corrects the rounding of each addition (Neumaier 1974).
   function sum(numbers, start) {
     let total = start;
     let lost = 0;
@@ -63,7 +63,7 @@ const { ofPython, ofNumPy } = (() => {
     return lost !== 0 && Number.isFinite(lost) ? total + lost : total;
   }
 
-  // NumPy gives nan and infinities.
+  // NumPy returns nan and infinities.
   const ofNumPy = {
     ask, relu, sigmoid, sum,
     divide: (x, y) => x / y,
@@ -73,14 +73,14 @@ const { ofPython, ofNumPy } = (() => {
     exp: Math.exp, log: Math.log, sqrt: Math.sqrt, sin: Math.sin, cos: Math.cos, tanh: Math.tanh,
   };
 
-  // Python's floats raise errors, and so do the functions of `math`.
+  // Python's operators on floats raise errors, and so do the functions of `math`.
   const ofPython = {
     ...ofNumPy,
     divide: (x, y) => (y === 0 ? stop("ZeroDivisionError", `${x} / 0`) : x / y),
     power: (x, y) => {
       if (x === 0 && y < 0 && y !== -Infinity) stop("ZeroDivisionError", `0 ** ${y}`);
       if (x < 0 && Number.isFinite(x) && Number.isFinite(y) && y !== Math.floor(y)) {
-        const isTooLarge = raised(-x, y) === Infinity; // in Python it overflows on the way there
+        const isTooLarge = raised(-x, y) === Infinity; // Python overflows first
         stop(isTooLarge ? "OverflowError" : "TypeError", `${x} ** ${y} is a complex number`);
       }
       const out = raised(x, y);
@@ -93,10 +93,10 @@ const { ofPython, ofNumPy } = (() => {
       const out = Math.exp(x);
       return out === Infinity && x < Infinity ? stop("OverflowError", `exp(${x}) is too large for a float`) : out;
     },
-    log: (x) => (x <= 0 ? stop("ValueError", `log(${x}): there is no such number`) : Math.log(x)),
-    sqrt: (x) => (x < 0 ? stop("ValueError", `sqrt(${x}): there is no such number`) : Math.sqrt(x)),
-    sin: (x) => (Math.abs(x) === Infinity ? stop("ValueError", `sin(${x})`) : Math.sin(x)),
-    cos: (x) => (Math.abs(x) === Infinity ? stop("ValueError", `cos(${x})`) : Math.cos(x)),
+    log: (x) => (x <= 0 ? stop("ValueError", `log(${x}) is not defined`) : Math.log(x)),
+    sqrt: (x) => (x < 0 ? stop("ValueError", `sqrt(${x}) is not a real number`) : Math.sqrt(x)),
+    sin: (x) => (Math.abs(x) === Infinity ? stop("ValueError", `sin(${x}) is not defined`) : Math.sin(x)),
+    cos: (x) => (Math.abs(x) === Infinity ? stop("ValueError", `cos(${x}) is not defined`) : Math.cos(x)),
   };
   return { ofPython, ofNumPy };
 })();
