@@ -180,7 +180,7 @@ class Inputs:
         return {i: leaves(x.place.get())[x.index] for i, x in sources if isinstance(x, Held)}
 
     def same_nodes(self, text: Text) -> Iterator[str]:
-        """Conditions that the function holds the same ones of the given nodes as before."""
+        """Conditions that the function holds each given node, or does not, as when recorded."""
         held = {id(x): x for x in self.holdings.leaves}
         for i, x in self.nodes if held else ():
             if id(x) in held:

@@ -1,4 +1,4 @@
-"""When does an array live? Between the lines of the program where its content is needed."""
+"""When does an array live? From the line that makes it to the last line that needs it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -151,7 +151,7 @@ def layout_of(x: Any) -> Any:
 
 
 def views_among(lines: Iterable[Line]) -> dict[Line, Line]:
-    """The operand whose memory a result lies in, for each result that is a view."""
+    """views[line]: the operand whose memory its result shares, for each result that is a view."""
     views = {}
     for line in lines:
         for x in operands(line):

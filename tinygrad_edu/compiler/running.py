@@ -100,7 +100,7 @@ def input_kind(source: Any) -> str:
 
 
 def shadow(x: Any) -> Any:
-    """An array of the same shape, dtype and strides without the numbers: nobody reads those now."""
+    """An array of the same shape, dtype and strides that takes no memory for its numbers."""
     if isinstance(x, list | tuple):
         return tuple(map(shadow, x))
     if not isinstance(x, np.ndarray):

@@ -108,7 +108,7 @@ class Tape:
     recorder: ClassVar[Any] = None  # the code of `record`: no frame outside it counts
 
     def note_gradients(self, inside: dict[str, Any]) -> None:
-        """Note whose gradient `g`, a local variable of `backward`, is: that of `node`."""
+        """Note which node the gradient `g`, a local variable of `backward`, belongs to."""
         g = inside.get("g")
         if isinstance(g, Node):
             g = g.data

@@ -88,7 +88,7 @@ NUDGES = 2
 
 
 def rounding_of(program: Program) -> float:
-    """The tolerance for a program: that of its least exact dtype, whatever it is cast to later."""
+    """The tolerance for a program: that of its least exact dtype, even if it is cast later."""
     dtypes = {np.result_type(x.data).name for x in program.lines if is_number(x.data)}
     return max((ROUNDING.get(name, 0) for name in dtypes), default=0)
 

@@ -157,7 +157,7 @@ class Elements:
                     self.cheap.add(line)
 
     def is_cheap(self, line: Line) -> bool:
-        """Whether the line compares arrays that exist anyway, or is a step from such a line."""
+        """Whether it is zeros or ones, or compares existing arrays, or is one step from that."""
         what = lowerings.elementwise(line)
         assert what is not None
         if function_of(line) in lowerings.FILLED:

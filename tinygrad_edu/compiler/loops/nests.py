@@ -199,7 +199,7 @@ class Nest:
         flat = any(function_of(y.line) in FLAT and y.space == self.space for y in nodes)
         if not flat or not self.space:
             return True
-        # exp of several numbers at once needs a loop without sums, and with long rows if any.
+        # To compute exp of several numbers at once, a loop needs long rows, and no sums.
         if not inner or any(y.reduces and y.ends_with_row for y in nodes):
             return False
         if len(self.space) == 1 or self.space[-1] >= SHORT:

@@ -12,10 +12,10 @@ from tinygrad_edu.tracing import Line
 
 
 def update_in_place(program: Program) -> Program:
-    """Write the result of `w -= step` directly to w, if no later line needs the old w.
+    """Write the result of `w -= step` directly to w, where no later line reads the old w.
 
-    A later guard would need it, too, because it can stop the program. Then the new numbers get
-    their own memory, and are copied to w at the end.
+    No guard may follow either: it could stop the program after w has changed. Elsewhere the new
+    numbers get their own memory, and are copied to w at the end.
     """
     targets: dict[Line, Line] = {}
     results = program.results()
