@@ -60,9 +60,9 @@ def batch_of(f: Function, args: tuple[Any, ...]) -> Batch:
     columns = [np.asarray(x, dtype=float) for x in args]
     sizes = {x.shape[:1] for x in columns}
     if len(sizes) != 1 or sizes & {(), (0,)}:
-        shapes = ", ".join(f"shape {x.shape}" for x in columns) or "no arguments"
+        shapes = ", ".join(str(x.shape) for x in columns) or "none"
         raise ValueError(
-            f"{called(f)} is compiled with rows=True and was called with {shapes}: all arguments "
+            f"{called(f)} is compiled with rows=True and got arguments of shape {shapes}: they all "
             "must be arrays with the same number of rows, at least one, along the first axis"
         )
     n = len(columns[0])
