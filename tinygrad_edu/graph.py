@@ -41,17 +41,18 @@ RULES: dict[Function, Function] = {}
 NO_OPTIONS: dict[str, Any] = {}  # shared by every call without options
 
 new = object.__new__
-mode = RECORDING.get  # once: `name.get()` of a name that is imported makes a method in each call
+mode = RECORDING.get  # for speed: Python would make a bound method in each `RECORDING.get()`
 
 
 def backward_of(*functions: Function) -> Callable[[Function], Function]:
-    """Enter the function below into the table, as the derivative rule of each of `functions`.
+    """Register the decorated function as the derivative rule of each of `functions`.
 
     A rule has the signature `(g, out, *inputs, **options)`: the gradient of the result, the result,
-    then the arguments of the forward call. It returns one partial for each input: bare if there is
-    one input, `None` for an input without a gradient. A partial that costs much is a `lambda: ...`:
-    it is called only if it is wanted. Each is g, a new array, or a view of one of these, since it
-    may become a `.grad`: never an array that the rule keeps, such as a buffer or a constant.
+    then the arguments of the forward call. It returns a tuple with one partial for each input, or
+    the partial alone if there is one input. `None` stands for an input without a gradient. An
+    expensive partial is a `lambda: ...`, which is called only if the gradient is needed.
+    A partial is g, a new array, or a view of one of these. It may become a `.grad`, so it is never
+    an array that the rule keeps, such as a buffer or a constant.
     """
 
     def enter(rule: Function) -> Function:
@@ -68,12 +69,12 @@ def forward_of(function: Function) -> Function:
 
 
 def primitive(forward: Function) -> Function:
-    """Make one operation of a function that computes on arrays; `backward_of` gives it its rule."""
+    """Make a function on arrays one operation of the graph; `backward_of` gives it its rule."""
     return functools.update_wrapper(functools.partial(apply, forward), forward)
 
 
 def rule_of(function: Function) -> Function:
-    """The rule that a function carries itself, as `function.rule`: it needs no row in the table."""
+    """The attribute `function.rule` of a function that is not in the table."""
     rule = getattr(function, "rule", None)
     if not callable(rule):
         raise no_rule(function)
@@ -101,7 +102,7 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
             arrays.append(x)
         elif enters(x.__class__) and not (x.__class__ is tuple and only_arrays(function)):
             arrays.append(x)
-        else:  # a list, a table of pandas: rules compute with arrays
+        else:  # a list or a pandas table: rules need arrays
             return apply(function, *as_operands(function, inputs), **options)
     if kind is None:
         return on_arrays(function, inputs, options)
@@ -145,13 +146,13 @@ def apply(function: Function, /, *inputs: Any, **options: Any) -> Any:
 def restated(
     kind: Any, function: Function, inputs: tuple[Any, ...], options: dict[str, Any], data: Any
 ) -> Function | None:
-    """The call that was meant instead, or None if it was this one."""
-    if isinstance(data, Node):  # an operand was given by its name
+    """The call to make instead, or None if this call was right."""
+    if isinstance(data, Node):  # an operand was given as a keyword argument
         return functools.partial(apply, function, *by_position(function, inputs, options))
     if function in kind.replaces:
         return functools.partial(apply, kind.replaces[function], *inputs, **options)
     if not kind.broadcasts and any(isinstance(x, np.generic) for x in inputs):
-        # A float times a np.float32 is a np.float32: a Value computes with floats alone.
+        # float * np.float32 is a np.float32, and a Value computes with floats only.
         floats = (float(x) if isinstance(x, np.generic) else x for x in inputs)
         return functools.partial(apply, function, *floats, **options)
     return None
@@ -160,8 +161,8 @@ def restated(
 def on_arrays(function: Function, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """function(*inputs, **options), without a node.
 
-    An array may want to see a function of this package as one call, as NumPy's protocols let it see
-    those of NumPy: then it has a method `__primitive__(function, inputs, options)`.
+    An array class can take over the call with a method `__primitive__(function, inputs, options)`,
+    in the same way as NumPy's protocols let it take over NumPy's functions.
     """
     for x in inputs:
         if hasattr(x, "__primitive__"):
@@ -181,10 +182,10 @@ class Node(Operand):
     seen      the result and the arguments of that call, as plain data
     rule      the derivative of `function`
     birth     a running number: a node is younger than everything it was made from
-    memory    what knows when its data was last changed in place, and is shared with its views;
+    memory    records when its data was last changed in place, and is shared with its views;
               None as long as there are neither views nor changes
     is_parameter
-              whether somebody asked for its gradient; it may be frozen since
+              whether it has required a gradient as a leaf; stays True when the leaf is frozen
     """
 
     __slots__ = (
@@ -203,9 +204,9 @@ class Node(Operand):
         "seen",
     )
 
-    native: ClassVar[type]  # the class that the data of a result has already
+    native: ClassVar[type]  # the class of data that needs no conversion
     broadcasts: ClassVar[bool]  # whether data has a shape and a dtype that a partial must match
-    replaces: ClassVar[dict[Function, Function]] = {}  # functions of arrays, by its own
+    replaces: ClassVar[dict[Function, Function]] = {}  # its own versions of functions on arrays
 
     def __init__(self, data: Any, requires_grad: bool, name: str | None) -> None:
         self._array = data
@@ -230,13 +231,16 @@ class Node(Operand):
         into: dict["Node", Any] | None = None,
         watch: Callable[["Node", Any, tuple[Any, ...]], None] | None = None,
     ) -> None:
-        """Add d self / d leaf to the `.grad` of every leaf behind self: the chain rule in reverse.
+        """Add d self / d leaf to the `.grad` of every leaf that self depends on: the chain rule.
 
-        grad          where to start: d root / d self, of the shape of self; 1 for a scalar
+        grad          the gradient to start from, in the shape of self; 1 by default for a scalar
         create_graph  record this pass as well, so that the gradients can be differentiated
-        inputs        the gradients of these nodes only, which need not be leaves
-        into          a dictionary that takes the gradients, node by node, instead of `.grad`
+        inputs        compute the gradients of these nodes only; they need not be leaves
+        into          a dictionary that receives the gradients, by node, instead of `.grad`
         watch         called at every node with (node, its gradient, a contribution for each input)
+
+        Raises ValueError if self requires no gradient, or if `grad` has another shape, or is missing
+        for several numbers; RuntimeError if data was changed in place after the graph was made.
         """
         watch = watch or WATCH.get()
         wanted = frozenset(() if inputs is None else inputs)
@@ -246,8 +250,8 @@ class Node(Operand):
         grads = {self: +seed if self.rule is None else seed}  # a leaf keeps a copy
         queue: list[tuple[int, Any]] = [] if self.rule is None else [(-self.birth, self)]
 
-        # A node is older than all that was made from it. So the youngest in the queue has received
-        # every contribution to its gradient, and its turn has come.
+        # A node is older than everything made from it. So the youngest node in the queue has
+        # received every contribution to its gradient.
         while queue:
             node = heappop(queue)[1]
             g = grads[node] if wanted and node in wanted else grads.pop(node)
@@ -275,12 +279,12 @@ class Node(Operand):
                 data = x._array
                 if broadcasts and (partial.shape != data.shape or partial.dtype is not data.dtype):
                     partial = x.fit(partial, node)
-                if x in grads:  # never added in place: a rule may return g itself, and twice
+                if x in grads:  # never added in place: a rule may return g itself, even twice
                     grads[x] = grads[x] + partial
                 elif x.rule is not None:
                     grads[x] = partial
                     heappush(queue, (-x.birth, x))
-                else:  # a leaf owns its gradient: what a thunk made, unless a view, or a copy
+                else:  # a leaf owns its gradient: a new array from a thunk, or a copy
                     own = thunk and partial is not g and getattr(partial, "base", None) is None
                     grads[x] = partial if own else +partial
 
@@ -301,22 +305,22 @@ class Node(Operand):
         raise NotImplementedError
 
     def accumulate(self, g: Any) -> None:
-        """grad = grad + g; from now on the memory of g is this node's alone."""
+        """grad = grad + g. From now on g belongs to this node alone."""
         raise NotImplementedError
 
     def fit(self, partial: Any, node: "Node") -> Any:
-        """`partial`, which the rule of `node` returned, in the shape and dtype of self."""
+        """The partial that the rule of `node` returned, in the shape and dtype of self."""
         return partial
 
     def differentiable(self) -> tuple[Any, ...]:
-        """What `seen` holds, as nodes: a rule that computes with nodes records its own graph."""
+        """The nodes of the data in `seen`: a rule that computes with nodes records a graph."""
         for x, array in zip((self, *self.inputs), self.seen, strict=True):
             if isinstance(x, Node) and x._array is not array:
                 raise stale(self.rule, x)
         return (self, *self.inputs)
 
     def completed(self, partials: tuple[Any, ...]) -> tuple[Any, ...]:
-        """With None for each input that a rule leaves out: axes and the like, at the end."""
+        """The partials, with None for inputs at the end that a rule leaves out, such as axes."""
         missing = self.inputs[len(partials) :]
         forgotten = any(isinstance(x, Node) and x._requires_grad for x in missing)
         if forgotten or len(partials) > len(self.inputs):
@@ -324,7 +328,7 @@ class Node(Operand):
         return partials + (None,) * len(missing)
 
     def contributions(self, partials: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What flows to each input: thunks called, broadcasting undone, None for nothing."""
+        """The gradient for each input, in its shape, with thunks called; None for no gradient."""
         flows = [None] * len(self.inputs)
         for i, (x, partial) in enumerate(zip(self.inputs, partials, strict=True)):
             if isinstance(x, Node) and x._requires_grad and partial is not None:
@@ -345,28 +349,28 @@ class Node(Operand):
             )
         if wanted and not self._requires_grad:
             self._array, self.memory = self.own(self._array), Memory()
-            # A graph made before has nodes for some uses of this one only, or none: it is stale.
+            # Graphs made before do not record every use of this node: they are stale.
             self.memory.changed = next_birth()
             self.is_parameter = self.rule is None
         self._requires_grad = bool(wanted)
 
     @property
     def data(self) -> Any:
-        """The number or the array. `node.data = new` leaves graphs made before as they were."""
+        """The number or the array. `node.data = new` does not change older graphs."""
         return self._array
 
     @data.setter
     def data(self, data: Any) -> None:
         if data is self._array and self.broadcasts:
-            # `node.data -= step` comes here with the array that it has just changed, and with it
-            # every node that shares the memory: what was made of them before is now stale.
+            # `node.data -= step` calls this setter with the array that it has just changed. Older
+            # graphs of all nodes that share this memory are now stale.
             (self.memory or memory_of(self)).changed = next_birth()
         else:
             data = plain(data)
             adopted = data if data.__class__ is self.native else self.adopt(data)
             if adopted is NotImplemented:
                 raise TypeError(f"{described(data)} cannot be the data of a {type(self).__name__}")
-            # It keeps its memory: graphs made before still see the old array, and that may change.
+            # The node keeps its Memory: older graphs use the old array, which may still change.
             self._array = self.replacing(adopted) if self._requires_grad else adopted
 
     def own(self, data: Any) -> Any:
@@ -374,7 +378,7 @@ class Node(Operand):
         return data
 
     def replacing(self, data: Any) -> Any:
-        """`data`, checked, as the new data of this node, which requires a gradient."""
+        """Check and return the new data of this node, which requires a gradient."""
         return data
 
     def zero_grad(self) -> None:
@@ -383,7 +387,7 @@ class Node(Operand):
 
     @classmethod
     def adopt(cls, data: Any) -> Any:
-        """Data of another class as data of this kind; NotImplemented where it cannot be one."""
+        """`data` converted to the native class; NotImplemented if that is impossible."""
         raise NotImplementedError
 
     def __add__(self, other: Any) -> Self:
@@ -431,7 +435,7 @@ class Node(Operand):
     def __abs__(self) -> Self:
         return apply(operator.abs, self)
 
-    # Comparisons have no gradient: they answer with plain bools, by data.
+    # Comparisons have no gradient: they compare data and return plain bools.
 
     def __eq__(self, other: object) -> Any:
         return self._array == plain(other)
@@ -451,7 +455,7 @@ class Node(Operand):
     def __ge__(self, other: Any) -> Any:
         return self._array >= plain(other)
 
-    # Rounded results have no gradient either, and are plain as well.
+    # Floor division has no gradient either: it returns plain data.
 
     def __floordiv__(self, other: Any) -> Any:
         return self._array // plain(other)
@@ -476,7 +480,7 @@ class Node(Operand):
     def __complex__(self) -> complex:
         return leaving(self, complex(self._array), "complex")
 
-    __hash__ = object.__hash__  # a node is found by what it is, not by what it holds
+    __hash__ = object.__hash__  # identity, since == compares data
 
     def __bool__(self) -> bool:
         return bool(self._array)
@@ -486,7 +490,7 @@ class Node(Operand):
         return format(self._array, spec) if spec else str(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles are leaves, with data, grad and name; results are not copied."""
+        """A leaf is copied and pickled with data, grad and name; a result raises TypeError."""
         if self.rule is not None:
             raise TypeError(
                 f"{described(self)} was made by {operation(self.rule)}, and a copy or a pickle "
@@ -502,7 +506,7 @@ def plain(x: Any) -> Any:
 
 
 def behind(root: Node) -> set[Node]:
-    """Root and every node that it was made from."""
+    """The root and every node that it was made from."""
     found, stack = {root}, [root]
     while stack:
         for x in stack.pop().inputs:
@@ -512,6 +516,6 @@ def behind(root: Node) -> set[Node]:
     return found
 
 
-# Two threads that add to one `.grad` take turns. Ctrl-C at the very end of the block may leave the
-# lock taken: a thread does not wait for itself.
+# Threads that add to the same `.grad` take turns. Ctrl-C at the very end of the block may leave the
+# lock taken; with an RLock the same thread can still enter.
 adding = RLock()

@@ -1,9 +1,9 @@
 """The derivative table: for each function of NumPy, one short function of calculus.
 
-A rule gets the gradient `g` of the result, the result `out`, and what the forward call got. It
-returns one partial for each input. It need not think of broadcasting, of dtypes or of inputs that
-want no gradient: `backward` does. It is written in functions that have rules themselves, so that it
-works on arrays, and on nodes where derivatives of derivatives are wanted.
+A rule gets the gradient `g` of the result, the result `out`, and the arguments of the forward call.
+It returns one partial for each input. It need not handle broadcasting, dtypes, or inputs that need
+no gradient: `backward` does. A rule calls only functions that have rules themselves, so it works on
+arrays, and also on nodes, for derivatives of derivatives.
 """
 
 import math
@@ -40,15 +40,15 @@ def divide_backward(g, out, x, y):
 
 @backward_of(operator.pow, np.power, np.float_power)
 def power_backward(g, out, x, y):
-    # At x = 0, x**0 is flat and 0**y jumps: there both slopes are taken as 0, not as 0 * infinity.
-    # A Python number stays one, since an array of exponents would turn float32 into float64.
-    # Otherwise 1.0 * y makes floats of bools and integers: in uint8, 0 - 1 is 255.
+    # At x = 0, x**0 is flat and 0**y jumps: both slopes are taken as 0 there, not as 0 * infinity.
+    # A Python number y stays a Python number: an array would turn float32 into float64.
+    # Otherwise 1.0 * y turns bools and integers into floats: in uint8, 0 - 1 is 255.
     y_minus_1 = y - (y != 0) if isinstance(y, int | float) else 1.0 * y - ((x != 0) | (y != 0))
     return lambda: g * y * x**y_minus_1, lambda: g * out * log_or_0(x, out)
 
 
 def log_or_0(x, out):
-    """log(x), and 0 at 0; for a Python number x in the dtype of out, so that float32 stays so."""
+    """log(x), and 0 at x = 0. For a Python number x, the dtype is that of out, such as float32."""
     log = np.log(1.0 * x + (x == 0))
     is_number = isinstance(x, int | float) and hasattr(out, "dtype")
     return log.astype(out.dtype) if is_number else log
@@ -56,7 +56,7 @@ def log_or_0(x, out):
 
 @backward_of(operator.mod, np.remainder)
 def remainder_backward(g, out, x, y):
-    # x - out is y floor(x / y), exactly what was subtracted: floor(x / y) may round to another.
+    # (x - out) / y is the whole number that was used; floor(x / y) may be rounded to another one.
     return g, g * ((out - x) / y)
 
 
@@ -150,7 +150,7 @@ def cbrt_backward(g, out, x):
 
 @backward_of(np.hypot)
 def hypot_backward(g, out, x, y):
-    # At the tip of the cone, as for every norm, all derivatives are taken as 0.
+    # At (0, 0), the tip of the cone, all derivatives are taken as 0, as for every norm.
     g = ratio_or_0(g, out)
     return g * x, g * y
 
@@ -196,7 +196,7 @@ def arctan_backward(g, out, x):
 @backward_of(np.arctan2)
 def arctan2_backward(g, out, y, x):
     r = np.hypot(x, y)
-    g, r = g * (r != 0), r + (r == 0)  # at the origin there is no angle: flat
+    g, r = g * (r != 0), r + (r == 0)  # the origin has no angle: slope 0
     return g * (x / r) / r, -g * (y / r) / r
 
 
@@ -276,7 +276,7 @@ def counted(chosen, axis, g):
 
 @backward_of(operator.matmul, np.matmul)
 def matmul_backward(g, out, x, y):
-    # NumPy takes a vector on the left for a row, a vector on the right for a column.
+    # NumPy treats a vector on the left as a row, and a vector on the right as a column.
     row, column = x.ndim == 1, y.ndim == 1
     if row:
         x, g = x[None, :], np.expand_dims(g, -1 if column else -2)

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_edu import kernels
-from tinygrad_edu import rules as rules  # fills the table
+from tinygrad_edu import rules as rules  # the import fills the table of rules
 from tinygrad_edu.graph import Node, apply, backward_of, forward_of, plain, primitive
 from tinygrad_edu.notebook import html_table
 from tinygrad_edu.operands import is_complex
@@ -20,9 +20,9 @@ class Value(Node):
     requires_grad  whether `backward` computes its gradient
     name           shown in pictures and in errors
 
-    Operators and methods compute as `math` does: a result that is no real number, as of
-    `Value(-1).log()`, raises. NumPy's functions work on object arrays of Values.
-    Raises TypeError for anything but one real number.
+    Operators and methods compute as `math` does: `Value(-1).log()` raises an error, because its
+    result is not a real number. NumPy's functions work on object arrays of Values.
+    Raises TypeError for data that is not one real number.
     """
 
     __slots__ = ()
@@ -73,7 +73,7 @@ class Value(Node):
         """The number itself."""
         return self._array
 
-    # NumPy calls these methods for np.exp and its like on object arrays.
+    # On object arrays, NumPy calls these methods for np.exp, np.log and so on.
 
     def exp(self) -> Self:
         return apply(math.exp, self)
@@ -110,7 +110,7 @@ class Value(Node):
         return html_table(self)
 
 
-# The kernels on floats, with the rules that they have on arrays
+# Two kernels on floats; their rules are those of the kernels on arrays
 
 
 def relu(x: float) -> float:
