@@ -1,7 +1,7 @@
 """Functions that NumPy lacks: each forward pass directly above its rule.
 
-They compute on arrays with NumPy's own functions and, like those, take Tensors too. The conventions
-are those of rules.py.
+They compute with NumPy's functions, and take arrays or Tensors. The conventions are the same as in
+rules.py.
 """
 
 import math
@@ -43,7 +43,7 @@ def linear_backward(g, out, x, weight, bias):
 
 
 def rows(x):
-    """x as a matrix: all axes but the last made one. Of more, NumPy multiplies matrix by matrix."""
+    """x: (..., n) as one matrix (rows, n); NumPy would multiply more axes matrix by matrix."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
@@ -76,9 +76,9 @@ def log1pexp_backward(g, out, x):
 def erf(x):
     """2/sqrt(pi) times the integral of exp(-t²) from 0 to x.
 
-    It is also 2/pi times the integral of exp(-t²) sin(2xt)/t over t > 0. Here that is a sum at the
-    points t = n/4, right to rounding while |x| < 6 (Trefethen and Weideman 2014, "The exponentially
-    convergent trapezoidal rule"); from there on erf is ±1.
+    It is also 2/pi times the integral of exp(-t²) sin(2xt)/t over t > 0. The code computes that as
+    a sum at the points t = n/4, which is exact up to rounding for |x| < 6 (Trefethen and Weideman
+    2014, "The exponentially convergent trapezoidal rule"). Beyond 6, erf is ±1.
     """
     x = floating(x)
     near = np.clip(x, -6, 6)
@@ -100,7 +100,7 @@ def logsumexp(x, axis=-1, keepdims=False):
     x = floating(x)
     peak = x.max(axis=axis, keepdims=True)
     total = wide(np.exp(x - finite_or_0(peak))).sum(axis=axis, keepdims=True)
-    out = np.log(total + (total == 0)) + peak  # where all are -inf, log(1) - inf
+    out = np.log(total + (total == 0)) + peak  # if all x are -inf: log(1) - inf
     return (out if keepdims else np.squeeze(out, axis=axis)).astype(x.dtype, copy=False)
 
 
@@ -109,7 +109,7 @@ def logsumexp_backward(g, out, x, axis=-1, keepdims=False):
     if not keepdims and axis is not None:
         g, out = np.expand_dims(g, axis), np.expand_dims(out, axis)
     infinite = x == np.inf
-    if np.any(infinite):  # beside inf nothing else counts; several share equally
+    if np.any(infinite):  # inf outweighs all others; several share equally
         ties = infinite.sum(axis=axis, keepdims=True)
         x = np.where(infinite, -np.log(np.maximum(ties, 1)), np.where(ties > 0, -np.inf, x))
     return g * np.exp(x - finite_or_0(out))
@@ -135,9 +135,10 @@ def softmax_backward(g, out, x, axis=-1):
 
 @primitive
 def masked_softmax(x, mask):
-    """softmax(x) along the last axis of what a mask of bools shows; a row that sees nothing gets 0.
+    """softmax(x) along the last axis over the elements where mask is True; 0 at all others.
 
-    mask: broadcasts to x. What it hides has no influence, even nan.
+    mask: bools, broadcasts to x. Hidden elements have no influence, even if they are nan. A row
+    without any True is 0.
     """
     sees = mask.any(axis=-1, keepdims=True)
     hidden = np.where(sees, -math.inf, 0).astype(x.dtype)
@@ -165,9 +166,10 @@ def log_softmax_backward(g, out, x, axis=-1):
 
 @primitive
 def cross_entropy(x, true):
-    """-log(softmax(x)) of the true class, mean of all rows; true: bools, one True in each row.
+    """The mean over all rows of -log(softmax(x)) at the true class: log(sum(exp(x))) - x[true].
 
-    It is log(sum(exp(x))) - x[true]. `true` is best in the order of `by_column` in memory.
+    x: (..., classes); true: bools of the same shape, one True in each row. It is fastest if `true`
+    lies in memory class by class, as `by_column` reads it.
     """
     shifted, _, total = exponentials(by_column(x).copy(), axis=0)
     return (np.log(total).sum() - expected(shifted, by_column(true))) / total.size
@@ -185,27 +187,27 @@ def by_column(x):
 
 
 def exponentials(x, axis):
-    """x less its largest, exp of that, which cannot overflow, and the sum of those, along axis."""
+    """x - max(x), its exp, which cannot overflow, and the sum of that exp; all along axis."""
     shifted = x - largest(x, axis)
     e = np.exp(shifted)
     return shifted, e, sums(e, axis)
 
 
 def largest(x, axis):
-    """The maxima along axis, which stays. NumPy takes those of short rows faster as columns."""
+    """The maxima along axis, which stays as length 1. Short rows are faster as columns."""
     if has_short_rows(x, axis):
         return by_column(x).copy().max(axis=0).reshape(*x.shape[:-1], 1)
     return x.max(axis=axis, keepdims=True)
 
 
 def sums(x, axis):
-    """The sums along axis, which stays."""
+    """The sums along axis, which stays as length 1."""
     return row_sums(x) if has_short_rows(x, axis) else wide(x).sum(axis=axis, keepdims=True)
 
 
 @primitive
 def row_sums(x):
-    """The sums along the last axis, which stays, as a product: for short rows that is faster."""
+    """The sums along the last axis, which stays as length 1. For short rows a product is faster."""
     x = wide(x)
     return x @ np.ones((x.shape[-1], 1), x.dtype, like=x)
 
@@ -216,7 +218,7 @@ def row_sums_backward(g, out, x):
 
 
 def has_short_rows(x, axis):
-    """Whether this is the last axis, and so short that NumPy spends its time between the rows."""
+    """Whether axis is the last one, and so short that NumPy spends most time between the rows."""
     return axis == -1 and x.ndim > 1 and 0 < x.shape[-1] <= 64
 
 
@@ -263,7 +265,7 @@ def rms_normalized_backward(g, out, x, eps):
 
 @primitive
 def root_mean_square(x, eps):
-    """sqrt(mean(x²) + eps) along the last axis, which stays, of length 1."""
+    """sqrt(mean(x²) + eps) along the last axis, which stays as length 1."""
     return np.sqrt(means(x * x) + eps)
 
 
@@ -273,7 +275,7 @@ def root_mean_square_backward(g, out, x, eps):
 
 
 def means(x):
-    """The means along the last axis, which stays, of length 1."""
+    """The means along the last axis, which stays as length 1."""
     return sums(x, -1) / x.shape[-1]
 
 
@@ -281,7 +283,7 @@ def means(x):
 def unindex(y, index, x):
     """Zeros in the shape of x, with y added at [index]: the adjoint of x[index].
 
-    An element that the index names twice is added to twice.
+    An element that the index names twice gets the sum of both values.
     """
     if not may_repeat(index):
         out = np.zeros_like(y, shape=x.shape)
@@ -300,18 +302,18 @@ def unindex_backward(g, out, y, index, x):
 
 
 def names_many_rows(index, y, x):
-    """Whether the index is an array that names whole rows of x, and no fewer than there are."""
+    """Whether the index is an array of integers that names as many whole rows as x has, or more."""
     if not hasattr(index, "dtype") or index.dtype == bool or x.ndim < 2 or not x.size:
         return False
     return index.size >= len(x) and y.shape == (*index.shape, *x.shape[1:])
 
 
 def rows_added(y, index, x):
-    """What `np.add.at` does with rows, several times as fast: they are sorted, then added up."""
+    """The rows of y added at index, as by `np.add.at` but faster: they are sorted, then summed."""
     index = index.reshape(-1).astype(int) % len(x)
     order = np.argsort(index, kind="stable")
     starts = np.searchsorted(index[order], np.arange(len(x) + 1))
-    # One row more, which is dropped: starts of rows that come after all others are there.
+    # One extra row, dropped below, gives a valid start to rows of x after the largest index.
     ordered = y.reshape(-1, *x.shape[1:])[np.append(order, 0)]
     out = np.add.reduceat(ordered, starts, axis=0)[:-1]
     out[starts[1:] == starts[:-1]] = 0
@@ -334,9 +336,9 @@ def index_update(x, index, y):
 
     Where the index names an element twice, the last value stays, as in `x[index] = y`.
     """
-    out = np.zeros_like(x, dtype=np.result_type(x, y))  # an array, even if x is one of its numbers
+    out = np.zeros_like(x, dtype=np.result_type(x, y))  # an array, even if x is a NumPy number
     out[...] = x
-    # NumPy puts values in the order of their memory: a copy in C order keeps the last one last.
+    # NumPy assigns values in memory order: in a copy in C order, the last value is assigned last.
     out[index] = np.broadcast_to(y, x[index].shape).copy()
     return out
 
@@ -347,7 +349,7 @@ def index_update_backward(g, out, x, index, y):
 
 
 def stays(index, shape):
-    """For each value that is put at [index], whether it stays: no later one takes its place."""
+    """For each value assigned at [index], whether it stays: no later value overwrites it."""
     if not may_repeat(index):
         return True
     last = np.empty(shape, int)
@@ -358,7 +360,7 @@ def stays(index, shape):
 
 @primitive
 def framed(x, sides, value):
-    """x between so many `value` before and after each axis: np.pad in a third of its time."""
+    """x padded with `value`, in a third of the time of np.pad; sides: (before, after) by axis."""
     shape = [before + n + after for n, (before, after) in zip(x.shape, sides)]
     out = np.full_like(x, value, order="C", shape=shape)
     out[inside(x, sides)] = x
@@ -371,7 +373,7 @@ def framed_backward(g, out, x, sides, value):
 
 
 def inside(x, sides):
-    """Where x is in an array that has so many more before and after each axis."""
+    """The slices where x lies in an array that is padded by `sides`."""
     return tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, sides))
 
 
@@ -383,7 +385,7 @@ def filtered(weight, columns):
 
 @backward_of(filtered)
 def filtered_backward(g, out, weight, columns):
-    # The windows have more numbers than there are filters, and BLAS is faster with more rows first.
+    # A window has more numbers than there are filters: BLAS is faster with the taller matrix first.
     return lambda: (columns @ g.mT).mT, lambda: weight.mT @ g
 
 
@@ -412,12 +414,12 @@ def unfold_backward(g, out, x, kernel_size, stride, dilation):
 
 @primitive
 def fold(windows, size, stride, dilation):
-    """Each window added where `unfold` took it, in an x of this size: the adjoint of `unfold`."""
+    """Add each window at the place where `unfold` took it: the adjoint of `unfold`; col2im."""
     n = len(size)
     kernel_size, output = windows.shape[1 : 1 + n], windows.shape[1 + n : 1 + 2 * n]
     every = slice(None)
     if stride == kernel_size and size == tuple(map(operator.mul, kernel_size, output)):
-        # The windows lie side by side: each number has one place.
+        # The windows do not overlap: each number has one place.
         pairs = (axis for i in range(1, 1 + n) for axis in (n + i, i))
         rest = range(1 + 2 * n, windows.ndim)
         shape = (windows.shape[0], *size, *windows.shape[1 + 2 * n :])
@@ -436,5 +438,5 @@ def fold_backward(g, out, windows, size, stride, dilation):
     n = len(size)
     kernel_size, output = windows.shape[1 : 1 + n], windows.shape[1 + n : 1 + 2 * n]
     taken = unfold(g, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    # A size may leave room for more windows than there were.
+    # `size` may have room for more windows than were folded.
     return taken[(slice(None),) * (1 + n) + tuple(slice(m) for m in output)]

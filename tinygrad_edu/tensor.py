@@ -24,12 +24,13 @@ Axis = int | tuple[int, ...] | None
 class Tensor(Node):
     """An array that remembers how it was made. NumPy's functions and operators work on it.
 
-    data           anything that `np.asarray` takes; real numbers. Python floats become float64.
-                   A tensor that requires a gradient gets a copy, any other shares the memory.
+    data           real numbers, as anything that `np.asarray` takes; Python floats become float64.
+                   A tensor that requires a gradient copies them; any other shares their memory.
     requires_grad  whether `backward` computes its gradient; floating-point data only
     name           shown in pictures and in errors
 
-    Raises TypeError for data that is not an array of real numbers.
+    Raises TypeError for data that is not an array of real numbers, or not floating-point although
+    `requires_grad` is true.
     """
 
     __slots__ = ()
@@ -105,8 +106,8 @@ class Tensor(Node):
         if g.shape != data.shape:
             raise ValueError(
                 f"the rule of {operation(node.rule)} returned a partial of shape {partial.shape} "
-                f"for an input of shape {data.shape}: it must have that shape, or one that NumPy "
-                "broadcasts it to"
+                f"for an input of shape {data.shape}: it must have that shape, or a shape to which "
+                "NumPy broadcasts that one"
             )
         return g if g.dtype == data.dtype else g.astype(data.dtype)
 
@@ -119,7 +120,7 @@ class Tensor(Node):
         return self._array
 
     def item(self, *index: Any) -> float:
-        """The one number of a tensor of size 1, or that at an index, as a Python number."""
+        """The number in a tensor of size 1, or the number at an index, as a Python number."""
         return self._array.item(*index)
 
     def tobytes(self, order: Any = "C") -> bytes:
@@ -141,7 +142,7 @@ class Tensor(Node):
     # NumPy's two protocols: np.f(t) arrives here
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        if ufunc in RULES and not options and method == "__call__":  # the usual way, and fast
+        if ufunc in RULES and not options and method == "__call__":  # the common case, fast
             return apply(ufunc, *inputs)
         function = ufunc if method == "__call__" else method_of(ufunc, method)
         return answer(function, inputs, options)
@@ -169,20 +170,20 @@ class Tensor(Node):
         if isinstance(index, tuple):
             index = tuple(map(plain, index))
         elif isinstance(index, list):
-            index = (index,)  # to NumPy the same, and to `apply` no operand
+            index = (index,)  # the same for NumPy; `apply` would take a list for data
         return apply(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
-            "a Tensor is not changed in place: its graph remembers what it was. Make a new one "
-            "with np.where(mask, value, t) or index_update(t, index, value)"
+            "a Tensor is not changed in place, since a graph may need its old values. Make a new "
+            "one with np.where(mask, value, t) or index_update(t, index, value)"
         )
 
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError(
-                "a Tensor of shape () is one number, without a length or rows: t.item() is the "
-                "number, and np.sum or np.stack put several such Tensors together"
+                "a Tensor of shape () is one number and has no length or rows: t.item() is the "
+                "number, and np.sum or np.stack combines several such Tensors"
             )
         return len(self._array)
 
@@ -220,7 +221,7 @@ class Tensor(Node):
 
     @property
     def base(self) -> Any:
-        """The array of which the data is a view, or None."""
+        """The array that the data is a view of, or None."""
         return self._array.base
 
     @property
@@ -283,12 +284,12 @@ class Tensor(Node):
         return indexing.compress(condition, self, axis)
 
     def astype(self, dtype: npt.DTypeLike, copy: bool = True) -> Any:
-        """In another precision; whole numbers and bools leave the graph, as `np.floor` does."""
+        """The same numbers in another dtype. Integers and bools are plain arrays, without graph."""
         kind = np.dtype(dtype).kind
         if kind in "iub":
             return self._array.astype(dtype)
         if kind != "f":
-            raise TypeError(f"a Tensor holds real numbers, and {np.dtype(dtype)} is something else")
+            raise TypeError(f"a Tensor holds real numbers, and {np.dtype(dtype)} does not")
         return elementwise.convert(self, dtype)
 
     def copy(self) -> Self:
@@ -366,7 +367,7 @@ class Tensor(Node):
 
     conjugate = conj
 
-    # Answers without a derivative are plain arrays
+    # Results without a derivative are plain arrays
 
     def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
         return np.all(self._array, axis=axis, keepdims=keepdims)
@@ -428,15 +429,15 @@ class Tensor(Node):
 
 def not_in_place(method: str, instead: str) -> TypeError:
     return TypeError(
-        f"{method} would change a Tensor in place, and its graph remembers what it was; "
-        f"instead: {instead}"
+        f"{method} would change a Tensor in place, and a graph may need its old values; "
+        f"write this instead: {instead}"
     )
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum g over the axes that broadcasting stretched from `shape`: the adjoint of broadcasting."""
     if g.shape != shape:
-        g = wide(g)  # a sum in float16 stalls at 2048 ones
+        g = wide(g)  # in float16, a sum of ones stops growing at 2048
     while g.ndim > len(shape):
         g = g.sum(axis=0)
     if g.shape != shape:
