@@ -1,4 +1,4 @@
-"""When a number goes wrong: where it first did, and why a gradient is what it is."""
+"""Where did a number first go wrong, and why is a gradient what it is?"""
 
 import weakref
 import zlib
@@ -16,8 +16,8 @@ from tinygrad_edu.modes import RECORDING, WATCH, temporarily
 class Origin(NamedTuple):
     """What `detect_anomaly` knows about one node.
 
-    line    the line of the user's code where it was made
-    prints  fingerprints of all that the node has seen
+    line    the line of the user's code that made it
+    prints  checksums of all data that it was computed with, and of its result
     ref     a weak reference to the node: when the node is freed, the record goes too
     """
 
@@ -28,17 +28,18 @@ class Origin(NamedTuple):
 
 @contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """Inside, the first number that is not finite raises, and so does a change in place.
+    """Inside, raise an error at the first number that is not finite, and at a change in place.
 
-    Raises FloatingPointError, in the forward or the backward pass, with the operation, the operand
-    that is to blame, and the line of the user's code where the node was made. An infinity that is
-    written in a call, as in np.where(mask, x, -np.inf), is meant, and so is -inf in an array
-    without a gradient, a mask; infinities further on that come from them are meant as well.
+    Raises FloatingPointError, in the forward or the backward pass. It names the operation, the
+    operand that caused the number, and the line of the user's code that made the node. Three kinds
+    of infinity are intended and raise no error: one that is written in a call, as in
+    np.where(mask, x, -np.inf); -inf in an array without a gradient, which is a mask; and an
+    infinity that comes from these.
 
-    Raises RuntimeError in the backward pass if an array that went into the graph was changed in
-    place: a parameter, a mask, an index, or memory that they share. No `.grad` has changed then.
+    Raises RuntimeError in the backward pass if an array in the graph was changed in place: a
+    parameter, a mask, an index, or memory that they share. No `.grad` changes in that case.
 
-    Only inside are lines and checksums of arrays recorded, which takes time. A backward pass with
+    The lines and checksums that it records take time, so it is for debugging. A backward pass with
     a `watch` of its own is not checked.
     """
     records: dict[int, Origin] = {}  # by birth
@@ -82,16 +83,18 @@ def detect_anomaly() -> Iterator[None]:
         ):
             yield
     except (IndexError, TypeError, ValueError) as error:
-        # A rule may fail on what was changed, before it is looked at: on an index out of range.
+        # A changed array may make a rule fail before it is checked, as an index out of range does.
         for record in records.values():
             node = record.ref()
             if node is not None and (what := changed(node, record)):
-                error.add_note(f"Before this, {what}, was changed in place since {record.line}")
+                error.add_note(
+                    f"Before this error, {what}, was changed in place; {record.line} used it"
+                )
         raise
 
 
 def computed_with(node: Node) -> tuple[Any, ...]:
-    """All that the rule of a node computes with."""
+    """All data that the rule of a node computes with."""
     return (*node.seen[1:], *node.options.values(), node.seen[0])
 
 
@@ -105,7 +108,7 @@ def checksum(x: Any) -> Any:
 
 
 def changed(node: Node, record: Origin | None) -> str:
-    """In words, what the node has seen that was changed in place since; "" if nothing was."""
+    """What the rule of the node computes with that was changed in place, in words; else ""."""
     now = [checksum(x) for x in computed_with(node)] if record else []
     if record is None or now == record.prints:
         return ""
@@ -132,9 +135,9 @@ def changed_in_place(node: Node, records: Mapping[int, Origin]) -> RuntimeError:
 
 
 def explain(leaf: Node, root: Node) -> str:
-    """Why d root / d leaf is None, zero or not finite, or by which paths it came and how much.
+    """Say why d root / d leaf is None, zero or not finite, or else which operations it comes from.
 
-    Nothing is changed: no `.grad`, no graph. A root that is not a scalar is summed.
+    Returns a text and changes nothing: no `.grad`, no graph. A root that is not a scalar is summed.
     """
     name = f"d {root.name or 'root'} / d {leaf.name or 'leaf'}"
     if not leaf.requires_grad:
@@ -167,7 +170,7 @@ def explain(leaf: Node, root: Node) -> str:
 
 
 def first_anomaly(nodes: Iterable[Node]) -> Node | None:
-    """The oldest of the nodes with a number that is not finite and was not meant."""
+    """The oldest of the nodes with a number that is not finite and not intended; or None."""
     masked: set[int] = set()
     for node in sorted(nodes, key=lambda x: x.birth):
         if anomaly_of(node, masked)[0] is not None:
@@ -176,12 +179,13 @@ def first_anomaly(nodes: Iterable[Node]) -> Node | None:
 
 
 def anomaly_of(node: Node, masked: set[int]) -> tuple[Any, Any]:
-    """The data of node if a number in it is wrong, or else None; and the data of its operands.
+    """The data of node if a number in it is wrong, else None; and the data of its operands.
 
-    A number is wrong if it is not finite and not meant. An infinity is meant if it goes away when
-    those that are meant in the operands are replaced by 1: exp([1000, -inf]) still overflows.
+    A number is wrong if it is not finite and not intended. An infinity is intended if it disappears
+    when the intended infinities of the operands are replaced by 1. In exp([1000, -inf]) the first
+    result is wrong, because it overflows even then.
 
-    masked  births of older nodes whose infinities are meant; that of node joins them
+    masked  births of older nodes with intended infinities; the birth of node may be added
     """
     data, given = node.data, node.seen[1:]
     if is_finite(data):
@@ -200,7 +204,7 @@ def anomaly_of(node: Node, masked: set[int]) -> tuple[Any, Any]:
 
 
 def tamed(x: Any, data: Any, masked: set[int]) -> Any:
-    """The data of operand x, with 1 for its infinities if they are meant."""
+    """The data of operand x, with 1 in place of its infinities if they are intended."""
     tracked = isinstance(x, Node) and x.requires_grad
     if not (x.birth in masked if tracked else is_mask(data)):
         return data
@@ -208,7 +212,7 @@ def tamed(x: Any, data: Any, masked: set[int]) -> Any:
 
 
 def is_mask(x: Any) -> bool:
-    """Whether x is an infinity that was written, or an array with -inf and no other such number."""
+    """Whether x is one infinite number, or an array without nan and inf, where -inf may occur."""
     if isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f":
         return bool(np.isinf(x) if np.ndim(x) == 0 else np.all(x < np.inf))
     return False
@@ -231,7 +235,7 @@ def origin_of_nonfinite(steps: list[tuple[Node, Any, tuple[Any, ...]]]) -> str:
 
 
 def dead_ends(steps: list[tuple[Node, Any, tuple[Any, ...]]], partly: bool = False) -> list[str]:
-    """Where a gradient that is not zero goes in and zeros come out: at all or at some elements."""
+    """The operations that turn a nonzero gradient into zeros: all of it, or if `partly` some."""
     found = []
     for node, g, flows in steps:
         arrays = [np.asarray(flow, float) for flow in flows if flow is not None]
@@ -246,7 +250,7 @@ def dead_ends(steps: list[tuple[Node, Any, tuple[Any, ...]]], partly: bool = Fal
 
 
 def no_path(leaf: Node, root: Node) -> str:
-    """Why leaf is not behind root, as far as memory tells."""
+    """Why no path leads from leaf to root; shared memory shows a detached copy."""
     for x in behind(root):
         if x is not leaf and x.function is None and shares_data(x, leaf):
             return (

@@ -1,9 +1,10 @@
 """Loss functions: how wrong a prediction is, as one number to make small.
 
-Options and numbers are those of torch.nn.functional; classes are always the last axis. Each loss is
-told for one element, or for one row: `reduction` takes the "mean" of all, their "sum", or "none".
-An empty batch is a ValueError, and so are shapes that differ: (n,) against (n, 1) would broadcast
-to (n, n).
+Options and results are the same as in torch.nn.functional, but classes are always the last axis.
+Each equation is for one element, or for one row. `reduction` is "mean" by default; "sum" adds the
+losses up, and "none" returns them one by one.
+Every loss raises ValueError for an empty batch, for another reduction, and for shapes that do not
+fit: (n,) against (n, 1) would broadcast to (n, n).
 """
 
 import functools
@@ -49,7 +50,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
 
 @in_single
 def half_squared_error(prediction: Any, target: Any, reduction: str = "mean") -> Any:
-    """(prediction - target)² / 2, of which the slope is prediction - target."""
+    """(prediction - target)² / 2, with the slope prediction - target."""
     prediction, target = alike("half_squared_error", prediction=prediction, target=target)
     return reduced((prediction - target) ** 2 / 2, reduction)
 
@@ -107,14 +108,14 @@ def cross_entropy(
     logits           (..., classes), any real numbers: the softmax is taken here
     target           (...) class indices, each standing for probability 1; or (..., classes)
                      probabilities, floats or bools, one-hot rows among them
-    weight           (classes,) w, all 1 by default. The mean over class indices is a weighted one:
-                     the sum divided by the sum of w[target]
+    weight           (classes,) w, all 1 by default. For class indices the mean is weighted: it is
+                     the sum of the losses divided by the sum of w[target]
     ignore_index     rows with this class index have no loss, and do not count in the mean
     label_smoothing  e in [0, 1]: q becomes (1 - e) q + e / classes
 
-    Raises ValueError for other shapes and options, and for the mean where every row is ignored
-    (PyTorch: nan); TypeError for indices that are no integers and for probabilities that are,
-    IndexError for a class that does not exist.
+    Raises ValueError for other shapes and options, and for the mean if every row is ignored
+    (PyTorch: nan); TypeError for class indices that are not integers, and for probabilities that
+    are; IndexError for a class that does not exist.
     Bishop 2006, "Pattern Recognition and Machine Learning", equation 4.108; label smoothing:
     Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", section 7.
     """
@@ -125,7 +126,7 @@ def cross_entropy(
     q, counting = target, None
     if target.shape != logits.shape:
         q, counting = true_class(target, logits.shape[-1], ignore_index)
-        # Almost all training takes the usual way: it is worth a kernel.
+        # Almost all training uses these options: they are worth a kernel.
         usual = weight is None and reduction == "mean" and not label_smoothing
         if usual and counting == target.size:
             return kernels.cross_entropy(logits, q)
@@ -145,7 +146,7 @@ def nll_loss(
 
     log_p   (..., classes) logarithms of probabilities
     target  (...) class indices
-    Weight, ignore_index and errors are those of cross_entropy.
+    Weight, ignore_index and errors are the same as in cross_entropy.
     """
     log_p = floats(log_p)
     target = class_target("nll_loss", "log_p", log_p, target)
@@ -164,8 +165,8 @@ def weighted_nll(
 ) -> Any:
     """-sum_c w_c q_c log p_c of each row.
 
-    counting  how many class indices q was made of, without those that are ignored; None for
-              probabilities. The mean over class indices is weighted by w[target]
+    counting  the number of class indices that q was made from, without ignored ones; None if q
+              was given as probabilities. The mean over class indices is weighted by w[target]
     """
     shape, q = log_p.shape, floats(q, log_p.dtype)
     if weight is not None:
@@ -192,14 +193,14 @@ def weighted_nll(
 
 @in_single
 def categorical_cross_entropy(probabilities: Any, target: Any, reduction: str = "mean") -> Any:
-    """-sum_c y_c log p_c of each row; p are probabilities, where cross_entropy has logits.
+    """-sum_c y_c log p_c of each row, for probabilities p; cross_entropy takes logits.
 
     probabilities  (..., classes), each row with sum 1
     target         (...) class indices, or (..., classes) probabilities y, floats or bools, each
                    row with sum 1
     A class with y = p = 0 adds 0. If the true class has p = 0 the loss is inf, and NumPy warns.
-    Raises ValueError for rows that are no distribution (the sum is compared to 1e-3), TypeError
-    and IndexError as cross_entropy.
+    Raises ValueError for rows that are not a distribution (the sum may differ from 1 by 1e-3);
+    TypeError and IndexError as in cross_entropy.
     Bishop 2006, "Pattern Recognition and Machine Learning", equation 4.108.
     """
     p = floats(probabilities)
@@ -217,7 +218,7 @@ def categorical_cross_entropy(probabilities: Any, target: Any, reduction: str = 
 def binary_cross_entropy(
     probabilities: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
-    """-w (y log p + (1 - y) log(1 - p)), each logarithm held at -100 or more, and flat there.
+    """-w (y log p + (1 - y) log(1 - p)); a logarithm below -100 counts as -100, with slope 0.
 
     probabilities, target  p and y, of one shape, in [0, 1]
     weight                 broadcasts to that shape; the mean is not divided by it
@@ -256,9 +257,9 @@ def binary_cross_entropy_with_logits(
 
 @in_single
 def hinge_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
-    """max(0, 1 - target prediction): 0 for what is on the right side by a margin of 1.
+    """max(0, 1 - target prediction): 0 on the right side with a margin of 1 or more.
 
-    prediction, target  of one shape; any real numbers, and 1 or -1
+    prediction, target  any real numbers, and 1 or -1; of one shape
     Raises ValueError for other targets.
     Cortes and Vapnik 1995, "Support-Vector Networks", section 3: the slack of a soft margin.
     """
@@ -276,13 +277,13 @@ def multi_margin_loss(
     weight: Any = None,
     reduction: str = "mean",
 ) -> Any:
-    """w_t / classes sum_c max(0, margin - x_t + x_c)^p of each row x, over all classes c but t.
+    """w_t / classes sum_c max(0, margin - x_t + x_c)^p of each row x, over all classes c except t.
 
     scores  (..., classes)
     target  (...) class indices t
     p       1 or 2
     weight  (classes,) w, all 1 by default; the mean is not divided by it
-    Raises ValueError for other p and shapes, TypeError and IndexError as cross_entropy.
+    Raises ValueError for other p and shapes; TypeError and IndexError as in cross_entropy.
     Weston and Watkins 1999, "Support Vector Machines for Multi-Class Pattern Recognition". Crammer
     and Singer 2001 take the largest term in place of the sum.
     """
@@ -309,8 +310,8 @@ def kl_div(log_q: Any, target: Any, reduction: str = "mean", log_target: bool = 
 
     log_q       logarithms of probabilities, of the shape of target
     target      p, or log p with log_target=True
-    reduction   as everywhere, or "batchmean": the sum divided by the length of the first axis. For
-                rows of classes that is the mean divergence, and "mean" (over all elements) is not.
+    reduction   as for every loss, or "batchmean": the sum divided by the length of the first axis.
+                For rows of classes that is the mean divergence; "mean" divides by all elements.
     Raises ValueError for a negative p and for shapes that differ.
     Kullback and Leibler 1951, "On Information and Sufficiency", section 2.
     """
@@ -337,9 +338,9 @@ def gaussian_nll_loss(
 ) -> Any:
     """(log v + (prediction - target)² / v) / 2, for v = max(var, eps): -log of a normal density.
 
-    prediction, target  mean of the normal distribution, and what was seen; of one shape
-    var                 its variance: of that shape, or with 1 as the last axis or without it, or
-                        one number
+    prediction, target  the mean of the normal distribution, and the observed number; of one shape
+    var                 its variance: of that shape, or with 1 as the last axis, or without that
+                        axis, or one number
     full                whether log(2 pi) / 2, a constant, is added
     Raises ValueError for a negative var, other shapes and eps <= 0.
     Nix and Weigend 1994, "Estimating the Mean and Variance of the Target Probability Distribution".
@@ -356,7 +357,7 @@ def gaussian_nll_loss(
             f"var has shape {var.shape}, and prediction {prediction.shape}: it must have that "
             "shape, or 1 in place of its last axis"
         )
-    # A variance under eps keeps its slope, or it could never grow again.
+    # A variance below eps keeps slope 1 in v: with slope 0 it could never grow again.
     v = var + np.maximum(eps - plain(var), 0)
     losses = (np.log(v) + (prediction - target) ** 2 / v) / 2
     return reduced(losses + math.log(2 * math.pi) / 2 if full else losses, reduction)
@@ -372,7 +373,7 @@ def cosine_embedding_loss(
     """1 - cos(x1, x2) where target is 1, max(0, cos(x1, x2) - margin) where it is -1.
 
     x1, x2  (..., n), of one shape
-    target  (...), 1 for vectors that belong together and -1 for others
+    target  (...), 1 for vectors that should be alike, and -1 for others
     cos(x, y) = x·y / sqrt((x·x + 1e-12) (y·y + 1e-12)), which is 0 for a vector of zeros.
     Raises ValueError for other shapes and targets.
     """
@@ -403,7 +404,7 @@ def triplet_margin_loss(
     """max(0, margin + d(anchor, positive) - d(anchor, negative)), for d(x, y) = |x - y + eps|_p.
 
     anchor, positive, negative  (..., n), of one shape
-    swap                        whether d(positive, negative) is taken where it is the smaller one
+    swap                        use d(positive, negative) for the last distance where it is smaller
     Raises ValueError for margin <= 0 and for shapes that differ.
     Schroff et al. 2015, "FaceNet", section 3.1, with squared distances; Balntas et al. 2016,
     "Learning Local Feature Descriptors with Triplets and Shallow Convolutional Neural Networks",
@@ -424,7 +425,7 @@ def triplet_margin_loss(
     return reduced(np.clip(margin + d(anchor, positive) - far, 0, None), reduction)
 
 
-# What they share
+# Helpers of all losses
 
 
 def reduced(losses: Any, reduction: str) -> Any:
@@ -445,7 +446,8 @@ def weighed(losses: Any, weight: Any, name: str = "weight") -> Any:
     weight = floats(weight, losses.dtype)
     if not broadcasts_to(weight.shape, losses.shape):
         raise ValueError(
-            f"{name} has shape {weight.shape}, and must broadcast to the losses, {losses.shape}"
+            f"{name} has shape {weight.shape}, and must broadcast to the shape of the losses, "
+            f"{losses.shape}"
         )
     return weight * losses
 
@@ -461,17 +463,17 @@ def class_weight(weight: Any, classes: int, dtype: Any) -> Any:
 
 @functools.cache
 def class_numbers(classes: int) -> Any:
-    """0, 1, ..., classes - 1, a column."""
+    """0, 1, ..., classes - 1 as a column."""
     return np.arange(classes)[:, None]
 
 
 def true_class(target: Any, classes: int, ignore_index: int) -> Any:
-    """(..., classes) bools, true at the class of each target, and the number of targets.
+    """(..., classes) bools, True at the class of each target, and the number of targets.
 
-    A target that is ignore_index has no class and is not counted.
+    A target equal to ignore_index has no class and is not counted.
     """
     target = integers(target, "target")
-    # One class after the other in memory, as `cross_entropy` reads it.
+    # In memory, one class follows the other, as `cross_entropy` reads them.
     true = np.equal(class_numbers(classes), target.reshape(-1)).T.reshape(*target.shape, classes)
     if np.count_nonzero(true) == target.size and not 0 <= ignore_index < classes:
         return true, target.size
@@ -491,7 +493,7 @@ def times_log(p: Any, log_q: Any) -> Any:
 
 
 def bounded_log(p: Any) -> Any:
-    """max(log p, -100), flat under the bound."""
+    """max(log p, -100), with slope 0 below the bound."""
     tiny = p < math.exp(-100)
     return np.where(tiny, -100.0, np.log(np.where(tiny, 1, p)))
 
@@ -500,7 +502,7 @@ def bounded_log(p: Any) -> Any:
 
 
 def floats(x: Any, dtype: Any = np.float64) -> Any:
-    """x as an array or Tensor of floats; numbers, lists and whole numbers get this dtype."""
+    """x as an array or Tensor of floats; numbers, lists and arrays of integers get `dtype`."""
     own = getattr(x, "dtype", None)
     if own is None:
         return np.asarray(as_array(x), dtype)
@@ -528,7 +530,7 @@ def alike(loss: str, **arrays: Any) -> list[Any]:
 def class_target(
     loss: str, name: str, rows: Any, target: Any, or_probabilities: bool = False
 ) -> Any:
-    """The target of rows of classes, of a shape that fits theirs."""
+    """The target as an array, after a check that its shape fits the rows of classes."""
     shape = getattr(rows, "shape", None)
     if shape is None:
         shape = np.shape(rows)
@@ -563,8 +565,10 @@ def broadcasts_to(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
 def check_interval(name: str, x: Any, high: float = 1) -> None:
     x = plain(x)
     if not np.all((x >= 0) & (x <= high)):
-        interval = "from 0 to 1" if high == 1 else "not negative"
-        raise ValueError(f"{name} must be {interval}, and has {np.min(x)} to {np.max(x)}")
+        interval = "from 0 to 1" if high == 1 else "0 or more"
+        raise ValueError(
+            f"{name} must be {interval}, and its numbers run from {np.min(x)} to {np.max(x)}"
+        )
 
 
 def check_distribution(name: str, p: Any) -> None:
@@ -572,8 +576,8 @@ def check_distribution(name: str, p: Any) -> None:
     sums = plain(p).sum(axis=-1)
     if not np.all(abs(sums - 1) < 1e-3):
         raise ValueError(
-            f"each row of {name} must have sum 1, and the sums are {sums.min()} to {sums.max()}; "
-            "cross_entropy takes logits"
+            f"each row of {name} must have sum 1, and the sums run from {sums.min()} to "
+            f"{sums.max()}; for logits, use cross_entropy"
         )
 
 
@@ -581,6 +585,6 @@ def check_signs(loss: str, target: Any) -> None:
     target = plain(target)
     if not np.all(abs(target) == 1):
         raise ValueError(
-            f"{loss} takes targets 1 and -1, and target has {target.min()} to {target.max()}; "
-            "write 2 * target - 1 for 0 and 1"
+            f"{loss} takes targets 1 and -1, and these run from {target.min()} to {target.max()}; "
+            "for targets 0 and 1, pass 2 * target - 1"
         )
