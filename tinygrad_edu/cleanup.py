@@ -1,4 +1,4 @@
-"""How is everything put back, even if Ctrl-C comes in the middle of that?"""
+"""How is the old state restored, even if Ctrl-C comes while that happens?"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 def afterwards(restore: Callable[[], object]) -> Iterator[None]:
     """Call restore() at the end of the block, however it ends.
 
-    It is called twice: if an interrupt cuts the first call short, the second does the work. So a
-    second call must change nothing: restore() sets what was there before the block. What it needs
-    for that is prepared before the block, and every change is made inside.
+    It is called twice: if an interrupt stops the first call, the second does the work. So a second
+    call must change nothing: restore() sets the state from before the block. Prepare all that it
+    needs before the block, and make every change inside.
     """
     try:
         try:
@@ -22,7 +22,7 @@ def afterwards(restore: Callable[[], object]) -> Iterator[None]:
 
 
 def done_or_undone(change: Callable[[], object], undo: Callable[[], object]) -> None:
-    """Call change(); if it does not reach its end, undo() all of it.
+    """Call change(); if it does not finish, call undo() to take all of it back.
 
     undo() is called twice as well, and must change nothing the second time.
     """

@@ -1,7 +1,7 @@
-"""Is the derivative right? Compare `backward` with the slope that the function itself shows.
+"""Is the derivative right? Compare `backward` with slopes that are measured on the function itself.
 
-`gradcheck` runs f at many points near the given one, and compares. Where the two numbers differ it
-checks the rule of every node alone in the same way, and names the one that is wrong.
+`gradcheck` runs f at several points near the given one and measures its slope. If `backward` gives
+another slope, it checks the rule of each operation alone in the same way, and names the wrong one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,22 +35,26 @@ def gradcheck(
 
     f           takes and returns Tensors, or Values if the inputs are Values; or a Module
     inputs      floating-point arrays, Tensors or Values: where to differentiate
-    parameters  differentiate by these as well: those of a Module, or nodes; a Module's by default
-    generators  what f draws random numbers from; each run of f starts from the same state, as it
-                does for the package's own generator and those that a Module holds
-    rtol        how far off a slope may be, relative to its size: the square root of the dtype's
-                rounding and at least 1e-7, so 1e-7 for float64, 3e-4 for float32
-    atol        how far off a slope may be beyond that: what ten roundings of each node make of it
+    parameters  also differentiate with respect to these: nodes, or a Module for its parameters;
+                by default the parameters of f if f is a Module
+    generators  the random generators that f uses: each run of f starts from the same state of
+                these, of the package's own generator and of those that a Module holds
+    order       the highest order of derivatives to compare
+    rng         draws the random directions; by default always the same ones
+    rtol        tolerance relative to the slope; by default the square root of the dtype's machine
+                epsilon and at least 1e-7, so 1e-7 for float64, 3e-4 for float32
+    atol        tolerance beyond that; by default the effect of ten roundings in each node
 
-    The slope of a random combination of the outputs along one random direction shows a wrong
-    partial anywhere in one number. Only where it is wrong are partials looked for, by bisection. At
-    a kink any slope between those of the two sides is right, and the report tells all three.
-    Backward runs in the dtype of the inputs, and the differences are taken in float64.
-    Raises GradcheckError that lists the partials that are wrong, and the rule that is to blame;
-    ValueError if f has no slope here, or computes something else in float64.
+    The number to compare is the slope of a random combination of the outputs along a random
+    direction, in which any wrong partial shows. Only if it is wrong, bisection finds the partials.
+    At a kink any slope between those of the two sides is right, and the report lists all three.
+    `backward` runs in the dtype of the inputs, and the differences are taken in float64.
+    Raises GradcheckError, which lists the wrong partials and names the wrong rule; ValueError if f
+    has no slope here, or computes something else in float64; TypeError for inputs that are not
+    floats; RuntimeError under no_grad().
     """
     if not RECORDING.get():
-        raise RuntimeError("gradcheck needs the graph of f, and this is under no_grad()")
+        raise RuntimeError("gradcheck needs the graph of f, and under no_grad() there is none")
     if order < 1:
         raise ValueError(f"order must be at least 1, and it is {order}: nothing would be compared")
     if isinstance(f, Module) and not parameters:
@@ -79,16 +83,16 @@ def gradcheck(
     return report
 
 
-# Whose fault is it?
+# Which rule is wrong?
 
 RULES_ARE_RIGHT = (
     "The rule of each operation is right on its own here. Does f leave the graph on its way, by "
-    ".data, detach() or no_grad()? Do kinks meet at this point, or is it next to one?"
+    ".data, detach() or no_grad()? Do kinks meet at this point, or is it very near to one?"
 )
 
 
 def recorded(f: Function) -> dict[Node, str]:
-    """Every node that f makes on its way, with the user's line that made it."""
+    """Every node that f makes, with the line of the user's code that made it."""
     lines: dict[Node, str] = {}
 
     def record(out: Node) -> None:
@@ -103,11 +107,11 @@ def recorded(f: Function) -> dict[Node, str]:
 def broken_rules(
     lines: Mapping[Node, str], order: int, rtol: float | None, atol: float | None
 ) -> list[str]:
-    """Each rule that is wrong on its own: where, and the line that made the first such node.
+    """A message for each rule that is wrong on its own, with the line of its first wrong node.
 
-    A rule that forgets how its gradient g depends on other things is right as long as g is a
-    constant: if all are right, g becomes an operand as well. The rule of `checkpoint` runs others,
-    whose nodes are here too.
+    A rule that loses how its gradient g depends on the operands is right as long as g is constant.
+    So if all rules are right, they are checked again with g as one more operand. `checkpoint` is
+    left out: its rule only runs other rules, whose nodes are in `lines` too.
     """
     found: dict[Any, str] = {}
     lines = {node: line for node, line in lines.items() if node.function in RULES}
@@ -126,7 +130,7 @@ def broken_rules(
 
 
 def operation_alone(node: Node, g_moves: bool) -> tuple[Function, dict[str, Node]]:
-    """The operation of one node: its tracked operands free, all else as the node saw it."""
+    """The operation of one node as a function of its tracked operands, and these operands."""
     function: Any = node.function
     kind: Any = type(node)
     operands = list(node.seen[1:])
@@ -141,7 +145,7 @@ def operation_alone(node: Node, g_moves: bool) -> tuple[Function, dict[str, Node
 
 
 def expect_unchanged_arguments(nodes: Iterable[Node]) -> None:
-    """Raises GradcheckError if a rule changes what it is given, which is not its own."""
+    """Raises GradcheckError if a rule changes one of its arguments in place."""
     for node in nodes:
         given = (np.ones_like(node.data) if node.broadcasts else 1.0, *node.seen)
         lent = [x.copy() if isinstance(x, np.ndarray) else x for x in given]
@@ -157,11 +161,11 @@ def expect_unchanged_arguments(nodes: Iterable[Node]) -> None:
                 )
 
 
-# What is given to gradcheck
+# The arguments of gradcheck
 
 
 def as_leaves(inputs: tuple[Any, ...], parameters: Module | Iterable[Node]) -> dict[str, Node]:
-    """A node for each input, then the parameters that are trained; by what to call them."""
+    """A node for each input, then the parameters that require a gradient; by their titles."""
     if isinstance(parameters, Module):
         named = {f"parameter {path}": p for path, p in parameters.named_parameters()}
     else:
@@ -182,7 +186,7 @@ def as_leaves(inputs: tuple[Any, ...], parameters: Module | Iterable[Node]) -> d
         leaves[titled(f"input {i}", x)] = kind(number, True, getattr(x, "name", None))
     leaves |= named
     if not leaves:
-        raise TypeError("gradcheck needs an input or a parameter to differentiate by")
+        raise TypeError("gradcheck needs an input or a parameter, and got neither")
     return leaves
 
 
@@ -192,7 +196,7 @@ def titled(what: str, x: Any) -> str:
 
 
 def generators_of(module: Module) -> Iterator[np.random.Generator]:
-    """Those that are attributes of a module or of one inside it, as a dropout layer's."""
+    """The generators of a module and of the modules inside it, such as a dropout layer."""
     for part in module.modules():
         yield from (x for x in vars(part).values() if isinstance(x, np.random.Generator))
 
@@ -201,7 +205,7 @@ def generators_of(module: Module) -> Iterator[np.random.Generator]:
 def borrowed(
     leaves: Iterable[Node], generators: list[np.random.Generator]
 ) -> Iterator[Callable[[], None]]:
-    """Lend the leaves out; afterwards they are as before. Gives what rewinds the generators."""
+    """Restore leaves and generators at the end; yields a function that rewinds the generators."""
     held = [(x, x.data, x.grad) for x in leaves]
     states = [generator.bit_generator.state for generator in generators]
 
@@ -216,13 +220,13 @@ def borrowed(
     finally:
         for x, data, grad in held:
             x.grad = grad
-            if x.data is not data:  # set to the same array, a node would be born again
+            if x.data is not data:  # to assign the same array means: changed in place
                 x.data = data
         rewind()
 
 
 def outputs(result: Any) -> list[Any]:
-    """The nodes in what f returns, which may be lists and tuples of them, as an LSTM's."""
+    """The nodes that f returns: one, or nested lists, tuples and dicts of them, as from an LSTM."""
     results = structure_leaves(result)
     for x in results:
         if not isinstance(x, Node):
@@ -233,7 +237,7 @@ def outputs(result: Any) -> list[Any]:
 
 
 def expect_slope(f: Callable[[], list[Any]]) -> None:
-    """Raises ValueError if f is empty or not finite, or another one each time that it is run."""
+    """Raises ValueError if the result of f is empty, not finite, or different in a second run."""
     first, second = ([np.asarray(x.data) for x in f()] for _ in range(2))
     if not any(x.size for x in first):
         raise ValueError("f gives empty arrays only, so there is nothing to compare")

@@ -239,7 +239,7 @@ class Node(Operand):
         into          a dictionary that receives the gradients, by node, instead of `.grad`
         watch         called at every node with (node, its gradient, a contribution for each input)
 
-        Raises ValueError if self requires no gradient, or if `grad` has another shape, or is missing
+        Raises ValueError if self requires no gradient, or if `grad` has another shape or is missing
         for several numbers; RuntimeError if data was changed in place after the graph was made.
         """
         watch = watch or WATCH.get()

@@ -1,7 +1,7 @@
-"""Which nodes lie in one memory, and was it changed in place after a graph was made of it?
+"""Which nodes share memory, and was it changed in place after a graph used it?
 
-Nodes and changes draw their numbers from one counter. A graph with a node that is older than a
-change of one of its inputs is stale: the rule of that node may need what is no longer there.
+Nodes and changes get their numbers from one counter. A graph is stale if one of its nodes is older
+than a change of its input: the rule of that node may need data that is no longer there.
 """
 
 import itertools
@@ -17,7 +17,7 @@ taking_turns = RLock()
 
 
 class Memory:
-    """Memory in which the data of one or more nodes lies: an array, and the views of it."""
+    """Memory that holds the data of one or more nodes: an array and its views."""
 
     __slots__ = ("changed",)
 
@@ -26,15 +26,15 @@ class Memory:
 
 
 def memory_of(x: Any) -> Memory:
-    """What x and its views have in common. It holds no node: a view keeps no graph alive."""
+    """The Memory that x shares with its views. It refers to no node, so it keeps no graph alive."""
     if x.memory is None:
-        with taking_turns:  # or two threads, each with a view, would each make one
+        with taking_turns:  # otherwise two threads, each with a view, could make two
             x.memory = x.memory or Memory()
     return x.memory
 
 
 def viewed(data: Any, inputs: tuple[Any, ...]) -> Memory | None:
-    """The memory of the first of the inputs that `data` is a view of."""
+    """The memory of the first of the inputs that `data` is a view of; None if there is none."""
     for x in inputs:
         if isinstance(x, Operand) and (
             data is x._array  # np.squeeze, where there is nothing to squeeze

@@ -1,7 +1,7 @@
 """The slope of a function along a direction, as `backward` computes it and as differences show it.
 
-`backward` runs in the dtype of the leaves, as it does in training. The differences move the leaves
-in float64 always, so that the slope they show is good to nine digits, whichever dtype is checked.
+`backward` runs in the dtype of the leaves, as it does in training. The differences always move the
+leaves in float64, so the slope that they show has about nine right digits, in any dtype.
 """
 
 import math
@@ -20,8 +20,8 @@ Array = npt.NDArray[Any]
 
 STEP = 0.02  # the largest step of the differences; the smallest is STEP / 2**5
 FINE = float(np.finfo(np.float64).eps)
-ROUNDINGS = 10  # how many roundings, all to one side, are no mistake
-ALIKE = 100  # slopes that differ by less than this are looked at together
+ROUNDINGS = 10  # so many roundings, all in one direction, are not an error
+ALIKE = 100  # leaves whose slopes differ by a smaller factor are compared together
 
 
 class GradcheckError(AssertionError):
@@ -33,8 +33,8 @@ class Comparison:
     """One derivative, as `backward` computes it and as differences of the function estimate it.
 
     what         which derivative it is
-    error        how far off the numerical number may be, by an estimate of its own
-    tolerance    how far the two may be apart
+    error        an estimate of the error of the numerical number
+    tolerance    how far the two numbers may differ
     left, right  the slopes on both sides, where f has a kink
     """
 
@@ -53,7 +53,7 @@ class Comparison:
 
     @property
     def certain(self) -> bool:
-        """Whether the numerical number is so good that no shorter step can change the verdict."""
+        """Whether the numerical number is so exact that no shorter step can make the two agree."""
         return not self.kink and self.error < 1e-6 * abs(self.analytic - self.numerical)
 
     @property
@@ -84,14 +84,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Projection:
-    """The one number sum(w f) that stands for all outputs of f.
+    """One number, sum(w f), that stands for all outputs of f.
 
-    f, ws     a function without arguments that gives nodes, and an array of weights for each
-    gradient  of the number by all leaves, from `backward`: one flat array
+    f, ws     a function without arguments that returns nodes, and an array of weights for each
+    gradient  of the number with respect to all leaves, from `backward`: one flat array
     here      the number at the point
-    size      of all that its rounding depends on: of the value of each node, times its gradient
-    eps       the rounding of the outputs where the leaves are float64
-    steps     of the differences: the largest of each try
+    size      the scale of its rounding error: the norm of value times gradient of all nodes
+    eps       the machine epsilon of the outputs if the leaves are float64
+    steps     the largest step of the differences, for each try
     """
 
     f: Function
@@ -109,8 +109,8 @@ class Projection:
 class Slopes:
     """The slopes of a function at one point, analytic and numerical.
 
-    A function here takes no arguments: it computes with `leaves`, whose data is moved for it. A
-    direction is one flat array for all leaves.
+    The functions here take no arguments: they compute with `leaves`, and these methods change the
+    data of the leaves. A direction is one flat array for all leaves.
     """
 
     def __init__(self, leaves: Mapping[str, Node], rtol: float | None, atol: float | None) -> None:
@@ -146,7 +146,7 @@ class Slopes:
         self.move(self.start)
         outs = f()
         eps = max([FINE, *(epsilon(np.asarray(out.data)) for out in outs if out.requires_grad)])
-        # A shorter step is for a point close to a kink or a pole; in float32 it drowns in noise.
+        # A shorter step is for points close to a kink or a pole. In float32 it shows only noise.
         steps = [STEP, STEP / 1000] if eps == FINE else [STEP]
         here = projected(outs, ws)
         self.move_home()
@@ -164,7 +164,7 @@ class Slopes:
         return Projection(f, ws, np.concatenate(gradients), here, math.hypot(*sizes), eps, steps)
 
     def expect_one_function(self, f: Function) -> None:
-        """Raises ValueError if f computes something else in float64 than in the dtype it is in."""
+        """Raises ValueError if f computes something else in float64 than in the leaves' dtype."""
         self.move(self.start)
         rng = np.random.default_rng(0)
         projection = self.project(f, [weights(rng, np.shape(out.data)) for out in f()])
@@ -182,7 +182,7 @@ class Slopes:
     def alike(self, gradient: Array) -> list[Array]:
         """The leaves in groups with slopes of similar size, each as a mask of the elements.
 
-        Beside the slopes of a large leaf, the error of a small one would be within the tolerance.
+        Next to a leaf with large slopes, an error in small slopes would be within the tolerance.
         """
         leaf = np.repeat(np.arange(len(self.point)), [x.size for x in self.point])
         sizes = [float(np.linalg.norm(gradient[leaf == i])) for i in range(len(self.point))]
@@ -200,10 +200,10 @@ class Slopes:
     def look_at_partials(
         self, order: int, projection: Projection, direction: Array
     ) -> list[Comparison]:
-        """The kinks. Raises GradcheckError that lists the first ten partials that are wrong.
+        """The partials at kinks. Raises GradcheckError with the first ten wrong partials.
 
-        Random weights hide no error, and with weights of 1 one can follow the numbers: those are
-        shown, unless only the random ones show what is wrong.
+        Random weights hide no error, but numbers for weights of 1 are easier to follow. So these
+        are shown, unless the error appears only with random weights.
         """
         simple = self.project(projection.f, [np.ones_like(w) for w in projection.ws])
         wrong, kinks = [], []
@@ -229,10 +229,10 @@ class Slopes:
         return kinks
 
     def suspects(self, projection: Projection, direction: Array) -> Iterator[int]:
-        """Positions of the partials that may be wrong, by bisection, as `direction` shows an error.
+        """Positions of the partials that may be wrong, by bisection; `direction` shows an error.
 
-        One half of the elements is moved alone: if it shows no error, the other half has it. A
-        wrong partial among a million takes twenty slopes, and those by few and short differences.
+        One half of the elements is moved alone: if it shows no error, the error is in the other
+        half. One wrong partial among a million takes 20 to 40 slopes, of a few differences each.
         """
 
         def wrong(part: Any) -> bool:
@@ -265,7 +265,7 @@ class Slopes:
     def compare(
         self, what: str, projection: Projection, direction: Array, brief: bool = False
     ) -> Comparison:
-        """The slope along `direction`, analytic and numerical; `brief`: by four values of f."""
+        """The slope along `direction`, analytic and numerical; `brief` takes four values of f."""
 
         @cache
         def along(t: float) -> float:
@@ -299,7 +299,7 @@ class Slopes:
         rows: int,
         atol: float,
     ) -> Comparison:
-        """A kink, if f has a slope on either side, they differ, and `analytic` is between them."""
+        """Compare with f near 0: a kink, if its one-sided slopes differ and enclose `analytic`."""
         numerical, error = two_sided_slope(f, step, rows)
         left, error_left = one_sided_slope(f, -step, rows)
         right, error_right = one_sided_slope(f, step, rows)
@@ -309,20 +309,20 @@ class Slopes:
         if abs(left - right) > doubt:
             if min(left, right) - slack <= analytic <= max(left, right) + slack:
                 return Comparison(what, analytic, numerical, error, slack, left, right)
-        elif error_left + error_right < error:  # the slope itself has a kink, as that of relu(x)²
+        elif error_left + error_right < error:  # the slope has a kink, as for relu(x)²
             numerical, error = (left + right) / 2, error_left + error_right
-        # Relative to what was measured: an analytic number that is infinite allows itself nothing.
+        # Relative to the measured slope: an infinite analytic one would make this infinite.
         tolerance = atol + self.rtol * abs(numerical)
         return Comparison(what, analytic, numerical, max(error, 1e-16), tolerance)
 
     def move(self, to: Array) -> None:
-        """Every leaf to its part of `to`, in the dtype of `to`."""
+        """Set every leaf to its part of `to`, in the dtype of `to`."""
         parts = np.split(to, self.ends[:-1])
         for leaf, x, part in zip(self.leaves, self.point, parts, strict=True):
             leaf.data = part.reshape(x.shape) if leaf.broadcasts else part.item()
 
     def move_home(self) -> None:
-        """Every leaf to the point, in the dtype that it had."""
+        """Set every leaf back to the point, in its own dtype."""
         for leaf, x in zip(self.leaves, self.point, strict=True):
             leaf.data = x.copy() if leaf.broadcasts else x.item()
 
@@ -367,7 +367,7 @@ def epsilon(x: Array) -> float:
 
 
 def weights(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    """Random numbers of which none is so small that it hides what it is multiplied with."""
+    """Random numbers of size 0.5 to 1.5: none is small enough to hide what it multiplies."""
     return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
 
 
