@@ -74,7 +74,7 @@ def test_what_cannot_be_opened_is_named():
         zoom(lambda x: np.linalg.inv(x @ x.T).sum(), X)
     with pytest.raises(ValueError, match=r"one of shape \(2, 3\).*\.sum\(\)"):
         zoom(lambda x: x * 2.0, X)
-    with pytest.raises(ValueError, match="400 are all"):
+    with pytest.raises(ValueError, match="can show 400"):
         zoom(lambda x: (x @ x.T).sum(), np.ones((20, 30)))
     with pytest.raises(ValueError, match="tie"):
         zoom(np.max, np.ones(2))

@@ -18,12 +18,12 @@ PACKAGE = str(Path(__file__).parent)
 
 
 def rule_name(rule: Any) -> str:
-    """What a rule is called; of an object without a name, its class."""
+    """The name of a rule; the name of its class if it has none."""
     return getattr(rule, "__name__", type(rule).__name__)
 
 
 def operation(rule: Any) -> str:
-    """The name of an operation: that of its rule, without `_backward`."""
+    """The name of an operation: the name of its rule without `_backward`."""
     return rule_name(rule).removesuffix("_backward")
 
 
@@ -113,7 +113,7 @@ class LeavesGraphWarning(UserWarning):
 
 
 def leaving(node: Any, number: Any, how: str) -> Any:
-    """`number`, made by `how(node)`; warns, once for each line of the user's code, if tracked."""
+    """Return number = how(node); if node is tracked, warn once for each line of the user's code."""
     if node.requires_grad and RECORDING.get():
         frame = user_frame()
         warnings.warn_explicit(

@@ -1,6 +1,6 @@
 """Are operations remembered, and who watches a backward pass?
 
-Each thread, and each task of asyncio, has its own answer.
+Each thread, and each task of asyncio, has its own setting.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from tinygrad_edu.cleanup import afterwards
 
 # Whether operations are remembered. A function here is called with each result as well.
 RECORDING: ContextVar[bool | Callable[[Any], None]] = ContextVar("recording", default=True)
-# What watches a backward pass that was not given a `watch` of its own.
+# The `watch` of each backward pass that is called without one.
 WATCH: ContextVar[Callable[[Any, Any, tuple[Any, ...]], None] | None] = ContextVar(
     "watch", default=None
 )
@@ -20,7 +20,7 @@ WATCH: ContextVar[Callable[[Any, Any, tuple[Any, ...]], None] | None] = ContextV
 
 @contextmanager
 def temporarily(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
-    """Inside, the variable has this value; gives the value that it had before."""
+    """Inside, the variable has this value; yields the value that it had before."""
     previous = variable.get()
     with afterwards(lambda: variable.set(previous)):
         variable.set(value)

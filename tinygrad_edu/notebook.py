@@ -7,8 +7,8 @@ import numpy as np
 
 from tinygrad_edu.graph import Node, plain
 
-NUMBERS = 36  # of an array, that are shown in full
-LETTERS = 60  # of a name
+NUMBERS = 36  # the largest array that is shown in full
+LETTERS = 60  # the longest name that is shown in full
 
 
 def html_table(node: Node) -> str:
@@ -37,18 +37,18 @@ def html_row(title: str, text: str) -> str:
 
 
 def short_name(text: str) -> str:
-    """A name on one line: what has no picture, such as a newline, as its escape."""
+    """A name on one line, cut if it is long; see `printable`."""
     short = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
     return printable(short)
 
 
 def printable(text: str) -> str:
-    """In one line; of what has no picture, such as a newline, its escape."""
+    """The text on one line: characters that cannot be shown, such as a newline, are escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def numbers(x: Any) -> str:
-    """A number or a small array itself, of a larger one the mean and the range."""
+    """A number or a small array itself; the mean and the range of a larger array."""
     if not hasattr(x, "shape"):
         return f"{x:.6g}" if isinstance(x, float) else str(x)
     if x.size <= NUMBERS or x.dtype.kind not in "biuf":

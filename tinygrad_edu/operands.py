@@ -1,8 +1,8 @@
 """What may enter a computation, and as what?
 
-Numbers, arrays that speak NumPy's protocols and nodes enter as they are. Anything else, such as a
-list or a table of pandas, becomes an array by position, once. What computes by other rules than an
-array is refused.
+Nodes, numbers, and arrays that implement NumPy's protocols enter as they are. Anything else, such
+as a list or a pandas table, becomes an array once; labels of rows and columns are ignored. Classes
+whose operators follow other rules than an array's, such as masked arrays, are refused.
 """
 
 import functools
@@ -19,7 +19,7 @@ Function = Callable[..., Any]
 
 
 class Operand:
-    """What computes for itself: every node is one."""
+    """The base class of nodes: modules below graph.py recognize a node by it."""
 
     __slots__ = ()
 
@@ -32,8 +32,8 @@ class Operand:
 def enters(kind: type) -> bool:
     """Whether an operand of this class enters a computation as it is.
 
-    Nodes do, real numbers, arrays that speak NumPy's protocols, and what is no data: an index, a
-    dtype.
+    These do: nodes, real numbers, arrays that implement NumPy's protocols, and arguments that are
+    not data, such as an index or a dtype.
     """
     if issubclass(kind, complex | np.complexfloating | np.ma.MaskedArray | np.matrix):
         return False
@@ -44,9 +44,10 @@ def enters(kind: type) -> bool:
 
 
 def as_array(x: Any) -> Any:
-    """A list, a table of pandas, ... as an array, by position; numbers, arrays, nodes as they are.
+    """An array of a list, a pandas table and so on; numbers, arrays and nodes as they are.
 
-    Raises TypeError for arrays that compute by other rules, and for data that is not real numbers.
+    The labels of a table are ignored. Raises TypeError for masked arrays and matrices, and for data
+    that is not real numbers.
     """
     if enters(x.__class__):
         return x
@@ -86,7 +87,7 @@ TAKE_ARRAYS = frozenset([*OPERATORS, *PRODUCTS])
 
 
 def only_arrays(function: Function) -> bool:
-    """Whether `function` takes arrays only: a tuple is then data, and no shape or index."""
+    """Whether `function` takes arrays only: then a tuple is data, not a shape or an index."""
     return function in TAKE_ARRAYS or isinstance(function, np.ufunc)
 
 
@@ -97,9 +98,9 @@ def as_operands(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
 
 
 def by_position(function: Function, inputs: tuple[Any, ...], options: dict[str, Any]) -> list[Any]:
-    """The arguments of a call in which operands were given by their names, by position.
+    """The arguments of a call by position, if operands were given as keyword arguments.
 
-    Raises TypeError where the function takes any number of operands, which have no names.
+    Raises TypeError if an argument can be given only by its name.
     """
     bound = inspect.signature(function).bind(*inputs, **options)
     bound.apply_defaults()
@@ -115,4 +116,4 @@ def is_complex(x: Any) -> bool:
 
 def complex_data(x: Any) -> TypeError:
     what = f"an array of shape {x.shape}" if hasattr(x, "shape") else repr(x)
-    return TypeError(f"{what} is complex, and gradients are real here")
+    return TypeError(f"{what} is complex, and gradients are real here: use real numbers")

@@ -1,15 +1,16 @@
-"""How far is a long computation?"""
+"""How far along is a long computation?"""
 
 import sys
 from typing import Any, Self
 
 
 class Progress:
-    """A bar in a terminal that has tqdm; else a line for each thing that is told; or nothing.
+    """Progress as a bar, in a terminal if tqdm is installed; else as lines of text; or hidden.
 
     show   whether anything is shown
-    total  how many steps there are, None if nobody knows; `done` of them were made before
-    unit   what a step is
+    total  the number of steps, None if it is unknown
+    done   the number of steps that were made before
+    unit   the name of a step
     delay  seconds before a bar appears
     """
 
@@ -26,12 +27,12 @@ class Progress:
             self.bar = tqdm(total=total, initial=done, unit=unit, delay=delay)
 
     def step(self) -> None:
-        """One more is done."""
+        """Count one more step."""
         if self.bar is not None:
             self.bar.update()
 
     def tell(self, line: str, short: str | None = None) -> None:
-        """Print a line; where there is a bar, `short` stands before it instead."""
+        """Print a line; if there is a bar, show `short` before it instead."""
         if self.bar is not None:
             self.bar.set_description_str(line if short is None else short)
         elif self.show:

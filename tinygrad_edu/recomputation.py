@@ -1,4 +1,4 @@
-"""How does a deep function train in little memory? By being run again in the backward pass."""
+"""How does a deep function train in little memory? It runs again in the backward pass."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +17,12 @@ Function = Callable[..., Any]
 
 
 def checkpoint(f: Function, *args: Any) -> Any:
-    """f(*args) without keeping what f computes on the way: `backward` runs f again.
+    """f(*args) without storing the intermediate results of f: `backward` runs f again.
 
-    One node stands for all of f. Gradients reach the Tensors among args, in nested lists, tuples
-    and dicts too, and those that f closes over, such as the parameters of a layer.
-    f must return one Tensor, the same one each time: `backward` raises RuntimeError if it differs
-    (f draws random numbers, or a parameter was changed in between).
+    One node stands for all of f. Gradients reach the Tensors in args, also in nested lists, tuples
+    and dicts, and the Tensors that f closes over, such as the parameters of a layer.
+    Raises TypeError if f does not return one Tensor. `backward` raises RuntimeError if the second
+    run differs from the first: f draws random numbers, or a parameter was changed in between.
     Chen et al. 2016, "Training deep nets with sublinear memory cost".
     """
     if not RECORDING.get():
@@ -64,10 +64,14 @@ def flows_of_another_run(
     out: Any,
     made: int,
 ) -> tuple[Any, ...]:
-    """Run f again, recorded, and collect what flows back to its inputs and what it closes over.
+    """Run f again with a graph; return the gradients of its inputs and of what it closes over.
 
-    `backward` stops at the age of the run: what else connects these Tensors is not its business.
-    made  the running number at the end of the first run: what changed since makes this another one
+    This `backward` stops at nodes that are older than the second run: the outer backward pass goes
+    on from there.
+
+    run     f as a function of its flat inputs
+    closed  the Tensors that f closes over
+    made    the running number at the end of the first run: a later change in place is an error
     """
     flows: dict[Any, Any] = {}
 
@@ -97,6 +101,6 @@ def is_floating(x: Any) -> bool:
 
 def another_run(f: Function, what: str) -> RuntimeError:
     return RuntimeError(
-        f"checkpoint ran {called(f)} again, and {what} was not what it had been: call backward() "
-        "before parameters are changed, and draw random numbers outside, passing them in"
+        f"checkpoint ran {called(f)} again, and {what} was not the same as in the first run: call "
+        "backward() before you change parameters, and pass random numbers in as arguments"
     )

@@ -1,9 +1,9 @@
 """What does a recurrent layer do with a whole sequence? Loops over time, each as one function.
 
-They come with their rules, as in kernels.py. As single operations each step would be twenty nodes,
-and the gradient of each weight a sum over all steps; here that sum is one product of matrices.
-The rules compute the gates again, all steps at once: only h and c are kept. (T steps, H numbers in
-h; axes between them, such as the batch, are "...".)
+Each function is followed by its rule, as in kernels.py. Made of single operations, a step would be
+twenty nodes, and the gradient of each weight a sum over all steps. Here that sum is one matrix
+product. Only h and c are stored: the rules compute the gates again, for all steps at once. In the
+shapes, T is the number of steps, H the size of h, and ... any axes between, such as the batch.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from tinygrad_edu.kernels import rows
 
 @primitive
 def rnn(a, weight, h, rectified=False):
-    """Every h of h' = tanh(a[t] + h W), or max(·, 0) if `rectified`.
+    """All states h of h' = tanh(a[t] + h W); relu in place of tanh if `rectified`.
 
     a: (T, ..., H), x W_ih + b for all steps; weight: (H, H); h: (..., H). out: (T, ..., H).
     """
@@ -40,7 +40,7 @@ def rnn_backward(g, out, a, weight, h, rectified=False):
 
 @primitive
 def gru(a, weight, bias, h):
-    """Every h of a GRU, with the equations of `nn.GRUCell`.
+    """All states h of a GRU, with the equations of `nn.GRUCell`.
 
     a: (T, ..., 3 H), x W_ih + b_ih for all steps; weight: (H, 3 H); bias: (3 H,); h: (..., H).
     out: (T, ..., H).
@@ -64,7 +64,7 @@ def gru_backward(g, out, a, weight, bias, h):
     y = (rows(before_h) @ weight).reshape(a.shape) + bias
     r, z = parts(squashed(a[..., : 2 * n] + y[..., : 2 * n]), n)
     new = np.tanh(a[..., 2 * n :] + r * y[..., 2 * n :])
-    # How far h' follows what each gate is asked, from the input and from h.
+    # The derivative of h' with respect to what goes into each gate, before tanh or sigmoid.
     by_new = (1 - z) * (1 - new * new)
     by_r = by_new * y[..., 2 * n :] * r * (1 - r)
     by_z = (before_h - new) * z * (1 - z)
@@ -87,7 +87,7 @@ def gru_backward(g, out, a, weight, bias, h):
 
 @primitive
 def lstm(a, weight, h, c):
-    """Every state of an LSTM, with the equations of `nn.LSTMCell`: out[0] are the h, out[1] the c.
+    """All states of an LSTM, with the equations of `nn.LSTMCell`: h in out[0], c in out[1].
 
     a: (T, ..., 4 H), x W_ih + b for all steps; weight: (H, 4 H); h and c: (..., H).
     out: (2, T, ..., H).
@@ -116,7 +116,7 @@ def lstm_backward(gradient, out, a, weight, h, c):
     gates = np.tanh((a + (rows(before_h) @ weight).reshape(a.shape)) * scale)
     i, f, g, o = parts(gates * scale + (1 - scale), n)
     shown = np.tanh(cs)
-    # How far c (the first three) and h (the last) follow what each gate is asked.
+    # The derivatives of c (i, f, g) and of h (o) with respect to what goes into each gate.
     slopes = np.concatenate([g, before_c, i, shown], axis=-1)
     slopes = slopes * ((1 - gates * gates) * (scale * scale))
     h_by_c = o * (1 - shown * shown)
@@ -143,7 +143,7 @@ def check_shapes(name, a, weight, *states):
 
 
 def scale_of_gates(weight):
-    """1/2 for the columns of i, f and o, since sigmoid(x) = tanh(x / 2) / 2 + 1/2; 1 for g's."""
+    """1/2 for the columns of i, f and o, as sigmoid(x) = tanh(x / 2) / 2 + 1/2; 1 for that of g."""
     n = weight.shape[0]
     scale = np.full_like(weight, 0.5, shape=4 * n)
     scale[2 * n : 3 * n] = 1
@@ -151,7 +151,7 @@ def scale_of_gates(weight):
 
 
 def squashed(x):
-    """sigmoid(x), as a tanh: right to rounding of 1, which is all that a gate needs."""
+    """sigmoid(x) by tanh: its error is a rounding of 1, which is small enough for a gate."""
     return np.tanh(x * 0.5) * 0.5 + 0.5
 
 
@@ -161,10 +161,10 @@ def parts(x, n):
 
 
 def before(h, out):
-    """The state before each step: h, and then out[:-1]."""
+    """The state before each step: h, then out[:-1]."""
     return np.concatenate([h[None], out[:-1]])
 
 
 def transposed(weight):
-    """W.T in an order that is read along: the product with it is then taken many times."""
+    """W.T as a copy in C order: it is multiplied many times, and that is faster so."""
     return np.copy(weight.T, order="C")

@@ -1,4 +1,4 @@
-"""The one random generator that everything draws from unless it is given its own."""
+"""The random generator of the package: everything uses it, unless you pass another one."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ class Package:
 
 
 def manual_seed(seed: int) -> None:
-    """Start the package's generator again from `seed`: the same seed, the same weights."""
+    """Restart the package's generator: the same seed gives the same random numbers."""
     Package.rng = np.random.default_rng(seed)
 
 
 def default_rng(rng: np.random.Generator | None = None) -> np.random.Generator:
-    """The generator that was given, or else the package's. NumPy's global one is never touched."""
+    """`rng`, or the package's generator if it is None. NumPy's global one is never used."""
     if rng is None:
         return Package.rng
     if not isinstance(rng, np.random.Generator):

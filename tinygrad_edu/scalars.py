@@ -15,7 +15,7 @@ from tinygrad_edu.notation.forms import FORMS
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.value import Value
 
-MAX_NODES = 400  # more is no picture
+MAX_NODES = 400  # the most that a picture can show
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Zoomed:
     """A function of arrays as a graph of Values.
 
     root    the result: draw it, step through it, play it
-    inputs  by the names of the arguments, object arrays of Values
+    inputs  object arrays of Values, by the names of the arguments
     """
 
     root: Value
@@ -43,10 +43,10 @@ def zoom(f: Callable[..., Any], *arrays: Any) -> Zoomed:
     f       a function of Tensors with one number as its result
     arrays  its arguments: arrays or Tensors, small ones
 
-    f runs on Tensors; then every operation of its graph runs again on object arrays of Values. The
-    gradients are those of the Tensors: ValueError says so if they are not, as at a tie of `max`.
-    Raises ValueError for another result and for more than 400 nodes, NotImplementedError for an
-    operation that numbers of their own do not have.
+    f runs on Tensors. Then every operation of its graph runs again on object arrays of Values.
+    Raises ValueError if f does not return one number, if there are more than 400 nodes, and if the
+    gradients differ from those of the Tensors, as at a tie of `max`; NotImplementedError for an
+    operation that has no form for single numbers.
     """
     tensors = {name: tracked(x, name) for name, x in zip(argument_names(f, arrays), arrays)}
     out = f(*tensors.values())
@@ -82,7 +82,7 @@ def tracked(x: Any, name: str) -> Tensor:
 
 
 def numbers_of(leaf: Node) -> Any:
-    """An object array with a Value for each number of a leaf, named as its element."""
+    """An object array with a Value for each number of a leaf, named like `W[0,1]`."""
     values = np.empty(leaf.data.shape, object)
     for index, x in np.ndenumerate(leaf.data):
         place = f"[{','.join(map(str, index))}]" if index else ""
@@ -113,7 +113,10 @@ def again(node: Node, opened: dict[Node, Any]) -> Any:
 
 
 def on_each(function: Any) -> Any:
-    """NumPy finds exp(x) of an object in its method `exp`: so are others found here."""
+    """The function, by the method of Value that has its name, or itself if there is none.
+
+    NumPy calls the method `exp` of each object for np.exp; this does so for kernels like relu.
+    """
     method = getattr(Value, function.__name__, None)
     return function if method is None else np.frompyfunc(method, 1, 1)
 
@@ -131,7 +134,7 @@ def masked_softmax(x: Any, mask: Any) -> Any:
     return e / total
 
 
-# Kernels that avoid overflow by comparing, and so by ways that single numbers do not have
+# These kernels avoid overflow in ways that object arrays do not support: here are plain formulas.
 ON_VALUES: dict[Any, Callable[..., Any]] = {
     **FORMS,
     forward_of(kernels.logsumexp): logsumexp,
@@ -150,7 +153,7 @@ def derivatives(root: Value, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare(zoomed: Zoomed, out: Tensor, tensors: dict[str, Tensor]) -> None:
-    """Refuse numbers that are not those of the Tensors."""
+    """Raise ValueError if the gradients differ from those of the Tensors."""
     expected: dict[Node, Any] = {}
     out.backward(inputs=(), watch=lambda node, g, _: expected.update({node: g}))
     for name, g in zoomed.gradients().items():
@@ -165,6 +168,6 @@ def compare(zoomed: Zoomed, out: Tensor, tensors: dict[str, Tensor]) -> None:
 def refuse_more_than_a_picture(count: int) -> None:
     if count > MAX_NODES:
         raise ValueError(
-            f"zoom would make {count} nodes or more, and {MAX_NODES} are all that a picture can "
-            "show: use smaller arrays, such as (2, 3) @ (3, 2)"
+            f"zoom would make {count} nodes or more, and a picture can show {MAX_NODES}: use "
+            "smaller arrays, such as (2, 3) @ (3, 2)"
         )

@@ -1,4 +1,4 @@
-"""What is in nested lists, tuples and dicts of arrays, and how are they put together again?"""
+"""Which arrays are in nested lists, tuples and dicts, and how are these built again?"""
 
 from collections.abc import Iterator
 from typing import Any
