@@ -86,7 +86,7 @@ def test_it_answers_for_its_data_and_does_not_leave_in_silence():
     x = Traced(X)
     assert (x.shape, x.ndim, x.size, x.dtype, len(x)) == ((3, 4), 2, 12, X.dtype, 3)
     assert np.shape(x) == (3, 4)
-    with pytest.raises(TypeError, match="no plain array"):
+    with pytest.raises(TypeError, match="not a plain array"):
         np.asarray(x)
     with pytest.raises(TypeError, match="leave the trace"):
         float(x.sum())

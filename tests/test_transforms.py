@@ -229,7 +229,7 @@ def test_float32_stays_float32():
         (lambda: vjp(field, X)[1](X[:2]), ValueError, r"cotangent: shape \(2,\); the result of"),
         (lambda: hvp(wave)(X, 1.0), ValueError, r"cotangent: shape \(\).*shape \(3,\)"),
         (lambda: elementwise_grad(wave)(X), ValueError, r"result of wave: shape \(\); the arg"),
-        (lambda: jacobian(lambda x: (x, x))(X), TypeError, "jacobian wants one array"),
+        (lambda: jacobian(lambda x: (x, x))(X), TypeError, "jacobian needs one array"),
         (lambda: checkpoint(lambda x: (x, x), Tensor(X)), TypeError, "wants one Tensor"),
     ],
 )
@@ -312,15 +312,11 @@ def test_checkpoint_notices_what_would_be_wrong():
     constant = Tensor(np.ones(3))  # a change of it that the result does not show
     loss = np.sum(checkpoint(lambda x: (x - x.detach()) * constant[:], a))
     constant.data *= 2
-    with pytest.raises(
-        RuntimeError, match=r"array of shape \(3,\) was not the same as in the first run"
-    ):
+    with pytest.raises(RuntimeError, match=r"array of shape \(3,\) has changed since"):
         loss.backward()
     loss = np.sum(checkpoint(lambda x: (x - x.detach()) * w, a))
     w.data = w.data * 2  # nor does it show this
-    with pytest.raises(
-        RuntimeError, match=r"array of shape \(3,\) was not the same as in the first run"
-    ):
+    with pytest.raises(RuntimeError, match=r"array of shape \(3,\) has changed since"):
         loss.backward()
     loss = np.sum(checkpoint(lambda x: x * rng.standard_normal(3), a))
     with pytest.raises(RuntimeError, match="draw random numbers outside"):

@@ -101,6 +101,6 @@ def is_floating(x: Any) -> bool:
 
 def another_run(f: Function, what: str) -> RuntimeError:
     return RuntimeError(
-        f"checkpoint ran {called(f)} again, and {what} was not the same as in the first run: call "
-        "backward() before you change parameters, and pass random numbers in as arguments"
+        f"checkpoint ran {called(f)} again, and {what} has changed since the first run: call "
+        "backward() before you change parameters, and draw random numbers outside, as arguments"
     )

@@ -38,16 +38,17 @@ def check_rule(
     domain: Callable[[Array], Array] = lambda x: x,
     order: int = 2,
 ) -> None:
-    """All that a new operation must pass: right derivatives, broadcasting, dtypes and ties.
+    """Check a new operation: its derivatives, broadcasting, dtypes, and the gradient at ties.
 
     Derivatives and ties are checked in float64, and once more in float32.
 
-    shapes  those of its inputs; without them it works elementwise on as many as its signature has
-            without a default, and is tried with shapes that broadcast
+    shapes  the shapes of its inputs. Without shapes the function must be elementwise: it is tried
+            with shapes that broadcast, one for each argument without a default
     domain  maps standard normal numbers to where the function is defined and smooth
-    order   up to which derivatives are compared
+    order   the highest order of derivatives to compare
 
-    Raises GradcheckError with a sentence that says what is wrong, and for which shapes.
+    Raises GradcheckError, which says what is wrong and for which shapes; TypeError if the function
+    needs shapes.
     """
     name = getattr(function, "__name__", repr(function))
     for trial in [shapes] if shapes else BROADCASTING[count_inputs(function)]:
@@ -81,12 +82,12 @@ def count_inputs(function: Callable[..., Any]) -> int:
 
 
 def check_forward(function: Callable[..., Any], arrays: list[Array], call: str) -> None:
-    """A Tensor comes out, and holds what the function makes of plain arrays."""
+    """The result is a Tensor, with the same numbers as the function gives for plain arrays."""
     out = function(*[Tensor(x, requires_grad=True) for x in arrays])
     if not isinstance(out, Tensor):
         raise GradcheckError(
-            f"{call} gives no Tensor but {type(out).__name__}: "
-            "is it marked with @primitive, and has it a rule under @backward_of?"
+            f"{call} returns {type(out).__name__} instead of Tensor: "
+            "is it marked with @primitive, and does it have a rule under @backward_of?"
         )
     if not out.requires_grad:
         raise GradcheckError(f"{call} leaves the graph: its result requires no gradient")
@@ -122,7 +123,7 @@ def check_float32(function: Callable[..., Any], arrays: list[Array], call: str) 
                 )
     out = made[0].data
     if out.dtype != np.float32:
-        raise GradcheckError(f"{call} gives {out.dtype}")
+        raise GradcheckError(f"{call} gives {out.dtype}: the result must be float32 too")
     expected = np.asarray(function(*[x.astype(np.float64) for x in arrays]))
     off = np.linalg.norm(out - expected)
     if not off <= 1e-3 * np.linalg.norm(expected):
@@ -130,7 +131,7 @@ def check_float32(function: Callable[..., Any], arrays: list[Array], call: str) 
 
 
 def check_ties(function: Callable[..., Any], tie: Array, shapes: Any, call: str) -> None:
-    """All elements equal, and moved together: they stay equal, so the slope is that of one number.
+    """Move equal elements together: they stay equal, so this is a function of one number.
 
     A rule that gives every one of the equal elements the whole gradient counts the tie twice.
     """
@@ -182,7 +183,7 @@ def float_arrays(
 
 
 def axes(shape: Shape) -> st.SearchStrategy[Any]:
-    """What `axis=` may be for an array of this shape: None, one axis or several, either sign."""
+    """What `axis=` may be for an array of this shape: None, or axes of either sign."""
     several = hnp.valid_tuple_axes(len(shape), min_size=1) if shape else st.nothing()
     one = st.integers(-len(shape), len(shape) - 1) if shape else st.nothing()
     return st.none() | one | several

@@ -17,8 +17,8 @@ class Line:
     """One call that was written down, or an array that was given.
 
     data      the result
-    function  what made it; None for what was given
-    inputs    its operands: lines, and what was plain
+    function  what made it; None for a given array
+    inputs    its operands: lines, and anything that is not traced
     options   its keyword arguments
     name      the name that a given array got from its caller
     """
@@ -43,9 +43,9 @@ class Line:
 class Traced(NDArrayOperatorsMixin):
     """An array or a number, with the line that says how it was made.
 
-    A result that is no array and no number, such as a shape, is plain. A choice by a traced number
-    (`if x > 0`, `range(n)`) follows the data and is not written down.
-    Raises TypeError for `np.asarray(x)` and `float(x)`, which would leave the trace in silence.
+    A result that is not an array or a number, such as a shape, is not traced. A decision by a
+    traced number (`if x > 0`, `range(n)`) follows the data and is not written down.
+    Raises TypeError for `np.asarray(x)` and `float(x)`, which would leave the trace unnoticed.
     """
 
     __slots__ = ("line",)
@@ -67,7 +67,7 @@ class Traced(NDArrayOperatorsMixin):
         return self.made(Line(data, function, lines(inputs), lines(options)))
 
     def made(self, line: Line) -> Any:
-        """The result of a line; of several results each is an item of it."""
+        """The result of a line; each of several results has a line of its own."""
         data = line.data
         if isinstance(data, np.ndarray | np.generic | float):
             out = object.__new__(type(self))
@@ -84,7 +84,9 @@ class Traced(NDArrayOperatorsMixin):
         if method == "at":
             target = inputs[0]
             if not isinstance(target, Traced):
-                raise TypeError("ufunc.at would change a plain array in place, unseen by the trace")
+                raise TypeError(
+                    "ufunc.at would change a plain array in place, which the trace cannot see"
+                )
             target.become(self.call(with_at, (ufunc, *inputs), options))
             return None
         targets = options.pop("out", ())
@@ -107,7 +109,7 @@ class Traced(NDArrayOperatorsMixin):
         return put(self.call(function, args, options), target)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise TypeError("a traced array is no plain array: use a function of NumPy, or x.data")
+        raise TypeError("a traced array is not a plain array: use a function of NumPy, or x.data")
 
     # Indexing
 
@@ -118,7 +120,7 @@ class Traced(NDArrayOperatorsMixin):
         self.become(self.call(with_item, (self, index, value), {}))
 
     def become(self, other: Any) -> None:
-        """From now on this is another array; what was made of it before stays as it was."""
+        """Become another array; results that were computed from this one before do not change."""
         self.line = other.line
 
     def __len__(self) -> int:
@@ -135,7 +137,7 @@ class Traced(NDArrayOperatorsMixin):
     def __rpow__(self, other: Any) -> Any:
         return self.call(operator.pow, (other, self), {})
 
-    # What is asked of the data is answered by the data
+    # These properties and conversions are those of the data
 
     shape = property(lambda self: np.shape(self.data))
     ndim = property(lambda self: np.ndim(self.data))
@@ -163,7 +165,7 @@ class Traced(NDArrayOperatorsMixin):
         return self.call(astype, (self, dtype), {})
 
     def copy(self, order: Any = "C") -> Any:
-        if isinstance(self.data, np.generic):  # of which np.copy would make an array
+        if isinstance(self.data, np.generic):  # np.copy would make an array of it
             return self
         # np.copy(x) would keep the order of x.
         return self.call(np.copy, (self, order), {})
@@ -190,7 +192,7 @@ class Traced(NDArrayOperatorsMixin):
 
 
 def put(out: Any, target: Any) -> Any:
-    """What a call with out=target returns: from now on the target is what was computed."""
+    """The result of a call with out=target: the target becomes what was computed."""
     if target is None:
         return out
     check_target(target)
@@ -203,9 +205,9 @@ def put(out: Any, target: Any) -> Any:
 
 
 def check_cast(out: Any, target: Any) -> None:
-    """Raise TypeError where NumPy would, for numbers that would lose more than digits."""
+    """Raise TypeError where NumPy would: if a cast loses more than precision."""
     if not np.can_cast(out.dtype, target.dtype, "same_kind"):
-        raise TypeError(f"results of {out.dtype} do not go into an array of {target.dtype}")
+        raise TypeError(f"results of {out.dtype} cannot be stored in an array of {target.dtype}")
 
 
 def check_target(target: Any) -> None:
@@ -219,21 +221,21 @@ def item(x: Any, index: Any) -> Any:
 
 
 def with_item(x: Any, index: Any, value: Any) -> Any:
-    """A copy of x, in its order of axes, with value at [index]."""
+    """A copy of x, in the same memory order, with value at [index]."""
     out = x.copy("K")
     out[index] = value
     return out
 
 
 def with_at(ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> Any:
-    """A copy of x, in its order of axes, that was changed by ufunc.at(x, index, *values)."""
+    """A copy of x, in the same memory order, after ufunc.at(x, index, *values)."""
     out = x.copy("K")
     ufunc.at(out, index, *values)
     return out
 
 
 def with_some(function: Any, x: Any, *inputs: Any, **options: Any) -> Any:
-    """A copy of x with some of the results of function(*inputs), as `where` says."""
+    """A copy of x with the results of function(*inputs) where the option `where` is true."""
     out = x.copy("K")
     return function(*inputs, out=out, **options)
 

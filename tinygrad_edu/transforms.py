@@ -1,13 +1,13 @@
 """Derivatives of functions: grad, vjp, jvp, jacobian, hessian and hvp, nested to any order.
 
-One idea carries them all. `linearized` runs f on fresh nodes and hands out its result, with a
-function `back` that takes a gradient u of the result to the product u J, where J is the matrix of
-all partial derivatives of f. The rest is a line or two on top: grad is `back(1)`.
+All of them use `linearized`. It runs f on fresh nodes and returns two things: the result, and a
+function `back` that maps a gradient u of the result to the product u J, where J is the matrix of
+all partial derivatives of f. The others add a line or two: grad is `back(1)`.
 
-Arrays in, arrays out. What depends on a Tensor of an outer differentiation (an argument that is
-tracked, or a parameter that f closes over) is a Tensor and can be differentiated again; under
-`no_grad()` it is not. An argument may be a nested list, tuple or dict of arrays: its gradient has
-the same structure. The `.grad` of a Tensor is never touched.
+The results for arrays are arrays. A result that depends on a Tensor of an outer differentiation (a
+tracked argument, or a parameter that f closes over) is a Tensor that can be differentiated again,
+but not under `no_grad()`. An argument may be a nested list, tuple or dict of arrays: its gradient
+has the same structure. The `.grad` of a Tensor never changes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,12 +30,13 @@ Argnums = int | tuple[int, ...]
 
 
 def grad(f: Function, argnums: Argnums = 0) -> Function:
-    """df/dx, a function of what f is a function of, in the shape of x = args[argnums].
+    """The function (*args) -> df/dx for x = args[argnums]. The gradient has the shape of x.
 
     f        returns one number
-    argnums  which argument to differentiate, or a tuple of them: then the result is a tuple
+    argnums  the argument to differentiate with respect to; for a tuple of them, the result is a
+             tuple
 
-    Raises ValueError if f returns more than one number, and TypeError for integers.
+    Raises ValueError if f returns more than one number, and TypeError if x is made of integers.
     """
 
     def gradient(*args: Any, **options: Any) -> Any:
@@ -45,13 +46,13 @@ def grad(f: Function, argnums: Argnums = 0) -> Function:
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
-    """(f(x), df/dx) from one forward pass; arguments and errors are those of `grad`."""
+    """The function (*args) -> (f(*args), df/dx), in one forward pass; otherwise as `grad`."""
 
     def both(*args: Any, **options: Any) -> tuple[Any, Any]:
         out, back = linearized(f, argnums, args, options)
         if is_structure(out) or np.size(plain(out)) != 1:
             raise ValueError(
-                f"grad wants one number from {called(f)}, and got {shapes_in(out)}: "
+                f"grad needs one number from {called(f)}, and got {shapes_in(out)}: "
                 "sum it, or use jacobian, elementwise_grad or vjp"
             )
         return out, back(np.ones(np.shape(plain(out))))
@@ -60,19 +61,19 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
 
 
 def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
-    """f(*args) and back, where back(u) = u J: a tuple of gradients, one for each argument.
+    """f(*args), and a function `back`: back(u) = u J is a tuple of gradients, one per argument.
 
     The cotangent u has the structure and the shapes of f(*args), which may be an array or a
-    nested list, tuple or dict of them. Raises ValueError if it has not.
+    nested list, tuple or dict of arrays. Raises ValueError if it does not.
     """
     return linearized(f, tuple(range(len(args))), args)
 
 
 def jvp(f: Function, args: Iterable[Any], tangents: Iterable[Any]) -> tuple[Any, Any]:
-    """f(*args) and J v: how f moves where its arguments move along the tangents v.
+    """f(*args) and J v: how f changes when its arguments move along the tangents v.
 
-    u J is linear in u, and its derivative by u is J: so J v is the vjp of a vjp, whatever u is.
-    The tangents have the structure and the shapes of args. Raises ValueError if they have not.
+    u J is linear in u, and its derivative with respect to u is J. So J v is a vjp of a vjp, for any
+    u. The tangents have the structure and the shapes of args. Raises ValueError if they do not.
     """
     args, tangents, start = tuple(args), tuple(tangents), next_birth()
     check_match("tangents", tangents, "arguments", args)
@@ -85,13 +86,13 @@ def jvp(f: Function, args: Iterable[Any], tangents: Iterable[Any]) -> tuple[Any,
 def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     """J[i, j] = d out[i] / d x[j], of shape out.shape + x.shape: a vjp for each row.
 
-    Raises TypeError if f does not return one array.
+    Raises TypeError if f does not return one array, and ValueError if that array is empty.
     """
 
     def matrix(*args: Any, **options: Any) -> Any:
         out, back = linearized(f, argnums, args, options)
         if is_structure(out):
-            raise TypeError(f"jacobian wants one array from {called(f)}, and got {shapes_in(out)}")
+            raise TypeError(f"jacobian needs one array from {called(f)}, and got {shapes_in(out)}")
         shape, size = np.shape(plain(out)), np.size(plain(out))
         rows = [back(u) for u in np.eye(size).reshape(size, *shape)]
         if not rows:
@@ -109,7 +110,7 @@ def hessian(f: Function, argnums: int = 0) -> Function:
 
 
 def hvp(f: Function, argnums: Argnums = 0) -> Function:
-    """The function (*args, v) -> H v, at the cost of a few gradients: H itself is never made.
+    """The function (*args, v) -> H v, at the cost of a few gradients: H itself is never computed.
 
     H is symmetric, so H v = v H: a vjp of grad. v has the structure and the shapes of x.
     """
@@ -136,7 +137,7 @@ def elementwise_grad(f: Function, argnums: int = 0) -> Function:
     return derivative
 
 
-# The one idea
+# What all of them use
 
 
 def linearized(
@@ -146,9 +147,9 @@ def linearized(
     options: dict[str, Any] | None = None,
     start: int | None = None,
 ) -> tuple[Any, Function]:
-    """out = f(*args), and back(u) = u J: the gradient of <u, out> by args[argnums].
+    """out = f(*args), and back(u) = u J: the gradient of <u, out> with respect to args[argnums].
 
-    What is tracked and older than `start` belongs to an outer differentiation.
+    Tracked nodes that are older than `start` belong to an outer differentiation.
     """
     start = next_birth() if start is None else start
     places = argnums if isinstance(argnums, tuple) else (argnums,)
@@ -184,7 +185,7 @@ def linearized(
 def pullback(
     outs: list[Any], cotangents: list[Any], nodes: list[Any], create_graph: bool
 ) -> list[Any]:
-    """The gradient of sum(<cotangent, out>) by each of `nodes`; zeros where there is none."""
+    """d sum(<cotangent, out>) / d node for each of `nodes`; zeros where there is none."""
     pairs = [
         (out, u if isinstance(u, Node) else Tensor.adopt(u).astype(out.dtype))
         for out, u in zip(outs, cotangents, strict=True)
@@ -202,7 +203,7 @@ def pullback(
 
 
 def fresh(x: Any, f: Function) -> Any:
-    """A node of our own in the place of x: `backward` can pick exactly this one."""
+    """A new node in the place of x: `backward` can be asked for exactly this one."""
     if isinstance(x, Value):
         raise TypeError(f"{called(f)} got a Value; pass a float, or use backward() on Values")
     if is_tracked(x):
@@ -211,11 +212,13 @@ def fresh(x: Any, f: Function) -> Any:
     try:
         return Tensor(x, requires_grad=True)
     except TypeError as error:
-        raise TypeError(f"{called(f)} cannot be differentiated by {x!r}: {error}") from None
+        raise TypeError(
+            f"{called(f)} cannot be differentiated with respect to {x!r}: {error}"
+        ) from None
 
 
 def outside(outs: list[Any], start: int) -> list[Any]:
-    """The tracked nodes older than `start` that `outs` were made from, directly."""
+    """The tracked nodes older than `start` that newer nodes behind `outs` were made from."""
     found, stack = [], [x for x in outs if is_tracked(x)]
     visited = set(stack)
     while stack:
@@ -232,7 +235,7 @@ def outside(outs: list[Any], start: int) -> list[Any]:
 
 @contextmanager
 def recording() -> Iterator[bool]:
-    """Inside, operations are remembered even under `no_grad`; gives whether they were before."""
+    """Inside, operations are remembered even under `no_grad`; yields whether they were before."""
     with temporarily(RECORDING, RECORDING.get() or True) as previous:
         yield bool(previous)
 
@@ -242,19 +245,21 @@ def is_tracked(x: Any) -> bool:
 
 
 def zeros(x: Any, as_tensor: bool) -> Any:
-    """Zeros of the shape of x, and of its dtype if that is one of floats."""
+    """Zeros in the shape of x, and in its dtype if that is floating-point, else in float64."""
     array = np.zeros_like(plain(x)) * 1.0
     return Tensor(array) if as_tensor else array
 
 
-# What is given to them
+# Checks
 
 
 def check_argnums(f: Function, argnums: Argnums, args: tuple[Any, ...]) -> None:
     places = argnums if isinstance(argnums, tuple) else (argnums,)
     count = len(args)
     if not all(-count <= i < count for i in places):
-        raise ValueError(f"argnums is {argnums}, and {called(f)} got {count} arguments, from 0")
+        raise ValueError(
+            f"argnums is {argnums}, and {called(f)} got {count} arguments, counted from 0"
+        )
     if len({i % count for i in places}) < len(places):
         raise ValueError(f"argnums is {argnums}: it names an argument twice")
 
