@@ -76,7 +76,7 @@ def test_dropout_is_right_to_second_order():
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, np.nan])
 def test_dropout_refuses_what_is_no_probability(p):
-    with pytest.raises(ValueError, match=f"from 0 to 1, and it is {p}"):
+    with pytest.raises(ValueError, match=f"from 0 to 1, and is {p}"):
         Dropout(p)
 
 
@@ -124,7 +124,9 @@ def test_a_padding_row_that_is_not_zero_is_looked_up_too():
 
 @pytest.mark.parametrize("index", [-1, 4])
 def test_an_index_out_of_range_is_named(index):
-    with pytest.raises(IndexError, match=f"from 0 to 3 here, and input has {index} to {index}"):
+    with pytest.raises(
+        IndexError, match=f"input must be from 0 to 3, and the indices run from {index} to {index}"
+    ):
         Embedding(4, 3)([index])
 
 

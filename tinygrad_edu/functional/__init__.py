@@ -1,4 +1,4 @@
-"""Functions of networks, each a composition of functions that have derivatives."""
+"""Functions for networks, each composed of functions that have derivatives."""
 
 from tinygrad_edu.functional.activation import (
     celu,

@@ -1,9 +1,9 @@
 """Activations: functions of x, element by element or along one axis.
 
-Each is a formula in NumPy's functions, on Tensors and on plain arrays. At a kink the slope is
-PyTorch's. Where a formula has two branches, both are computed, and one is taken: the other must not
-overflow, because its gradient is then 0 times infinity. So the exponentials see `below`, which is 0
-where they are not wanted (np.minimum(x, 0) would halve the slope at 0).
+Each is a formula of NumPy's functions, for Tensors and plain arrays. At a kink the slope is that of
+PyTorch. Where a formula has two branches, np.where computes both and takes one. The other one must
+not overflow, because its gradient would be 0 times infinity. So the exponentials get `below`, which
+is 0 where their result is not used (np.minimum(x, 0) would halve the slope at 0).
 """
 
 import math
@@ -75,7 +75,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 def selu(x: Any) -> Any:
-    """scale elu(x, alpha), with which mean 0 and variance 1 persist from layer to layer.
+    """scale elu(x, alpha), which keeps mean 0 and variance 1 from layer to layer.
 
     Klambauer et al. 2017, "Self-normalizing neural networks", section 2, gives the two constants.
     """
@@ -86,7 +86,7 @@ def selu(x: Any) -> Any:
 def celu(x: Any, alpha: float = 1.0) -> Any:
     """x where x > 0, else alpha (exp(x / alpha) - 1): slope 1 on both sides of 0."""
     if alpha == 0:
-        raise ValueError("celu divides by alpha, and it is 0")
+        raise ValueError("celu divides by alpha, so alpha cannot be 0")
     x = floating(x)
     below = np.where(x > 0, 0, x)
     return np.where(x > 0, x, alpha * np.expm1(below / alpha))
@@ -123,7 +123,7 @@ def mish(x: Any) -> Any:
 def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """log(1 + exp(beta x)) / beta; just x where beta x > threshold."""
     if beta == 0:
-        raise ValueError("softplus divides by beta, and it is 0")
+        raise ValueError("softplus divides by beta, so beta cannot be 0")
     x = floating(x)
     return np.where(beta * x > threshold, x, kernels.log1pexp(beta * x) / beta)
 
@@ -145,7 +145,7 @@ def tanh(x: Any) -> Any:
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
-    """x between min_val and max_val, else the nearer of the two; flat at both."""
+    """x between min_val and max_val, else the nearer of the two; slope 0 at both."""
     if not min_val < max_val:
         raise ValueError(f"hardtanh needs min_val < max_val, not {min_val} and {max_val}")
     x = floating(x)
@@ -181,7 +181,7 @@ def log_softmax(x: Any, dim: int = -1) -> Any:
 
 
 def softmin(x: Any, dim: int = -1) -> Any:
-    """softmax(-x): the smallest gets the most."""
+    """softmax(-x): the smallest x gets the largest share."""
     return softmax(-floating(x), dim)
 
 
@@ -192,7 +192,7 @@ def glu(x: Any, dim: int = -1) -> Any:
     """
     x = floating(x)
     if x.shape[dim] % 2:
-        raise ValueError(f"glu halves axis {dim} of x, and x of shape {x.shape} is odd there")
+        raise ValueError(f"glu halves axis {dim} of x, which must be even: x has shape {x.shape}")
     a, b = np.split(x, 2, axis=dim)
     return a * sigmoid(b)
 
@@ -200,12 +200,12 @@ def glu(x: Any, dim: int = -1) -> Any:
 def dropout(
     x: Any, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None
 ) -> Any:
-    """x / (1 - p) with probability 1 - p, else 0: x in the mean. Just x if not training.
+    """x / (1 - p) with probability 1 - p, else 0, so the mean is x. Just x if not training.
 
     Raises ValueError for a p outside of [0, 1].
 
-    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
-    scaled in training, so that nothing needs scaling afterwards (section 10).
+    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting";
+    scaled in training, so that no scaling is needed afterwards (section 10).
     """
     check_probability(p)
     if not training or p == 0:
@@ -217,4 +217,4 @@ def dropout(
 
 def check_probability(p: float) -> None:
     if not 0 <= p <= 1:
-        raise ValueError(f"p is the probability of a zero, from 0 to 1, and it is {p}")
+        raise ValueError(f"p is the probability of a zero: it must be from 0 to 1, and is {p}")

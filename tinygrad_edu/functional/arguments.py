@@ -1,4 +1,4 @@
-"""What do the functions of networks take for an array?"""
+"""What do the functions for networks accept as an array?"""
 
 from typing import Any
 

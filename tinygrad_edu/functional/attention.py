@@ -1,4 +1,4 @@
-"""Attention: each query compares itself with all keys, and gets a mean of their values."""
+"""Attention: each query is compared with all keys, and gets a weighted mean of their values."""
 
 import math
 from typing import Any
@@ -26,10 +26,10 @@ def scaled_dot_product_attention(
 ) -> Any:
     """softmax(Q K^T / sqrt(d) + mask) V, with Q: (..., L, d), K: (..., S, d), V: (..., S, d_v).
 
-    attn_mask  broadcasts to (..., L, S): bools, true where a query may look at a key, or floats,
-               which are added; a query that may look at nothing gets 0
-    dropout_p  chance of a weight to be dropped, in every call: pass 0 outside of training
-    is_causal  query i may look at no key after the i-th
+    attn_mask  broadcasts to (..., L, S): bools, True where a query may look at a key, or floats,
+               which are added to the scores; a query that may look at no key gets 0
+    dropout_p  probability that a weight is dropped, in every call: pass 0 outside of training
+    is_causal  query i may look at the keys 0 to i only
     scale      1 / sqrt(d) by default
     Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1.
     Raises ValueError for shapes that do not fit, TypeError for a mask of integers.
@@ -44,7 +44,7 @@ def scaled_dot_product_attention(
 
 
 def attention_weights(query: Any, key: Any, *masks: Any, scale: float | None = None) -> Any:
-    """softmax(Q K^T / sqrt(d) + masks): how much of each value a query takes, (..., L, S)."""
+    """softmax(Q K^T / sqrt(d) + masks): the share of each value for a query, (..., L, S)."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * scale) @ key.mT
     visible = None
@@ -59,15 +59,15 @@ def attention_weights(query: Any, key: Any, *masks: Any, scale: float | None = N
 
 
 def causal_mask(query: Any, key: Any) -> Any:
-    """(L, S) bools, true where the key does not come after the query: j <= i."""
+    """(L, S) bools, True where the key does not come after the query: j <= i."""
     return np.tri(query.shape[-2], key.shape[-2], dtype=bool)
 
 
 def check_mask(mask: Any, scores: Any) -> None:
     if mask.dtype.kind not in "bf":
         raise TypeError(
-            f"attn_mask is made of bools (who takes part) or floats (added to the scores), not of "
-            f"{mask.dtype}; write attn_mask.astype(bool)"
+            "attn_mask takes bools (True where a query may look at a key) or floats (added to the "
+            f"scores), not {mask.dtype}; write attn_mask.astype(bool)"
         )
     lengths = zip(mask.shape[::-1], scores.shape[::-1], strict=False)
     if mask.ndim > scores.ndim or any(n not in (1, m) for n, m in lengths):

@@ -11,16 +11,16 @@ from tinygrad_edu.operands import as_array
 
 
 def one_hot(labels: Any, num_classes: int = -1, name: str = "labels") -> npt.NDArray[np.bool_]:
-    """(..., num_classes) bools, true at the class of each label; `name` is for errors.
+    """(..., num_classes) bools, True at the class of each label; `name` is for errors.
 
-    num_classes  -1 for the largest label and 1
-    Raises TypeError for labels that are no integers, IndexError for a class that does not exist,
-    ValueError for a number of classes that cannot be found out.
+    num_classes  -1 for the largest label plus 1
+    Raises TypeError for labels that are not integers, IndexError for a class that does not exist,
+    and ValueError if num_classes is -1 and there are no labels.
     """
     labels = integers(labels, name)
     if num_classes == -1:
         if labels.size == 0:
-            raise ValueError(f"{name} is empty, so one_hot needs to be told num_classes")
+            raise ValueError(f"{name} is empty, so one_hot needs num_classes")
         num_classes = max(int(labels.max()) + 1, 1)
     check_range(labels, num_classes, name)
     return np.equal(labels[..., None], np.arange(num_classes))
@@ -29,9 +29,9 @@ def one_hot(labels: Any, num_classes: int = -1, name: str = "labels") -> npt.NDA
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """weight[input], with input: (...) integers, weight: (num, dim), out: (..., dim).
 
-    padding_idx  the row that gets no gradient; negative counts from the end
-    Raises TypeError for an input that is no integers, IndexError for a row that does not exist,
-    and ValueError for such a padding_idx.
+    padding_idx  the row that gets no gradient; a negative number counts from the end
+    Raises TypeError for an input that is not integers, IndexError for a row that does not exist,
+    and ValueError for a padding_idx that does not exist.
     """
     weight = array(weight)
     size = weight.shape[0]
@@ -63,5 +63,5 @@ def integers(x: Any, name: str) -> Any:
 def check_range(index: Any, size: int, name: str) -> None:
     if index.size and not 0 <= index.min() <= index.max() < size:
         raise IndexError(
-            f"indices run from 0 to {size - 1} here, and {name} has {index.min()} to {index.max()}"
+            f"{name} must be from 0 to {size - 1}, and the indices run from {index.min()} to {index.max()}"
         )

@@ -1,8 +1,8 @@
 """Normalization: numbers are shifted to mean 0 and scaled to variance 1, or to length 1.
 
-Batch, layer and group normalization are one equation, y = (x - μ) / sqrt(σ² + eps) · weight + bias,
-and differ in what the mean μ and the variance σ² are taken over. The code lays that along the last
-axis.
+Batch, layer and group normalization are one equation, y = (x - μ) / sqrt(σ² + eps) · weight + bias.
+They differ in the numbers over which the mean μ and the variance σ² are taken. The code arranges
+these numbers along the last axis.
 """
 
 import math
@@ -50,13 +50,13 @@ def rms_norm(
     weight: Any = None,
     eps: float | None = None,
 ) -> Any:
-    """y = x / sqrt(mean(x²) + eps) · weight: `layer_norm` that leaves the mean where it is.
+    """y = x / sqrt(mean(x²) + eps) · weight: `layer_norm` without subtracting the mean.
 
     input             (..., *normalized_shape)
     normalized_shape  the last axes, which are normalized together
     weight            of shape normalized_shape, or None
-    eps               None for the distance from 1 to the next number of the dtype it computes in:
-                      that of the input, float32 for float16
+    eps               by default the machine epsilon of the dtype of the input, or of float32 if
+                      that is float16
 
     Raises ValueError for other shapes and for a negative eps.
     Zhang, Sennrich 2019, Root Mean Square Layer Normalization, section 4.
@@ -79,12 +79,12 @@ def group_norm(
     bias: Any = None,
     eps: float = 1e-5,
 ) -> Any:
-    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, μ and σ² of each group of a sample's channels.
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, μ and σ² of each group of channels of a sample.
 
-    input         (N, C, ...), its C channels cut into num_groups groups of neighbours
+    input         (N, C, ...); its C channels are split into num_groups groups of neighbours
     weight, bias  (C,), or None
 
-    Raises ValueError for other shapes, for channels that cannot be cut so, and for a negative eps.
+    Raises ValueError for other shapes, if num_groups does not divide C, and for a negative eps.
     Wu, He 2018, Group Normalization, section 3.
     """
     x, weight, bias = arrays(floating(input), weight, bias)
@@ -110,17 +110,19 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Any:
-    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² of each channel.
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, with μ and σ² over all numbers of a channel.
 
     input         (N, C, ...)
     running_mean, running_var
-                  arrays (C,), or None: the μ and σ² of all batches. They are taken for those
-                  of the batch if not `training`. In training they are changed in place, running =
-                  (1 - momentum) running + momentum batch, with n - 1 in the batch's variance.
+                  arrays (C,), or None: running averages of μ and σ². Outside of training they
+                  take the place of the batch's μ and σ². In training they are changed in place:
+                  running = (1 - momentum) running + momentum batch, where the batch's variance
+                  is divided by n - 1.
     weight, bias  (C,), or None
 
     Raises ValueError for other shapes, for a training batch of less than two values per channel,
-    and for an eps or a momentum out of range; TypeError for a list that training would change.
+    for an eps or a momentum out of range, and outside of training without running averages;
+    TypeError for lists as running averages in training.
     Ioffe, Szegedy 2015, Batch Normalization, section 3, algorithms 1 and 2.
     """
     if training:
@@ -184,9 +186,9 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> A
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)), the cosine of the angle between two vectors.
 
-    x1, x2  vectors along axis `dim`, which is gone in the result; broadcast to one shape
+    x1, x2  vectors along axis `dim`, broadcast to one shape; the result does not have that axis
 
-    Where a length is less than eps, PyTorch's gradient is not that of this equation; this one is.
+    If a length is less than eps, the gradient is that of this equation; PyTorch's is another one.
     Raises ValueError for shapes that do not broadcast and for a negative eps.
     """
     check_eps("cosine_similarity", eps)
@@ -197,7 +199,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
 
 
 def along_last(function: Any, x: Any, shape: tuple[int, ...], eps: float) -> Any:
-    """function(x, eps), with the last axes of x, of this shape, as one."""
+    """function(x, eps), with the last axes of x, of shape `shape`, made one axis."""
     if len(shape) == 1:
         return function(x, eps)
     lead = x.shape[: -len(shape)]
@@ -210,7 +212,7 @@ def standardized(x: Any, eps: float) -> Any:
 
 
 def scaled_and_shifted(x: Any, weight: Any, bias: Any) -> Any:
-    """x · weight + bias, without what is None."""
+    """x · weight + bias; a weight or a bias that is None is left out."""
     if weight is not None:
         x = x * weight
     if bias is not None:
@@ -219,12 +221,12 @@ def scaled_and_shifted(x: Any, weight: Any, bias: Any) -> Any:
 
 
 def per_channel(y: Any, x: Any) -> Any:
-    """One number for each channel, in a shape that broadcasts to x: (N, C, ...)."""
+    """y: (C,), in a shape that broadcasts to x: (N, C, ...); None stays None."""
     return None if y is None else y.reshape(-1, *[1] * (x.ndim - 2))
 
 
 def track(running: Any, batch: Any, momentum: float) -> None:
-    """running = (1 - momentum) running + momentum batch, in place: plain arrays, not the graph."""
+    """running = (1 - momentum) running + momentum batch, in place and outside the graph."""
     if running is not None:
         running[...] = (1 - momentum) * running + momentum * batch.reshape(-1)
 
@@ -241,12 +243,12 @@ def check_last_axes(name: str, x: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} expects an input ({expected}), and this is {x.shape}")
 
 
-# What the layers check, too
+# Checks that the layers use, too
 
 
 def check_normalized_shape(name: str, shape: tuple[int, ...]) -> None:
     if not shape or min(shape) < 1:
-        raise ValueError(f"{name} normalizes one number at least; normalized_shape is {shape}")
+        raise ValueError(f"{name} normalizes at least one number, and normalized_shape is {shape}")
 
 
 def check_shape(name: str, shape: tuple[int, ...], **arrays: Any) -> None:
@@ -267,7 +269,7 @@ def check_in_place(name: str, **arrays: Any) -> None:
 def check_groups(name: str, num_groups: int, num_channels: int) -> None:
     if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
         raise ValueError(
-            f"{name} cannot cut {num_channels} channels into {num_groups} groups of one size"
+            f"{name} cannot split {num_channels} channels into {num_groups} groups of equal size"
         )
 
 

@@ -1,9 +1,9 @@
 """Convolution and pooling: what a network computes in every window of its input.
 
-`unfold` lays the windows out. The products of each with a kernel, summed, are a convolution; its
-mean or its maximum is pooling; and `fold`, which adds windows back, is the transpose. The batch
-comes last meanwhile, (C, *size, N): all windows are then the columns of one matrix, and NumPy
-copies whole runs of the batch.
+`unfold` lists all windows. A convolution multiplies each window by a kernel and adds the products;
+pooling takes its mean or its maximum. `fold` adds windows back, the transpose of `unfold`. Inside,
+the batch is the last axis, (C, *size, N): then all windows are the columns of one matrix, and NumPy
+copies many numbers in one run.
 """
 
 import math
@@ -58,7 +58,7 @@ def conv2d(
 
     stride, padding, dilation  one number for both axes, or a pair
     padding  zeros on each side; "valid" for none, "same" for as many as keep H and W
-    groups   the channels in so many parts, each with output channels of its own
+    groups   the number of parts of the channels; each part has its own output channels
     Raises ValueError for shapes and settings that do not fit each other.
 
     Dumoulin and Visin 2016, A guide to convolution arithmetic for deep learning, sections 2.4 and
@@ -77,7 +77,7 @@ def convolution(
     dilation: Size,
     groups: int,
 ) -> Any:
-    """Each kernel, a row of a matrix, times each window of x, a column; along n axes."""
+    """Each kernel, as a row of a matrix, times each window of x, as a column; along n axes."""
     name = f"conv{n}d"
     steps = per_axis(name, "stride", stride, n, least=1)
     gaps = per_axis(name, "dilation", dilation, n, least=1)
@@ -110,13 +110,13 @@ def conv_transpose2d(
 ) -> Any:
     """y[o, s stride + i dilation, t stride + j dilation] += x[c, s, t] W[c, o, i, j], from y = b.
 
-    The transpose of `conv2d` as a linear map, and so what its gradient does. What that would pad
-    is cut off here.
+    The transpose of `conv2d` as a linear map: the gradient of `conv2d` computes the same. What
+    `conv2d` pads is cut off here.
 
     x: (N, C, H, W) or (C, H, W), weight: (C, O / groups, I, J), bias: (O,), y: (N, O, H', W') or
     (O, H', W') with H' = (H - 1) stride - 2 padding + dilation (I - 1) + output_padding + 1.
 
-    output_padding  rows and columns more at the end, since several H' have one H in conv2d
+    output_padding  extra rows and columns at the end, since conv2d maps several H' to one H
     Raises ValueError for shapes and settings that do not fit each other.
 
     Dumoulin and Visin 2016, A guide to convolution arithmetic for deep learning, chapter 4.
@@ -175,12 +175,12 @@ def max_pool2d(
 ) -> Any:
     """y[c, s, t] = max_i,j x[c, s stride + i dilation, t stride + j dilation].
 
-    x: (N, C, H, W) or (C, H, W). What is padded is -inf. Where several are the maximum they share
-    the gradient equally, as those of np.max do; in PyTorch the first gets it.
+    x: (N, C, H, W) or (C, H, W). The padding is -inf. If several elements are the maximum, they
+    share the gradient equally, as in np.max; in PyTorch the first one gets all of it.
 
-    stride     kernel_size if None
-    padding    on each side, at most half of what a window spans
-    ceil_mode  one window more where the last rows or columns would be in none
+    stride     kernel_size by default
+    padding    on each side, at most half of the length of a window
+    ceil_mode  add a window if the last rows or columns would be in no window
     Raises ValueError for shapes and settings that do not fit each other.
     """
     return max_pooling(2, x, kernel_size, stride, padding, dilation, ceil_mode)
@@ -212,7 +212,7 @@ def pooling(
     dilation: Size,
     ceil_mode: bool,
 ) -> tuple[Any, tuple[Any, Any, Any], Any, Any]:
-    """x with the batch last; kernel, steps and gaps; the margins, and those with `ceil_mode`."""
+    """x with the batch last; kernel, steps and gaps; the margins without and with `ceil_mode`."""
     x = array(x)
     check_axes(name, x, n)
     x = batch_last(floating(x), n)
@@ -250,8 +250,8 @@ def avg_pool2d(
     """y[c, s, t] = mean_i,j x[c, s stride + i, t stride + j].
 
     x: (N, C, H, W) or (C, H, W). The zeros of `padding` count in the mean unless
-    `count_include_pad` is False; what `ceil_mode` goes beyond them never does. Settings and errors
-    are those of `max_pool2d`.
+    `count_include_pad` is False. Elements that `ceil_mode` adds beyond them never count. Settings
+    and errors are the same as in `max_pool2d`.
     """
     return average_pooling(2, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
@@ -272,7 +272,7 @@ def average_pooling(
     if count_include_pad and sides == inner:
         return batch_first(windows.mean(axis=1), n)
 
-    # Of each element 1 if it counts and 0 if not: what is padded may, what is beyond it does not.
+    # 1 for each element that counts, else 0. Padding may count, what is beyond it does not.
     counts = np.ones((1, *x.shape[1 : 1 + n], *(1,) * (x.ndim - 1 - n)), x.dtype)
     counts = padded(counts, inner, float(count_include_pad))
     beyond = [(0, after - p) for (_, after), (p, _) in zip(sides, inner, strict=True)]
@@ -300,7 +300,7 @@ def adaptive_avg_pool2d(x: Any, output_size: int | tuple[int | None, ...] | None
 
 
 def averages(length: int, parts: int, dtype: Any) -> Any:
-    """(parts, length): each row averages one of the parts, which overlap where they must."""
+    """(parts, length): each row averages one part; parts overlap if they cannot be equal."""
     i, at = np.arange(parts)[:, None], np.arange(length)
     inside = (at >= i * length // parts) & (at < -(-(i + 1) * length // parts))
     return (inside / inside.sum(axis=1, keepdims=True)).astype(dtype)
@@ -309,9 +309,9 @@ def averages(length: int, parts: int, dtype: Any) -> Any:
 def pad(x: Any, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> Any:
     """x with more elements around it: (before, after) in `pad` for each axis, the last axis first.
 
-    mode  "constant" for `value`, "reflect" for what lies inside the edge, "replicate" for the edge
-          itself, "circular" for the other end
-    Raises ValueError for another mode, and for sides that are negative, no pairs, or too many.
+    mode  "constant" for `value`, "reflect" for the mirrored elements next to the edge, "replicate"
+          for the edge itself, "circular" for the elements at the other end
+    Raises ValueError for another mode, and for sides that are negative, too many, or not in pairs.
     """
     if mode not in MODES:
         raise ValueError(f"pad: mode is one of {', '.join(MODES)}, not {mode!r}")
@@ -328,7 +328,7 @@ def pad(x: Any, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0
     return np.pad(x, tuple(sides), MODES[mode])
 
 
-# What all of them share. x: (C, *size, N) or (C, *size), with n axes of size
+# Helpers for all of them. x: (C, *size, N) or (C, *size), with n axes of size
 
 
 def batch_last(x: Any, n: int) -> Any:
@@ -337,7 +337,7 @@ def batch_last(x: Any, n: int) -> Any:
 
 
 def batch_first(y: Any, n: int) -> Any:
-    """What `batch_last` did, undone."""
+    """The inverse of `batch_last`."""
     return y.transpose(-1, *range(y.ndim - 1)) if y.ndim == n + 2 else y
 
 
@@ -350,7 +350,7 @@ def unfolded(
     sides: Sides,
     value: float = 0.0,
 ) -> Any:
-    """The windows (C, *kernel, *output, N) of x with `value` on all sides."""
+    """The windows (C, *kernel, *output, N) of x, which is padded with `value`."""
     size = [m + before + after for m, (before, after) in zip(x.shape[1:], sides, strict=False)]
     if any(m < span for m, span in zip(size, spans(kernel, gaps), strict=True)):
         raise ValueError(
@@ -369,7 +369,7 @@ def flattened(windows: Any, n: int) -> Any:
 
 
 def padded(x: Any, sides: Sides, value: float) -> Any:
-    """x with `value` on the sides of its axes of size."""
+    """x padded with `value` along its axes of size."""
     if not any(map(any, sides)):
         return x
     rest = [(0, 0)] * (x.ndim - 1 - len(sides))
@@ -388,7 +388,7 @@ def plus(name: str, y: Any, bias: Any) -> Any:
 
 
 def spans(kernel: tuple[int, ...], gaps: tuple[int, ...]) -> tuple[int, ...]:
-    """From the first to the last element that a window takes of each axis."""
+    """The length of a window along each axis, from its first element to its last."""
     return tuple(gap * (k - 1) + 1 for k, gap in zip(kernel, gaps, strict=True))
 
 
@@ -399,7 +399,7 @@ def margins(
     steps: tuple[int, ...],
     gaps: tuple[int, ...],
 ) -> Sides:
-    """How much `padding` puts before and after each axis; where "same" is odd, more after."""
+    """The padding before and after each axis; if "same" needs an odd number, one more after."""
     if not isinstance(padding, str):
         return [(p, p) for p in per_axis(name, "padding", padding, len(kernel), least=0)]
     if padding == "valid":
@@ -424,7 +424,7 @@ def output_margins(
 
 
 def pool_margins(name: str, padding: Size, span: tuple[int, ...]) -> Sides:
-    """Padding on both sides; more than half a window would give windows of nothing else."""
+    """Padding on both sides, at most half a window: no window may hold only padding."""
     sides = per_axis(name, "padding", padding, len(span), least=0)
     if any(2 * p > m for p, m in zip(sides, span, strict=True)):
         raise ValueError(
@@ -436,7 +436,7 @@ def pool_margins(name: str, padding: Size, span: tuple[int, ...]) -> Sides:
 def completed(
     sides: Sides, size: tuple[int, ...], span: tuple[int, ...], steps: tuple[int, ...]
 ) -> Sides:
-    """`sides` with as much more after each axis as the last window of ceil_mode needs.
+    """`sides`, with the elements after each axis that the last window of ceil_mode needs.
 
     That window starts in x or in the padding before it.
     """
@@ -448,7 +448,7 @@ def completed(
 
 
 def per_axis(name: str, argument: str, value: Size, n: int, least: int) -> tuple[int, ...]:
-    """One whole number for each of n axes, from one for all of them or from n."""
+    """n whole numbers, one for each axis, from one number for all axes or from n numbers."""
     numbers = tuple(value) if isinstance(value, tuple | list) else (value,) * n
     if len(numbers) != n or not all(isinstance(k, int | np.integer) for k in numbers):
         wanted = "a whole number" + (f" or a tuple of {n}" if n > 1 else "")
@@ -484,7 +484,7 @@ def check_groups(name: str, groups: int, in_channels: int, out_channels: int) ->
 
 
 def check_channels(name: str, x: Any, weight: Any, channels: int, groups: int) -> None:
-    axis = 1 - weight.ndim  # that before *size
+    axis = 1 - weight.ndim  # the axis before *size
     if x.shape[axis] != channels:
         raise ValueError(
             f"{name}: x of shape {x.shape} has {x.shape[axis]} channels, and weight of shape "
