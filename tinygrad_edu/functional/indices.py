@@ -63,5 +63,6 @@ def integers(x: Any, name: str) -> Any:
 def check_range(index: Any, size: int, name: str) -> None:
     if index.size and not 0 <= index.min() <= index.max() < size:
         raise IndexError(
-            f"{name} must be from 0 to {size - 1}, and the indices run from {index.min()} to {index.max()}"
+            f"{name} must be from 0 to {size - 1}, and the indices run from {index.min()} to "
+            f"{index.max()}"
         )
