@@ -108,7 +108,7 @@ def checksum(x: Any) -> Any:
 
 
 def changed(node: Node, record: Origin | None) -> str:
-    """What the rule of the node computes with that was changed in place, in words; else ""."""
+    """Name the data of the node that was changed in place since its record; "" if none was."""
     now = [checksum(x) for x in computed_with(node)] if record else []
     if record is None or now == record.prints:
         return ""
@@ -235,7 +235,7 @@ def origin_of_nonfinite(steps: list[tuple[Node, Any, tuple[Any, ...]]]) -> str:
 
 
 def dead_ends(steps: list[tuple[Node, Any, tuple[Any, ...]]], partly: bool = False) -> list[str]:
-    """The operations that turn a nonzero gradient into zeros: all of it, or if `partly` some."""
+    """The operations that turn a nonzero gradient into zeros: at all elements, or `partly`."""
     found = []
     for node, g, flows in steps:
         arrays = [np.asarray(flow, float) for flow in flows if flow is not None]

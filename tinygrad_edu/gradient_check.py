@@ -220,7 +220,7 @@ def borrowed(
     finally:
         for x, data, grad in held:
             x.grad = grad
-            if x.data is not data:  # to assign the same array means: changed in place
+            if x.data is not data:  # the same array again would count as changed in place
                 x.data = data
         rewind()
 

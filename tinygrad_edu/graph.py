@@ -74,7 +74,7 @@ def primitive(forward: Function) -> Function:
 
 
 def rule_of(function: Function) -> Function:
-    """The attribute `function.rule` of a function that is not in the table."""
+    """`function.rule`, for a function that is not in the table; NotImplementedError if none."""
     rule = getattr(function, "rule", None)
     if not callable(rule):
         raise no_rule(function)

@@ -116,4 +116,6 @@ def is_complex(x: Any) -> bool:
 
 def complex_data(x: Any) -> TypeError:
     what = f"an array of shape {x.shape}" if hasattr(x, "shape") else repr(x)
-    return TypeError(f"{what} is complex, and gradients are real here: use real numbers")
+    return TypeError(
+        f"{what} is complex, and gradients are real here: pass its real and imaginary part"
+    )

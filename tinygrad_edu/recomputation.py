@@ -102,5 +102,5 @@ def is_floating(x: Any) -> bool:
 def another_run(f: Function, what: str) -> RuntimeError:
     return RuntimeError(
         f"checkpoint ran {called(f)} again, and {what} has changed since the first run: call "
-        "backward() before you change parameters, and draw random numbers outside, as arguments"
+        "backward() before you change parameters; draw random numbers outside, and pass them in"
     )

@@ -113,9 +113,9 @@ def again(node: Node, opened: dict[Node, Any]) -> Any:
 
 
 def on_each(function: Any) -> Any:
-    """The function, by the method of Value that has its name, or itself if there is none.
+    """`function` for object arrays: the method of Value with its name, else `function` itself.
 
-    NumPy calls the method `exp` of each object for np.exp; this does so for kernels like relu.
+    For np.exp, NumPy calls the method `exp` of each object. This does the same for kernels.
     """
     method = getattr(Value, function.__name__, None)
     return function if method is None else np.frompyfunc(method, 1, 1)

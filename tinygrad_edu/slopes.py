@@ -299,7 +299,10 @@ class Slopes:
         rows: int,
         atol: float,
     ) -> Comparison:
-        """Compare with f near 0: a kink, if its one-sided slopes differ and enclose `analytic`."""
+        """Compare `analytic` with the slope of f at 0, or find a kink there.
+
+        It is a kink if the slopes of the two sides differ and `analytic` is between them.
+        """
         numerical, error = two_sided_slope(f, step, rows)
         left, error_left = one_sided_slope(f, -step, rows)
         right, error_right = one_sided_slope(f, step, rows)

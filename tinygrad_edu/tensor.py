@@ -284,12 +284,12 @@ class Tensor(Node):
         return indexing.compress(condition, self, axis)
 
     def astype(self, dtype: npt.DTypeLike, copy: bool = True) -> Any:
-        """The same numbers in another dtype. Integers and bools are plain arrays, without graph."""
+        """The same numbers in another dtype; integers and bools leave the graph as plain arrays."""
         kind = np.dtype(dtype).kind
         if kind in "iub":
             return self._array.astype(dtype)
         if kind != "f":
-            raise TypeError(f"a Tensor holds real numbers, and {np.dtype(dtype)} does not")
+            raise TypeError(f"a Tensor holds real numbers, not numbers of {np.dtype(dtype)}")
         return elementwise.convert(self, dtype)
 
     def copy(self) -> Self:

@@ -5,7 +5,7 @@
     check_rule(cube)
     check_rule(matmul, (2, 3), (3, 4))
 
-This is the one module that needs hypothesis; nothing of the package imports it.
+This is the one module that needs hypothesis; no other module imports it.
 """
 
 import inspect

@@ -1,7 +1,7 @@
 """Convolution and pooling: what a network computes in every window of its input.
 
 `unfold` lists all windows. A convolution multiplies each window by a kernel and adds the products;
-pooling takes its mean or its maximum. `fold` adds windows back, the transpose of `unfold`. Inside,
+pooling takes its mean or its maximum. `fold`, the transpose of `unfold`, adds windows back. Inside,
 the batch is the last axis, (C, *size, N): then all windows are the columns of one matrix, and NumPy
 copies many numbers in one run.
 """
@@ -58,7 +58,7 @@ def conv2d(
 
     stride, padding, dilation  one number for both axes, or a pair
     padding  zeros on each side; "valid" for none, "same" for as many as keep H and W
-    groups   the number of parts of the channels; each part has its own output channels
+    groups   the number of groups of channels; each group has its own output channels
     Raises ValueError for shapes and settings that do not fit each other.
 
     Dumoulin and Visin 2016, A guide to convolution arithmetic for deep learning, sections 2.4 and
