@@ -100,13 +100,13 @@ def test_an_error_is_told_in_words_and_the_next_input_is_answered():
 
     made = Exploration(fails, {"x": 2.0, "y": 1.0})
     made.inputs = {"x": -2.0}
-    assert made.error.startswith("Here Python raises ValueError: log of 'x' = -2.0")
+    assert made.error.startswith("At these inputs, Python raises ValueError: log of 'x' = -2.0")
     assert made.value is None
     assert made.gradients is None
     assert made.inputs["x"] == -2.0
     assert made.answer["out"][: made.graph["known"]] == [-2.0, 1.0, None, None]
     made.inputs = {"y": 0.0, "x": 3.0}
-    assert made.error.startswith("Here Python raises ZeroDivisionError")
+    assert made.error.startswith("At these inputs, Python raises ZeroDivisionError")
     made.inputs = {"x": 6.0}
     assert "widget needs a function of Values that returns one Value, and it" in made.error
     made.inputs = {"x": 7.0}

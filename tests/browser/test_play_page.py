@@ -443,7 +443,7 @@ def test_a_gradient_that_is_a_part_of_its_sum_says_so(open_page, neuron):
     page.evaluate(f"player.go({first})")
     w = page.locator("#node-0")
     assert w.locator(".caption.gradient").text_content() == "so far"
-    assert "so far: 1 of its 2 uses has sent their part" in w.get_attribute("aria-label")
+    assert "so far: 1 of its 2 uses has sent its part" in w.get_attribute("aria-label")
     w.hover()
     assert "1 of its 2 uses" in page.locator("#details").inner_text()
     page.keyboard.press("End")

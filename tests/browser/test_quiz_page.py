@@ -153,7 +153,7 @@ def test_the_whole_quiz_by_keyboard_without_a_mistake(open_page, neuron):
     assert page.locator("#score").inner_text() == f"{n} right"
     assert focus(page) == "summary"
     summary = page.locator("#summary").inner_text()
-    assert f"{n} of {n} right, all of them at once and without a hint." in summary
+    assert f"{n} of {n} right, all of them on the first try and without a hint." in summary
     assert "No mistakes." in summary
     assert page.locator("#onward").is_hidden()
 

@@ -126,7 +126,7 @@ def test_the_answers_on_random_graphs_are_the_engines():
             root = None
             with contextlib.suppress(*ERRORS):
                 root = f(**inputs)
-            assert made.error.startswith("Here Python raises") == (root is None)
+            assert made.error.startswith("At these inputs, Python raises") == (root is None)
             if root is None:
                 seen["error"] += 1
                 continue
@@ -208,7 +208,7 @@ def test_an_error_is_shown_in_words(explore_in):
     notebook = explore_in(lambda x, y: x.log() / y, x=2.0, y=1.0)
     notebook.type(0, 0, "-2")
     status = notebook.cell().locator(".status")
-    assert "Here Python raises ValueError: log of 'x' = -2.0" in status.inner_text()
+    assert "At these inputs, Python raises ValueError: log of 'x' = -2.0" in status.inner_text()
     assert shown(notebook.cell())["L"] == ("?", "?")
     assert shown(notebook.cell())["x"] == ("\u22122", "?")
     notebook.type(0, 0, "4")

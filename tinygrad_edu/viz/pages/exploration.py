@@ -180,7 +180,7 @@ class Exploration:
             out = self.numbers(numbers)
         except Exception as error:
             out = self.inputs_alone(numbers)
-            reason = f"Here Python raises {type(error).__name__}: {error}"
+            reason = f"At these inputs, Python raises {type(error).__name__}: {error}"
         start = perf_counter()
         sides = [self.around(numbers, k, question["h"]) for k in range(len(numbers))]
         seconds = (perf_counter() - start) / (2 * len(numbers))  # of one call
@@ -198,7 +198,7 @@ class Exploration:
             "out": self.inputs_alone(numbers),
             "sides": [{"step": 0.0, "ends": [None, None]}] * len(numbers),
             "curve": [],
-            "reason": "The kernel was interrupted. Change an input to ask again.",
+            "reason": "The kernel was interrupted. Change an input to compute again.",
         }
 
     def root_at(self, numbers: Sequence[float], k: int, x: float) -> float | None:

@@ -1,4 +1,4 @@
-// What pages that ask for numbers share: buttons, and reading what somebody typed.
+// Shared by the pages that ask for numbers: buttons, and reading a typed answer.
 const answers = (() => {
   const UNREADABLE = "Write a number, such as -0.5, 1e-3 or -1/2.";
 
@@ -8,7 +8,7 @@ const answers = (() => {
     return made;
   }
 
-  // 0.5, 1e-3, -1/2 and 0,5 are numbers.
+  // The number in a text: 0.5, 1e-3, -1/2, and 0,5 with a decimal comma. NaN for other texts.
   function parsed(text) {
     const number = String.raw`[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[+-]?\d+)?`;
     const form = new RegExp(`^(${number})(?:/(${number}))?$`, "i");
@@ -29,8 +29,8 @@ const answers = (() => {
     return !isTyping && !isCommand && /^[-+−.,\d]$/.test(event.key);
   }
 
-  // Enter in the field and a click on the button ask for the verdict. No form is sent: the frame of a
-  // notebook does not let any.
+  // Enter in the field and a click on the button check the answer. There is no <form>: the frame of a
+  // notebook does not allow one to be sent.
   function onAnswer(field, check, act) {
     check.addEventListener("click", act);
     field.addEventListener("keydown", (event) => {

@@ -1,19 +1,19 @@
-// What part of the graph is in view.
+// The part of the graph that is in view, and its scale.
 
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-const ROOM = 28; // pixels around what is going on
-const LARGEST = 1.6; // no graph is made larger of itself
-const READABLE = isFilm ? 0.5 : 0.6; // a graph that is smaller as a whole is shown in part
+const ROOM = 28; // pixels around the nodes of the current step
+const LARGEST = 1.6; // the largest scale that is chosen automatically
+const READABLE = isFilm ? 0.5 : 0.6; // if the whole graph needs a smaller scale, only a part is shown
 const CALM = 5; // steps
-let followed = -1; // the step that was brought into view last
-let roomy = 0; // so many steps in a row had room for a larger scale
-let wanted = 1; // the scale that was asked for, and
-let zoom = 0; // the scale on show: less where both ends of an edge would not be in view
-let aim = [0, 0]; // where the stage is being scrolled to
-let isFitted = true; // nobody has chosen a scale by hand
+let followed = -1; // the last step that was brought into view
+let roomy = 0; // how many steps in a row had room for a larger scale
+let wanted = 1; // the scale that was asked for
+let zoom = 0; // the current scale: less than `wanted` where an edge would not fit into view
+let aim = [0, 0]; // the scroll position that the stage moves to
+let isFitted = true; // whether the scale is automatic: false once the reader changes it
 
-// The panel stands below a wide graph, beside a high one, wherever the graph gets larger. Where it is
-// shown in part, the panel stands beside it.
+// The panel stands below or beside the graph: where the graph gets larger. It stands beside a graph that
+// is shown in part.
 function arrange() {
   const [beside, below = 0] = rooms().map((room) => Math.min(LARGEST, scaleIn(room, data.size)));
   document.querySelector("main").classList.toggle("below", below > 1.02 * beside && below >= READABLE);
@@ -27,10 +27,10 @@ function arrange() {
   showMap();
 }
 
-// What the graph has with the panel beside it, and below it where there may be one.
+// The room for the graph with the panel beside it and, in a wide window, with the panel below it.
 function rooms() {
   const frame = document.querySelector("main");
-  frame.classList.toggle("film", isFilm); // its panel holds no more than a curve
+  frame.classList.toggle("film", isFilm); // its panel holds only a curve
   return (innerWidth > 760 ? [false, true] : [false]).map((isBelow) => {
     frame.classList.toggle("below", isBelow);
     return [stage.clientWidth, stage.clientHeight];
@@ -45,7 +45,7 @@ function whole() {
   return scaleIn([stage.clientWidth, stage.clientHeight], data.size);
 }
 
-// By hand, about a point of the window, or about what is going on.
+// Changes the scale by hand. The point `at` stays in its place; without it, the current step is centred.
 function scaleTo(scale, at) {
   isFitted = false;
   wanted = Math.max(Math.min(0.1, whole()), Math.min(3, scale));
@@ -65,7 +65,7 @@ function scaleTo(scale, at) {
   rest();
 }
 
-// The stage was moved by hand: what lies over it is placed anew.
+// After the stage was moved by hand: place the formula and the numbers over it again.
 function rest() {
   aim = [stage.scrollLeft, stage.scrollTop];
   placeCard();
@@ -84,11 +84,11 @@ function follow() {
     return;
   }
   const [left, top, right, bottom] = active;
-  // A frame that is not laid out yet has no room: it is asked again as soon as it has a size.
+  // A frame that is not laid out yet has no room: this runs again as soon as it has a size.
   const room = [stage.clientWidth, stage.clientHeight].map((side) => Math.max(1, side - 2 * ROOM));
   const fitting = Math.min(room[0] / (right - left), room[1] / (bottom - top));
-  // A few scales only. A larger one waits until several steps in a row have room for it: a graph that
-  // breathes from step to step makes one seasick.
+  // Only a few scales are used, and a larger one waits until several steps in a row have room for it: a
+  // graph that changes its size at each step is unpleasant to watch.
   const halvings = wanted <= whole() ? 0 : Math.max(0, Math.ceil(2 * Math.log2(wanted / fitting)));
   const scale = wanted * 2 ** (-halvings / 2);
   const isNext = Math.abs(current - followed) === 1;
@@ -104,8 +104,8 @@ function look(active) {
   stage.scrollTo({ left: aim[0], top: aim[1], behavior: still.matches ? "instant" : "smooth" });
 }
 
-// Where a point of the graph lies on the stage, once it has come to rest: a graph that is smaller than
-// the stage stands in its middle, a larger one is scrolled as far as it goes.
+// The place of a point of the graph on the stage, after scrolling has ended. A graph that is smaller than
+// the stage is centred there.
 function onStage([x, y]) {
   const room = [stage.clientWidth, stage.clientHeight];
   return [x, y].map((at, i) => {
@@ -114,7 +114,7 @@ function onStage([x, y]) {
   });
 }
 
-// What lies over the graph moves with it.
+// The overlay moves with the graph.
 function slide() {
   const [x, y] = onStage([0, 0]);
   const [left, top] = [stage.scrollLeft, stage.scrollTop];
@@ -125,14 +125,14 @@ function slide() {
 function resize(scale) {
   if (zoom === scale) return;
   zoom = scale;
-  // A transform, since texts of another size would all be measured again.
+  // A transform is fast: with another size of the picture the browser would measure all texts again.
   views.picture.style.transform = `scale(${zoom})`;
   views.world.style.width = `${data.size[0] * zoom}px`;
   views.world.style.height = `${data.size[1] * zoom}px`;
   showMap();
 }
 
-// Around all nodes that the active steps are about: left, top, right, bottom.
+// The box around all nodes of the active steps: left, top, right, bottom.
 function activeBox() {
   const about = active.filter((step) => step.to !== null);
   if (!about.length) return null;

@@ -1,7 +1,7 @@
-// From stop to stop: buttons, keys, and time.
+// Moving from stop to stop: by buttons, by keys, and by playing.
 
 const PAUSE = isFilm ? 200 : 1600; // milliseconds from stop to stop
-let timer = null; // while it plays
+let timer = null; // not null while the page plays
 
 function go(stop) {
   stop = Math.max(0, Math.min(stops.length - 1, stop));
@@ -65,7 +65,7 @@ function showPlaying() {
   byId("play").setAttribute("aria-label", timer === null ? "Play" : "Pause");
 }
 
-// What a hand on the controls does: playing stops.
+// Goes to a stop by hand: playing ends.
 function turn(stop) {
   pause();
   go(stop);
@@ -121,7 +121,7 @@ window.player = {
   get isPlaying() { return timer !== null; },
 };
 start();
-// The page around a frame may let it play: docs/site/static/frames.js does.
+// The page around a frame may start playing: docs/site/static/frames.js does.
 window.addEventListener("message", ({ data }) => {
   if (data?.play === true) play();
 });

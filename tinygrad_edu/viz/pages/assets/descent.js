@@ -1,4 +1,4 @@
-// Runs gradient descent on the programs of a function, and shows its path, its loss and a verdict.
+// Runs gradient descent by the programs of a function, and shows the path, the loss and a verdict.
 (() => {
   const { number, dial, linear, logarithmic, axes, rangeOf, polyline } = workbench;
   const data = JSON.parse(byId("data").textContent);
@@ -117,7 +117,7 @@
 
   // The limit of stability
 
-  // The steepest curvature, and the least.
+  // The largest curvature and the smallest: the eigenvalues of the Hessian.
   function curvaturesAt(point) {
     try {
       const h = evaluated(1, point);
@@ -130,8 +130,9 @@
     }
   }
 
-  // {limit, everywhere}: of a quadratic everywhere the same, else where the path arrives. There is none
-  // where the function curves downwards, in one direction at least: no descent settles there.
+  // The limit of stability, and whether it is the same everywhere, as it is for a quadratic; otherwise it
+  // holds at the end of the path. The limit is null where the function curves downwards in at least one
+  // direction: no descent settles there.
   function limitOf(path, kind) {
     const { bounds } = terrain();
     const corners = [bounds.map(([low]) => low), bounds.map(([, high]) => high), state.start, bounds.map(([low, high]) => 0.3 * low + 0.7 * high)];
@@ -146,15 +147,15 @@
 
   function limitText({ everywhere, curvature, isDown, limit }) {
     if (limit === null) {
-      const where = `${everywhere ? "Everywhere" : "Where it ends,"} the function curves downwards`;
-      if (isDown) return `${where}${curvature > 0 ? " in one direction" : ""}: it can settle there at no rate.`;
-      return Number.isNaN(curvature) ? "It arrives nowhere: there is no curvature to set a limit." : "Where it ends, the function does not curve: that sets no limit to the rate.";
+      const where = `${everywhere ? "Everywhere" : "Where the path ends,"} the function curves downwards`;
+      if (isDown) return `${where}${curvature > 0 ? " in one direction" : ""}: descent cannot settle there at any rate.`;
+      return Number.isNaN(curvature) ? "The path has no end, so no curvature sets a limit to the rate." : "Where the path ends, the function does not curve: this sets no limit to the rate.";
     }
     const formula = state.momentum ? "2 (1 + momentum) / curvature" : "2 / curvature";
     const text = `${formula} = ${number(limit)}`;
     return everywhere
-      ? `The mark is the limit of stability: ${text}. The steepest curvature is ${number(curvature)}, everywhere.`
-      : `Where it ends, the steepest curvature is ${number(curvature)}: it can settle there at rates below the mark, ${text}.`;
+      ? `The mark is the limit of stability: ${text}. The largest curvature is ${number(curvature)} everywhere.`
+      : `Where the path ends, the largest curvature is ${number(curvature)}. Descent can settle there at rates below the mark, ${text}.`;
   }
 
   // Drawing
@@ -201,7 +202,8 @@
     return at;
   }
 
-  // One path for each of some values, so that as much of the picture lies between any two.
+  // A contour line for each level. The levels are quantiles of the values, so that every part of the
+  // picture has some lines.
   function contours(horizontal, vertical, at) {
     const [columns, lines] = [97, 65];
     const rows = Array.from({ length: lines }, (_, j) => Array.from({ length: columns }, (_, i) => (
@@ -213,7 +215,7 @@
     return levels.map((level) => contour(rows, level, place));
   }
 
-  // Where a function on a grid has this value: in each cell a straight line between two of its sides.
+  // The line on which a function on a grid has this value: a straight piece in each cell that it crosses.
   function contour(rows, level, place) {
     const parts = [];
     for (let j = 0; j + 1 < rows.length; j += 1) {
@@ -251,7 +253,7 @@
     svg("path", { class: "points", d: dots(points) }, at.inside);
   }
 
-  // A dot at each point, all in one path: its lines have no length and round ends.
+  // A dot at each point, all in one path: a line of length 0 with round ends is a dot.
   function dots(points) {
     return points.map((point) => polyline([point, point])).join("");
   }
@@ -278,12 +280,12 @@
     views.limit.textContent = limitText(limit);
     const place = limit.limit === null ? NaN : views.dials.rate.scale.place(limit.limit);
     views.mark.hidden = !(place >= 0 && place <= 1);
-    views.mark.style.left = `calc(8px + ${place} * (100% - 16px) - 1.5px)`; // the middle of the thumb
+    views.mark.style.left = `calc(8px + ${place} * (100% - 16px) - 1.5px)`; // the middle of the slider's thumb
     views.latest = { path, kind, reason, ...limit };
   }
 
   function storyOf({ x, loss, stop }, reason) {
-    const branch = "the function takes another branch, which is not known here.";
+    const branch = "the function takes another branch, whose numbers are not known.";
     if (!x.length) return `At the start ${branch}`;
     const steps = x.length - 1;
     const stopped = stop ? ` After step ${steps} ${branch}` : "";
@@ -385,7 +387,7 @@
       element("h2", {}, panel, data.terrains[0].name);
     }
     views.controls = element("div", { id: "controls-of-descent" }, panel);
-    element("p", { class: "hint" }, panel, "The start can be dragged in the picture too: the ring is where it begins, the dot where it ends.");
+    element("p", { class: "hint" }, panel, "You can also drag the start in the picture. The ring is the start of the path, the dot is its end.");
     const below = element("section", { id: "losses", "aria-label": "Loss by step" }, main);
     views.losses = svg("svg", { id: "loss", class: "plot", role: "img", "aria-label": "The loss by step" }, below);
     byId("reset").addEventListener("click", () => choose(state.terrain));

@@ -1,18 +1,19 @@
-// Draws a graph with a dial for each input. Whoever opens it computes: `ask(question, show)` hands
-// each question on, and `show` takes the answer, at once or later. `root` is a document or a shadow
-// root. A question holds the numbers of the inputs, the input that is held, the range in which its
-// curve is drawn, and h. An answer repeats its question and adds
-//   out     the value of each node, then the gradients, what flows along the edges, d root / d input
-//   sides   for each input, the root on both sides of it, its ends, which are `step` away
+// Draws a graph with a dial for each input. It computes nothing itself: `ask(question, show)` passes each
+// question to the program of the page or to the kernel of a notebook, and `show` takes the answer, at once
+// or later. `root` is a document or a shadow root. A question holds the numbers of the inputs (`values`),
+// the index of the selected input (`held`), the range in which its curve is drawn (`low`, `high`), and the
+// h of the measured slope. An answer repeats its question and adds
+//   out     the value of each node, then the gradients, the contributions of the edges, d root / d input
+//   sides   for each input x, the values of the root at x - step and x + step (`ends`), and `step`
 //   curve   the root at equal distances over the range, or nothing
-//   reason  why some numbers are not there
-// in which a number that is not known is undefined.
+//   reason  why some numbers are missing
+// A missing number is undefined.
 function graphExplorer(root, first, ask) {
   const { LARGEST, number, roundUp, dial, linear, axes, rangeOf, polyline } = workbench;
   const views = { nodes: [], flows: [], inputs: [] };
   const values = first.inputs.map((input) => input.value);
   let data = first;
-  let answer = null; // the one that is shown
+  let answer = null; // the answer that is shown
   let held = 0; // the input whose curve is drawn
   let h = 1e-5;
 
@@ -58,13 +59,13 @@ function graphExplorer(root, first, ask) {
     return { g, value: row("value", "value", 1), gradient: gradient === null ? null : row("grad", "gradient", 2) };
   }
 
-  // The number of an input in the graph is a handle: a pixel to the side is a step of its slider.
+  // The number of an input in the graph can be dragged: 400 pixels are the whole range of its slider.
   function makeHandle(input, k) {
     const view = views.nodes[input.node];
     if (!view?.value) return;
     view.g.classList.add("handle");
-    svg("title", {}, view.g, `Drag to the side to change ${input.name}`);
-    const { room } = views; // it stays, where another branch draws another node
+    svg("title", {}, view.g, `Drag left or right to change ${input.name}`);
+    const { room } = views; // this element stays when another branch draws other nodes
     view.g.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       room.setPointerCapture(event.pointerId);
@@ -81,7 +82,7 @@ function graphExplorer(root, first, ask) {
     });
   }
 
-  // Another branch of the function makes another graph.
+  // Draws another graph: the function took another branch.
   function redraw(now) {
     data = now;
     const { scrollLeft, scrollTop } = views.room;
@@ -155,7 +156,7 @@ function graphExplorer(root, first, ask) {
       h = Number(choice.value);
       change();
     });
-    element("span", { class: "hint", id: "h-note" }, row, "times the size of the input, where that is above 1");
+    element("span", { class: "hint", id: "h-note" }, row, "times |x| for an input x with |x| above 1");
     choice.setAttribute("aria-describedby", "h-note");
   }
 
@@ -188,7 +189,7 @@ function graphExplorer(root, first, ask) {
     drawTangent(out[first + answer.held], out[data.root]);
   }
 
-  // The slope without any rule, and how much of it may be rounding.
+  // The central difference, and how much of it may be rounding error.
   function measured({ step, ends: [before, after] }) {
     const rounding = (4 * Number.EPSILON * (Math.abs(after) + Math.abs(before))) / (2 * step);
     return { slope: (after - before) / (2 * step), rounding };
@@ -202,7 +203,7 @@ function graphExplorer(root, first, ask) {
       for (const name of ["title", "aria-label"]) sign.removeAttribute(name);
       return;
     }
-    sign.title = agree ? "they agree" : "they differ: h is too large, or a kink is between the two points";
+    sign.title = agree ? "they agree" : "they differ: h is too large, or a kink lies between the two points";
     sign.setAttribute("aria-label", agree ? "agrees" : "differs");
   }
 
@@ -211,7 +212,7 @@ function graphExplorer(root, first, ask) {
     if (place.textContent !== text) place.textContent = text;
   }
 
-  // The root against the input that is held, its tangent, and the secant of the measured slope.
+  // The root as a function of the selected input, its tangent, and the secant of the measured slope.
   function drawTangent(gradient, root) {
     const plot = views.plot;
     const { held, curve, values } = answer;
@@ -230,7 +231,7 @@ function graphExplorer(root, first, ask) {
     drawUnknown(xs, ys, at);
     svg("path", { class: "curve", d: polyline(xs.map((x, i) => [at.x(x), at.y(ys[i])])) }, at.inside);
     const isKnown = Number.isFinite(gradient) && isThere;
-    views.caption.textContent = `${data.name} against ${name}, the others held still`
+    views.caption.textContent = `${data.name} as a function of ${name}, with all other inputs fixed`
       + (isKnown ? `. At ${name} = ${number(here)} the slope of the tangent is ${number(gradient)}.` : ".");
     if (!isKnown) return;
     if (answer.h >= 0.01 && ends.every(Number.isFinite)) {
@@ -243,7 +244,7 @@ function graphExplorer(root, first, ask) {
     svg("circle", { class: "here", cx: at.x(here), cy: at.y(root), r: 6 }, at.inside);
   }
 
-  // Grey where nothing is known: another branch, or an error.
+  // Grey where the root is not known: the function takes another branch, or raises an error.
   function drawUnknown(xs, ys, at) {
     const half = (xs[1] - xs[0]) / 2;
     let start = null;
@@ -262,7 +263,7 @@ function graphExplorer(root, first, ask) {
     change();
   }
 
-  // Where the graph is larger than its room, the page itself stays where it is.
+  // Scrolls the graph inside its frame; the page itself does not move.
   function bringIntoView(node) {
     if (!views.nodes[node]) return;
     const [box, room] = [views.nodes[node].g, views.room].map((x) => x.getBoundingClientRect());
@@ -296,7 +297,7 @@ function graphExplorer(root, first, ask) {
     const panel = element("aside", { id: "panel", "aria-label": "Inputs" }, main);
     element("h2", {}, panel, "Drag a slider, or a number in the graph");
     element("p", { class: "lead" }, panel,
-      `Below each gradient of the backward pass stands the slope as one measures it, without any rule: ${differenceOf("x")} for an input x.`);
+      `Below each gradient of the backward pass is the measured slope, which needs no derivative rule: ${differenceOf("x")} for an input x.`);
     drawStep(panel);
     const inputs = element("div", { id: "inputs" }, panel);
     views.inputs = data.inputs.map((input, k) => drawInput(input, k, inputs));
@@ -307,7 +308,7 @@ function graphExplorer(root, first, ask) {
     });
   }
 
-  // Without asking.
+  // Moves the dials, and asks no question.
   function move(xs, rangeOfDial) {
     xs.forEach((x, k) => {
       const { dial: made, scale } = views.inputs[k];
@@ -317,7 +318,7 @@ function graphExplorer(root, first, ask) {
     });
   }
 
-  // What others have computed, for inputs that they chose.
+  // Shows an answer to a question that another view of the widget, or Python, asked.
   function follow(found) {
     move(found.values, (x, { low, high }) => (x < low || x > high ? rangeAround(x) : [low, high]));
     held = found.held;

@@ -1,4 +1,4 @@
-// Which modules are folded: only a page that is told what is inside of them can open them (views.js).
+// Which modules are folded. Only a page whose data has the inside of its modules can open them (views.js).
 
 const everything = data.insides ? { nodes: data.nodes, edges: data.edges, steps: data.steps, groups: data.groups } : null;
 const opened = new Set(); // the paths of the modules that are open

@@ -1,4 +1,4 @@
-// The picture of the graph, and what it shows at a stop.
+// The picture of the graph, and its numbers at a stop.
 
 const { box } = data; // the places in the box of a node
 const stage = byId("stage");
@@ -22,7 +22,7 @@ function drawGroup(group, parent) {
   const [x, y, width, height] = group.box;
   const g = svg("g", { class: "group" }, parent);
   const [right, bottom] = [x + width, y + height];
-  if (group.comes || group.goes) { // one row of several: open where it is broken
+  if (group.comes || group.goes) { // a part of a box that spans several rows: open where it is broken
     const d = group.comes ? `M${x} ${y}H${right}${group.goes ? `M${right} ${bottom}` : `V${bottom}`}H${x}`
       : `M${right} ${y}H${x}V${bottom}H${right}`;
     svg("path", { d }, g);
@@ -64,7 +64,7 @@ function drawNode(node, parent) {
   }
   svg("text", { class: "title", x: left + box.side, y: top + box.title }, g, short(node.title, 16));
   const view = { g };
-  const isNumber = role === "constant" && !node.values; // its title says it all
+  const isNumber = role === "constant" && !node.values; // its title is the number
   if (!isNumber) svg("text", { class: "kind", x: left + w - box.side, y: top + box.title }, g, short(kindOf(node), 16));
   if (node.values) {
     const size = [w / 2 - 14, h - box.table - box.below];
@@ -98,7 +98,7 @@ function drawNode(node, parent) {
   return view;
 }
 
-// At the corner of a node whose value or gradient is nan or infinite.
+// The mark at the corner of a node whose value or gradient is nan or infinite.
 function drawMark(x, y, parent) {
   const mark = svg("g", { class: "mark" }, parent);
   svg("circle", { cx: x, cy: y, r: 9 }, mark);

@@ -1,10 +1,10 @@
-// The graph under the hand: a mouse drags it, the wheel with Ctrl (or a pinch) zooms; the plain wheel and a
-// finger scroll, as everywhere, so that the page around is not caught.
+// Mouse and touch on the graph: a mouse drags it, the wheel with Ctrl (or a pinch) zooms. The plain wheel
+// and a finger scroll as usual, so that they still scroll the page around a frame.
 
 const map = byId("map");
-let grip = null; // where a mouse holds the graph
+let grip = null; // the last place of a mouse that drags the graph
 let hasDragged = false;
-let touch = null; // where a finger came down
+let touch = null; // the event with which a finger came down
 
 function onGrip(event) {
   hasDragged = false;
@@ -15,7 +15,7 @@ function onGrip(event) {
 function onDrag(event) {
   if (!grip) return;
   const [dx, dy] = [event.clientX - grip.x, event.clientY - grip.y];
-  if (!hasDragged && Math.hypot(dx, dy) < 4) return; // a click that trembles
+  if (!hasDragged && Math.hypot(dx, dy) < 4) return; // a click of a hand that is not steady
   hasDragged = true;
   grip = { x: event.clientX, y: event.clientY };
   stage.scrollBy({ left: -dx, top: -dy, behavior: "instant" });
@@ -31,7 +31,7 @@ function onWheel(event) {
   scaleTo(zoom * 2 ** (-Math.max(-100, Math.min(100, event.deltaY)) / 200), event);
 }
 
-// A finger that goes sideways over the panel, or over a graph that is wholly in view, turns the step.
+// A swipe to the side over the panel, or over a graph that is wholly in view, goes to another step.
 function onTouch(event) {
   if (event.pointerType !== "touch" || event.target.closest(".equation, input")) return;
   touch = event;
@@ -47,7 +47,7 @@ function onLift(event) {
   turn(dx < 0 ? onward() : backward());
 }
 
-// A small map of a graph that is not wholly in view, with a frame around what is.
+// A small map of a graph that is only partly in view, with a frame around the visible part.
 function drawMap() {
   const [width, height] = data.size;
   map.replaceChildren();
@@ -84,7 +84,7 @@ function onMap(event) {
   });
 }
 
-// In a frame of a notebook keys come here only after a click, and the page says so.
+// In a frame of a notebook, the page gets keys only after a click: it tells the reader so.
 function showFocus() {
   byId("unfocused").hidden = document.hasFocus();
 }

@@ -1,9 +1,9 @@
-// What a step does, shown where it happens: its formula beside the edge, and numbers on their way.
+// A step, shown in the graph: its formula beside the edge, and numbers that move along it.
 
-const RUN = 1300; // milliseconds from the gradient that comes in to the contribution
+const RUN = 1300; // milliseconds that the numbers of a step move
 const SIDES = [[0, -1], [0, 1], [1, -1], [-1, -1], [1, 1], [-1, 1], [1, 0], [-1, 0]];
-let card = null; // the formula
-let anchor = null; // where in the graph it belongs: x, y
+let card = null; // the element with the formula
+let anchor = null; // its place in the graph: x, y
 
 function animate() {
   byId("overlay").replaceChildren();
@@ -36,7 +36,7 @@ function showCard(step) {
   placeCard();
 }
 
-// Where it hides least of the graph, and as near as can be.
+// Puts the formula near its place, where it hides the least of the graph.
 function placeCard() {
   if (!card) return;
   const [width, height] = [card.offsetWidth, card.offsetHeight];
@@ -74,8 +74,8 @@ function hiddenBy([left, top, right, bottom], taken) {
   return area;
 }
 
-// From the node whose gradient comes in, and from the operands that enter the product, to the edge;
-// from there goes what they come to.
+// The incoming gradient and the values that the rule uses move from their nodes to the edge. Then the
+// contribution moves from the edge to the node that it is for.
 function sendNumbers(step) {
   const [k] = step.edges;
   const { source, target, label, contribution } = data.edges[k];
@@ -98,7 +98,7 @@ function send(text, className, from, to, duration, delay) {
   run.onfinish = () => chip.remove();
 }
 
-// A dot runs along an edge, the way that an array goes.
+// For an array, a dot moves along the edge.
 function sendDot(k, isBack) {
   const dot = svg("circle", { class: isBack ? "dot back" : "dot", r: 6 }, views.picture);
   dot.style.offsetPath = `path("${data.edges[k].path}")`;

@@ -1,5 +1,5 @@
-// The nodes under the hand: a click or the Enter key goes to the steps of a node, arrow keys from node
-// to node. The graph is one stop of the Tab key.
+// Mouse and keys on nodes: a click or the Enter key goes to the steps of a node, arrow keys move between
+// nodes. The Tab key reaches one node of the graph.
 
 let offered = null; // the node that the Tab key reaches
 
@@ -16,7 +16,7 @@ function enter(node) {
   pin(node);
 }
 
-// To the next step of this node; after the last of them to the first.
+// Goes to the next step of this node; after its last step, to its first.
 function visit(node) {
   if (isFilm) return;
   const steps = stepsOf(node);
@@ -36,7 +36,7 @@ function onNodeKey(event) {
   return true;
 }
 
-// The focus goes to the nearest node in a direction; what lies aside counts twice.
+// Moves the focus to the nearest node in a direction. Distance across the direction counts twice.
 function step(from, dx, dy) {
   let [best, least] = [null, Infinity];
   for (const node of data.nodes) {

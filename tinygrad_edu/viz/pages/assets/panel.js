@@ -4,7 +4,7 @@ const isTouched = window.matchMedia("(pointer: coarse)").matches;
 const POINT = isTouched ? "Touch" : "Point at";
 let pointed = null; // the node under the pointer
 let pinned = null; // the node that was clicked or has the focus
-let detailed = null; // the one of them whose details are on show
+let detailed = null; // the node whose details are shown
 
 function showNow() {
   const now = byId("now");
@@ -17,7 +17,7 @@ function showNow() {
     if (finite.length && finite.length < losses.length) {
       html("p", "hint", said, `${losses.length - finite.length} of ${losses.length} frames have no finite loss: the curve leaves them out.`);
     }
-    html("p", "hint", said, `Colours keep their scale in all frames. ${POINT} a node for its numbers.`);
+    html("p", "hint", said, `All frames have the same colour scale. ${POINT} a node to see its numbers.`);
     return;
   }
   const step = data.steps[current];
@@ -45,26 +45,26 @@ function showTables(step, parent) {
   if (step.phase === "forward" && !isProduct) drawTable("the result", node.values, values, parent);
   if (step.phase === "seed") drawTable("the result", node.gradients, gradients, parent);
   if (step.phase !== "backward") return;
-  if (!isProduct) drawTable("what arrives", data.edges[step.edges[0]].contributions, gradients, parent);
+  if (!isProduct) drawTable("the contribution", data.edges[step.edges[0]].contributions, gradients, parent);
   if (step.uses > 1) drawTable("the gradient so far", step.totals, gradients, parent);
 }
 
 function showHelp(parent) {
   html("p", "hint", parent, isTouched
-    ? "Swipe here, to the left for the next step. Touch a node for its steps and its numbers."
-    : "→ and ← step, Space plays, Home and End go to the ends. "
-    + "Point at a node, or reach it with Tab, for its numbers; click it for its steps.");
+    ? "Swipe left here for the next step. Touch a node to see its steps and its numbers."
+    : "→ and ← go one step, Space plays, Home and End go to the first and the last step. "
+    + "Point at a node, or reach it with Tab, to see its numbers. Click it to go to its steps.");
   if (everything) {
-    html("p", "hint", parent, "+ on a layer opens it where it stands, − closes it again; on a node that has the "
-      + "focus the key o does the same.");
+    html("p", "hint", parent, "Click + on a layer to open it in its place, and − to close it. The key o does "
+      + "the same for the node that has the focus.");
   }
   if (uses.some((edges) => edges.length > 1)) {
-    html("p", "hint", parent, "“so far” marks a gradient that is still a part of its sum: other uses of the "
-      + "node have yet to send theirs.");
+    html("p", "hint", parent, "“so far” marks a gradient that is not complete: other uses of the node have "
+      + "not sent their part yet.");
   }
 }
 
-// The formula in symbols, with numbers, and what it comes to, below each other.
+// The formula in symbols, with numbers, and its result, one below the other.
 function showEquation(step, parent) {
   const grid = html("div", "equation", parent);
   grid.tabIndex = 0; // a long formula scrolls
@@ -78,12 +78,12 @@ function showEquation(step, parent) {
   });
 }
 
-// The gradient that comes in, the slope, and what they come to, each as a sentence.
+// The incoming gradient, the slope, and their product, in sentences.
 function wordsOf(step) {
   if (!step.left) return step.text; // the start, a question
   const { title, operation, gradient } = data.nodes[step.node];
   const from = short(title, 24);
-  if (step.phase === "seed") return `The way back starts at ${from} with the gradient ${number(gradient)}.`;
+  if (step.phase === "seed") return `The backward pass starts at ${from} with the gradient ${number(gradient)}.`;
   const { contribution, local } = data.edges[step.edges[0]];
   const to = short(data.nodes[step.to].title, 24);
   const role = step.uses === 1 ? "is" : data.nodes[step.to].leaving > 1 ? "is a part of"
@@ -92,13 +92,13 @@ function wordsOf(step) {
     const isArray = data.edges[step.edges[0]].size !== 1;
     const found = isArray ? `an array of norm ${number(contribution)}` : number(contribution);
     const given = typeof gradient === "string" ? `a gradient of ${gradient}` : `the gradient ${number(gradient)}`;
-    return `${from} has ${given}. On the way back ${operation} turns it into ${found}, which ${role} the gradient of ${to}.`;
+    return `${from} has ${given}. In the backward pass, ${operation} turns it into ${found}, which ${role} the gradient of ${to}.`;
   }
   return `${from} has the gradient ${number(gradient)}. Its slope with respect to ${to} is ${number(local)}. `
     + `Their product, ${number(contribution)}, ${role} the gradient of ${to}.`;
 }
 
-// The rule that is being called, as its source says it; its comments are about rare numbers.
+// The source of the derivative rule, without its comments, which are about rare numbers.
 function showRule(node, parent) {
   const source = data.rules[node.operation]?.split("\n").filter((line) => !/^\s*#/.test(line)).join("\n");
   if (!source) return;
@@ -106,7 +106,7 @@ function showRule(node, parent) {
   quote.setAttribute("aria-label", `the rule of ${short(node.operation, 24)}`);
 }
 
-// All uses of a node that its gradient is the sum of, and the sum so far.
+// The uses of a node: its gradient is the sum of their contributions. Also the sum so far.
 function showUses(step, parent) {
   const list = html("table", "uses", parent);
   const { title, leaving } = data.nodes[step.to];
@@ -127,7 +127,7 @@ function showUses(step, parent) {
   html("td", "", row, number(stateOf(data.nodes[step.to], current).gradient));
 }
 
-// The node under the pointer, else the one that was clicked or has the focus.
+// Of the node under the pointer, else of the one that was clicked or has the focus.
 function showDetails() {
   const node = pointed ?? pinned;
   views.nodes[detailed?.id]?.g.classList.remove("detailed");
@@ -154,8 +154,8 @@ function showDetails() {
   drawTable(isPart(state) ? "gradient so far" : "gradient", state.gradients, peaks[node.id].gradients, details);
   if (document.activeElement === views.nodes[node.id].g) {
     const fold = isFolded(node) ? ", o opens it" : isInside(node) ? ", o closes the layer around it" : "";
-    html("p", "hint", details, "Arrow keys go from node to node"
-      + `${isFilm ? "" : ", Enter to the steps of this one"}${fold}, Escape back.`);
+    html("p", "hint", details, "Arrow keys move between nodes"
+      + `${isFilm ? "" : ", Enter goes to the steps of this one"}${fold}, Escape goes back.`);
   }
 }
 

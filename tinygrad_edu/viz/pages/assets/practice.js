@@ -1,16 +1,16 @@
-// Asks for one gradient of one small graph after another. What went well or wrong is remembered.
+// Asks for gradients of one small graph after another, and remembers right and wrong answers.
 (() => {
   const { UNREADABLE, button, parsed, isClose, onAnswer, startsNumber } = answers;
   const data = JSON.parse(byId("data").textContent);
   const levels = data.levels.filter((level) => level.exercises.length);
   const STORE = "tinygrad_edu.practice";
-  const ENOUGH = 3; // right answers in a row, and a level is done
+  const ENOUGH = 3; // right answers in a row that complete a level
   const LINE = 18; // between lines of text in a box
   const memory = remembered();
-  let level = null; // of the graph on show
+  let level = null; // of the graph that is shown
   let exercise = null;
-  let turn = 0; // which of its questions is asked
-  let state = null; // how that goes
+  let turn = 0; // which question of the exercise is asked
+  let state = null; // of this question: its outcome, the hints shown, the verdict
 
   // What is remembered from visit to visit
 
@@ -24,7 +24,8 @@
     return restored(fresh, withStorage((storage) => JSON.parse(storage.getItem(STORE))));
   }
 
-  // What is known in the place of each part of `fresh`, if it is of that kind: it may be damaged.
+  // `fresh` with each part replaced by the stored one, if that has the same type: the storage may be
+  // damaged.
   function restored(fresh, known) {
     if (typeof fresh === "number") return Number.isSafeInteger(known) && known >= 0 ? known : fresh;
     if (typeof fresh === "string") return typeof known === "string" ? known : fresh;
@@ -50,7 +51,7 @@
     return data.levels.find((each) => each.kinds.includes(kind));
   }
 
-  // The first that is not done; when all are, the one that was asked least.
+  // The first level that is not completed; if all are, the one with the fewest questions asked.
   function nextLevel() {
     const open = levels.find((each) => memory.levels[each.name].row < ENOUGH);
     const asked = (each) => memory.levels[each.name].asked;
@@ -113,7 +114,7 @@
     byId("answer").select();
   }
 
-  // The first wrong answer ends a streak; so does an answer that is shown.
+  // The first wrong answer to a question ends the streak. Showing the answer does so, too.
   function miss() {
     if (state.isFirst) {
       memory.streak = memory.levels[level.name].row = 0;
@@ -132,7 +133,7 @@
       memory.streak += 1;
       known.row += 1;
       memory.best = Math.max(memory.best, memory.streak);
-      // Each mistake that could have been made here, and was not, weighs less.
+      // Each kind of mistake that this question invites, and that was not made, counts one less.
       for (const kind of new Set(question().mistakes.map((mistake) => mistake[2]))) {
         if (memory.kinds[kind] > 0) memory.kinds[kind] -= 1;
       }
@@ -146,7 +147,7 @@
     byId("onward").focus();
   }
 
-  // What is on show
+  // What is shown
 
   function show() {
     const { outcome, verdict } = state;
@@ -158,14 +159,15 @@
     byId("answer").readOnly = byId("check").disabled = byId("reveal").disabled = outcome !== null;
     byId("onward").textContent = outcome === null ? "Skip" : "Next";
     byId("hint").disabled = outcome !== null || state.hints === question().solution.length;
-    byId("help").textContent = "Enter checks, and goes on. Numbers such as -0.5 or -1/2; within 1 % is right."
+    byId("help").textContent = "Write a number such as -0.5 or -1/2, and press Enter. An answer within 1 % is right."
       + (question().text.endsWith("]") ? " Rows and columns are counted from 0." : "");
     showHints();
     showAdvice();
     showProgress();
   }
 
-  // The backward pass on its way to the question; without its end, until that is known.
+  // The steps of the backward pass that lead to the answer. The number of the last one is hidden until
+  // the question is answered.
   function showHints() {
     const { solution } = question();
     byId("hints").replaceChildren();
@@ -188,7 +190,7 @@
     element("strong", {}, line, `${what} ${next.title}. `);
     line.append(why);
     if (levels.includes(next) && next !== level) {
-      button({ id: "next-level" }, byId("advice"), `To ${next.title}`, () => choose(next.name));
+      button({ id: "next-level" }, byId("advice"), `Go to ${next.title}`, () => choose(next.name));
     }
   }
 
@@ -211,7 +213,7 @@
       for (const rule of rules) element("dd", { class: "rules" }, list, rule);
     }
     element("p", { class: "hint" }, byId("rulebook"), "[x > 0] is 1 where x is positive, else 0; xᵀ is the "
-      + "transpose; sum goes over what was broadcast.");
+      + "transpose of x; sum is over the axes that were broadcast.");
   }
 
   // The graph
@@ -243,7 +245,7 @@
     if (isAsked) drawSought(x + w / 2, y - h / 2, g);
   }
 
-  // What is asked for, at the corner of its box
+  // A question mark, or the answer, at the corner of the box.
   function drawSought(x, y, parent) {
     const isKnown = state.outcome !== null && !question().text.endsWith("]");
     const text = isKnown ? String(Number(question().answer.toPrecision(4))) : "?";
@@ -264,14 +266,14 @@
 
   function showLevels() {
     const select = byId("level");
-    if (levels.length > 1) element("option", { value: "" }, select, "as it goes");
+    if (levels.length > 1) element("option", { value: "" }, select, "automatic");
     for (const { name, title } of levels) element("option", { value: name }, select, title);
     if (!levels.some((each) => each.name === memory.level)) memory.level = "";
     select.value = levels.length > 1 ? memory.level : levels[0].name;
     select.addEventListener("change", () => choose(select.value));
   }
 
-  // What opens low in the panel would be seen by nobody: it goes to the top.
+  // A section that opens low in the panel would be out of view: scroll it to the top.
   function makeRoomFor(details) {
     const panel = byId("panel");
     const below = details.getBoundingClientRect().top - panel.getBoundingClientRect().top;

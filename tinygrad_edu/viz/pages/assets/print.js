@@ -1,7 +1,7 @@
 // The page on paper: the whole graph with all its numbers, and the steps written out.
 
 const paper = window.matchMedia("print");
-let left = null; // the stop to come back to
+let left = null; // the stop to return to after printing
 
 function layOut() {
   if (left !== null) return;
@@ -20,7 +20,7 @@ function takeBack() {
   redraw();
 }
 
-// Every step as a line; a step that has no formula, such as the question of a quiz, in words.
+// Every step as a line. A step without a formula, such as the question of a quiz, is written in words.
 function writeSolution() {
   const titles = { start: "Given", forward: "Forward", backward: "Backward", seed: "Backward" };
   let list = null;

@@ -1,5 +1,6 @@
-// A matrix product, laid out as one: the left operand beside the result, the right one above it. An
-// element under the pointer lights up the row and the column that make it. Both ways back are products too.
+// A matrix product, with the left operand beside the result and the right one above it. Pointing at an
+// element highlights the row and the column that make it. The gradients of both operands are matrix
+// products too.
 
 const PRODUCTS = ["matmul", "linear"];
 
@@ -17,7 +18,7 @@ function showProduct(step, parent) {
     html("p", "caption", part, caption);
     return drawCells(caption, rows, peak, part);
   });
-  const sum = html("p", "words", parent, "Point at an element of the result: a row times a column.");
+  const sum = html("p", "words", parent, "Point at an element of the result to see its row times its column.");
   result.forEach((cells, i) => cells.forEach((cell, j) => {
     const parts = [cell, ...left[i], ...top.map((row) => row[j])];
     cell.addEventListener("pointerenter", () => {
@@ -29,8 +30,8 @@ function showProduct(step, parent) {
   return true;
 }
 
-// The three tables, where the step is a product of matrices that are all there: forward A B, on the
-// way back G Bᵀ to A and Aᵀ G to B.
+// The three tables of a step: forward A B, backward G Bᵀ for A and Aᵀ G for B. null unless the step is a
+// matrix product whose tables are all complete.
 function productOf(step) {
   const node = data.nodes[step.node ?? 0];
   const into = data.edges.map((_, k) => k).filter((k) => data.edges[k].target === node.id);
@@ -43,7 +44,7 @@ function productOf(step) {
     return { left: value(a), top: value(b), result: value(node), bias: bias ? biasOf(bias) : null };
   }
   const g = { caption: `gradient of ${short(node.title, 18)}`, rows: node.gradients.rows, peak: peaks[node.id].gradients };
-  const arrives = { caption: "what arrives", rows: data.edges[step.edges[0]].contributions.rows, peak: peaks[step.to].gradients };
+  const arrives = { caption: "the contribution", rows: data.edges[step.edges[0]].contributions.rows, peak: peaks[step.to].gradients };
   if (place === 0) return { left: g, top: transposed(value(b)), result: arrives, bias: null };
   return { left: transposed(value(a)), top: g, result: arrives, bias: null };
 }
@@ -56,7 +57,7 @@ function transposed({ caption, rows, peak }) {
   return { caption: `${caption}ᵀ`, rows: rows[0].map((_, j) => rows.map((row) => row[j])), peak };
 }
 
-// In the digits of the tables, whose sum may differ from the result in the last of them.
+// The sum in the rounded numbers of the tables: it may differ from the result in the last digit.
 function sumAt({ left, top, result, bias }, i, j) {
   const terms = left.rows[i].map((x, k) => [x, top.rows[k][j]]);
   const written = terms.map(([x, y]) => `${bracketed(x)} · ${bracketed(y)}`);

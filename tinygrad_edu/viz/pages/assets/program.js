@@ -1,4 +1,4 @@
-// The page as a file runs the program of the forward and the backward pass.
+// A page in a file computes its numbers by the program of the forward and the backward pass.
 (() => {
   const data = JSON.parse(byId("data").textContent);
   const run = programs[0](ofPython);
@@ -21,7 +21,7 @@
     return computed(point).out[data.root];
   }
 
-  // The root on both sides of an input, and how far these are.
+  // The root at x - step and x + step, for the measured slope.
   function around(values, input, h) {
     const x = values[input];
     const step = h * Math.max(1, Math.abs(x));
@@ -38,11 +38,11 @@
 
   function reasonOf(stop) {
     if (stop === null) return "";
-    if (stop.guard === undefined) return `Here Python raises ${stop.message}. After it there are no numbers.`;
+    if (stop.guard === undefined) return `At these inputs, Python raises ${stop.message}. The numbers after it are not known.`;
     const { question, answer } = data.guards[stop.guard];
     const [before, now] = answer === true ? ["true", "false"] : answer === false ? ["false", "true"] : [answer, "another"];
-    return `Beyond here the function takes another branch: “${question}” was ${before} when this graph `
-      + `was made, and is ${now} now. The numbers after it are not known here.`;
+    return `At these inputs, the function takes another branch: “${question}” was ${before} when this graph `
+      + `was made, and is ${now} now. The numbers after it are not known.`;
   }
 
   const explorer = graphExplorer(document, data, (question, show) => show(answered(question)));

@@ -1,5 +1,5 @@
-// Asks for predictions, then for the gradients: each step of the page that has a question shows a
-// form in the panel. It ends with a summary of the mistakes.
+// Asks for predictions, then for gradients. Each step of the page that has a question shows a form in
+// the panel. The quiz ends with a summary of the mistakes.
 (() => {
   const { player } = window;
   const { button, parsed, isClose, onAnswer, startsNumber } = answers;
@@ -8,14 +8,14 @@
   const progress = new Map();
   const hidden = new Map(); // the gradients to find, by node
   const part = {};
-  let asked = null; // the stop whose question is on show
-  let isOver = false; // whether the summary is
+  let asked = null; // the stop whose question is shown
+  let isOver = false; // whether the summary is shown
 
   function questionAt(stop) {
     return player.steps[stop].question;
   }
 
-  // Nothing is answered, and no gradient is in the graph.
+  // Clears all answers, and hides the gradients in the graph.
   function begin() {
     for (const stop of stops) {
       progress.set(stop, { outcome: null, hints: 0, verdict: "", answer: "", mistakes: [] });
@@ -75,7 +75,7 @@
     part.answer.select();
   }
 
-  // The gradient is known from now on, in the graph too.
+  // Shows the gradient, in the graph too.
   function solve(outcome) {
     const { question, node } = player.steps[asked];
     const digits = Number(question.answer.toPrecision(4));
@@ -123,7 +123,7 @@
     focus();
   }
 
-  // The next key goes where the answer does. Nobody is taken away from the controls of the steps.
+  // Keys go to the answer. Nothing moves the focus while the steps play.
   function focus() {
     const state = progress.get(asked);
     if (!state || state.outcome !== null || player.isPlaying) return;
@@ -148,7 +148,7 @@
     part.verdict.className = state?.outcome === null && state.verdict ? "wrong" : state?.outcome ?? "";
     part.verdict.hidden = isOver;
     part.buttons.hidden = isOver;
-    part.onward.textContent = openStops().length ? (state ? "Next question" : "To the questions") : "Summary";
+    part.onward.textContent = openStops().length ? (state ? "Next question" : "Go to the questions") : "Summary";
     if (isNumber) showNumber(question, state);
     else if (question) showChoices(question, state);
   }
@@ -159,8 +159,8 @@
     part.label.textContent = `${question.text} =`;
     part.answer.readOnly = part.check.disabled = part.reveal.disabled = state.outcome !== null;
     part.hint.disabled = state.outcome !== null || state.hints === question.hints.length;
-    part.help.textContent = "Write a number such as -0.5, 1e-3 or -1/2; within 1 % is right. "
-      + `${POINT} a node for its numbers.`;
+    part.help.textContent = "Write a number such as -0.5, 1e-3 or -1/2. An answer within 1 % is right. "
+      + `${POINT} a node to see its numbers.`;
   }
 
   function showChoices(question, state) {
@@ -174,7 +174,7 @@
       if (state.outcome !== null && i === question.right) made.classList.add("right");
       else if (state.answer === i) made.classList.add("wrong");
     });
-    part.help.textContent = "No need to compute: which way does it go? The keys 1 to 4 answer.";
+    part.help.textContent = "You do not need to compute: only say how it changes. The keys 1 to 4 choose an answer.";
   }
 
   // The end
@@ -194,7 +194,7 @@
     const atOnce = right.filter((x) => !x.mistakes.length && !x.hints).length;
     part.summary.replaceChildren();
     element("h2", {}, part.summary, "Summary");
-    const whenAtOnce = `, ${atOnce === right.length ? "all" : atOnce || "none"} of them at once and without a hint`;
+    const whenAtOnce = `, ${atOnce === right.length ? "all" : atOnce || "none"} of them on the first try and without a hint`;
     element("p", {}, part.summary, `${right.length} of ${states.length} right${right.length ? whenAtOnce : ""}.`);
     const rows = stops.filter((stop) => progress.get(stop).mistakes.length || progress.get(stop).outcome === "shown");
     if (rows.length) {
@@ -204,7 +204,7 @@
     }
     const again = kindsMade(states);
     if (again.length) {
-      element("h2", {}, part.summary, "Look at again");
+      element("h2", {}, part.summary, "Study again");
       const list = element("ul", { id: "again" }, part.summary);
       again.forEach((kind) => element("li", {}, list, kinds[kind]));
     }
@@ -251,7 +251,7 @@
     if (!document.activeElement.closest("#controls")) focus();
   }
 
-  // The player would zoom at + and -: while a question is on show they begin an answer.
+  // In the player + and - zoom. While a question is shown, they begin an answer.
   function onKey(event) {
     const { key } = event;
     const state = isOver ? undefined : progress.get(asked);

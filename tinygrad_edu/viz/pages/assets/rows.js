@@ -1,10 +1,10 @@
-// A graph that is too long for the window is broken into rows, as a text is into lines.
+// Breaks a graph that is too long for the window into rows, as a text is broken into lines.
 
 const LANE = 9; // pixels between the lines that go to the next row
 const AISLE = 20; // pixels above and below a row
-const SIDE = 36; // pixels beside it, for numbers that stand where it is broken
-const GAIN = 1.25; // so much larger the whole has to get
-const MOST = 16; // rows
+const SIDE = 36; // pixels beside a row, for numbers of edges that are broken there
+const GAIN = 1.25; // the least factor by which the scale must grow
+const MOST = 16; // rows, at most
 
 function breakIntoRows() {
   const places = rooms();
@@ -20,7 +20,7 @@ function breakIntoRows() {
   if (best) moveInto(best, curves);
 }
 
-// Between columns of nodes, as near as can be to equal parts.
+// The cuts into this many rows: between columns of nodes, as near as possible to equal parts.
 function cutsFor(count) {
   const gaps = [];
   let end = 0;
@@ -33,7 +33,7 @@ function cutsFor(count) {
   return gaps.length ? [...new Set(wanted.map(near))] : [];
 }
 
-// The rows between the cuts: from start to end, and how far each is moved.
+// The rows between the cuts: the start, the end and the shift of each, and the size of the whole.
 function rowsBetween(cuts, curves) {
   const crossing = cuts.map((cut) => curves.filter((curve) => curve[0][0][0] < cut && curve.at(-1)[3][0] > cut).length);
   const margin = SIDE + 4 + LANE * Math.max(0, ...crossing);
@@ -86,8 +86,9 @@ function moveInto({ cuts, rows, margin, size }, curves) {
   });
   data.size = size;
 
-  // To the right, down below the row, back to the left, and down to the next row. The uppermost line
-  // goes outermost on the right and lowest in between, so that no two of them cross.
+  // A line goes to the right, down below the row, back to the left, and down to the next row. The line
+  // that starts highest is the outermost on the right and the lowest between the rows, so that no two
+  // lines cross.
   function turn([x1, y1], [x2, y2], { end, dx, bottom }, left, { place, count }) {
     const [outer, inner] = [LANE * (count - 1 - place), LANE * place];
     const [right, between, start] = [end + dx + SIDE + outer, bottom + AISLE / 2 + outer, left - SIDE - inner];
@@ -95,7 +96,7 @@ function moveInto({ cuts, rows, margin, size }, curves) {
   }
 }
 
-// For each line that goes from row to row: its place among those that do, from above, and their number.
+// For each line between two rows: its place among the lines there, from above, and how many there are.
 function lanesOf(pieces, rows) {
   const found = new Map();
   rows.forEach((_, r) => {
@@ -109,7 +110,7 @@ function lanesOf(pieces, rows) {
   return found;
 }
 
-// The parts of a curve between the cuts.
+// A curve, split where the cuts cross it.
 function cutAt(curve, cuts) {
   const cut = cuts.find((x) => Math.min(curve[0][0], curve[3][0]) < x - 0.1 && Math.max(curve[0][0], curve[3][0]) > x + 0.1);
   if (cut === undefined) return [curve];
@@ -131,7 +132,7 @@ function split(curve, share) {
   return [[curve[0], controls[0], tangent[0], cut], [cut, tangent[1], controls[2], curve[3]]];
 }
 
-// A line with round corners, from where one is.
+// A line with round corners through the points, as the continuation of an SVG path.
 function rounded(points) {
   const text = ([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`;
   const towards = ([a, b], [c, d]) => {
@@ -145,7 +146,7 @@ function rounded(points) {
   return [...corners, `L${text(points.at(-1))}`].join(" ");
 }
 
-// The cubic curves of the `d` of a path: a start, two control points, an end.
+// The cubic curves of the `d` of an SVG path: a start, two control points, an end.
 function curvesOf(path) {
   return path.split("M").slice(1).flatMap((piece) => {
     const xs = piece.match(/-?[\d.]+/g).map(Number);

@@ -1,12 +1,12 @@
-// What the page is told, and what of it is known at a stop.
+// The data of the page, and how much of it is known at a stop: a step of a player, or a frame of a film.
 
 const data = JSON.parse(byId("data").textContent);
 const isFilm = data.kind === "film";
 let [root, stops, uses, times, peaks, losses] = [];
-let current = -1; // the stop on show
+let current = -1; // the stop that is shown
 
-// What follows from the nodes, edges and steps: `uses` are, for each node, the edges that bring
-// gradient to it.
+// Computes what follows from the nodes, edges and steps. `uses` holds, for each node, the edges that
+// bring gradient to it.
 function derive() {
   root = data.nodes.find((node) => node.role === "root");
   stops = isFilm ? data.frames : data.steps;
@@ -21,7 +21,8 @@ function derive() {
   deriveStrides();
 }
 
-// The step that computes a node, that starts the backward pass there, that an edge's gradient takes.
+// For each node, the step that computes it and the step that starts the backward pass there; for each
+// edge, the step in which its gradient arrives.
 function timesOf(steps) {
   const [birth, seed] = [data.nodes.map(() => 0), data.nodes.map(() => Infinity)];
   const arrival = data.edges.map(() => Infinity);
@@ -33,7 +34,8 @@ function timesOf(steps) {
   return { birth, seed, arrival };
 }
 
-// What a node shows at a stop: its value and gradient, their tables, how much gradient has arrived.
+// What a node shows at a stop: its value and gradient, their tables, and how many of its uses have sent
+// their part of the gradient.
 function stateOf(node, stop) {
   if (isFilm) return frameOf(node, data.frames[stop]);
   const edges = uses[node.id];
@@ -54,21 +56,22 @@ function stateOf(node, stop) {
   return state;
 }
 
-// A gradient that not all uses of its node have sent their part to yet.
+// Whether some uses of a node have not sent their part of its gradient yet.
 function isPart(state) {
   return state.gradient !== null && state.arrived < state.of;
 }
 
 function arrivedText(state) {
-  return `${state.arrived} of its ${state.of} uses ${state.arrived === 1 ? "has" : "have"} sent their part`;
+  return `${state.arrived} of its ${state.of} uses ${state.arrived === 1 ? "has sent its" : "have sent their"} part`;
 }
 
-// nan and inf come as words, alone or in the summary of an array.
+// nan and inf are texts in the data, alone or in the summary of an array.
 function isStrange(x) {
   return /\b(nan|inf)\b/.test(String(x));
 }
 
-// The steps that a node takes part in: it is given or computed, the way back starts, gradient arrives.
+// The steps that a node takes part in: it is given or computed, the backward pass starts there, or
+// gradient arrives.
 function stepsOf({ id }) {
   const at = [times.birth[id], times.seed[id], ...uses[id].map((k) => times.arrival[k])];
   return at.filter(Number.isFinite).sort((a, b) => a - b);
@@ -88,7 +91,7 @@ function frameOf(node, frame) {
   };
 }
 
-// The largest sizes that a node shows at any stop: the ends of its colour scales.
+// The largest absolute values that a node shows at any stop: the ends of its colour scales.
 function peaksOf(node) {
   const states = isFilm ? data.frames.map((frame) => frameOf(node, frame)) : [node];
   const partial = isFilm ? [] : uses[node.id].map((k) => data.edges[k].contributions);

@@ -1,4 +1,4 @@
-// How far one goes at once: a step, all that happens at a node, or all that happens in a layer.
+// The length of a stride: one step, all steps at a node, or all steps in a layer.
 
 const KEYS = { // steps in a row with the same key are one stride
   step: (_, i) => i,
@@ -7,7 +7,7 @@ const KEYS = { // steps in a row with the same key are one stride
 };
 let layers = []; // the paths of all modules below the model itself
 let ends = {}; // the last steps of the strides
-let active = []; // the steps of the stride that ends at the stop on show
+let active = []; // the steps of the stride that ends at the stop that is shown
 
 function deriveStrides() {
   const folded = data.nodes.filter((node) => node.role === "module").map((node) => node.module);
@@ -43,11 +43,11 @@ function isStride() {
   return active.length > 1;
 }
 
-// What a stride is about, in words.
+// The steps and the place of a stride, in words.
 function strideText() {
   const [first] = active;
   const place = byId("stride").value === "node" ? data.nodes[first.node].title : layerOf(first.node);
-  const where = place ? short(place, 24) : "outside of the layers";
+  const where = place ? short(place, 24) : "outside the layers";
   return `steps ${current + 2 - active.length} to ${current + 1} of ${stops.length}, ${where}`;
 }
 

@@ -2,12 +2,12 @@
 
 const FEW = 16; // a table of no more cells is shown in numbers
 const [MINUS, PLUS] = ["--minus", "--plus"].map(colourOf);
-const STRANGE = [150, 60, 170]; // of what is not finite
+const STRANGE = [150, 60, 170]; // the colour of nan and inf
 const canvas = document.createElement("canvas");
 
-// A pixel for each cell: the colour is the sign, the opacity the size, over the colour of zero. Six
-// hundred tables of elements of their own would make every step slow; the lines between the cells
-// are one path, which stays as it is.
+// An image with a pixel for each cell: the colour shows the sign, the opacity shows the size. An element
+// for each cell would make every step slow in a graph of hundreds of tables. The lines between the cells
+// are one path, which never changes.
 function drawHeat(table, x, y, room, into) {
   const parent = svg("g", {}, into);
   const [rows, columns] = shapeOf(table);
@@ -28,8 +28,8 @@ function shapeOf(table) {
   return [table.rows.length, table.rows[0].length];
 }
 
-// Cells are square, so that a table has the shape of its array; a long one has cells up to twice as
-// long as wide.
+// Cells are square, so that a table has the shape of its array. In a long table they are up to twice
+// as long as wide.
 function cellSize(rows, columns, [width, height]) {
   const [w, h] = [Math.min(box.cell, width / columns), Math.min(box.cell, height / rows)];
   return [Math.min(w, 2 * h), Math.min(h, 2 * w)];
@@ -39,7 +39,7 @@ function between(count, size) {
   return Array.from({ length: count - 1 }, (_, i) => size * (i + 1));
 }
 
-// The number under the pointer, by its place in the array.
+// The index and the number of the cell under the pointer, as text.
 function cellAt(event, image, table, node) {
   if (!table) return null;
   const [rows, columns] = shapeOf(table);
@@ -77,7 +77,7 @@ function strength(x, top) {
   return top > 0 ? Math.min(1, Math.abs(Number(x)) / top) || 0 : 0;
 }
 
-// A table as coloured cells, with the numbers where there are few.
+// A table of coloured cells; a small table shows its numbers.
 function drawTable(caption, table, top, parent) {
   if (!table) return;
   html("p", "caption", parent, table.exact ? caption : `${caption}: means of its parts`);
@@ -88,7 +88,7 @@ function drawTable(caption, table, top, parent) {
   scale.append(number(top));
 }
 
-// The cells, row by row.
+// Returns the cells, row by row.
 function drawCells(label, rows, top, parent) {
   const isFew = rows.length * rows[0].length <= FEW && rows[0].length <= 6;
   const element = html("table", isFew ? "cells" : "cells small", parent);

@@ -1,5 +1,5 @@
-// Light or dark: what the reader chose, or the page around a frame says (docs/site/static/frames.js
-// does), else what the machine is set to.
+// Light or dark: the choice of the reader, or of the page around a frame (docs/site/static/frames.js
+// sends it), else the setting of the system.
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const THEME = "tinygrad_edu theme";
@@ -15,7 +15,7 @@ function takeTheme(theme) {
   if (["light", "dark"].includes(theme)) document.documentElement.style.colorScheme = theme;
 }
 
-// A page in a frame of a notebook, or from a file, may have none.
+// A page in a frame of a notebook, or from a file, may have no storage.
 function withStorage(use) {
   try {
     return use(window.localStorage);

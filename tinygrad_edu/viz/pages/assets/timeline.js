@@ -1,5 +1,5 @@
-// The steps as a line of time: its phases in their colours, a name under the pointer, a place in the
-// address of the page.
+// The timeline of the steps: its colours show the phases, a tooltip names the step under the pointer, and
+// the address of the page holds the current step.
 
 const slider = byId("slider");
 const ADDRESS = isFilm ? "frame" : "step";
@@ -37,8 +37,8 @@ function showTime() {
   byId("timeline").style.setProperty("--done", `${(100 * current) / Math.max(1, stops.length - 1)}%`);
 }
 
-// #step=14 is what the page counts as step 14, #step=14&open=layers.0 where that module is open. A quiz
-// has no such addresses: it starts where it asks.
+// #step=14 is step 14 as the page counts, from 1; #step=14&open=layers.0 also opens that module. A quiz
+// has no such addresses: it starts at its first question.
 function addressed() {
   if (data.kind === "quiz") return null;
   const found = new RegExp(`^#${ADDRESS}=(\\d+)(?:&open=(.*))?$`).exec(window.location.hash);
@@ -50,7 +50,7 @@ function decoded(text) {
   try {
     return decodeURIComponent(text);
   } catch {
-    return ""; // no address of this page
+    return ""; // not an address of this page
   }
 }
 
@@ -59,8 +59,8 @@ function address() {
   return `#${ADDRESS}=${current + 1}${paths && `&open=${paths}`}`;
 }
 
-// Only once the steps come to rest: browsers refuse many addresses in a second, and frames of a notebook
-// may have none.
+// Waits until the steps have stopped: browsers refuse many changes of the address in a second. Frames of
+// a notebook may refuse all of them.
 function writeAddress() {
   if (data.kind === "quiz") return;
   clearTimeout(writing);

@@ -1,12 +1,12 @@
-// A few words at the pointer.
+// A tooltip: a few words at the pointer.
 
 const tip = html("div", "", document.body);
 tip.id = "tip";
 tip.hidden = true;
 
-let pointing = null; // what is pointed at, what to say of it, and the last move of the pointer there
+let pointing = null; // the element under the pointer, its words, and the last pointer event there
 
-// words(event) says what to show; null if nothing is there.
+// words(event) returns the text to show; null for none.
 function explain(element, words) {
   element.addEventListener("pointermove", (event) => {
     pointing = { element, words, event };
@@ -18,7 +18,7 @@ function explain(element, words) {
   });
 }
 
-// Again at each step: numbers change, and tables go, under a pointer that rests.
+// Called at each step too: numbers change and tables disappear under a pointer that does not move.
 function retell() {
   if (!pointing?.element.isConnected) pointing = null;
   showTip(pointing && pointing.words(pointing.event), pointing?.event);

@@ -1,11 +1,12 @@
-// The views of a graph whose modules open and close where they stand. The page is told all nodes, edges
-// and steps that any view has, and how each module looks inside; the view on show is what of it is seen.
+// The views of a graph whose modules open and close in their places. The data has all nodes, edges and
+// steps of all views, and the layout inside each module. The current view is the part of it that is shown.
 
-const insides = new Map(); // of each module, and of the graph itself (null)
-const EDGE = 28; // pixels between the box of an open module and what is inside, left and right
-const HEAD = 20; // above it
-const PARTS = 6; // of a piece of a curve that is stretched
-// The name of a node, or of all that one is made of, with the element around it in a formula.
+const insides = new Map(); // the layout inside each module, and of the graph itself (null)
+const EDGE = 28; // pixels between the box of an open module and its inside, left and right
+const HEAD = 20; // pixels above its inside
+const PARTS = 6; // into which a piece of a curve is split before it is stretched
+// A place for the name of a node, or for the names of all its operands, with the element around it in a
+// formula.
 const OPEN_NAME = /(?:<mi>|<mtext>)?\ue000(a?)(\d+)\ue001(?:<\/mi>|<\/mtext>)?/g;
 
 function isThere({ home }) {
@@ -16,20 +17,20 @@ function isSeen(node) {
   return isThere(node) && (node.role !== "module" || isFolded(node));
 }
 
-// The node that stands for one of them: itself, or the outermost folded module around it.
+// The node that is shown for a node: itself, or the outermost folded module around it.
 function seenAs(node) {
   const around = isInside(node) ? seenAs(everything.nodes[node.home]) : node;
   return isInside(node) && isFolded(around) ? around : node;
 }
 
-// The view that is to be shown.
+// Puts the nodes, edges and steps of the current view into the data.
 function takeView() {
   data.insides.forEach((inside) => insides.set(inside.home, inside));
   const ids = new Set(everything.nodes.filter(isSeen).map((node) => node.id));
   const edges = everything.edges.map((_, k) => k)
     .filter((k) => ids.has(everything.edges[k].source) && ids.has(everything.edges[k].target));
   const used = new Set(edges.map((k) => everything.edges[k].source));
-  // A plain array is seen where it enters something that is.
+  // A plain array is shown if an edge leads from it to a shown node.
   const nodes = everything.nodes.filter(({ id, role }) => ids.has(id) && (role !== "constant" || used.has(id)));
   const places = placesOf(laidOut(null), [0, 0]);
   const newIds = new Map(nodes.map((node, i) => [node.id, i]));
@@ -72,7 +73,7 @@ function named(text, style, edgeIds) {
   });
 }
 
-// The step of this view that shows the same moment as a step of all, or the nearest one.
+// The step of this view for the same moment as step `all` of everything, or the nearest one.
 function sameMoment(all) {
   const step = everything.steps[all];
   const differences = stops.map((other) => {
@@ -103,7 +104,7 @@ function isAround(id, other) {
 
 // Places
 
-// How much room the inside of a module needs, with what is open in it.
+// The room that the inside of a module needs, with the modules that are open in it.
 function laidOut(home) {
   const { size, door } = insides.get(home);
   const open = everything.nodes.filter((node) => node.home === home && node.role === "module" && !isFolded(node))
@@ -117,7 +118,7 @@ function laidOut(home) {
     room: [width + 2 * EDGE, height + HEAD], entrance: HEAD + down(door) };
 }
 
-// Stretches a line so that each span [from, to] gets the length it needs, and nothing is shortened.
+// Stretches a line so that each span [from, to] gets the length that it needs. Nothing gets shorter.
 function stretched(spans) {
   const cuts = [...new Set(spans.flatMap(([from, to]) => [from, to]))].sort((a, b) => a - b);
   const slopes = cuts.map((cut, i) => Math.max(1, ...spans
@@ -127,7 +128,7 @@ function stretched(spans) {
   );
 }
 
-// For each module that is open, and for the graph itself (null), where it stands on the page.
+// The place on the page of each open module, and of the graph itself (null).
 function placesOf(layout, [left, top], found = new Map()) {
   const { home, open, across, down, size } = layout;
   const at = ([x, y]) => [left + across(x), top + down(y)];
@@ -171,7 +172,7 @@ function edgesOf(seen, places, ids) {
   return seen.map((k) => {
     const { source, target, ...edge } = everything.edges[k];
     const routes = routesOf(k);
-    // Its number stands where it goes alone.
+    // The number of an edge stands on a route that no other edge takes.
     const own = routes.findLast(({ key }) => counts.get(key) === 1) ?? routes.at(-1);
     return {
       ...edge, source: ids.get(source), target: ids.get(target),
@@ -180,7 +181,7 @@ function edgesOf(seen, places, ids) {
   });
 }
 
-// Route after route, joined where they go in or out of a module.
+// The routes of an edge, joined where they enter or leave a module.
 function curvesThrough(routes, places, { source, target }) {
   const found = [];
   let before = null;
@@ -204,8 +205,8 @@ function curvesThrough(routes, places, { source, target }) {
   return found;
 }
 
-// Curves that are stretched, though the nodes at their ends are not: there they go with the node, and
-// less and less so further away.
+// Curves of a stretched layout. Nodes are moved but not stretched, so the ends of a curve are shifted to
+// its nodes; points further away from the ends are shifted less.
 function anchored(curves, at, start, end) {
   const shift = (node, [x, y]) => {
     const [to, there] = [at([x, y]), at([node.x, node.y])];
@@ -223,14 +224,14 @@ function bend([a, b], [c, d]) {
   return [[a, b], [(a + c) / 2, b], [(a + c) / 2, d], [c, d]];
 }
 
-// In parts a curve stays where it belongs, however it is stretched.
+// Splits a curve into parts: a curve of several parts keeps its place when it is stretched.
 function partsOf(curve, count = PARTS) {
   if (count === 1) return [curve];
   const [part, rest] = split(curve, 1 / count);
   return [part, ...partsOf(rest, count - 1)];
 }
 
-// As far from the nearest point of its curve as in the module on its own.
+// The place of the number of an edge: as far from its curve as in the layout of the module alone.
 function labelOn({ home, place }, { at }) {
   const [path, label] = insides.get(home).routes[place];
   const points = curvesOf(path).flatMap((curve) => partsOf(curve, 8)).map(([start]) => start);
@@ -239,9 +240,9 @@ function labelOn({ home, place }, { at }) {
   return at(near).map((x, i) => x + label[i] - near[i]);
 }
 
-// By hand
+// Opening and closing
 
-// At the corner of a module: opens it where it stands, or closes it.
+// The mark at the corner of a module, which opens it in its place, or closes it.
 function drawFold(path, x, y, parent) {
   const isOpen = opened.has(path);
   const mark = svg("g", { class: "fold", "data-path": path, transform: `translate(${x - 1} ${y - 1})` }, parent);
@@ -249,7 +250,7 @@ function drawFold(path, x, y, parent) {
   svg("circle", { r: 9.5 }, mark);
   svg("path", { d: isOpen ? "M-5 0H5" : "M-5 0H5M0-5V5" }, mark);
   explain(mark, () => `${isOpen ? "close" : "open"} ${short(path, 40)} (o)`);
-  if (!isOpen) return; // that of a node is a part of its button
+  if (!isOpen) return; // the mark of a folded module is a part of its node, which is a button
   const name = `Close ${short(path, 40)}`;
   for (const [key, value] of Object.entries({ tabindex: 0, role: "button", "aria-expanded": true, "aria-label": name })) {
     mark.setAttribute(key, value);
@@ -278,7 +279,7 @@ function foldAt(node) {
   else if (isInside(node)) turnFold(everything.nodes[node.home].module);
 }
 
-// From an address: these modules and no others.
+// Opens these modules and no others, as an address says.
 function openOnly(paths) {
   const known = new Set(everything.nodes.filter((node) => node.role === "module").map((node) => node.module));
   const wanted = paths.filter((path) => known.has(path));
@@ -297,6 +298,6 @@ function showView() {
   drawGraph();
   drawPhases();
   drawMap();
-  zoom = 0; // of another picture
+  zoom = 0; // the scale was that of the old picture
   arrange();
 }

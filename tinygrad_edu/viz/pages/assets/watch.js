@@ -8,7 +8,7 @@ function number(x) {
   return x.toExponential(1).replace(/\.0e/, "e").replace("e+", "e");
 }
 
-/* From numbers to places: straight, or by the logarithm. Ticks are 1, 2 or 5 times a power of ten. */
+/* A linear or a logarithmic scale from numbers to pixels. Ticks are 1, 2 or 5 times a power of ten. */
 function scale(values, from, to, log) {
   let low = Math.min(...values), high = Math.max(...values);
   if (!(low < high)) [low, high] = log ? [low / 2, low * 2] : [low - 0.5, low + 0.5];
@@ -28,7 +28,7 @@ function scale(values, from, to, log) {
   return {place, ticks: ticks.filter(x => x >= low * (1 - 1e-9) && x <= high * (1 + 1e-9))};
 }
 
-/* Places as near as may be to those wanted, a line of text apart. */
+/* Places for lines of text, as near as possible to those wanted, without overlap. */
 function spread(wanted, low, high) {
   const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b]);
   const places = wanted.slice();
@@ -100,7 +100,7 @@ function panel(data) {
   return figure;
 }
 
-/* One pixel for each place, as an image: the model was asked row by row from below. */
+/* An image with one pixel for each answer of the model; its rows come from the bottom up. */
 function cells(plane) {
   const found = unpacked(plane.cells), n = Math.sqrt(found.length), canvas = document.createElement("canvas");
   canvas.width = canvas.height = n;
@@ -129,12 +129,12 @@ const MARKS = [
 function plane(data) {
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
-  caption.textContent = `what the model answers${data.kind === "score" ? `; white is a score of ${data.level}` : ""}`;
+  caption.textContent = `prediction of the model${data.kind === "score" ? `; white is a score of ${data.level}` : ""}`;
   figure.append(caption);
   const names = data.names.map(name => `class ${name}`);
   make_room(names);
   const picture = svg("svg", {viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img",
-    "aria-label": `The answer of the model at each place, and points of ${names.join(", ")}`}, figure);
+    "aria-label": `The prediction of the model at each place, and points of ${names.join(", ")}`}, figure);
   const [left, right, bottom, top] = data.bounds, end = SIZE.height - SIZE.bottom;
   const x = scale([left, right], SIZE.left, SIZE.width - SIZE.right, false);
   const y = scale([bottom, top], end, SIZE.top, false);
@@ -155,7 +155,7 @@ function plane(data) {
   return figure;
 }
 
-/* A unit of a drawing is a pixel, so that letters are as large on a phone. */
+/* One unit of a drawing is one pixel, so that letters have the same size on a phone. */
 function fit() {
   const room = byId("panels").clientWidth - 36;
   const column = room >= 2 * 520 + 18 ? (room - 18) / 2 : room;
@@ -170,7 +170,7 @@ function make_room(names) {
 
 let note = "";
 
-/* What is in the page: so it can be saved with its numbers. */
+/* Draws the numbers that the page holds: a saved page shows them without a server. */
 function show() {
   if (document.hidden) return;
   const data = JSON.parse(store.textContent);
@@ -181,7 +181,7 @@ function show() {
   byId("panels").replaceChildren(...figures);
 }
 
-/* The training sends its numbers when they are others; a broken connection is tried again. */
+/* The training sends its numbers when they change; a broken connection is tried again. */
 function listen() {
   const source = new EventSource("numbers");
   let failures = 0;
@@ -192,7 +192,7 @@ function listen() {
     if (JSON.parse(event.data).last) source.close();
   });
   source.addEventListener("error", () => {
-    [note, failures] = ["no answer: these are the last numbers", failures + 1];
+    [note, failures] = ["no connection: these are the last numbers", failures + 1];
     show();
     if (failures > 5) source.close();
   });

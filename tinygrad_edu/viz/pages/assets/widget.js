@@ -1,4 +1,5 @@
-// In a notebook the kernel computes: one question is on its way at a time, the latest one is next.
+// In a notebook the kernel computes. One question waits for its answer at a time; of the questions asked
+// meanwhile, only the latest is sent.
 const WORDS = { nan: NaN, inf: Infinity, "-inf": -Infinity };
 
 function numbers(xs) {
@@ -7,10 +8,10 @@ function numbers(xs) {
 
 function render({ model, el }) {
   const me = String(Math.random()); // several cells may show the same widget
-  const host = element("div", { "data-lm-suppress-shortcuts": "true" }, el); // of JupyterLab: x cuts cells
+  const host = element("div", { "data-lm-suppress-shortcuts": "true" }, el); // else x cuts a cell in JupyterLab
   const root = host.attachShadow({ mode: "open" });
   let explorer = null;
-  let graph = null; // the one that is drawn
+  let graph = null; // the graph that is drawn
   let asked = 0;
   let isWaiting = false;
   let next = null;
@@ -52,18 +53,18 @@ function render({ model, el }) {
     graph = model.get("graph");
     const header = element("header", {}, root);
     element("h1", {}, header, graph.title);
-    element("button", { id: "reset", type: "button" }, header, "as at first");
+    element("button", { id: "reset", type: "button" }, header, "Reset");
     element("main", {}, root);
     explorer = graphExplorer(root, graph, ask);
     receive();
   }
 
-  // Before it is shown, nothing can be measured.
+  // Starts once the widget has a size: before it is shown, nothing can be measured.
   function measure() {
     if (!host.clientWidth || host.clientWidth === width) return;
     width = host.clientWidth;
     const light = getComputedStyle(el).color.match(/[\d.]+/g).slice(0, 3).reduce((sum, x) => sum + Number(x), 0);
-    host.style.colorScheme = light > 384 ? "dark" : "light"; // as the notebook, whose letters these are
+    host.style.colorScheme = light > 384 ? "dark" : "light"; // light text: the notebook is dark
     if (explorer) explorer.resize();
     else start();
   }

@@ -1,6 +1,6 @@
-// What the pages that one takes hold of have in common: numbers, dials, plots.
+// Shared by the interactive pages: numbers, dials, plots.
 const workbench = (() => {
-  const LARGEST = 5e307; // three times as much is still a number
+  const LARGEST = 5e307; // three times as much is still finite
 
   // As "%.4g" in Python, with a true minus sign.
   function number(x, digits = 4) {
@@ -15,7 +15,8 @@ const workbench = (() => {
     return text.replaceAll("-", "−");
   }
 
-  // JavaScript rounds a half away from 0, Python to the even digit: a little less makes it so.
+  // JavaScript rounds a half away from 0, Python to the even digit. Making x a little smaller before
+  // rounding gives Python's digit.
   function halfToEven(x, digits) {
     const exact = x.toExponential(40).replace("-", "").split("e")[0].replace(".", "");
     const isHalf = /^50*$/.test(exact.slice(digits));
@@ -26,7 +27,7 @@ const workbench = (() => {
     return Math.abs(x) < 1e-6 ? x.toFixed(12).replace(/0+$/, "") : String(x);
   }
 
-  // The least of 1, 2, 5, 10, 20, ... that is not below x.
+  // The smallest of 1, 2, 5, 10, 20, ... that is not below x.
   function roundUp(x) {
     const power = 10 ** Math.floor(Math.log10(x));
     return [1, 2, 5, 10].map((k) => k * power).find((y) => y >= x * (1 - 1e-12));
@@ -40,8 +41,8 @@ const workbench = (() => {
     return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }
 
-  // A name, a field for the exact number, and a slider. `scale` maps numbers to places in [0, 1];
-  // onInput may return another number, which it took instead.
+  // A name, a field for the exact number, and a slider. `scale` maps numbers to places in [0, 1].
+  // onInput takes a number and may return the one that it used instead.
   function dial({ id, name, value, scale, round, onInput, onHold }, parent) {
     const around = element("div", { class: "dial", id }, parent);
     const label = element("label", { class: "name", for: `${id}-number`, title: name }, around, name);
@@ -68,14 +69,14 @@ const workbench = (() => {
         take(Number(field.value));
       }
     });
-    field.addEventListener("change", show); // what is no number goes
+    field.addEventListener("change", show); // replaces a text that is not a number
     for (const part of [slider, field]) part.addEventListener("focus", () => onHold?.());
     slider.addEventListener("pointerdown", () => onHold?.());
     show();
     return made;
   }
 
-  // What gets the focus is scrolled clear of a picture that stays at the top.
+  // Scrolls an element that gets the focus below a picture that stays at the top.
   function keepClearOf(stage) {
     const { style } = document.documentElement;
     const isOver = () => getComputedStyle(stage).position === "sticky";
@@ -92,7 +93,7 @@ const workbench = (() => {
     return { low, high, place: (x) => (x > 0 ? Math.log(x / low) / span : 0), at: (t) => low * Math.exp(t * span) };
   }
 
-  // With as many digits as tell the numbers apart, of twelve.
+  // The numbers as texts, with as many digits as tell them apart, at most twelve.
   function labels(numbers) {
     const written = (digits) => numbers.map((x) => number(x, digits));
     const isClear = (texts) => new Set(texts).size === texts.length;
@@ -125,7 +126,7 @@ const workbench = (() => {
     return { x, y, left, right: width - right, top, bottom: height - bottom, inside };
   }
 
-  // Low and high of numbers, without the few that would make all others look the same.
+  // The range of the numbers, without a few outliers that would make all others look the same.
   function rangeOf(numbers) {
     const sorted = numbers.filter((x) => Math.abs(x) <= LARGEST).sort((a, b) => a - b);
     if (!sorted.length) return [-1, 1];
@@ -147,7 +148,7 @@ const workbench = (() => {
     return path;
   }
 
-  // A place far outside is drawn as one that the browser still draws.
+  // Browsers do not draw points that are very far outside: bring them nearer.
   function near(x) {
     return Math.max(-1e5, Math.min(1e5, x)).toFixed(1);
   }
