@@ -200,9 +200,9 @@ def test_backward_of_what_tracks_nothing_is_an_error():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"style": "back"}, "style='back' is none of 'both', 'forward', 'backward'"),
-        ({"theme": "blue"}, "theme='blue' is none of 'light', 'dark', 'print'"),
-        ({"rankdir": "UP"}, "rankdir='UP' is none of 'LR', 'TB', 'RL', 'BT'"),
+        ({"style": "back"}, "style must be one of 'both', 'forward', 'backward', not 'back'"),
+        ({"theme": "blue"}, "theme must be one of 'light', 'dark', 'print', not 'blue'"),
+        ({"rankdir": "UP"}, "rankdir must be one of 'LR', 'TB', 'RL', 'BT', not 'UP'"),
     ],
 )
 def test_an_unknown_choice_is_told_the_known_ones(wrong, message):
@@ -380,7 +380,7 @@ def test_a_fixed_scale_makes_pictures_comparable_and_names_what_lies_beyond():
         None,
         "ab",
     ):
-        with pytest.raises(ValueError, match="is no scale: give the smallest and the largest"):
+        with pytest.raises(ValueError, match="is not a scale: give the smallest and the largest"):
             draw(neuron(), color_by_gradient=wrong)
 
 

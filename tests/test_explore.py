@@ -88,7 +88,7 @@ def test_what_is_no_number_is_refused(x):
 
 
 def test_what_cannot_be_explored_says_why():
-    with pytest.raises(ValueError, match="nothing to take hold of: pass the inputs by name"):
+    with pytest.raises(ValueError, match="no input to change: pass the inputs by name"):
         explore(lambda: Value(1.0))
     with pytest.raises(TypeError, match="returned a float"):
         explore(lambda x: 1.0, x=1.0)
@@ -141,18 +141,18 @@ def test_a_function_of_its_own_in_one_or_two_coordinates():
 @pytest.mark.parametrize(
     ("settings", "what"),
     [
-        ({"lr": 0.0}, "lr is above 0"),
-        ({"momentum": 1.0}, "momentum is at least 0 and below 1"),
-        ({"steps": 1000}, "steps is between 1 and 300"),
+        ({"lr": 0.0}, "lr must be above 0"),
+        ({"momentum": 1.0}, "momentum must be at least 0 and below 1"),
+        ({"steps": 1000}, "steps must be between 1 and 300"),
         ({"steps": 0}, "steps must be a whole number of at least 1"),
         ({"steps": 1.5}, "steps must be a whole number of at least 1"),
-        ({"f": abs, "bounds": (1, 2, 3)}, r"bounds are \(low, high\), of each coordinate"),
-        ({"f": abs, "bounds": 3.0}, r"bounds are \(low, high\), of each coordinate"),
-        ({"start": 1.0}, "of a function of your own"),
-        ({"f": abs}, "say where it begins"),
+        ({"f": abs, "bounds": (1, 2, 3)}, r"bounds must be \(low, high\) for each coordinate"),
+        ({"f": abs, "bounds": 3.0}, r"bounds must be \(low, high\) for each coordinate"),
+        ({"start": 1.0}, "need a function of your own"),
+        ({"f": abs}, "pass where the descent begins"),
         ({"f": abs, "start": (1.0, 2.0, 3.0)}, "over one or two coordinates"),
         ({"f": abs, "start": np.inf}, "start must be finite"),
-        ({"f": abs, "bounds": (2, 1)}, "bounds are finite"),
+        ({"f": abs, "bounds": (2, 1)}, "bounds must be finite"),
     ],
 )
 def test_a_descent_with_settings_that_make_no_sense(settings, what):

@@ -85,16 +85,16 @@ slope = 1 - np.tanh(0.7) ** 2
             "This is the contribution through z₁ alone. There are 2",
         ),
         (neuron, "∂L/∂w", 0.1 * 2 * 0.8, "This is the contribution through"),
-        (neuron, "∂L/∂w", 1.5, "This has the local derivative of z₁ alone. Multiply it by the"),
-        (neuron, "∂L/∂w", 1.5 + 0.16, "This has the local derivative of z₁ alone"),
+        (neuron, "∂L/∂w", 1.5, "This uses only the local derivative of z₁. Multiply it by the"),
+        (neuron, "∂L/∂w", 1.5 + 0.16, "This uses only the local derivative of z₁"),
         (neuron, "∂L/∂w", g * slope * 0.8 + 0.16, "This takes the wrong operand of the product z₁"),
         (neuron, "∂L/∂w", -(g * slope * 1.5 + 0.16), "The size is right, the sign is wrong."),
         (neuron, "∂L/∂w", g * slope * 1.5 - 0.16, "The contribution through"),
-        (neuron, "∂L/∂b", 1.0, "This has the local derivative of z₂ alone"),
-        (neuron, "∂L/∂z₂", slope, "Multiply it by the gradient that comes in, ∂L/∂h."),
+        (neuron, "∂L/∂b", 1.0, "This uses only the local derivative of z₂"),
+        (neuron, "∂L/∂z₂", slope, "Multiply it by the incoming gradient, ∂L/∂h."),
         (neuron, "∂L/∂z₂", -g * slope, "The size is right, the sign is wrong."),
         (layer, "∂L/∂b[1]", 2.5 * 5, "This is one summand. Broadcasting"),
-        (layer, "∂L/∂b[1]", 3.0, "This has the local derivative of z alone"),
+        (layer, "∂L/∂b[1]", 3.0, "This uses only the local derivative of z"),
         (layer, "∂L/∂b[1]", -27.5, "The size is right, the sign is wrong."),
         (layer, "∂L/∂s", 4.6 * 1.0, "This is one summand. Broadcasting"),
         (layer, "∂L/∂s", 2.5 * 8, "This takes the wrong operand"),
@@ -205,11 +205,17 @@ def named(root):
 @pytest.mark.parametrize(
     ("graph", "text", "answer", "kind", "reason"),
     [
-        (power, "∂L/∂error", 49.0, "power", "The exponent 3 comes down as a factor."),
+        (
+            power,
+            "∂L/∂error",
+            49.0,
+            "power",
+            "The factor 3 is missing: the exponent comes down as a factor.",
+        ),
         (power, "∂L/∂error", 1029.0, "power", "The exponent goes down by one, from 3 to 2."),
-        (power, "∂L/∂w", 49.0 * 4, "power", "At L = error³: The exponent 3 comes down"),
-        (power, "∂L/∂w", 147.0, "chain", "Here ∂L/∂z₁ went on unchanged"),
-        (power, "∂L/∂w", 4.0, "incoming", "local derivative of z₁ alone"),
+        (power, "∂L/∂w", 49.0 * 4, "power", "At L = error³: The factor 3 is missing"),
+        (power, "∂L/∂w", 147.0, "chain", "Here ∂L/∂z₁ is passed on unchanged"),
+        (power, "∂L/∂w", 4.0, "incoming", "only the local derivative of z₁"),
         (power, "∂L/∂y", 147.0, "sign", "y is subtracted in error = z₁ - y"),
         (power, "∂L/∂y", 49.0, "", "two mistakes at once have no name"),
         (quotient, "∂L/∂w", 50.0, "quotient", "multiplies by the denominator"),
@@ -219,7 +225,7 @@ def named(root):
         (gates, "∂L/∂w", 0.0, "gate", "The gate is open"),
         (gates, "∂L/∂w", 14.0, "gate", "the derivative of relu is 1"),
         (gates, "∂L/∂v", 1 - 0.5**2, "function", "from its result here, not from its input"),
-        (gates, "∂L/∂v", 1.0, "chain", "went on unchanged"),
+        (gates, "∂L/∂v", 1.0, "chain", "passed on unchanged"),
         (fan_out, "∂L/∂z", 7.0 * 6 * 6, "uses", "are multiplied here: add them"),
         (fan_out, "∂L/∂z", 7.0, "uses", "This is the contribution through z₁ alone"),
         (fan_out, "∂L/∂w", 7.0 * 3, "uses", "At z: This is the contribution through z₁ alone"),
@@ -314,14 +320,16 @@ def test_predictions_are_what_the_engine_finds_with_the_other_input():
     factors = {"doubles": 2.0, "changes its sign": -1.0, "is halved": 0.5}
     for each in found:
         name, change, asked = re.fullmatch(
-            r"If (\w) (.*), what becomes of ∂L/∂(\w)\?", each.text
+            r"If (\w) (.*), what happens to ∂L/∂(\w)\?", each.text
         ).groups()
         other, changed = loss(**{name: nodes[name].data * factors[change]})
         other.backward()
         before, after = nodes[asked].grad, changed[asked].grad
         if before == after:
             assert each.right == SAME
-            assert each.reason.endswith(f"Nothing that it is computed from depends on {name}.")
+            assert each.reason.endswith(
+                f"None of the values that it is computed from depends on {name}."
+            )
         elif before * after < 0:
             assert each.right == FLIPPED
         else:
@@ -334,28 +342,28 @@ def test_a_prediction_says_why():
     error.name = "error"
     root = named(error**2 + 5.0 * b)
     found = {x.text: x.reason for x in candidates(root, describe(root), None)}
-    flipped = found["If w doubles, what becomes of ∂L/∂x?"]
-    assert flipped == "It is multiplied by -2. On its way, error goes from -1.5 to 1.5."
+    flipped = found["If w doubles, what happens to ∂L/∂x?"]
+    assert flipped == "It is multiplied by -2. On its path, error goes from -1.5 to 1.5."
     # Changes that make up for each other, as 2 error x does if x is halved, are no question.
-    assert "If b is halved, what becomes of ∂L/∂w?" in found
-    assert "If x is halved, what becomes of ∂L/∂w?" not in found
+    assert "If b is halved, what happens to ∂L/∂w?" in found
+    assert "If x is halved, what happens to ∂L/∂w?" not in found
     product = {x.text: x.reason for x in predicted(named(w * x + b))}
-    assert product["If x doubles, what becomes of ∂L/∂b?"] == (
-        "It stays the same. Nothing that it is computed from depends on x."
+    assert product["If x doubles, what happens to ∂L/∂b?"] == (
+        "It stays the same. None of the values that it is computed from depends on x."
     )
-    told = product["If w doubles, what becomes of ∂L/∂x?"]
-    assert told == "It is multiplied by 2. On its way, w goes from 2 to 4."
+    told = product["If w doubles, what happens to ∂L/∂x?"]
+    assert told == "It is multiplied by 2. On its path, w goes from 2 to 4."
 
 
 def test_what_stays_the_same_by_chance_alone_is_no_question():
     w, b, v = Value(2.0, name="w"), Value(0.0, name="b"), Value(1.5, name="v")
     root = named((w + b) ** 2 + w * v**2)  # twice 0 is 0; (-v)² is v²
     found = {x.text: x.reason for x in candidates(root, describe(root), None)}
-    assert "If b doubles, what becomes of ∂L/∂w?" not in found
-    assert "If v changes its sign, what becomes of ∂L/∂w?" not in found
+    assert "If b doubles, what happens to ∂L/∂w?" not in found
+    assert "If v changes its sign, what happens to ∂L/∂w?" not in found
     assert (
-        "Nothing that it is computed from depends on v."
-        in found["If v doubles, what becomes of ∂L/∂b?"]
+        "None of the values that it is computed from depends on v."
+        in found["If v doubles, what happens to ∂L/∂b?"]
     )
 
 

@@ -239,7 +239,7 @@ def test_the_description_is_json():
 
 
 def test_only_a_node_is_described():
-    with pytest.raises(TypeError, match="ends in a Value or a Tensor, and this is a float"):
+    with pytest.raises(TypeError, match="root must be a Value or a Tensor, not a float"):
         describe(1.0)
 
 
@@ -444,7 +444,7 @@ def test_another_suffix_is_refused_with_the_four(tmp_path):
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*: make it first"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*: create it first"):
         draw(neuron()).save(tmp_path / "nowhere" / "x.svg")
 
 

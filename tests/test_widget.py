@@ -1,4 +1,4 @@
-"""A graph to take hold of in a notebook: what it answers, and what Python reads and sets."""
+"""An interactive graph in a notebook: what it answers, and what Python reads and sets."""
 
 import math
 import sys
@@ -36,7 +36,7 @@ def test_value_and_gradients_are_read_and_inputs_are_set():
     made.inputs = {"x": 2.0, "b": Value(1.0)}
     assert dict(made.inputs) == {"w": 2.0, "x": 2.0, "b": 1.0}
     assert (made.value, made.gradients["w"]) == (1.0, 4.0)
-    with pytest.raises(ValueError, match="y is no input: there are w, x, b"):
+    with pytest.raises(ValueError, match="y is not an input: these are w, x, b"):
         made.inputs = {"y": 1.0}
     with pytest.raises(ValueError, match="x is nan"):
         made.inputs = {"x": math.nan}
@@ -53,7 +53,7 @@ def test_arrays_have_their_shape():
     assert made.gradients["b"] == 3.5
     made.inputs = {"x": [1.0, 0.0], "w[1,0]": 4.0}
     assert made.value == 10.0
-    with pytest.raises(ValueError, match=r"x\[2\] is no input"):
+    with pytest.raises(ValueError, match=r"x\[2\] is not an input"):
         made.inputs = {"x": [1.0, 2.0, 3.0]}
 
 
@@ -108,7 +108,7 @@ def test_an_error_is_told_in_words_and_the_next_input_is_answered():
     made.inputs = {"y": 0.0, "x": 3.0}
     assert made.error.startswith("At these inputs, Python raises ZeroDivisionError")
     made.inputs = {"x": 6.0}
-    assert "widget needs a function of Values that returns one Value, and it" in made.error
+    assert "widget needs a function of Values that returns one Value; it" in made.error
     made.inputs = {"x": 7.0}
     assert made.error.startswith("The kernel was interrupted")
     made.inputs = {"x": 1.0, "y": 2.0}
@@ -180,7 +180,7 @@ def test_nothing_that_the_function_holds_is_changed():
 
 
 def test_what_cannot_be_explored_says_why():
-    with pytest.raises(ValueError, match="nothing to take hold of"):
+    with pytest.raises(ValueError, match="no input to change"):
         Exploration(neuron, {})
     with pytest.raises(TypeError, match="widget needs a function of Values"):
         Exploration(lambda x: 1.0, {"x": 1.0})

@@ -181,20 +181,16 @@ def test_a_path_beyond_all_bounds_is_drawn_as_far_as_it_goes(open_page):
 @pytest.mark.parametrize(
     ("f", "start", "what"),
     [
-        (
-            lambda x: -x * x,
-            1.0,
-            "Everywhere the function curves downwards: descent cannot settle",
-        ),
+        (lambda x: -x * x, 1.0, "Everywhere the function curves downwards: descent cannot settle"),
         (lambda x: x.cos(), 0.0, "curves downwards: descent cannot settle there at any"),
         (
             lambda x, y: x * x - y * y,
             (1.0, 0.1),
             "downwards in one direction: descent cannot settle there at any",
         ),
-        (lambda x, y: x * y, (1.0, 1.0), "curves downwards in one direction: it can settle"),
-        (lambda x: 3 * x, 1.0, "does not curve: that sets no limit"),
-        (abs, 1.05, "does not curve: that sets no limit"),
+        (lambda x, y: x * y, (1.0, 1.0), "curves downwards in one direction: descent cannot"),
+        (lambda x: 3 * x, 1.0, "does not curve: this sets no limit"),
+        (abs, 1.05, "does not curve: this sets no limit"),
         (lambda x, y: x * x + 0 * y, (1.0, 1.0), "2 / curvature = 1"),
         (lambda x, y: (x + y) ** 2 * 0.1, (1.0, 1.0), "2 / curvature = 5"),
     ],

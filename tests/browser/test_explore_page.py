@@ -1,4 +1,4 @@
-"""The page that one takes hold of computes what the engine computes, and says where it cannot."""
+"""The interactive page of a graph computes what the engine computes, and says where it cannot."""
 
 import math
 from operator import floordiv, mod, truediv
@@ -313,11 +313,15 @@ def test_on_another_branch_no_number_is_shown_that_is_not_known(open_page):
 def test_where_python_raises_the_page_says_so(open_page):
     page = open_page(explore(lambda x, y: x.log() / y, x=2.0, y=1.0))
     page.fill("#dial-0-number", "-2")
-    assert "At these inputs, Python raises ValueError: log(-2)" in page.locator(".status").inner_text()
+    assert (
+        "At these inputs, Python raises ValueError: log(-2)" in page.locator(".status").inner_text()
+    )
     assert shown(page)["L"] == ("?", "?")
     page.fill("#dial-0-number", "2")
     page.fill("#dial-1-number", "0")
-    assert "At these inputs, Python raises ZeroDivisionError" in page.locator(".status").inner_text()
+    assert (
+        "At these inputs, Python raises ZeroDivisionError" in page.locator(".status").inner_text()
+    )
 
 
 def test_what_is_not_finite_is_shown_as_such(open_page):

@@ -170,7 +170,7 @@ def test_the_end_tells_the_mistakes_and_what_to_look_at_again(open_page, neuron)
     for question in asked:
         if question is power:
             forgotten = answer(page, repr(question.answer / 2))
-            assert forgotten == "The exponent 2 comes down as a factor."
+            assert forgotten == "The factor 2 is missing: the exponent comes down as a factor."
             assert answer(page, "123") == "Not yet."
         if question is asked[-1]:
             page.click("#reveal")

@@ -1,4 +1,4 @@
-"""Pictures of a graph: `describe` turns it into plain data, and the others draw that."""
+"""Pictures of a graph: `describe` turns it into plain data, and the other functions draw it."""
 
 from tinygrad_edu.nn.recording import Record, record
 from tinygrad_edu.scalars import Zoomed, zoom

@@ -1,13 +1,13 @@
-"""What is there to see of a training? Its curves and its plane, as plain data."""
+"""What can be drawn of a training? Its curves and its decision plane, as plain data."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-DRAWN = 100  # numbers of a curve: of more, the means of groups are drawn
-LAYERS = 7  # whose gradients are drawn, of more
-DECADE = 10.0  # from here on, largest over smallest, a scale is logarithmic
+DRAWN = 100  # points of a curve, at most: more numbers are drawn as the means of groups
+LAYERS = 7  # curves of gradient norms, at most
+DECADE = 10.0  # a scale is logarithmic if the largest number is at least so many times the smallest
 
 
 class Curve(NamedTuple):
@@ -30,19 +30,19 @@ class Panel(NamedTuple):
 class Groups:
     """The means of equal groups of a growing list of numbers: at most DRAWN groups.
 
-    If there are more, each two neighbours become one. So a number is looked at once, however
-    often the means are asked for.
+    If there are more, neighbouring groups are joined in pairs. So each number is read only once,
+    however often the means are drawn.
     """
 
     def __init__(self) -> None:
-        self.n = 1  # numbers of a group
-        self.ends: Any = np.empty(0)  # the step of the last of each group
+        self.n = 1  # numbers in a group
+        self.ends: Any = np.empty(0)  # the step of the last number in each group
         self.means: Any = np.empty(0)
 
     def grow(self, steps: Sequence[float], numbers: Sequence[float], first: int = 0) -> None:
-        """Take in what is new: numbers[first + i] was noted at steps[i]."""
+        """Add the new numbers: numbers[first + i] belongs to steps[i]."""
         total = max(0, min(len(steps), len(numbers) - first))
-        if total < self.n * len(self.means):  # another list
+        if total < self.n * len(self.means):  # a new list: start again
             self.n, self.ends, self.means = 1, np.empty(0), np.empty(0)
         while total // self.n > DRAWN:
             even = len(self.means) // 2 * 2
@@ -59,10 +59,10 @@ class Groups:
 
 
 def panels_of(history: Any, groups: dict[Any, Groups] | None = None) -> list[Panel]:
-    """The curves of a training, by step where its batches were looked at, else by epoch.
+    """The curves of a training: by step if its batches were watched, else by epoch.
 
-    groups  what was drawn before, and is brought up to date: a dictionary, empty at first, that
-            makes it cheap to ask for the curves of a long training again and again
+    groups  the groups of earlier calls, which this call updates: a dictionary, empty at first.
+            With it, each call reads only the new numbers of a long training
     """
     live = looked_at(history)
     known = {} if groups is None else groups
@@ -95,7 +95,7 @@ def panels_of(history: Any, groups: dict[Any, Groups] | None = None) -> list[Pan
 
 
 def curves_of_norms(live: Any) -> list[Curve]:
-    """A curve for each layer; of many layers some, from the first to the last."""
+    """A curve for each layer; of many layers, seven from the first to the last."""
     steps, layers = live.norm_steps[:], list(live.norms)
     chosen = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), LAYERS)).astype(int))
     curves = []
@@ -107,7 +107,7 @@ def curves_of_norms(live: Any) -> list[Curve]:
 
 
 def plane_of(history: Any) -> dict[str, Any] | None:
-    """The last answers in the plane: classes, or a score and the level of its boundary."""
+    """The latest predictions in the plane: classes, or scores and the level of the boundary."""
     plane = history.live and history.live.plane
     if not plane:
         return None
@@ -125,12 +125,13 @@ def plane_of(history: Any) -> dict[str, Any] | None:
 
 
 def class_numbers(y: Any, outputs: int) -> Any:
-    """The number of each class, which decides on its colour: itself, if a score has it as index.
+    """The number of each point's class, which sets its colour.
 
     y        the class of each point
     outputs  how many scores a model has; one score stands for the classes 0 and 1
 
-    Other classes, such as -1 and 1, are numbered in their order.
+    Classes that are indices of scores keep their numbers. Others, such as -1 and 1, are numbered
+    from 0 in increasing order.
     """
     numeric = y.dtype.kind in "biuf"
     if numeric and np.all((y >= 0) & (y < max(outputs, 2)) & (y == np.floor(y))):
@@ -139,13 +140,13 @@ def class_numbers(y: Any, outputs: int) -> Any:
 
 
 def names_of(classes: Any, numbers: Any) -> list[str]:
-    """A name for each number from 0 on; that of a class that no point has is its number."""
+    """A name for each class number from 0 on; a class without points is called by its number."""
     known = dict(zip(numbers.tolist(), classes.tolist(), strict=True))
     return [f"{known.get(k, k):g}" for k in range(max(known) + 1)]
 
 
 def status_of(history: Any) -> str:
-    """How far the training is, in a line."""
+    """The progress of the training, in one line."""
     live = looked_at(history)
     if live is None:
         return str(history)
@@ -154,13 +155,13 @@ def status_of(history: Any) -> str:
 
 
 def looked_at(history: Any) -> Any:
-    """What was seen of its batches; None if epochs are all that is known."""
+    """What was recorded of its batches; None if only epochs are known."""
     live = history.live
     return live if live and (len(live.losses) or not len(history)) else None
 
 
 def spans_decades(values: Iterable[float]) -> bool:
-    """Whether the largest is ten times the smallest, or more, and all are positive."""
+    """Whether all values are positive, and the largest is at least ten times the smallest."""
     found = np.array(list(values), float)
     finite = found[np.isfinite(found)]
     return finite.size > 0 and bool(finite.min() > 0 and finite.max() / DECADE >= finite.min())

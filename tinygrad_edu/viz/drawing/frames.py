@@ -1,8 +1,8 @@
 """Where does everything stand in each module of a graph that unfolds?
 
-Each module is laid out on its own, with the modules in it folded. What is used in it and made
-outside comes in through an entry, what leaves it goes out through an exit. A page puts an open
-module where its box stood, and moves the rest apart.
+Each module is laid out on its own, with the modules in it folded. A value from outside comes in
+through an entry, and a value that is used outside goes out through an exit. A page puts an open
+module in the place of its box, and moves the rest apart.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,20 @@ from tinygrad_edu.viz.drawing.layout import Doors, Layout, Size, arranged
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
 from tinygrad_edu.viz.graph.unfolding import Unfolding
 
-Home = int | None  # the id of the module around; None outside of all that fold
+Home = int | None  # the id of the module around; None outside all modules that fold
 Door = tuple[str, int]  # "in" or "out", and the id of the value that goes through it
 End = int | Door
-Route = tuple[End, End, int | None]  # from where to where, and for which use, if there are several
+Route = tuple[End, End, int | None]  # start, end, and the use, unless the route serves several
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The inside of a module: the centres of its nodes by id, and its routes in their order."""
+    """The inside of a module.
+
+    layout  the places of its nodes, doors and routes
+    nodes   the centre of each node by id
+    door    the height at which edges come in; at which they go out, if none comes in
+    """
 
     layout: Layout
     nodes: dict[int, tuple[float, float]]
@@ -29,7 +34,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Frames:
-    """The frames, and for each edge the routes that make it up, as (frame, place in its layout)."""
+    """The frames, and for each edge its routes: pairs of a frame and a place in its layout."""
 
     frames: dict[Home, Frame]
     routes: tuple[tuple[tuple[Home, int], ...], ...]
@@ -51,7 +56,7 @@ def frames_of(unfolding: Unfolding, sizes: Sequence[Size]) -> Frames:
 
 
 def way(unfolding: Unfolding, e: int) -> Iterator[tuple[Home, Route]]:
-    """The routes of an edge: out of the modules around its source, and into those of its target."""
+    """The routes of an edge: out of the modules around its source, into those around its target."""
     edge, use = unfolding.graph.edges[e], unfolding.covers[e][0]
     value = unfolding.uses[use].source
     homes_of_source = [*homes_around(unfolding, edge.source)]

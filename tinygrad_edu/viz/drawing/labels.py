@@ -11,8 +11,8 @@ from tinygrad_edu.viz.graph.data import GraphNode
 from tinygrad_edu.viz.words.names import shortened
 
 LINES = 4  # of a formula, at most
-WIDTH = 30  # characters of a line of it
-POINTED = 300  # characters of each part of a tooltip: Graphviz reads no string beyond 16,384
+WIDTH = 30  # characters in a line of a formula, at most
+POINTED = 300  # characters of each part of a tooltip: Graphviz accepts strings up to 16,384
 
 
 def bold(name: str) -> str:
@@ -66,12 +66,12 @@ def tooltip(node: GraphNode) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text for an attribute that is no label."""
-    # Twice over Graphviz replaces \\ by one \, and \N by an id: four stand for one.
+    """Text for an attribute other than a label."""
+    # Graphviz replaces \\ by \ twice, and \N by an id: so four backslashes stand for one.
     return escape(text).replace("\\", "\\" * 4).replace("\n", "\\n")
 
 
 def escaped(x: str) -> str:
     """HTML text that shows exactly x."""
-    # Graphviz replaces \N by an id, \\ by one \, and more: keep each backslash apart.
+    # Graphviz replaces \N by an id, \\ by \, and more: put each backslash into its own element.
     return escape(printable(x)).replace("\\", "<FONT>\\</FONT>")

@@ -21,7 +21,7 @@ MARGIN = 12
 
 @dataclass(frozen=True)
 class Layout:
-    """Pixels, y downwards.
+    """The places of everything in a picture, in pixels, with y downwards.
 
     nodes   the centre of each node
     paths   the curve of each edge from source to target, as the `d` of an SVG path
@@ -38,10 +38,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class Doors:
-    """Where edges come and go.
+    """Nodes with special places, for the inside of a module.
 
-    entries  nodes before all others, and
-    exits    those behind all others
+    entries  nodes that stand before all others
+    exits    nodes that stand behind all others
     sides    nodes whose edges end in the middle of a side
     """
 
@@ -51,7 +51,7 @@ class Doors:
 
 
 def arranged(graph: Graph, sizes: Sequence[Size], doors: Doors = Doors()) -> Layout:
-    """By Graphviz where it is there, else in ranks from left to right; to a tenth of a pixel."""
+    """The layout by Graphviz, or in ranks from left to right if Graphviz is not installed."""
     try:
         found = json.loads(render(dot_of_boxes(graph, sizes, doors), "json0"))
     except RuntimeError:
@@ -76,7 +76,7 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size], doors: Doors) -> str:
     inside = boxes(graph)
 
     def add(path: str | None, into: Any) -> None:
-        """The nodes and the groups right inside the group at path."""
+        """The nodes and the groups directly inside the group at path."""
         for i in inside[path]:
             width, height = sizes[i]
             into.node(f"n{i}", width=f"{width / 72}", height=f"{height / 72}")
@@ -105,7 +105,7 @@ def dot_of_boxes(graph: Graph, sizes: Sequence[Size], doors: Doors) -> str:
 
 
 def read(found: Any, graph: Graph, sizes: Sequence[Size]) -> Layout:
-    """A layout of Graphviz, whose y goes upwards and whose unit is the point."""
+    """The layout that Graphviz returned, in points and with y upwards."""
     _, _, width, height = map(float, found["bb"].split(","))
 
     def point(text: str) -> Point:
@@ -153,9 +153,9 @@ def path_text(curve: Curve) -> str:
 
 
 def in_ranks(graph: Graph, sizes: Sequence[Size], gap: float = GAP) -> Layout:
-    """Each node right of all its operands; an edge that goes past a rank has a lane there.
+    """Each node right of all its operands; an edge that passes a rank has a lane there.
 
-    In its rank a node or a lane stands as near as can be to the middle of what comes before it.
+    In its rank, a node or a lane stands as near as possible to the mean height of its predecessors.
     """
     rank = ranks(graph)
     chains: list[list[Any]] = [
@@ -219,7 +219,7 @@ def middle(xs: Sequence[float]) -> float:
 
 
 def s_curves(points: Sequence[Point]) -> Curve:
-    """From point to point, level at each."""
+    """A smooth curve through the points, level at each."""
     found = [points[0]]
     for (a, b), (c, d) in pairwise(points):
         found += [((a + c) / 2, b), ((a + c) / 2, d), (c, d)]

@@ -14,7 +14,7 @@ Curve = list[Point]  # a start, then for each cubic piece two control points and
 
 LABEL = 62, 16  # room for a number on an edge, in pixels; more for a long one
 LETTER = 7.5  # the width of a digit
-BESIDE = 11  # from the curve to the middle of its number, and less to the side of it
+BESIDE = 11  # pixels from a level curve to the middle of its number
 PLACES = (0.5, 0.43, 0.57, 0.36, 0.64, 0.29, 0.71, 0.22, 0.78, 0.15, 0.85)  # the best one first
 STEPS = 24  # points of a piece of a curve
 
@@ -36,7 +36,7 @@ def label_places(
 ) -> tuple[Point, ...]:
     """The centre of the number on each edge: beside its curve, off the nodes and other numbers.
 
-    Those of short edges, which have the fewest places, choose first. Where none is free, the
+    The numbers of short edges, which have the fewest places, come first. If no place is free, the
     number stands on the middle of its curve.
     """
     taken = np.zeros((len(centres) + len(edges), 4))  # centre and half size of each box
@@ -78,7 +78,7 @@ def point_at(line: Any, share: float) -> Point:
 
 
 def places_beside(line: Any, width: float) -> list[Point]:
-    """Above and below a level curve, right and left of a steep one."""
+    """Places for a number, the best first: above and below a level curve, beside a steep one."""
     found = []
     for share in PLACES:
         x, y = point_at(line, share)

@@ -1,12 +1,12 @@
-"""Where does each node of a graph belong: in which box, in which rank?"""
+"""Where does each node of a graph belong: in which box, and in which rank?"""
 
 from collections import defaultdict
 
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
 
-LARGE = 150  # edges, from which on Graphviz is told to hurry, and labels are short
-ROUNDS = 400  # of placing the nodes within their ranks
-REACH = 8  # ranks that one curve crosses: the time to find its way grows with their cube
+LARGE = 150  # a graph with so many edges has short labels, and Graphviz gets less time for it
+ROUNDS = 400  # rounds of placing the nodes within their ranks, for a graph of one edge
+REACH = 8  # ranks that one curve crosses, at most: the time to route it grows with their cube
 
 
 def hurry(graph: Graph) -> dict[str, str]:
@@ -29,8 +29,8 @@ def boxes(graph: Graph) -> dict[str | None, list[int]]:
 def boxes_around(graph: Graph) -> dict[int, str | None]:
     """The path of the innermost box around each node.
 
-    A number stands beside the operation that uses it, and so does a weight that only one module
-    uses; a folded module stands in the one around it.
+    A number belongs to the box of the operation that uses it, and so does a weight that only one
+    module uses. A folded module belongs to the box of the module around it.
     """
     drawn = {group.path for group in graph.groups}
 
@@ -52,7 +52,7 @@ def boxes_around(graph: Graph) -> dict[int, str | None]:
 
 
 def in_order_of_use(graph: Graph) -> list[int]:
-    """In this order Graphviz tends to place the operands as they stand in the formula."""
+    """The nodes in an order in which Graphviz tends to place operands as in the formula."""
     return list(dict.fromkeys([x.source for x in graph.edges] + [x.id for x in graph.nodes]))
 
 
@@ -67,10 +67,10 @@ def ranks(graph: Graph) -> dict[int, int]:
 
 
 class Tracks:
-    """The ways of edges: how long each is at least, and over which points of a shared line.
+    """The routes of edges: the least length of each, and the points of shared lines that it passes.
 
-    All uses of a node beyond REACH ranks branch off from one line that runs along the graph: a
-    weight that a hundred steps use would send out a hundred lines side by side.
+    All uses of a node beyond REACH ranks branch off from one line along the graph. Without it, a
+    weight that a hundred steps use would have a hundred lines side by side.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -78,8 +78,8 @@ class Tracks:
         leaves = {x.id for x in graph.nodes if not x.operation}
         self.graph, self.around = graph, around
         self.points = [(rank[x.target] - rank[x.source] - 1) // REACH for x in graph.edges]
-        # Boxes that share a rank cannot stand below each other: what comes into a box goes past
-        # the rank of the parameters there.
+        # Boxes that share a rank cannot stand one below the other. So an edge into a box is longer
+        # by a rank, that of the parameters in the box.
         self.with_leaves = {
             x.target
             for x in graph.edges
@@ -87,9 +87,9 @@ class Tracks:
         }
 
     def inside_boxes(self) -> dict[str | None, list[int]]:
-        """The edges in each box and in none within it: Graphviz makes room for their labels there.
+        """The edges by the innermost box around both ends: Graphviz makes room for labels there.
 
-        Along a shared line an edge comes from outside of all boxes.
+        An edge along a shared line comes from outside all boxes.
         """
         parents = {group.path: group.parent for group in self.graph.groups}
 
@@ -107,16 +107,16 @@ class Tracks:
         return point(self.graph.edges[k].source, self.points[k])
 
     def pieces(self, k: int) -> list[tuple[str, str]]:
-        """The pieces of the shared line that lead there."""
+        """The pieces of the shared line that lead to the last curve of edge k."""
         source = self.graph.edges[k].source
         return [(point(source, n), point(source, n + 1)) for n in range(self.points[k])]
 
     def length(self, edge: GraphEdge) -> int:
-        """In ranks."""
+        """The least length of an edge, in ranks."""
         enters = self.around[edge.source] != self.around[edge.target]
         return 2 if enters and edge.target in self.with_leaves else 1
 
 
 def point(source: int, n: int) -> str:
-    """The name of the n-th point of the line from a node; that of the node itself for 0."""
+    """The name of the n-th point of the line from a node; for n = 0, the name of the node."""
     return f"{source}_{n}" if n else str(source)

@@ -39,9 +39,9 @@ Rankdir = Literal["LR", "TB", "RL", "BT"]
 DrawStyle = Literal["both", "forward", "backward"]
 ThemeName = Literal["light", "dark", "print"]
 
-FONT = "DejaVu Sans,Verdana,sans-serif"  # of equal widths, so that text fits in every browser
+FONT = "DejaVu Sans,Verdana,sans-serif"  # equally wide fonts: text fits in every browser
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
-ACROSS = 7  # ranks that stand beside each other; a graph of more goes from top to bottom
+ACROSS = 7  # ranks from left to right, at most; a longer graph goes from top to bottom
 KEY = "dashed: the gradient that flows back, by the chain rule"
 BAR = "colour: root mean square of the gradient; width of a dashed edge: of what flows there"
 WIDTHS = 0.6, 5.0  # of the lines of the smallest and of the largest gradient
@@ -57,7 +57,8 @@ OUTLINES = {
 }
 
 
-# A second edge in the same direction, pointed at its tail, gets a lane of its own.
+# The gradient is a second edge in the same direction, with its arrow at the tail: this gives it a
+# lane of its own.
 BACK = {"dir": "back", "weight": "2", "style": "dashed"}
 
 
@@ -79,23 +80,23 @@ def draw(
                After `backward(create_graph=True)`, `draw(x.grad)` is the graph of that pass
     grad       where the backward pass starts, of the shape of root; 1 for a scalar
     max_nodes  the largest graph to draw, after folding; None for any
-    rankdir    the way forward: "LR" for left to right, "TB" for top to bottom, ...; without it,
-               a graph of more than seven ranks, which would be too wide, goes from top to bottom
+    rankdir    the direction of the forward pass: "LR" for left to right, "TB" for top to bottom,
+               ...; by default "LR", or "TB" for a graph of more than seven ranks
     record     what `viz.record(model)` noted: each module is drawn as a box around its nodes
     depth      fold every module that lies this deep in the model into one node: 1 for its layers
     style      "forward" for values only, "backward" for gradients and the nodes that get one
     theme      "light", "dark", or "print" for black on white
     color_by_gradient
                fill each node by the root mean square of its gradient, norm / sqrt(size), which
-               compares layers of different widths; a dashed edge is wider where more flows.
+               compares layers of different widths; a wider dashed edge has a larger gradient.
                The scale is logarithmic and goes from the smallest to the largest gradient of
-               this graph. A pair such as (1e-8, 1e4) is a scale to compare pictures by
+               this graph. A pair such as (1e-8, 1e4) sets the scale, to compare several pictures
 
-    A dashed edge shows what the rule says about that operand, in the names and in the numbers of
-    the graph, and what it comes to, for an array its norm; under the pointer, a browser shows the
-    rule itself. No `.grad` is changed.
-    Raises ValueError for a larger graph, an unknown choice, a scale that is none, style="backward"
-    where no gradient flows, and what `root.backward(grad)` raises.
+    A dashed edge is labelled with the derivative rule for that operand: in the names of the graph,
+    in its numbers, and the result, which is a norm for an array. In a browser, the source of the
+    rule appears under the pointer. No `.grad` is changed.
+    Raises ValueError for a larger graph, an unknown choice, an invalid scale, style="backward" if
+    no gradient flows, and what `root.backward(grad)` raises.
     """
     if rankdir is not None:
         refuse_unknown("rankdir", rankdir, get_args(Rankdir))
@@ -103,19 +104,22 @@ def draw(
     refuse_unknown("theme", theme, get_args(ThemeName))
     graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
     if style == "backward" and not graph.order:
-        raise ValueError("style='backward' draws gradients, and this graph tracks none")
+        raise ValueError(
+            "style='backward' draws gradients, and this graph tracks none: give an input "
+            "requires_grad=True, or draw style='forward'"
+        )
     scale = scale_for(graph, color_by_gradient)
     source = Picture(graph, style, THEMES[theme], scale).source(rankdir or direction(graph))
     return Drawing(source, in_words(graph, style))
 
 
 def direction(graph: Graph) -> Rankdir:
-    """From left to right as one reads, unless that is wider than a page."""
+    """From left to right, unless that is wider than a page."""
     return "LR" if max(ranks(graph).values()) < ACROSS else "TB"
 
 
 def scale_for(graph: Graph, color_by_gradient: bool | tuple[float, float]) -> Scale | None:
-    """The scale of the colours of gradients; None for a picture in which roles have colours."""
+    """The scale of the colours of gradients; None for a picture that colours nodes by role."""
     if isinstance(color_by_gradient, bool):
         return scale_around(map(rms, graph.nodes)) if color_by_gradient else None
     match color_by_gradient:
@@ -124,13 +128,13 @@ def scale_for(graph: Graph, color_by_gradient: bool | tuple[float, float]) -> Sc
             if scale.low < scale.high:
                 return scale
     raise ValueError(
-        f"color_by_gradient={color_by_gradient!r} is no scale: give the smallest and the "
+        f"color_by_gradient={color_by_gradient!r} is not a scale: give the smallest and the "
         "largest gradient, such as (1e-8, 1e4), or True for those of the graph"
     )
 
 
 def in_words(graph: Graph, style: DrawStyle) -> str:
-    """What the picture shows, for those who do not see it."""
+    """What the picture shows, for readers who cannot see it."""
     result = expression(names_of(graph)[graph.root]).text
     parts = [f"A graph of {len(graph.nodes)} nodes, which ends in {shortened(result)}."]
     if style != "backward":
@@ -142,27 +146,29 @@ def in_words(graph: Graph, style: DrawStyle) -> str:
 
 def refuse_unknown(argument: str, given: str, choices: Sequence[str]) -> None:
     if given not in choices:
-        raise ValueError(f"{argument}={given!r} is none of {', '.join(map(repr, choices))}")
+        known = ", ".join(map(repr, choices))
+        raise ValueError(f"{argument} must be one of {known}, not {given!r}")
 
 
 @dataclass(frozen=True)
 class Drawing:
     """A picture, as DOT text in `source`; a notebook shows it.
 
-    source       the text
+    source       the DOT text
     description  what the picture shows, in words: its alternative text
 
-    All but the text needs Graphviz: RuntimeError says how to get it.
+    Everything except the text needs Graphviz. Without it, a RuntimeError says how to install it.
     """
 
     source: str
     description: str = "A graph."
 
     def svg(self) -> str:
-        """The picture as SVG for a web page: no wider than the page, until it is clicked."""
+        """The picture as SVG for a web page: no wider than the page until a click."""
         return part_of_a_page(self.picture())
 
     def picture(self) -> Element:
+        """The picture as an SVG element, with readable titles and a description."""
         return titled(render(self.source, "svg"), self.description)
 
     def _repr_svg_(self) -> str:
@@ -171,14 +177,16 @@ class Drawing:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture in the format that the suffix names: .svg, .png, .pdf or .dot.
 
-        Raises ValueError for another suffix, FileNotFoundError for a folder that is not there.
+        Raises ValueError for another suffix, FileNotFoundError if the folder does not exist.
         """
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in SUFFIXES:
-            raise ValueError(f"{path.name!r} has none of the suffixes {', '.join(SUFFIXES)}")
+            raise ValueError(
+                f"{path.name!r} has no suffix of a picture: use one of {', '.join(SUFFIXES)}"
+            )
         if not path.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {str(path.parent)!r}: make it first")
+            raise FileNotFoundError(f"there is no folder {str(path.parent)!r}: create it first")
         match suffix:
             case ".dot":
                 data = self.source.encode()
@@ -257,7 +265,7 @@ class Picture:
             dot.edge(*ends, self.flow(edge), labeltooltip=rule, **self.backward(edge), **length)
 
     def add_tracks(self, dot: Any) -> None:
-        """The lines that uses far away share."""
+        """The lines that several distant uses of a node share."""
         edges = self.graph.edges
         pieces = {piece: k for k in range(len(edges)) for piece in self.tracks.pieces(k)}
         back = {x for k, e in enumerate(edges) if self.flows_back(e) for x in self.tracks.pieces(k)}
@@ -349,7 +357,7 @@ class Picture:
     # What stands at a dashed edge
 
     def flow(self, edge: GraphEdge) -> str:
-        """What flows back: ∂L/∂z₁ · w = 6.6 · 2 = 13.2, of an array its norm; brief if large."""
+        """The contribution: ∂L/∂z₁ · w = 6.6 · 2 = 13.2, or a norm; shorter in a large graph."""
         size = edge.contribution or 0.0
         is_number = edge.size == 1
         amount = expression(Numeral(size)).pretty if is_number else f"norm {number(size)}"
@@ -385,7 +393,7 @@ class Picture:
         return keys
 
     def bar(self, scale: Scale) -> str:
-        """The colours of gradients and what they stand for, as a row of cells."""
+        """The colours of gradients and their sizes, as a row of cells."""
         theme = self.theme
         sizes = [rms(node) for node in self.graph.nodes if node.norm is not None]
         cells = []

@@ -12,7 +12,7 @@ SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", LINK)
 
-# As wide as the page, or as the picture if that is less; after a click as wide as the picture.
+# No wider than the page, until a click shows the picture in its full width.
 FITTED = (
     ".graph-in-page{max-width:100%;height:auto;cursor:zoom-in}"
     ".graph-in-page:focus{max-width:none;cursor:zoom-out}"
@@ -69,7 +69,7 @@ def real_messages() -> Iterator[None]:
 
 
 def pass_on(line: str) -> None:
-    """To Python's stderr, which a notebook shows; to that of the process if there is none."""
+    """Write to Python's stderr, which a notebook shows, or to that of the process."""
     if getattr(sys.stderr, "closed", True):
         os.write(2, f"{line}\n".encode())
     else:
@@ -81,7 +81,7 @@ def is_unknown_setting(line: str) -> bool:
 
 
 def titled(svg: bytes, title: str) -> ElementTree.Element:
-    """The picture with titles for people in place of the ids that Graphviz writes there."""
+    """The picture with readable titles in place of the ids that Graphviz writes."""
     root = ElementTree.fromstring(svg)
     for group in root.iter(f"{{{SVG}}}g"):
         if (own := group.find(f"{{{SVG}}}title")) is not None:

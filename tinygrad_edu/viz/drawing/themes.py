@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor, isfinite, log10
 
-DECADE = 1.0  # in powers of ten: the least from the low to the high end of a scale
+DECADE = 1.0  # the least length of a scale, in powers of ten
 
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a picture; `back` for all that is backward, `ramp` from small to large."""
+    """The colours of a picture: `back` for the backward pass, `ramp` from small to large."""
 
     paper: str
     ink: str
@@ -29,25 +29,25 @@ class Theme:
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of gradients, from one power of ten to another; equal distances are equal factors."""
+    """A logarithmic scale of gradients, from 10**low to 10**high."""
 
     low: float
     high: float
 
     def place(self, size: float) -> float:
-        """From 0 to 1; what lies outside of the scale has the place of its nearer end."""
+        """The place of a size, from 0 to 1; a size outside the scale gets the nearer end."""
         if not size:
             return 0.0
         return min(max((log10(size) - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def marks(self, count: int) -> list[str]:
-        """Sizes at places of equal distances."""
+        """The sizes at equally spaced places, as text."""
         step = (self.high - self.low) / (count - 1)
         return [power_of_ten(self.low + n * step) for n in range(count)]
 
 
 def power_of_ten(exponent: float) -> str:
-    """With two digits; from the parts of the exponent, for 10**-320 has lost its digits."""
+    """10**exponent with two digits. It is never computed as a whole: 10**-320 has lost digits."""
     if -4 < exponent < 4:
         return f"{10**exponent:.2g}" if exponent < 2 else f"{10**exponent:.0f}"
     whole = floor(exponent + 1e-9)
@@ -57,7 +57,7 @@ def power_of_ten(exponent: float) -> str:
 def scale_around(sizes: Iterable[float]) -> Scale:
     """From the smallest to the largest size that is finite and not zero.
 
-    Less than a decade is made a decade around its middle: alike gradients have alike colours.
+    A range of less than a decade is widened to one: so similar gradients get similar colours.
     """
     powers = [log10(size) for size in sizes if size and isfinite(size)] or [0.0]
     low, high = min(powers), max(powers)

@@ -1,1 +1,1 @@
-"""A graph as plain data, and what its parts are called."""
+"""A graph as plain data: its nodes, its edges and its modules."""

@@ -15,8 +15,8 @@ Role = Literal["input", "parameter", "constant", "intermediate", "module", "root
 class Cells:
     """An array as a small table of numbers.
 
-    rows   the array itself if it is small enough, or else the means of its parts; an array of
-           more than two axes as a matrix, its first axes made one
+    rows   the elements of a small array, or the means of the parts of a larger one; an array of
+           more than two axes becomes a matrix first, which joins all axes but the last
     exact  whether each number is an element of the array
     """
 
@@ -26,27 +26,28 @@ class Cells:
 
 @dataclass(frozen=True)
 class GraphNode:
-    """One value of the computation, as the forward pass saw it.
+    """One value of the computation, as the forward pass used it.
 
     id         its place in `Graph.nodes`
-    operation  what made it, and options how it was called ("axis=0"); both empty for a leaf
+    operation  the function that made it; empty for a leaf
+    options    the options of that call, such as "axis=0"
     role       a "parameter" is a leaf that gets a gradient, an "input" a leaf that gets none, a
-               "constant" a plain number or array among the operands, a "module" the last node of a
-               module that `depth` folded up, with its class as operation
-    value      the number, or a summary of an array of more than one
-    gradient   d root / d node: the number, or the norm as text; None if no gradient flows here.
-               Of a folded module that several values leave, the norm of what flows back to all
-    norm       the norm of the gradient
+               "constant" a plain number or array among the operands, a "module" a module that
+               `depth` folded into one node, with its class as operation
+    value      the number, or a summary of an array as text
+    gradient   d root / d node: the number, or the norm of an array as text; None if no gradient
+               flows here. For a folded module with several outputs, the norm of all their gradients
+    norm       the norm of the gradient; None if there is none
     bytes      the memory of its data
-    birth      its running number: a node is older than all that was made from it
-    module     the path of the module that made or owns it; None if no record says so
+    birth      its running number: a node has a smaller number than all nodes made from it
+    module     the path of the module that made or owns it; None if no record names one
     line       where it was made, if the record has lines
-    made       the operation as a formula, where operators can write it
+    made       the operation as a formula, if it can be written with operators
     rule       the source of its derivative rule
     values, gradients
                value and gradient of an array as small tables
-    leaving    how many values of a folded module are used outside of it
-    size       how many numbers the gradient has: those of all values that leave a folded module
+    leaving    how many values of a folded module are used outside it: its outputs
+    size       how many numbers the gradient has; those of all outputs of a folded module
     """
 
     id: int
@@ -72,7 +73,7 @@ class GraphNode:
 
     @property
     def is_plain_number(self) -> bool:
-        """Whether this is a number of Python among the operands, such as the 2 of x**2."""
+        """Whether this is a Python number among the operands, such as the 2 of x**2."""
         return self.role == "constant" and not self.shape
 
 
@@ -82,15 +83,16 @@ class GraphEdge:
 
     source, target  the ids of the operand and of the result
     position        which operand it is, from 0
-    formula         what the rule wrote down for it, a term of nodes and of their gradients; None if
-                    it has no derivative, is folded up, or wrote what is too long to read
-    contribution    what flows to the source: the number, or the norm of an array of more than
-                    one; None if nothing does
-    local           d target / d source, where both are numbers and the gradient of target is not 0
+    formula         the contribution as a term of nodes and of their gradients, recorded from the
+                    rule; None if there is no derivative, if the edge is part of a folded module,
+                    or if the term is too long to read
+    contribution    the part of the source's gradient that comes from this use: the number, or the
+                    norm of an array; None if there is none
+    local           d target / d source, if both are numbers and the gradient of target is not 0
     contributions   the contribution of an array as a small table
-    count           how many values go this way, from one folded module to another; of more than one
-                    the contribution is the norm of what flows back to all of them
-    size            how many numbers the contribution is made of: it is a norm unless this is 1
+    count           how many values this edge stands for, between two folded modules; for several
+                    values, the contribution is the norm of all their contributions
+    size            how many numbers the contribution has: it is a norm unless this is 1
     """
 
     source: int
@@ -134,7 +136,7 @@ class Graph:
         return next(node.id for node in self.nodes if node.role == "root")
 
     def json(self) -> str:
-        """The graph as strict JSON; numbers that are not finite are the texts "nan" and "inf"."""
+        """The graph as strict JSON; numbers that are not finite become "nan", "inf" or "-inf"."""
         return json.dumps(strict(asdict(self)), allow_nan=False)
 
 

@@ -1,7 +1,7 @@
 """A graph as plain data: what every picture of a backward pass is drawn from.
 
-The numbers come from `backward` itself, through its `watch`, and the formulas are what the rules
-wrote down when they ran. So a picture cannot disagree with the code.
+The numbers come from `backward` itself, through its `watch`, and the formulas are recorded while
+the rules run. So a picture cannot disagree with the code.
 """
 
 from collections import Counter, defaultdict
@@ -29,8 +29,8 @@ from tinygrad_edu.notation.terms import Ref, Term, with_refs
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphGroup, GraphNode, Role
 from tinygrad_edu.viz.graph.numbers import cells, is_scalar, magnitude, scalar, size_of, summarized
 
-Fold = tuple[str, int]  # the path of a module, and which of its calls
-Use = tuple[Node, int]  # a node, and which of its operands
+Fold = tuple[str, int]  # the path of a module, and the number of its call
+Use = tuple[Node, int]  # a node, and the position of one of its operands
 
 
 def describe(
@@ -41,7 +41,7 @@ def describe(
     record: Record | None = None,
     depth: int | None = None,
 ) -> Graph:
-    """All that went into root, and all that flows back from it. No `.grad` is changed.
+    """The graph behind root as plain data: its values, and its gradients. No `.grad` is changed.
 
     root       a Value or a Tensor
     grad       where the backward pass starts, of the shape of root; 1 for a scalar
@@ -49,16 +49,16 @@ def describe(
     record     what `viz.record(model)` noted while the graph was made
     depth      fold every module that lies this deep in the model into one node: 1 for its layers
 
-    Raises ValueError for a larger graph, a depth without a record, and what `root.backward(grad)`
-    raises.
+    Raises TypeError for another root, ValueError for a larger graph and for a depth without a
+    record, and what `root.backward(grad)` raises.
     """
     if not isinstance(root, Node):
-        raise TypeError(f"a graph ends in a Value or a Tensor, and this is a {type(root).__name__}")
+        raise TypeError(f"root must be a Value or a Tensor, not a {type(root).__name__}")
     record = record or Record()
     if depth is not None and record.model is None:
         raise ValueError(
-            "depth folds modules, and nothing says which nodes they made: compute the loss inside "
-            "`with viz.record(model) as made:`, and pass record=made"
+            "depth folds modules, and needs a record of the nodes that they made: compute the loss "
+            "inside `with viz.record(model) as made:`, and pass record=made"
         )
     nodes = sorted(behind(root), key=lambda node: node.birth)  # oldest first
     folds = folds_of(nodes, root, record, depth)
@@ -75,7 +75,8 @@ def describe(
         for operand in operands[node]
         if operand.is_drawn and crosses(node, operand.x, folds)
     ]
-    # Plain arrays enter a fold as its input; one that is fed by nodes made its plain arrays itself.
+    # A plain array is drawn as the input of a fold that no node feeds. A fold with a node as input
+    # made its plain arrays itself.
     fed = {folds[node] for node, operand in uses if isinstance(operand.x, Node)} - {None}
     uses = [use for use in uses if isinstance(use[1].x, Node) or folds[use[0]] not in fed]
     constants = [operand.x for _, operand in uses if not isinstance(operand.x, Node)]
@@ -107,7 +108,7 @@ def operands_in(
     flows: Mapping[Use, Any],
     hidden: Collection[Node] = (),
 ) -> dict[Node, list[Operand]]:
-    """The arguments of each node; those of hidden ones without terms."""
+    """The operands of each node; those of hidden nodes without terms."""
     return {
         node: operands_of(
             node,
@@ -122,7 +123,7 @@ def operands_in(
 def made_by(
     shown: GraphNode, node: Node, operands: Sequence[Operand], ends: Mapping[Use, int]
 ) -> GraphNode:
-    """With what is to be said of the operation that made it."""
+    """The node with the options, the formula and the rule of its operation."""
     if node.rule is None:
         return shown
     return replace(
@@ -141,8 +142,8 @@ def folds_of(
 ) -> dict[Node, Fold | None]:
     """The fold around each node.
 
-    A module that is called again after others is one more node: as one it would close a circle.
-    Its parameters belong to its first call.
+    A module that is called again after others becomes another node: with a single node the graph
+    would have a cycle. Its parameters belong to its first call.
     """
     paths = {node: fold_of(node, root, record, depth) for node in nodes}
     folds = {node: None if path is None else (path, 0) for node, path in paths.items()}
@@ -162,7 +163,7 @@ def fold_of(node: Node, root: Node, record: Record, depth: int | None) -> str | 
     chain = record.chain(module)
     if len(chain) > depth:
         return chain[depth]
-    return None if record.has_parts(module) else module  # a layer on its own, less deep
+    return None if record.has_parts(module) else module  # a layer without parts, less deep
 
 
 def crosses(node: Node, x: Any, folds: Mapping[Node, Fold | None]) -> bool:
@@ -196,9 +197,9 @@ def folded(
     record: Record,
     leaving: Mapping[Node, Any],
 ) -> GraphNode:
-    """The node of a whole module: its class, its parameters, the value that leaves it last.
+    """The node of a folded module: its class, its counts, and the gradient of its output.
 
-    Where several values leave it, its gradient is one norm: that of the last is a part of it.
+    If it has several outputs, its gradient is the norm of all their gradients.
     """
     path, _ = fold
     operations = sum(x.rule is not None for x, other in folds.items() if other == fold)
@@ -223,7 +224,7 @@ def folded(
 
 
 def joint_gradient(flows: Iterable[Any]) -> dict[str, Any]:
-    """What a node says of the gradients of several values."""
+    """The fields of a node for the gradients of several values."""
     flows = list(flows)
     norm = joint_norm(flows)
     text = None if norm is None else f"norm {number(norm)}"
@@ -231,7 +232,7 @@ def joint_gradient(flows: Iterable[Any]) -> dict[str, Any]:
 
 
 def joint_norm(flows: Iterable[Any]) -> float | None:
-    """The norm of several arrays as one; None if nothing flows."""
+    """The norm of several arrays joined into one; None if there is none."""
     sizes = [size for flow in flows if (size := magnitude(flow)) is not None]
     return hypot(*sizes) if sizes else None
 
@@ -261,7 +262,7 @@ def groups_of(nodes: Iterable[GraphNode], record: Record) -> tuple[GraphGroup, .
 def ends_of(
     uses: Iterable[tuple[Node, Operand]], ids: Mapping[Node, int], shown_as: Mapping[Node, Node]
 ) -> dict[Use, int]:
-    """The id of the operand of each use, and under OWN that of the node that uses it."""
+    """For each use, the id of its operand, and under OWN the id of the node that uses it."""
     constant_ids = count(len(ids))
     ends = {}
     for node, operand in uses:
@@ -272,9 +273,9 @@ def ends_of(
 
 
 def placed(term: Term | None, node: Node, ends: Mapping[Use, int]) -> Term | None:
-    """A term of the operands of a node as a term of the graph; None if one is not drawn.
+    """A term of the operands of a node with the ids of the graph; None if one is not drawn.
 
-    A number that is not drawn, such as an axis, stands there as itself.
+    A number that is not drawn, such as an axis, remains a number.
     """
 
     def at(ref: Ref) -> Any:
@@ -295,10 +296,10 @@ def edges(
     gradients: Mapping[Node, Any],
     flows: Mapping[Use, Any],
 ) -> list[GraphEdge]:
-    """An edge for each use; all that goes into a folded module from one node is one edge.
+    """An edge for each use; all uses of one node by a folded module are one edge.
 
-    Uses of one value have their sum. From one folded module to another many values may go: that
-    is one edge as well, with the norm of what flows back to all of them.
+    That edge has the sum of their contributions. Several values that go from one folded module to
+    another are one edge as well, with the norm of all their contributions.
     """
     into_folds: dict[tuple[Node | None, int, int], dict[Node, Any]] = defaultdict(dict)
     found = []
@@ -331,7 +332,7 @@ def edge_of(node: Node, operand: Operand, ends: Mapping[Use, int], g: Any, flow:
 
 
 def bundled(source: int, target: int, position: int, flows: list[Any]) -> GraphEdge:
-    """The edge of one value or of many into a folded module."""
+    """One edge into a folded module, for one value or for several."""
     if len(flows) == 1:
         (flow,) = flows
         size, table = magnitude(flow), cells(flow)
@@ -355,7 +356,7 @@ def sum_of_flows(x: Any, y: Any) -> Any:
 
 
 def local_derivative(g: Any, flow: Any) -> float | None:
-    """d node / d operand: the share of the gradient of the node that flows on, of one number."""
+    """d node / d operand = flow / g, for numbers; None for arrays, and where g is 0."""
     if flow is None or not (is_scalar(g) and is_scalar(flow)):
         return None
     gradient, contribution = scalar(g), scalar(flow)
@@ -386,7 +387,7 @@ def backward_pass(root: Node, grad: Any) -> tuple[dict[Node, Any], dict[tuple[No
 
 
 def seen_data(root: Node, nodes: list[Node]) -> dict[Node, Any]:
-    """The data that the forward pass saw, and backward uses: `x.data` may be another by now."""
+    """The data that the forward pass used, as backward does: `x.data` may have changed since."""
     seen = {root: root.seen[0] if root.seen else root.data}
     for node in nodes:
         pairs = zip(node.inputs, node.seen[1:], strict=True)
@@ -424,7 +425,7 @@ def constant_node(i: int, x: Any) -> GraphNode:
 
 
 def value_of(data: Any) -> dict[str, Any]:
-    """What a node says of its data."""
+    """The fields of a node that describe its data."""
     array = is_array(data)
     return {
         "shape": data.shape if array else (),

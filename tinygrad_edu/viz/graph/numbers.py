@@ -1,4 +1,4 @@
-"""Numbers and arrays, as short as a picture needs them."""
+"""Numbers and arrays in a short form, for pictures."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tinygrad_edu.notation.numbers import is_array, number, written
 from tinygrad_edu.viz.graph.data import Cells
 
 CELLS = 8  # rows and columns of the small table of an array, at most
-SQUARABLE = 1e-150, 1e150  # norms between which squares keep their digits
+SQUARABLE = 1e-150, 1e150  # between these norms, squares neither overflow nor lose digits
 
 
 def is_scalar(x: Any) -> bool:
@@ -32,7 +32,7 @@ def magnitude(x: Any) -> float | None:
 
 
 def norm_of(x: Any) -> float:
-    """Where the squares could overflow or vanish, of x over its largest element."""
+    """The norm of x. If squares could overflow or vanish, x is divided by its largest element."""
     norm = scalar(np.linalg.norm(x))
     if SQUARABLE[0] < norm < SQUARABLE[1] or x.size == 0:
         return norm
@@ -41,7 +41,7 @@ def norm_of(x: Any) -> float:
 
 
 def summarized(x: Any) -> float | str:
-    """A number itself, the mean and the range of an array, anything else as its user wrote it."""
+    """A number itself, the mean and the range of an array, any other object as text."""
     if is_scalar(x):
         return scalar(x)
     if not is_array(x):
@@ -54,7 +54,7 @@ def summarized(x: Any) -> float | str:
 
 
 def cells(x: Any) -> Cells | None:
-    """The small table of an array of more than one number."""
+    """The small table of an array of more than one number; None for anything else."""
     if not is_array(x) or x.size < 2 or x.dtype.kind not in "biuf":
         return None
     matrix = x.reshape(-1, x.shape[-1]).astype(float)
@@ -64,7 +64,7 @@ def cells(x: Any) -> Cells | None:
 
 
 def parts_mean(x: Any) -> Any:
-    """The means of at most CELLS parts of the rows."""
+    """The rows, or the means of CELLS groups of them if there are more."""
     if x.shape[0] <= CELLS:
         return x
     return np.stack([part.mean(axis=0) for part in np.array_split(x, CELLS)])

@@ -1,8 +1,8 @@
 """A graph whose modules fold and unfold: all nodes and edges that any of its views shows.
 
-What a node or an edge says does not depend on what else is folded. So there are only as many as
-there are operations, modules, and pairs of what stands around the two ends of a use, though each
-further module doubles the number of views.
+The data of a node or an edge does not depend on what else is folded. So the data stays small, even
+though each further module doubles the number of views: there is one node for each operation and
+each module, and one edge for each pair of nodes that may stand at the two ends of a use.
 """
 
 from collections import defaultdict
@@ -40,10 +40,10 @@ Drawn = tuple[Node, Operand]  # a use that a picture shows
 class Unfolding:
     """All views of a graph.
 
-    graph   the nodes and edges of all of them; `groups` are the modules that never fold
-    homes   for each node, the id of the module that it lies in; None outside of all that fold
+    graph   the nodes and edges of all views; `groups` are the modules that never fold
+    homes   for each node, the id of the module around it; None outside all modules that fold
     uses    an edge for each use of a single node, in the order of the backward pass
-    covers  for each edge of the graph, which uses it stands for
+    covers  for each edge of the graph, the places of the uses that it stands for
     """
 
     graph: Graph
@@ -55,9 +55,9 @@ class Unfolding:
 def unfolding_of(
     root: Node, *, grad: Any, record: Record, depth: int, max_nodes: int
 ) -> Unfolding | None:
-    """The graph that `describe` finds at this depth, and what is inside of its folded modules.
+    """The graph that `describe` makes at this depth, and the inside of its folded modules.
 
-    None if nothing is folded, or if more than max_nodes nodes are there with everything open.
+    None if nothing is folded, or if the graph with all modules open has more than max_nodes nodes.
     """
     nodes = sorted(behind(root), key=lambda node: node.birth)
     if len(nodes) > max_nodes:
@@ -121,7 +121,7 @@ def use_of(drawn: Drawn) -> Use:
 
 
 def order_in(gradients: Mapping[Node, Any]) -> Any:
-    """The order of the backward pass, what takes no part in it last."""
+    """A sort key: the order of the backward pass; nodes that take no part in it come last."""
     age = {node: i for i, node in enumerate(gradients)}
     return lambda use: (age.get(use[0], len(age)), use[1].position)
 
@@ -132,7 +132,7 @@ class Modules:
     uses    the uses of all nodes
     around  for each node, the modules around it, the outermost first
     last    for each module, the youngest node in it
-    level   for each module, the modules of all nodes at a depth at which it is one of them
+    level   for each module, the folds of all nodes at a depth at which this module is folded
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Modules:
             self.last.update((fold, node) for fold, _ in at_levels)
             for fold, level in at_levels:
                 self.level.setdefault(fold, level)
-        # Plain arrays enter a fold as its input; one that is fed by nodes made them itself.
+        # A plain array is the input of a fold that no node feeds; other folds made theirs.
         self.fed = {
             fold
             for fold in self.last
@@ -162,7 +162,7 @@ class Modules:
         return [fold for fold in reversed(self.around[node]) if self.last[fold] is node]
 
     def crossing(self, fold: Fold) -> list[Drawn]:
-        """The uses of nodes that are drawn where a module and all at its depth are folded."""
+        """The uses of nodes that are drawn if this module and all at its depth are folded."""
         level = self.level[fold]
         return [
             (node, x)
@@ -175,22 +175,22 @@ class Modules:
         return fold not in self.fed and crosses(node, x, self.level[fold])
 
     def home(self, node: Node) -> Fold | None:
-        """The module right around a node."""
+        """The innermost module around a node."""
         return innermost(self.around[node])
 
     def around_fold(self, fold: Fold) -> Fold | None:
-        """The module right around another."""
+        """The innermost module around a module."""
         around = self.around[self.last[fold]]
         return innermost(around[: around.index(fold)])
 
     def home_of_array(self, node: Node, x: Any) -> Fold | None:
-        """Where a plain array stands that a node uses: outside of all modules that it enters."""
+        """The module in which a plain array is drawn: outside all modules that it enters."""
         around = self.around[node]
         entered = [self.enters(node, x, fold) for fold in around]
         return innermost(around[: entered.index(True)] if True in entered else around)
 
     def ends_of(self, node: Node, x: Any) -> Iterator[tuple[Fold | None, Fold | None]]:
-        """What may stand at the two ends of a use in one view: None for the node itself."""
+        """The pairs that may stand at the two ends of a use in a view: None is the node itself."""
         for target in (None, *self.around[node]):
             if not isinstance(x, Node):
                 if target is None or self.enters(node, x, target):
@@ -209,7 +209,7 @@ class Modules:
         return not closed & (opened | also_opened)
 
     def opened(self, fold: Fold | None, node: Node) -> set[str]:
-        """The paths of the modules that are open where this one is seen, or the node itself."""
+        """The paths of the modules that are open when a fold, or the node itself, is shown."""
         around = self.around[node]
         return {path for path, _ in (around if fold is None else around[: around.index(fold)])}
 
@@ -224,7 +224,7 @@ def edges_of(
     single: Mapping[Use, GraphEdge],
     flows: Mapping[Use, Any],
 ) -> Iterator[tuple[GraphEdge, list[Use]]]:
-    """Each edge of each view, and which uses it stands for, as `description.edges` bundles them."""
+    """The edges of all views and the uses that each stands for, as in `description.edges`."""
     bundles: dict[tuple[Node | None, int, int], list[Drawn]] = defaultdict(list)
     for node, operand in modules.uses:
         x, use = operand.x, (node, operand.position)

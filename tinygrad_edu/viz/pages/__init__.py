@@ -1,1 +1,1 @@
-"""A graph as a page that one can step through."""
+"""Interactive pages: players, quizzes, graphs with sliders, and live curves of a training."""

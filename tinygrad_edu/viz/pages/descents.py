@@ -1,4 +1,4 @@
-"""Gradient descent to take hold of: a page on which one drags the rate, the momentum, the start."""
+"""Interactive gradient descent as a page: drag the rate, the momentum and the start."""
 
 import inspect
 import math
@@ -23,7 +23,7 @@ from tinygrad_edu.viz.pages.workbench import computing_page
 
 MOST_STEPS = 300
 COORDINATES = "x", "y"
-# A slider of rates goes from the thousandth of the first rate to fifty times as much.
+# The slider of the rate goes from a thousandth of the first rate to fifty times the first rate.
 RATES = 1e-3, 50.0
 
 
@@ -35,7 +35,7 @@ class Terrain:
     bounds    (low, high) of each coordinate: what is drawn
     start, lr, steps
               of the first descent
-    settings  by name: (value, low, high) of what one can drag as well
+    settings  further numbers to drag, by name: (value, low, high)
     """
 
     name: str
@@ -60,7 +60,7 @@ class Point(np.ndarray[Any, Any]):
 
 
 def on_point(f: Callable[[Any], Any]) -> Callable[..., Any]:
-    """A function of a point as one of coordinates."""
+    """A function of a point as a function of its coordinates."""
 
     def of_coordinates(*coordinates: Value) -> Any:
         point = np.empty(len(coordinates), object).view(Point)
@@ -102,29 +102,31 @@ def explore_descent(
     bounds: Sequence[Any] | None = None,
     path: str | os.PathLike[str] | None = None,
 ) -> Page:
-    """Gradient descent to take hold of: drag the rate, the momentum and the start.
+    """Gradient descent as an interactive page: drag the rate, the momentum and the start.
 
-    f       takes one or two Values, or a point of two; a `lab.Surface` as well. By default the
-            page has four to choose from: (x - 2)², sin x, a valley and Rosenbrock's function
-    start   where it begins: a number or a pair; the middle of the bounds by default
+    f       a function of one or two Values, or of a point of two, or a `lab.Surface`. By default
+            the page has four to choose from: (x - 2)², sin x, a valley and Rosenbrock's function
+    start   where the descent begins: a number or a pair; the middle of the bounds by default
     lr, momentum, steps
-            of the first descent, by `optim.SGD`: a rate of 0.1 and 40 steps by default
-    bounds  (low, high) to draw, of each coordinate if there are two; around start by default
+            of the first descent, by `optim.SGD`; for your own f a rate of 0.1 and 40 steps by
+            default. At most 300 steps
+    bounds  what to draw: (low, high), or a pair for each of two coordinates; around start by
+            default
     path    where to save the page, if anywhere
 
-    The page computes the path, as `lab.descend` does, and says what became of it in the words of
-    `lab.verdict`. It marks the rate at which a descent could just not settle any more:
-    2 (1 + momentum) / the curvature. Raises ValueError for a setting that makes no sense, TypeError
-    for a function that returns no Value, CompileError for what a program cannot hold.
+    The page computes the path as `lab.descend` does, and gives the verdict of `lab.verdict`. It
+    marks the limit of stability, the rate 2 (1 + momentum) / curvature: a descent can settle only
+    at smaller rates. Raises ValueError for an invalid setting, TypeError for a function that
+    returns no Value, CompileError for what a program cannot record.
     """
     if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is at least 0 and below 1, not {momentum}")
+        raise ValueError(f"momentum must be at least 0 and below 1, not {momentum}")
     if steps is not None and not 1 <= (steps := whole("steps", steps)) <= MOST_STEPS:
-        raise ValueError(f"steps is between 1 and {MOST_STEPS}, not {steps}")
+        raise ValueError(f"steps must be between 1 and {MOST_STEPS}, not {steps}")
     if not (lr is None or 0 < lr < math.inf):
-        raise ValueError(f"lr is above 0, and it is {lr}")
+        raise ValueError(f"lr must be above 0 and finite, not {lr}")
     if f is None and not (start is None and bounds is None):
-        raise ValueError("start and bounds are of a function of your own: pass it as f")
+        raise ValueError("start and bounds need a function of your own: pass it as f")
     terrains: tuple[Terrain, ...] = STANDARD if f is None else (terrain_of(f, start, bounds),)
     terrains = tuple(
         replace(each, lr=each.lr if lr is None else lr, steps=steps or each.steps)
@@ -132,7 +134,7 @@ def explore_descent(
     )
     data = {
         "kind": "explore_descent",
-        "title": "Take hold of a descent",
+        "title": "Explore gradient descent",
         "terrains": [terrain_data(each) for each in terrains],
         "momentum": momentum,
         "most": MOST_STEPS,
@@ -153,27 +155,30 @@ def terrain_of(f: Any, start: Any, bounds: Any) -> Terrain:
 
 
 def first_and_box(start: Any, bounds: Any) -> tuple[tuple[float, ...], Any]:
-    """Where a descent begins, and what is drawn: one follows from the other."""
+    """The start of a descent and the bounds of its picture; either follows from the other."""
     if start is None and bounds is None:
-        raise ValueError("say where it begins, start=0.0 or (1.0, 2.0), or what to draw, bounds")
+        raise ValueError(
+            "pass where the descent begins, such as start=0.0 or start=(1.0, 2.0), or the bounds "
+            "of the picture, such as bounds=(-3.0, 3.0)"
+        )
     box = np.zeros((0, 2)) if bounds is None else np.atleast_2d(np.asarray(bounds, float))
     if box.shape[1:] != (2,):
-        raise ValueError(f"bounds are (low, high), of each coordinate, and these are {bounds}")
+        raise ValueError(f"bounds must be (low, high) for each coordinate, not {bounds}")
     if start is None:
         first = box.mean(axis=1)
     else:
         first = np.atleast_1d(np.asarray(plain(start), float))
         if not np.all(np.isfinite(first)):
-            raise ValueError(f"start must be finite, and it is {start}")
+            raise ValueError(f"start must be finite, not {start}")
         span = np.maximum(3.0, 1.5 * np.abs(first))
         box = np.stack([first - span, first + span], axis=1) if bounds is None else box
     if len(first) not in (1, 2) or len(box) != len(first):
         raise ValueError(
-            f"a descent is drawn over one or two coordinates, and start has {len(first)}, "
-            f"bounds {len(box)}"
+            f"a descent is drawn over one or two coordinates: start has {len(first)}, and bounds "
+            f"have {len(box)}"
         )
     if not (np.all(np.isfinite(box)) and np.all(box[:, 0] < box[:, 1])):
-        raise ValueError(f"bounds are finite, (low, high), and these are {box.tolist()}")
+        raise ValueError(f"bounds must be finite with low < high, not {box.tolist()}")
     return tuple(first.tolist()), tuple(map(tuple, box.tolist()))
 
 

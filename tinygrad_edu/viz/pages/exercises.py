@@ -1,4 +1,4 @@
-"""Practice without end: a page with a few hundred random small graphs, which asks for gradients."""
+"""A page to practise on: it asks for gradients in random small graphs, forty for each level."""
 
 import math
 import os
@@ -27,17 +27,17 @@ from tinygrad_edu.viz.words.steps import forward_steps_of
 
 PARTS = "answers", "practice"  # files of style and script
 GRAPHS = 40  # of a level
-QUESTIONS = 2  # to a graph, at most
-LARGEST = 60.0  # number in a graph, or answer
-MISTAKES = 3  # that a question must tell from the answer, at least
-STEP = 0.0025  # answers are multiples of it: 0.64 / 4 is the finest
+QUESTIONS = 2  # about a graph, at most
+LARGEST = 60.0  # the largest number in a graph, and the largest answer
+MISTAKES = 3  # wrong answers that a question must have, at least
+STEP = 0.0025  # answers are multiples of this
 LETTER, LINE, SIDE = 7.6, 18, 24  # the size of text in a box, in pixels
 GAP = 34  # between a box and those below it
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """A graph and what is asked about it."""
+    """A graph and the questions about it."""
 
     level: str
     root: Node
@@ -54,16 +54,16 @@ def practice(
 ) -> Page:
     """Random small graphs that ask for one gradient after another, as a page.
 
-    level  "products", "chains", "fan-outs", "activations", "vectors" or "matrices"; all of them by
-           default, and the page chooses by what goes well
+    level  "products", "chains", "fan-outs", "activations", "vectors" or "matrices"; by default
+           all of them: the page then chooses the next level by the learner's answers
     path   where to save the page, if anywhere
-    rng    where the graphs come from; the package's generator by default
+    rng    the generator of the random graphs; the package's generator by default
 
-    It names mistakes, counts streaks, and says what to practise next. Every answer is the engine's.
-    Raises ValueError for another level.
+    The page names typical mistakes, counts streaks, and suggests what to practise next. The engine
+    computes every answer. Raises ValueError for an unknown level.
     """
     if level is not None and level not in LEVELS:
-        raise ValueError(f"there is no level {level!r}: it is one of {', '.join(LEVELS)}, or None")
+        raise ValueError(f"level must be one of {', '.join(LEVELS)}, or None, not {level!r}")
     rng = default_rng(rng)
     levels = list(LEVELS) if level is None else [level]
     reasons: dict[str, int] = {}
@@ -94,7 +94,7 @@ def practice(
 
 
 def exercises_of(level: str, rng: Generator, count: int = GRAPHS) -> list[Exercise]:
-    """So many graphs of a level, no two of them alike."""
+    """Exercises of a level, no two of them alike."""
     found: dict[Any, Exercise] = {}
     while len(found) < count:
         root = LEVELS[level].graph(rng)
@@ -114,7 +114,7 @@ def is_small(x: Any) -> bool:
 
 
 def questions_for(mistakes: Mistakes, rng: Generator) -> tuple[Question, ...]:
-    """About some leaves, in any order; those that are too easy or too hard are left out."""
+    """Questions about some leaves, in random order, except those that are too easy or too hard."""
     graph, names = mistakes.backward.graph, names_of(mistakes.backward.graph)
     leaves = [x.id for x in graph.nodes if x.role == "parameter"]
     asked = (question(int(i), mistakes, names) for i in rng.permutation(leaves))
@@ -122,7 +122,7 @@ def questions_for(mistakes: Mistakes, rng: Generator) -> tuple[Question, ...]:
 
 
 def is_worth_asking(x: Question) -> bool:
-    """Whether the answer takes some computing, no more than fits a sheet, and can be told apart."""
+    """Whether the answer needs some computing, is a short number, and has enough wrong answers."""
     is_round = math.isclose(x.answer / STEP, round(x.answer / STEP), abs_tol=1e-6)
     is_gate = any(mistake.kind == "gate" for mistake in x.mistakes)
     is_plain = abs(x.answer) == 1 or (x.answer == 0 and not is_gate)
@@ -130,7 +130,7 @@ def is_worth_asking(x: Question) -> bool:
 
 
 def solution(mistakes: Mistakes, asked: Question) -> list[tuple[str, str]]:
-    """The backward pass as far as it matters to a question: rules, and what they come to."""
+    """The part of the backward pass that a question needs: pairs of a rule and its result."""
     backward = mistakes.backward
     graph, names = backward.graph, names_of(backward.graph)
     needed = {asked.node}
@@ -195,9 +195,10 @@ def rounded(numbers: Sequence[float]) -> list[float]:
 
 
 def without_numbers(graph: Graph) -> Graph:
-    """The plain numbers among the operands stand in the formulas, and are not drawn.
+    """The graph without plain numbers: the formulas show them.
 
-    Leaves come in on the left, where they stand in their rank: edges cross less.
+    The edges from leaves come first, because leaves stand on the left in their rank: fewer edges
+    cross.
     """
     nodes = tuple(x for x in graph.nodes if not x.is_plain_number)
     edges = [x for x in graph.edges if x.source < len(nodes)]
@@ -227,7 +228,7 @@ def lines_in_boxes(graph: Graph) -> list[list[str]]:
 
 
 def from_top_to_bottom(graph: Graph, sizes: Sequence[Size]) -> Layout:
-    """Ranks below each other: narrow enough for a phone."""
+    """A layout with ranks one below the other: narrow enough for a phone."""
     places = in_ranks(graph, [(height, width) for width, height in sizes], GAP)
     return replace(
         places,

@@ -1,4 +1,4 @@
-"""A graph to take hold of: a page on which one drags the inputs, and all numbers follow."""
+"""An interactive graph as a page: drag an input, and every number follows."""
 
 import math
 import operator
@@ -40,7 +40,7 @@ def explore(
     max_nodes: int = 200,
     **inputs: Any,
 ) -> Page:
-    """The graph of f(**inputs) to take hold of: drag an input, and every number follows.
+    """The graph of f(**inputs) as an interactive page: drag an input, and every number follows.
 
         viz.explore(lambda w, x, b: (w * x + b - 4) ** 2, w=2.0, x=1.5, b=-0.5)
 
@@ -49,17 +49,17 @@ def explore(
     max_nodes  the largest graph to accept
     inputs     numbers or Values; an array, a list or a Tensor becomes an array of Values
 
-    The page carries the program of the forward and the backward pass, and computes as the engine
-    does. Beside each gradient it shows the slope that one measures with f alone. Where f would take
-    another branch of Python, or Python would raise an error, it says so. `widget` asks the engine
-    of a running notebook instead.
-    Raises ValueError for a larger graph, for no inputs and for a function that gives other numbers
-    when it runs again, TypeError for another result, CompileError for what a program cannot hold,
-    such as float() of a Value.
+    The page contains the forward and the backward pass as a program, and computes the same numbers
+    as the engine. Below each gradient it shows the slope measured with f alone. It says where f
+    would take another branch, or raise an error. In a notebook, `widget` uses the running engine
+    instead.
+    Raises ValueError for a larger graph, for no inputs, and for a function that gives other numbers
+    when it runs again; TypeError if f returns no Value; CompileError for what a program cannot
+    record, such as float() of a Value.
     """
     leaves = leaves_of(inputs)
     if not leaves:
-        raise ValueError("there is nothing to take hold of: pass the inputs by name, as w=2.0")
+        raise ValueError("there is no input to change: pass the inputs by name, such as w=2.0")
 
     def result(values: Mapping[str, Value]) -> Any:
         return value_of(f(**filled(inputs, values)))
@@ -83,7 +83,7 @@ def explore(
 
 
 def leaves_of(inputs: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers among the inputs by name; an element of an array is called as in the graph."""
+    """The numbers of the inputs by name; an element of an array x is called x[0,1]."""
     found = {}
     for name, x in inputs.items():
         array = np.asarray(plain(x), dtype=object)
@@ -91,7 +91,7 @@ def leaves_of(inputs: Mapping[str, Any]) -> dict[str, float]:
             place = f"{name}[{','.join(map(str, index))}]" if index else name
             number = Value(each).data
             if not math.isfinite(number):
-                raise ValueError(f"{place} is {number}, and a slider starts at a number")
+                raise ValueError(f"{place} is {number}: a slider must start at a finite number")
             if index and place in inputs:
                 raise ValueError(
                     f"two numbers are called {place}: the input {place} and an element of the "
@@ -120,16 +120,16 @@ def value_of(out: Any, asker: str = "explore") -> Any:
     """The result of a function: one Value that depends on its inputs."""
     if isinstance(out, np.ndarray) and out.size == 1:
         out = out.item()
-    if isinstance(out, Traced):  # NumPy takes what is recorded of a comparison for an array
+    if isinstance(out, Traced):  # NumPy treats a recorded comparison as an array
         raise CompileError(
-            "a NumPy function of a comparison of Values cannot be written down: in place of "
-            "np.where(x > 0, x, y), write x if x > 0 else y"
+            "a NumPy function of a comparison of Values cannot be recorded: write "
+            "x if x > 0 else y in place of np.where(x > 0, x, y)"
         )
     if not isinstance(out, Value):
         is_array = isinstance(out, np.ndarray)
         what = f"an array of shape {out.shape}" if is_array else f"a {type(out).__name__}"
         raise TypeError(
-            f"{asker} needs a function of Values that returns one Value, and it returned {what}"
+            f"{asker} needs a function of Values that returns one Value; it returned {what}"
         )
     if not out.requires_grad:
         raise ValueError("the result does not depend on the inputs: there are no gradients to show")
@@ -137,7 +137,7 @@ def value_of(out: Any, asker: str = "explore") -> Any:
 
 
 def in_order(root: Node) -> list[Node]:
-    """As `describe` numbers them."""
+    """The nodes behind root, in the order in which `describe` numbers them."""
     return sorted(behind(root), key=lambda node: node.birth)
 
 
@@ -147,10 +147,10 @@ def in_order(root: Node) -> list[Node]:
 def both_passes(
     result: Callable[[Mapping[str, Value]], Any], uses: list[tuple[int, int]]
 ) -> Callable[[dict[str, Value]], list[Any]]:
-    """The numbers of the page, in its order.
+    """A function of the inputs that computes all numbers of the page.
 
-    These are the value of each node, the gradient of each, what flows back by each of `uses`,
-    (node, operand), and the gradient of each input, which is 0 for one that is not used.
+    They are, in this order, the value of each node, the gradient of each node, the contribution of
+    each of `uses`, (node, operand), and the gradient of each input, which is 0 for an unused one.
     """
 
     def numbers(values: dict[str, Value]) -> list[Any]:
@@ -183,12 +183,12 @@ def check(f: Any, program: Program, nodes: list[Node], count: int) -> None:
 def names_of_lines(
     program: Program, leaves: Mapping[str, float], titles: list[str]
 ) -> dict[Any, str]:
-    """What the inputs and the values of nodes are called in the graph."""
+    """The names that the inputs and the values of a program have in the graph."""
     return {**dict(zip(program.inputs, leaves)), **dict(zip(program.outputs, titles))}
 
 
 def guard_text(line: Line, names: Mapping[Any, str]) -> dict[str, Any]:
-    """What was asked at a branch, and what the answer was."""
+    """The condition of a branch as text, and its answer when the graph was made."""
     question, x, answer = line.inputs
 
     def name(operand: Any) -> str:
@@ -208,12 +208,12 @@ def guard_text(line: Line, names: Mapping[Any, str]) -> dict[str, Any]:
 def graph_data(
     graph: Graph, nodes: list[Node], leaves: Mapping[str, float], inputs: list[Value]
 ) -> dict[str, Any]:
-    """What explore.js draws, and where it finds a number: see `both_passes`."""
+    """The data that explore.js draws. It takes the numbers in the order of `both_passes`."""
     places = {node: i for i, node in enumerate(nodes)}
     return {
         **picture(widest(graph)),
         "kind": "explore",
-        "title": f"Take hold of {root_name(graph)}",
+        "title": f"Explore {root_name(graph)}",
         "name": root_name(graph),
         "root": graph.root,
         "known": len(nodes),
@@ -226,7 +226,7 @@ def graph_data(
 
 
 def flows_of(graph: Graph) -> list[int]:
-    """The edges along which something flows back."""
+    """The edges along which a gradient flows back."""
     return [k for k, edge in enumerate(graph.edges) if edge.contribution is not None]
 
 

@@ -1,4 +1,4 @@
-"""A graph to take hold of in a notebook: the engine in the kernel computes its numbers."""
+"""An interactive graph in a notebook: the engine in the kernel computes its numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -26,11 +26,11 @@ from tinygrad_edu.viz.pages.player import assets
 STYLES = "page", "workbench", "explore", "widget"
 SCRIPTS = "dom", "workbench", "explore", "widget"
 POINTS = 201  # of the curve
-SECONDS = 0.3  # what the curve of a slow function may take
+SECONDS = 0.3  # that the curve of a slow function may take
 
 
 def widget(f: Callable[..., Any], /, *, max_nodes: int = 200, **inputs: Any) -> "Exploration":
-    """The graph of f(**inputs) to take hold of in a notebook: the running engine computes.
+    """The graph of f(**inputs), interactive in a notebook: the running engine computes.
 
         viz.widget(lambda w, x, b: (w * x + b - 4) ** 2, w=2.0, x=1.5, b=-0.5)
 
@@ -38,10 +38,10 @@ def widget(f: Callable[..., Any], /, *, max_nodes: int = 200, **inputs: Any) -> 
     max_nodes  the largest graph to accept
     inputs     numbers or Values; an array, a list or a Tensor becomes an array of Values
 
-    Each change of an input calls f again, and draws another graph where f takes another branch. f
-    is called as well for the measured slopes and for up to 201 points of the curve.
-    Raises ValueError for a larger graph and for no inputs, TypeError for another result, and what f
-    raises; ImportError when a cell shows it and anywidget is not there.
+    Each change of an input calls f again, and draws another graph if f takes another branch. f is
+    also called for the measured slopes and for up to 201 points of the curve.
+    Raises ValueError for a larger graph and for no inputs, TypeError if f returns no Value, and
+    what f raises; ImportError when a cell shows it and anywidget is not installed.
     """
     return Exploration(f, inputs, max_nodes)
 
@@ -54,21 +54,21 @@ class Exploration:
         self.given = {name: plain(x) for name, x in inputs.items()}
         self.leaves = leaves_of(inputs)
         if not self.leaves:
-            raise ValueError("there is nothing to take hold of: pass the inputs by name, as w=2.0")
+            raise ValueError("there is no input to change: pass the inputs by name, such as w=2.0")
         self.shown: Any = None
         self.structure: Any = None
         self.graph: dict[str, Any] = {}
         numbers = list(self.leaves.values())
-        self.numbers(numbers)  # an error at the start is the caller's
+        self.numbers(numbers)  # an error at the start reaches the caller
         question = {"values": numbers, "held": 0, "h": 1e-5, "low": None, "high": None}
         self.answer = self.answered(question)
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """The numbers and arrays where the sliders are, by name.
+        """The current numbers and arrays of the inputs, by name.
 
-        Assign a dictionary of those to change, `{"x": 2.0}`, and the sliders follow. Raises
-        ValueError for a name that is no input.
+        Assign a dictionary of the inputs to change, `{"x": 2.0}`, and the sliders follow. Raises
+        ValueError for a name that is not an input.
         """
         return MappingProxyType(self.by_name(self.answer["values"]))
 
@@ -77,7 +77,7 @@ class Exploration:
         changed = leaves_of(given)
         for name in changed:
             if name not in self.leaves:
-                raise ValueError(f"{name} is no input: there are {', '.join(self.leaves)}")
+                raise ValueError(f"{name} is not an input: these are {', '.join(self.leaves)}")
         numbers = [
             changed.get(name, x) for name, x in zip(self.leaves, self.answer["values"], strict=True)
         ]
@@ -89,13 +89,13 @@ class Exploration:
 
     @property
     def value(self) -> float | None:
-        """f(**inputs), and None where it raises an error."""
+        """f(**inputs); None if f raises an error."""
         x = self.answer["out"][self.graph["root"]]
         return None if x is None else float(x)
 
     @property
     def gradients(self) -> Mapping[str, Any] | None:
-        """Of the value with respect to each input, by name, and None where f raises an error."""
+        """The gradient of the value with respect to each input; None if f raises an error."""
         if self.value is None:
             return None
         found = [float(x) for x in self.answer["out"][-len(self.leaves) :]]
@@ -128,7 +128,7 @@ class Exploration:
     # Questions of the page, see explore.js
 
     def ask(self, question: Mapping[str, Any]) -> None:
-        """Compute, and show it in the notebook."""
+        """Compute the answer, and show it in the notebook."""
         try:
             self.answer = self.answered(question)
         except KeyboardInterrupt:
@@ -166,7 +166,7 @@ class Exploration:
         ]
 
     def inputs_alone(self, numbers: Sequence[float]) -> list[Any]:
-        """For the graph that is drawn, when nothing else is known."""
+        """The numbers of the drawn graph when only the inputs are known: None for the others."""
         places = [entry["node"] for entry in self.graph["inputs"]]
         out: list[Any] = [None] * (2 * self.graph["known"] + len(self.uses) + len(places))
         for place, x in zip(places, numbers, strict=True):
@@ -209,14 +209,14 @@ class Exploration:
             return None
 
     def around(self, numbers: Sequence[float], k: int, h: float) -> dict[str, Any]:
-        """How far the points of the measured slope are from input k, and the root at both."""
+        """The distance of the points of the measured slope from input k, and the root at both."""
         step = h * max(1.0, abs(numbers[k]))
         ends = [self.root_at(numbers, k, numbers[k] + d) for d in (-step, step)]
         return {"step": step, "ends": ends}
 
 
 def structure_of(nodes: Sequence[Node], inputs: Sequence[Node]) -> Any:
-    """Everything in the picture of a graph but its numbers."""
+    """Everything in the picture of a graph except its numbers."""
     places = {node: i for i, node in enumerate(nodes)}
 
     def operand(x: Any) -> Any:
@@ -257,5 +257,5 @@ def widget_class() -> Any:
 
 
 def module() -> str:
-    """The script that the notebook loads; its style is for the shadow root of the widget alone."""
+    """The script that the notebook loads. Its style applies only inside the widget."""
     return f"const STYLE = {dumps(assets('css', *STYLES))};\n" + assets("js", *SCRIPTS)

@@ -1,4 +1,4 @@
-"""Random small graphs to practise on, in numbers that one can compute in the head or on paper."""
+"""Random small graphs to practise on, with numbers for mental arithmetic or for paper."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SLOPES = (0.5, -0.5, 0.6, -0.6, 0.8, -0.8)  # of tanh: 1 - h² is 0.75, 0.64, 0.
 
 @dataclass(frozen=True)
 class Level:
-    """What is practised, the mistakes that it is good against, and a graph of it at random."""
+    """A level: its title, the kinds of mistakes it helps against, and a maker of random graphs."""
 
     title: str
     kinds: tuple[str, ...]
@@ -28,14 +28,14 @@ class Level:
 
 
 class Leaves:
-    """Numbers with the letters w, x, b, ... as names."""
+    """A maker of leaves that are named w, x, b, ... in turn."""
 
     def __init__(self, rng: Generator, numbers: Sequence[float] = NUMBERS) -> None:
         self.rng, self.numbers = rng, numbers
         self.letters = iter("wxbayucdv")
 
     def leaf(self, x: float | None = None) -> Any:
-        """A number: x, or any."""
+        """A leaf with the number x, or with a random one."""
         x = float(self.rng.choice(self.numbers)) if x is None else x
         return Value(x, name=next(self.letters))
 
@@ -70,7 +70,7 @@ def products(rng: Generator) -> Any:
 
 
 def chains(rng: Generator) -> Any:
-    """One operation on the result of the other, with a power among them."""
+    """Each operation on the result of the one before, with a power among them."""
     leaves = Leaves(rng, WHOLE)
     inner = combined(rng, leaves.leaf(), leaves.leaf())
     if rng.random() < 0.5:
@@ -80,7 +80,7 @@ def chains(rng: Generator) -> Any:
 
 
 def fan_outs(rng: Generator) -> Any:
-    """Something that is used twice."""
+    """A value that is used twice."""
     leaves = Leaves(rng, WHOLE)
     w, x = leaves.leaves(2)
     z = combined(rng, w, x)
@@ -171,7 +171,7 @@ LEVELS = {
 
 
 def rulebook() -> list[tuple[str, Node]]:
-    """Each rule of the levels: what it is of, and a graph in which the first leaves show it."""
+    """The rules of all levels: for each a title, and a graph whose leaves x and y show the rule."""
     x, y, v = (Value(n, name=name) for n, name in zip((3.0, 2.0, 5.0), "xyv"))
     vector = Tensor([1.0, 2.0, 4.0], requires_grad=True, name="x")
     scalar = Tensor(3.0, requires_grad=True, name="y")

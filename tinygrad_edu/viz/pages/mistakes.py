@@ -1,7 +1,7 @@
 """Which wrong answers do typical mistakes lead to?
 
-Each is computed: the backward pass runs once more with one mistake in it, so that a mistake is
-known by its answer wherever on the way it was made.
+Each answer is computed: the backward pass runs again with one mistake in it. So a mistake is
+recognized by its answer, wherever in the graph it was made.
 """
 
 from collections.abc import Iterator
@@ -13,27 +13,29 @@ from tinygrad_edu.viz.graph.data import Graph
 from tinygrad_edu.viz.pages.passes import Pass
 from tinygrad_edu.viz.pages.slips import slips_in
 
-# What to look at again after each kind of mistake
+# What to study again after each kind of mistake
 KINDS = {
-    "uses": "Fan-outs: the gradient of what is used several times is the sum over all its uses.",
-    "incoming": "The chain rule: a local derivative is multiplied by the gradient that comes in.",
+    "uses": "Fan-outs: the gradient of a value used several times is the sum over all its uses.",
+    "incoming": "The chain rule: a local derivative is multiplied by the incoming gradient.",
     "chain": "The chain rule: every operation on the way multiplies by its own derivative.",
     "power": "Powers: the derivative of xⁿ is n · xⁿ⁻¹. The exponent comes down as a factor.",
     "operand": "Products: the derivative of x · y with respect to x is y, the other operand.",
-    "quotient": "Quotients: the derivatives of x / y are 1 / y with respect to x, -x / y² to y.",
-    "sign": "Signs: what is subtracted gets the gradient with its sign turned.",
+    "quotient": "Quotients: the derivative of x / y is 1 / y for x and -x / y² for y.",
+    "sign": "Signs: the gradient of a value that is subtracted gets a minus sign.",
     "gate": "Gates: relu passes a gradient on where its input is positive, and nothing elsewhere.",
     "function": "Functions: the derivative of tanh is 1 - tanh², computed from its result.",
-    "broadcast": "Broadcasting: what was stretched over an axis gets the sum along that axis.",
-    "transpose": "Matrix products: of y = W x, the gradient of x is Wᵀ g, that of W is g xᵀ.",
-    "element": "Indices: row first, then column, both from 0.",
-    "prediction": "Predicting: go the way of the gradient, and look which values on it change.",
+    "broadcast": "Broadcasting: the gradient of a stretched array is summed along the axes that "
+    "were stretched.",
+    "transpose": "Matrix products: for y = W x and the gradient g of y, the gradient of x is Wᵀ g "
+    "and the gradient of W is g xᵀ.",
+    "element": "Indices: first the row, then the column, both counted from 0.",
+    "prediction": "Predictions: follow the path of the gradient, and see which values change.",
 }
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer, what the learner who gives it did, and of which of KINDS that is."""
+    """A wrong answer, the mistake that leads to it, and its kind: a key of KINDS."""
 
     answer: float
     reason: str
@@ -41,7 +43,7 @@ class Mistake:
 
 
 class Mistakes:
-    """The mistakes that can be made in a graph, and what each of them leads to."""
+    """The typical mistakes in the backward pass of a graph, and the answers that they lead to."""
 
     def __init__(self, graph: Graph) -> None:
         self.backward = Pass(graph)
@@ -54,7 +56,7 @@ class Mistakes:
             ]
 
     def of(self, node: int, index: tuple[int, ...]) -> Iterator[Mistake]:
-        """The wrong answers at one element of the gradient of a node, the likelier first."""
+        """The wrong answers for one element of the gradient of a node, the likeliest first."""
         gradient = self.backward.gradients[node]
         yield from self.of_sums(node, index)
         for slip, wrong in self.made:
@@ -67,7 +69,7 @@ class Mistakes:
             yield Mistake(float(gradient[other]), reason, "element")
 
     def of_sums(self, node: int, index: tuple[int, ...]) -> Iterator[Mistake]:
-        """Sums that were forgotten."""
+        """The wrong answers of forgotten sums."""
         backward = self.backward
         for e in backward.uses[node]:
             others = float((backward.gradients[node] - backward.contributions[e])[index])

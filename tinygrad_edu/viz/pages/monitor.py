@@ -20,7 +20,7 @@ from tinygrad_edu.viz.curves import Groups, panels_of, plane_of, status_of
 from tinygrad_edu.viz.pages.player import Page, assembled, assets
 
 EVERY = 1.0  # seconds between new numbers
-LAST = 2.0  # seconds that an open page has to take the last numbers
+LAST = 2.0  # seconds that an open page has to receive the last numbers
 NO_ICON = '<link rel="icon" href="data:,">\n'  # else a browser asks the server for one
 
 
@@ -31,14 +31,15 @@ def watch(history: History, *, browser: bool = True) -> "Watch":
         with viz.watch(history):
             train.fit(..., history=history)
 
-    history  what `fit` writes to; it may have epochs already, and be trained more than once
+    history  what `fit` writes to; it may have epochs already, and serve several calls of `fit`
     browser  open the page in the browser; else open its `url` yourself
 
-    A server on this computer, which only this computer can reach, gives the page and its numbers.
+    A server on this computer, which only this computer can reach, serves the page and its numbers.
     It runs to the end of the `with` block, to `close()`, or to the end of the program.
+    Raises TypeError for another history.
     """
     if not isinstance(history, History):
-        raise TypeError(f"history must be a train.History, and it is a {type(history).__name__}")
+        raise TypeError(f"history must be a train.History, not a {type(history).__name__}")
     if history.live is None:
         history.live = Live()
     found = Watch(history)
@@ -63,26 +64,26 @@ class Watch:
         atexit.register(self.close)
 
     def serve(self) -> None:
-        """Wait for pages: without looking every moment whether there is one, as a server would."""
+        """Answer requests one after the other, without the polling of `serve_forever`."""
         while not self.closing.is_set():
             self.server.handle_request()
 
     def page(self) -> Page:
-        """The page with the numbers of now; as a file it shows these."""
+        """The page with the current numbers; saved as a file, it keeps showing these."""
         return page_of_training(numbers_of(self.history))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page as it is now. Raises FileNotFoundError for a folder that is not there."""
+        """Write the page as it is now. Raises FileNotFoundError if the folder does not exist."""
         self.page().save(path)
 
     def close(self) -> None:
-        """End the server; a page that is open gets the last numbers before."""
+        """End the server. Open pages get the last numbers first."""
         if self.closing.is_set():
             return
         if self.history.live:
             self.history.live.finished = True
         self.closing.set()
-        socket.create_connection(self.server.server_address).close()  # it waits for somebody
+        socket.create_connection(self.server.server_address).close()  # wakes the server
         self.thread.join()
         for stream in list(self.streams):
             stream.join(LAST)
@@ -90,10 +91,10 @@ class Watch:
         atexit.unregister(self.close)
 
     def changes(self) -> Iterator[str]:
-        """The numbers as JSON: those of now, and every second, if there are others; then the last.
+        """The numbers as JSON: the current ones, then new ones every second, then the last ones.
 
-        What is taken from the training is taken here, by the thread of one page: what is new in
-        the curves is added to what that page has, and arrays are encoded as their bytes.
+        Each open page runs this in its own thread. That keeps the work small: only new numbers are
+        added to the curves of the page, and arrays are encoded as their bytes.
         """
         groups: dict[Any, Groups] = {}
         sent, last = "", False
@@ -125,14 +126,14 @@ def server_of(watched: Watch) -> Any:
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Say nothing of a page that was closed: the terminal belongs to the training."""
+            """Print nothing about a closed page: the terminal belongs to the training."""
             if not isinstance(sys.exception(), ConnectionError):
                 super().handle_error(request, client_address)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that http.server looks for
             if (self.headers["Host"] or "").partition(":")[0] not in ("127.0.0.1", "localhost"):
-                self.send_error(403)  # another name for this computer, from a page elsewhere
+                self.send_error(403)  # a page elsewhere reached this server by another host name
                 return
             try:
                 if self.path == "/":
@@ -157,7 +158,7 @@ def server_of(watched: Watch) -> Any:
                 self.wfile.write(text.encode())
 
         def log_message(self, *args: object) -> None:
-            """Say nothing of requests either."""
+            """Print nothing about requests either."""
 
     return Server(("127.0.0.1", 0), Handler)
 
@@ -173,7 +174,7 @@ def numbers_of(history: History, groups: dict[Any, Groups] | None = None) -> dic
     plane = plane_of(history)
     if plane is not None:
         plane |= {key: packed(plane[key]) for key in ("x", "y", "cells")}
-    return {"title": "A training", "status": status_of(history), "panels": panels, "plane": plane}
+    return {"title": "Training", "status": status_of(history), "panels": panels, "plane": plane}
 
 
 def packed(numbers: npt.ArrayLike) -> str:

@@ -1,4 +1,4 @@
-"""The backward pass of a graph once more, on the formulas of its edges: what if one is another?"""
+"""What if one formula of a backward pass is wrong? The pass runs again on the formulas of edges."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from tinygrad_edu.viz.words.steps import edges_into
 
 
 class Pass:
-    """The backward pass of a graph once more, in which something may go wrong."""
+    """The backward pass of a graph, run again with wrong formulas."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -34,7 +34,7 @@ class Pass:
     def gone_wrong(self, terms: Mapping[int, Any], multiplied: int | None) -> dict[int, Any]:
         """The gradients that come out wrong, by node; None for what cannot be computed.
 
-        terms       what is computed in place of the formulas of some edges
+        terms       the wrong formulas, by edge
         multiplied  the node whose contributions are multiplied instead of added, if any
         """
         wrong: dict[int, Any] = {}
@@ -54,7 +54,7 @@ class Pass:
         return wrong
 
     def flow(self, e: int, term: Any, g: Any) -> Any:
-        """What flows back along an edge if `term` says it; None if that cannot be computed."""
+        """The contribution of an edge with the formula `term`; None if it cannot be computed."""
         partial = self.partial(e, term, g)
         if partial is None:
             return None
@@ -62,7 +62,7 @@ class Pass:
         return flow if flow.shape == self.shape(e) else None
 
     def partial(self, e: int, term: Any, g: Any) -> Any:
-        """The same before broadcasting is undone."""
+        """The contribution before broadcasting is undone."""
         edge = self.graph.edges[e]
         if term is None:
             return None if edge.local is None or g is None else g * edge.local
@@ -76,11 +76,11 @@ class Pass:
         try:
             is_reshaped = found.size == math.prod(shape)
             return found.reshape(shape) if is_reshaped else np.broadcast_to(found, shape)
-        except ValueError:  # nobody gets an answer so
+        except ValueError:  # with these shapes nobody gets an answer
             return None
 
     def evaluated(self, term: Any, g: Any) -> Any:
-        """What a term comes to; None if the numbers are not there, or the shapes do not fit."""
+        """The value of a term; None if numbers are missing, or the shapes do not fit."""
 
         def value(ref: Ref) -> Any:
             return g if ref.is_gradient else self.values[ref.node]
@@ -96,7 +96,7 @@ class Pass:
         return self.graph.nodes[self.graph.edges[e].source].shape
 
     def parts(self, e: int, index: tuple[int, ...]) -> list[float]:
-        """What is added up to the contribution of an edge when broadcasting is undone."""
+        """The numbers whose sum is the contribution of an edge, when broadcasting is undone."""
         edge, shape = self.graph.edges[e], self.shape(e)
         g = self.gradients[edge.target]
         partial = None if edge.formula is None or g is None else self.partial(e, edge.formula, g)
@@ -106,7 +106,7 @@ class Pass:
         return partial[(..., *kept)].ravel().tolist()
 
     def products(self, e: int, index: tuple[int, ...]) -> list[float]:
-        """What a matrix product adds up to one element of the contribution of an edge."""
+        """The products whose sum is one element of the contribution of a matrix product."""
         g = self.gradients[self.graph.edges[e].target]
         match self.graph.edges[e].formula:
             case Call(function=function, operands=operands) if function is np.matmul:
@@ -119,7 +119,7 @@ class Pass:
 
 
 def whole_array(scalar: float | str | None, cells: Cells | None, shape: tuple[int, ...]) -> Any:
-    """The array behind a number or a small table; None if that is not all of it."""
+    """The array of a number or of a small table; None if the table is not exact."""
     if cells is None:
         return np.full(shape, scalar) if isinstance(scalar, float) else None
     return np.reshape(cells.rows, shape) if cells.exact else None

@@ -42,9 +42,10 @@ SCRIPTS = (
     *("tables", "products", "graph", "panel", "camera", "motion", "nodes", "hands"),
     *("timeline", "print", "rows", "controls"),
 )
-SPARED = "numbers", "totals"  # what a step leaves out that has none: most have none
+SPARED = "numbers", "totals"  # fields that a step leaves out if they are None, as most are
 FEW = 16  # a table of no more cells is shown in numbers
-# The places in the box of a node, in pixels: the page draws by them what is measured by them here.
+# The measures of a node's box, in pixels: for its size, which is computed here, and for the page,
+# which draws it.
 BOX = {"side": 10, "title": 19, "line": 18, "end": 9, "table": 44, "below": 22, "cell": 16}
 
 
@@ -61,11 +62,11 @@ def play(
 
     path  where to save the page, if anywhere; grad, record, depth and max_nodes as in `describe`
 
-    With `depth`, modules are folded, and each opens where it stands: by a click on its +, or by the
-    key o. They stay folded where all nodes inside of them would be more than max_nodes.
+    With `depth`, modules are folded. Each opens in its place, by a click on its + or by the key o.
+    They stay folded if the graph with all modules open has more than max_nodes nodes.
 
-    No `.grad` is changed. Raises what `describe` raises, FileNotFoundError for a folder that is
-    not there.
+    No `.grad` is changed. Raises what `describe` raises, and FileNotFoundError if the folder of
+    path does not exist.
     """
     graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
     unfolding = None
@@ -89,12 +90,14 @@ def film(
 
         film(frames(), "film.html")
 
-    frames  the result of each forward pass, or what `describe` says about it: all of one structure
-    path    where to save the page, if anywhere
+    frames     the result of each forward pass, or its description by `describe`; all graphs must
+               have the same structure
+    path       where to save the page, if anywhere
+    max_nodes  the largest graph to accept
 
-    A result is described when its turn comes, so that a generator sees it before the parameters
-    change. Raises ValueError for no frames, for a frame of another structure, and for a page of
-    more than 1.5 MB.
+    Each result is described before the next one is requested: so a generator may change the
+    parameters in between. Raises ValueError for no frames, for a frame of another structure, and
+    for a page of more than 1.5 MB.
     """
     graphs = [x if isinstance(x, Graph) else describe(x, max_nodes=max_nodes) for x in frames]
     if not graphs:
@@ -106,7 +109,7 @@ def film(
         every = -(-len(page.html) // FILM_BYTES)
         raise ValueError(
             f"{len(graphs)} frames make a page of {len(page.html) / 1e6:.1f} MB, more than "
-            f"{FILM_BYTES / 1e6} MB: pass each {every}th of them, or fold modules with "
+            f"{FILM_BYTES / 1e6} MB: pass one frame of every {every}, or fold modules with "
             "describe(root, record=..., depth=1)"
         )
     return page.saved(path)
@@ -116,7 +119,7 @@ def film(
 class Page:
     """A page that needs no other file and no network, as text in `html`; a notebook shows it.
 
-    height  of its frame in a notebook, in pixels
+    height  the height of its frame in a notebook, in pixels
     kind    "play", "quiz", ...: the title of that frame
     """
 
@@ -128,7 +131,7 @@ class Page:
         return f"<Page '{self.kind}': a notebook shows it; .save('page.html') is for a browser>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page. Raises FileNotFoundError for a folder that is not there."""
+        """Write the page to a file. Raises FileNotFoundError if the folder does not exist."""
         Path(path).write_text(self.html, encoding="utf-8")
 
     def saved(self, path: str | os.PathLike[str] | None) -> "Page":
@@ -147,7 +150,7 @@ class Page:
 
 
 def page_of(data: dict[str, Any], *parts: str) -> Page:
-    """The page that shows data; `parts` are more files of style and script, after its own."""
+    """The player that shows data; `parts` names more style and script files."""
     views = ("views",) if "insides" in data else ()
     style, script = assets("css", *STYLES, *parts), assets("js", *views, *SCRIPTS, *parts)
     height = frame_height(*data["size"])
@@ -170,11 +173,13 @@ def assembled(
     allow: str = "",
     head: str = "",
 ) -> Page:
-    """The page of a body, the name of a file, with its title, its data, style and script.
+    """The page with the body of the file `body`, and with its title, data, style and script.
 
-    Only these very texts may run: were a name ever taken for markup, it still could do nothing.
     allow  what else the page may do, as a part of its Content-Security-Policy: "img-src data:; "
     head   more lines of its head
+
+    The policy allows only this style and this script: even if a name were read as markup, it could
+    do nothing.
     """
     policy = (
         f"default-src 'none'; {allow}style-src 'sha256-{digest(style)}'; "
@@ -193,7 +198,7 @@ def assembled(
 
 
 def frame_height(width: float, height: float) -> int:
-    """For a graph that is shown whole, with the panel below it, in a cell 900 pixels wide."""
+    """The height for a whole graph with the panel below it, in a cell 900 pixels wide."""
     scale = min(1.6, 900 / width)
     return 640 if scale < 0.6 else round(max(480.0, min(800.0, 387 + scale * height)))
 
@@ -216,7 +221,7 @@ def play_data(graph: Graph) -> dict[str, Any]:
 
 
 def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
-    """The nodes, edges and modules, each with its place, and room for the numbers of all graphs."""
+    """The nodes, edges and modules with their places, and room for the numbers of all graphs."""
     labels = [expression(name).text for name in names_of(graph)]
     same_nodes = zip(*(each.nodes for each in (graph, *others)))
     letters = [max(map(longest_line, nodes)) for nodes in same_nodes]
@@ -236,7 +241,7 @@ def picture(graph: Graph, *others: Graph) -> dict[str, Any]:
 def setting(graph: Graph, places: Layout) -> dict[str, Any]:
     """What a page has besides nodes and edges: its title, its size, the rules and the modules."""
     return {
-        "title": f"How {root_name(graph)} is made, and its gradients",
+        "title": f"How {root_name(graph)} is computed, and its gradients",
         "size": places.size,
         "box": BOX,
         "rules": {node.operation: node.rule for node in graph.nodes if node.rule},
@@ -282,7 +287,7 @@ def root_name(graph: Graph) -> str:
 
 
 def longest_line(node: GraphNode) -> int:
-    """The letters of a value or a gradient with its caption, or of a shape with a norm."""
+    """The length of a value or a gradient with its caption, or of a shape with a norm."""
     if node.values is None:
         return len("value") + max(map(letters, (node.value, node.gradient)))
     return len("x".join(map(str, node.shape))) + letters(node.gradient)
@@ -335,7 +340,7 @@ def rounded_rows(cells: Cells, digits: int) -> list[list[float]]:
 
 
 def steps(graph: Graph) -> list[dict[str, Any]]:
-    """The leaves; each operation; the start of the backward pass; each contribution."""
+    """The steps: the leaves, each operation, the start of the backward pass, each contribution."""
     return steps_data(graph, forward_steps_of(graph), steps_of(graph))
 
 
@@ -402,7 +407,7 @@ def backward_step(step: Step, part: Contribution, formula: Term | None) -> dict[
 
 
 def result(x: float | str) -> str:
-    """As MathML."""
+    """A result as MathML."""
     return f"<mtext>{escape(x)}</mtext>" if isinstance(x, str) else expression(Numeral(x)).mathml
 
 
@@ -410,7 +415,7 @@ def result(x: float | str) -> str:
 
 
 def film_data(graphs: Sequence[Graph]) -> dict[str, Any]:
-    title = f"{root_name(graphs[0])} while it learns"
+    title = f"{root_name(graphs[0])} during training"
     frames = [frame(graph) for graph in graphs]
     return {**picture(*graphs), "kind": "film", "title": title, "frames": frames}
 
@@ -419,10 +424,10 @@ def refuse_another_structure(k: int, first: Graph, graph: Graph) -> None:
     there, here = structure_of(first), structure_of(graph)
     for a, b in zip(there, here):
         if a != b:
-            raise ValueError(f"frame {k} has another structure than frame 0: {b}, not {a}")
+            raise ValueError(f"frame {k} differs in structure from frame 0: {b}, not {a}")
     if len(there) != len(here):
         raise ValueError(
-            f"frame {k} has another structure than frame 0: {len(graph.nodes)} nodes and "
+            f"frame {k} differs in structure from frame 0: {len(graph.nodes)} nodes and "
             f"{len(graph.edges)} edges, not {len(first.nodes)} and {len(first.edges)}"
         )
 
@@ -449,12 +454,12 @@ def frame(graph: Graph) -> dict[str, Any]:
 
 
 def brief(x: float | str | None) -> float | str | None:
-    """With more digits than the page shows: of 5, a 5 at the end would be rounded a second time."""
+    """A number with more digits than the page shows: rounding twice could change the last one."""
     return float(f"{x:.9g}") if isinstance(x, float | int) else x
 
 
 def visible(cells: Cells | None) -> list[list[float]] | None:
-    """Numbers where there are few; else as exact as a colour."""
+    """A table with four digits if the page shows its numbers, with two if it shows colours."""
     if cells is None:
         return None
     few = len(cells.rows) * len(cells.rows[0]) <= FEW

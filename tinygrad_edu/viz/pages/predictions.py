@@ -1,4 +1,4 @@
-"""Which way does a gradient go if an input changes? The engine knows: it runs the graph again."""
+"""How does a gradient change if an input changes? The engine runs the graph again to find out."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,25 +23,25 @@ CHOICES = (
 )
 LARGER, SMALLER, SAME, FLIPPED = range(4)
 MOST = 3  # predictions in a quiz
-LEAVES = 8  # that are changed, at most
+LEAVES = 8  # inputs that are changed, at most
 TOLD = 2  # values that an explanation names, at most
 CHANGES = (("doubles", 2.0), ("changes its sign", -1.0), ("is halved", 0.5))
 PLAIN = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 4.0, 0.25)
-SAMENESS = 1e-9  # relative
-NEAR = 0.1  # what changes by less cannot be predicted
+SAMENESS = 1e-9  # a smaller relative change is rounding
+NEAR = 0.1  # a smaller relative change is too hard to predict
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What becomes of a gradient if an input changes?
+    """A question: how does a gradient change if an input changes?
 
     node     the id of the node whose gradient it is
     changed  the id of the input that changes
     text     the question
-    choices  the answers to choose from, and
-    right    which of them the engine gives
+    choices  the answers to choose from
+    right    the place of the right answer among them, which the engine computes
     reason   by how much the gradient changes, and why
-    is_plain whether that is a factor that one sees without computing
+    is_plain whether it changes by a simple factor, such as 2 or -1
     """
 
     node: int
@@ -54,14 +54,14 @@ class Prediction:
 
 
 def predictions_of(root: Node, graph: Graph, grad: Any) -> tuple[Prediction, ...]:
-    """At most three, with answers as different as can be; none for what cannot run again."""
+    """At most three predictions, as different as possible; none if the graph cannot run again."""
     if not can_be_replayed(root):
         return ()
     pool = sorted(candidates(root, graph, grad), key=lambda x: not x.is_plain)
     found: list[Prediction] = []
 
     def familiar(x: Prediction) -> tuple[int, ...]:
-        """How often its answer, its node and its change were there already."""
+        """How many predictions found so far share its answer, its node and its changed input."""
         return tuple(
             sum(getattr(x, part) == getattr(other, part) for other in found)
             for part in ("right", "node", "changed")
@@ -74,7 +74,7 @@ def predictions_of(root: Node, graph: Graph, grad: Any) -> tuple[Prediction, ...
 
 
 def candidates(root: Node, graph: Graph, grad: Any) -> Iterator[Prediction]:
-    """What can be predicted: an input, a change of it, and a gradient elsewhere or there."""
+    """All possible predictions: for each change of an input, first those of other gradients."""
     before, again = (replayed(root, {}, grad) for _ in range(2))
     if before is None or again is None or not same(before.gradients, again.gradients):
         return  # it draws random numbers
@@ -112,7 +112,7 @@ def prediction(
     gradients: tuple[Any, Any],
     moved: Mapping[int, tuple[Any, Any]],
 ) -> Prediction | None:
-    """What becomes of the largest element of a gradient; None if that cannot be said beforehand.
+    """The question about the largest element of a gradient; None if it cannot be predicted.
 
     gradients  before the change and after it
     moved      the values that change with it, before and after, by node
@@ -124,13 +124,13 @@ def prediction(
     if ratio is None or (
         direction(ratio) == SAME and factors and factors & made_of(graph, changed)
     ):
-        return None  # by chance: two changes make up for each other, or twice 0 is 0
+        return None  # it stays the same by chance: two changes cancel, or twice 0 is 0
     names = [expression(name).pretty for name in names_of(graph)]
     whose = f"all of {names[changed]}" if graph.nodes[changed].shape else names[changed]
     return Prediction(
         node,
         changed,
-        f"If {whose} {change}, what becomes of {symbol_of(graph, node, index)}?",
+        f"If {whose} {change}, what happens to {symbol_of(graph, node, index)}?",
         CHOICES,
         direction(ratio),
         f"{becomes(ratio)} {why(graph, node, changed, factors, moved, names)}",
@@ -139,7 +139,7 @@ def prediction(
 
 
 def factors_of(graph: Graph, node: int) -> set[int] | None:
-    """The nodes whose values a gradient is computed from; None if a rule does not tell."""
+    """The nodes whose values a gradient is computed from; None if a rule has no formula."""
     needed, found = {node}, set[int]()
     for i in reversed(graph.order):
         for edge in graph.edges if i in needed else ():
@@ -168,15 +168,15 @@ def why(
     moved: Mapping[int, tuple[Any, Any]],
     names: Sequence[str],
 ) -> str:
-    """Which values on the way of a gradient changed."""
+    """The reason of a change: which of the values that a gradient is computed from change."""
     if factors is None:
         return f"The rule: {rule_of(graph, node)}"
     on_the_way = sorted(factors & moved.keys())
     if not on_the_way:
-        return f"Nothing that it is computed from depends on {names[changed]}."
+        return f"None of the values that it is computed from depends on {names[changed]}."
     seen = [x for x in on_the_way if np.ndim(moved[x][0]) or len(set(map(told, moved[x]))) == 2]
     shown = [x for x in seen if x != changed] or seen or on_the_way
-    return f"On its way, {' and '.join(movement(names[x], *moved[x]) for x in shown[:TOLD])}."
+    return f"On its path, {' and '.join(movement(names[x], *moved[x]) for x in shown[:TOLD])}."
 
 
 def movement(name: str, before: Any, after: Any) -> str:
@@ -195,7 +195,7 @@ def becomes(ratio: float) -> str:
     if direction(ratio) == SAME:
         return "It stays the same."
     if ratio == -1:
-        return "Its sign flips, its size stays."
+        return "Its sign flips, its size stays the same."
     return f"It is multiplied by {number(ratio)}."
 
 
@@ -208,7 +208,7 @@ def direction(ratio: float) -> int:
 
 
 def share(after: float, before: float) -> float | None:
-    """after / before; None where that says nothing, or is too close to 1 to be predicted."""
+    """after / before; None if it is not finite, or too close to 1 to be predicted."""
     with np.errstate(all="ignore"):
         ratio = float(np.divide(after, before))
     is_near = SAMENESS < abs(ratio - 1) < NEAR

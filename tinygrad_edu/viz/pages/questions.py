@@ -19,19 +19,21 @@ from tinygrad_edu.viz.pages.predictions import Prediction, predictions_of
 from tinygrad_edu.viz.words.chain import chain_rule, gradient_name, in_numbers, total
 from tinygrad_edu.viz.words.names import names_of
 
-# An answer that lies closer is right. Rounding leaves 1e-17 of 0; a gradient of 1e-8 is not 0.
+# The tolerances of a right answer. The absolute one is small: rounding may turn 0 into 1e-17, but a
+# gradient of 1e-8 is not 0.
 RELATIVE, ABSOLUTE = 1e-2, 1e-12
 MOST = 24  # mistakes that a question knows: with more, a wrong answer finds a reason by chance
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is d root / d node? Of an array, one element of it.
+    """A question: what is d root / d node? For an array, it asks for one element.
 
-    node    the id of the node
-    text    the symbol that is asked for: ∂L/∂w[0, 1]
-    answer  what the engine found
-    hints   the rule in symbols, then with the numbers, if that leaves something to compute
+    node      the id of the node
+    text      the symbol that is asked for: ∂L/∂w[0, 1]
+    answer    the gradient that the engine computed
+    mistakes  wrong answers, and the mistakes that lead to them
+    hints     the rule in symbols, then in numbers, unless that is the answer
     """
 
     node: int
@@ -63,20 +65,20 @@ def quiz(
 ) -> Page:
     """The graph of root with its gradients hidden, for a learner to fill in, as a page.
 
-    path  where to save the page, if anywhere; the others are those of `describe`
+    path  where to save the page, if anywhere; grad, record, depth and max_nodes as in `describe`
 
-    It asks for two or three predictions first: what becomes of a gradient if an input doubles. Then
-    it asks for each gradient, of an array for one element; within 1 % is right. It ends with a
-    summary of the mistakes.
-    Raises ValueError for a larger graph, one without a gradient to ask for, and what
+    The quiz first asks for up to three predictions: what happens to a gradient if an input
+    doubles? Then it asks for each gradient, or for one element of an array. An answer within 1 % is
+    right. It ends with a summary of the mistakes.
+    Raises ValueError for a larger graph, for a graph without a gradient to ask for, and what
     `root.backward(grad)` raises.
     """
     graph = describe(root, grad=grad, max_nodes=max_nodes, record=record, depth=depth)
     asked = questions_of(graph)
     if not asked:
         raise ValueError(
-            "there is no gradient to ask for: a quiz needs a node with a gradient that is finite, "
-            "and of arrays small ones, of at most 8 rows and columns"
+            "there is no gradient to ask for: a quiz needs a node with a finite gradient, and of "
+            "an array it can ask only up to 8 rows and columns"
         )
     shown = picture(graph)
     for edge in shown["edges"]:
@@ -112,8 +114,8 @@ def question_step(question: Question | Prediction) -> dict[str, Any]:
 def questions_of(graph: Graph) -> tuple[Question, ...]:
     """One question for each node that a gradient flows to, in the order of the backward pass.
 
-    Of an array it asks for the element with the largest gradient. Arrays of more elements than
-    `describe` writes down are left out, and so are gradients that are not finite.
+    For an array it asks for the element with the largest gradient. It leaves out larger arrays
+    than `describe` keeps in full, and gradients that are not finite.
     """
     mistakes, names = Mistakes(graph), names_of(graph)
     gradients = mistakes.backward.gradients
@@ -132,7 +134,7 @@ def question(node: int, mistakes: Mistakes, names: Sequence[Any]) -> Question:
     gradient = mistakes.backward.gradients[node]
     index = tuple(map(int, np.unravel_index(np.argmax(abs(gradient)), gradient.shape)))
     answer = float(gradient[index])
-    wrong: list[Mistake] = []  # to each answer the likeliest mistake
+    wrong: list[Mistake] = []  # for each wrong answer, the likeliest mistake
     for mistake in mistakes.of(node, index):
         known = [answer, *(x.answer for x in wrong)]
         if math.isfinite(mistake.answer) and not any(close(mistake.answer, x) for x in known):
@@ -150,7 +152,7 @@ def element(symbol: str, gradient: Any, index: tuple[int, ...]) -> str:
 def hints(
     node: int, index: tuple[int, ...], mistakes: Mistakes, names: Sequence[Any]
 ) -> tuple[str, ...]:
-    """The rule in symbols, and with numbers: not if that is one number, which is the answer."""
+    """The rule in symbols, then in numbers, unless that is one number: the answer."""
     backward = mistakes.backward
     graph, gradient = backward.graph, backward.gradients[node]
     symbol = expression(gradient_name(graph, node, names)).pretty

@@ -1,4 +1,4 @@
-"""What does a graph come to if its leaves hold other numbers? The engine runs it once more."""
+"""What are the values and gradients if the leaves change? The engine runs the graph again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from tinygrad_edu.viz.graph.description import seen_data
 
 @dataclass(frozen=True)
 class Replay:
-    """The values and the gradients by the nodes of the graph that ran before, oldest first."""
+    """The new values and gradients, by the nodes of the first run, oldest first."""
 
     values: dict[Node, Any]
     gradients: dict[Node, Any]
 
 
 def can_be_replayed(root: Node) -> bool:
-    """Whether every node is a leaf, or made by a function that does nothing but compute.
+    """Whether every node is a leaf, or made by a known function without side effects.
 
-    A function of somebody's own is not run again: it may draw random numbers, or count its calls.
+    A user's own function is not run again: it may draw random numbers, or count its calls.
     """
     return all(is_known(node) for node in behind(root))
 
@@ -34,9 +34,9 @@ def is_known(node: Node) -> bool:
 
 
 def replayed(root: Node, changed: Mapping[Node, Any], grad: Any = None) -> Replay | None:
-    """The graph of root made once more, with `changed` in some leaves, and its backward pass.
+    """Run the graph of root again, forward and backward, with the data of `changed` in some leaves.
 
-    None for a change that the graph has no number for, such as the logarithm of -1.
+    None if that raises an error, such as the logarithm of -1.
     """
     nodes = sorted(behind(root), key=lambda node: node.birth)
     data, twins = seen_data(root, nodes), dict[Node, Node]()

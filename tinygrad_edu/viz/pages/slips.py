@@ -21,11 +21,13 @@ LONGEST = 28  # characters of an operation that is quoted
 
 @dataclass(frozen=True)
 class Slip:
-    """One mistake in a backward pass: of which kind, and what was done.
+    """One mistake in a backward pass.
 
-    place    where it is made, in words
-    node     whose gradient it spoils right there
-    terms    what is computed in place of the formulas of edges
+    kind     its kind: a key of `KINDS`
+    reason   the mistake, in a sentence for the learner
+    place    where it is made: an operation or a node, as text
+    node     the node whose gradient is wrong first
+    terms    the wrong formulas, by edge
     product  whether the contributions to the node are multiplied
     """
 
@@ -37,17 +39,18 @@ class Slip:
     product: bool = False
 
 
-Wrong = tuple[str, str, Any]  # of which kind, what was done, the term that it comes to
+Wrong = tuple[str, str, Any]  # the kind, the reason, and the wrong formula
 
 
 @dataclass(frozen=True)
 class Use:
     """An edge with its names.
 
-    term      its formula before broadcasting is undone, and whether that is summed then
-    g, x, out references to the gradient that comes in, the source and the target
+    term      its formula before broadcasting is undone
+    is_summed whether broadcasting is undone by a sum
+    g, x, out references to the incoming gradient, the source and the target
     operands  references to all operands of the target
-    incoming  what the gradient that comes in is called
+    incoming  the name of the incoming gradient
     equation  the operation: z1 = w · x
     """
 
@@ -67,7 +70,7 @@ class Use:
 
 
 def uses_in(backward: Pass) -> dict[int, Use]:
-    """Each edge with a formula that a gradient flows along, by its place."""
+    """Each edge that has a formula and carries a gradient, by its place."""
     graph = backward.graph
     names = names_of(graph)
     labels = [expression(name).pretty for name in names]
@@ -108,18 +111,21 @@ def slips_in(backward: Pass) -> Iterator[Slip]:
 
 
 def slips_in_a_sum(node: int, uses: Mapping[int, Use]) -> Iterator[Slip]:
-    """Where a node is used several times."""
+    """Mistakes at a node that is used several times."""
     n, place = len(uses), next(iter(uses.values())).source_name
     others = {e: dict.fromkeys(uses.keys() - {e}, 0.0) for e in uses}
     for e, use in uses.items():
         alone = (
             f"This is the contribution through {use.target_name} alone. There are {n} uses: add "
-            "the contributions of all."
+            "the contributions of all of them."
         )
         yield Slip("uses", alone, place, node, others[e])
     for e, use in uses.items() if n > 2 else ():
-        missing = f"The contribution through {use.target_name} is missing: add those of all {n} "
-        yield Slip("uses", f"{missing}uses.", place, node, {e: 0.0})
+        missing = (
+            f"The contribution through {use.target_name} is missing: add the contributions of all "
+            f"{n} uses."
+        )
+        yield Slip("uses", missing, place, node, {e: 0.0})
     multiplied = f"The contributions of the {n} uses are multiplied here: add them."
     yield Slip("uses", multiplied, place, node, product=True)
     for e, use in uses.items():
@@ -131,13 +137,13 @@ def slips_in_a_sum(node: int, uses: Mapping[int, Use]) -> Iterator[Slip]:
 
 
 def slips_on(use: Use) -> Iterator[Wrong]:
-    """Mistakes on one edge, the likelier first."""
+    """Mistakes on one edge, the likeliest first."""
     operation = use.target.operation
     if operation == "square" or (operation == "power" and use.position == 0):
         yield from slips_in_a_power(use)
     elif operation == "subtract" and use.position == 1:
-        subtracted = f"{use.source_name} is subtracted in {use.equation}: its gradient has the sign"
-        yield "sign", f"{subtracted} turned.", negative(use.term)
+        subtracted = f"{use.source_name} is subtracted in {use.equation}: its gradient gets a minus"
+        yield "sign", f"{subtracted} sign.", negative(use.term)
     elif operation == "divide":
         yield from slips_in_a_quotient(use)
     elif operation == "matmul":
@@ -152,13 +158,13 @@ def slips_on(use: Use) -> Iterator[Wrong]:
         ):
             wrong = (
                 f"This takes the wrong operand of the product {use.target_name}: the derivative "
-                "with respect to one operand is the other one."
+                "with respect to one operand is the other operand."
             )
             yield "operand", wrong, times(use.g, use.x)
     yield "incoming", local_alone(use), local_derivative(use)
     if operation not in ("matmul", *GATES):
         unchanged = (
-            f"Here {use.incoming} went on unchanged: multiply it by the derivative of "
+            f"Here {use.incoming} is passed on unchanged: multiply it by the derivative of "
             f"{use.equation}."
         )
         yield "chain", unchanged, use.g
@@ -170,7 +176,7 @@ def slips_in_a_power(use: Use) -> Iterator[Wrong]:
             Call(operands=(Call(operands=(_, Ref(number=float() | int() as n))), _))
             | Call(operands=(Call(operands=(_, float() | int() as n)), _))
         ):
-            down = f"The exponent {number(n)} comes down as a factor."
+            down = f"The factor {number(n)} is missing: the exponent comes down as a factor."
             yield "power", down, times(use.g, Call(np.power, (use.x, n - 1)))
             kept = f"The exponent goes down by one, from {number(n)} to {number(n - 1)}."
             yield "power", kept, times(times(use.g, n), Call(np.power, (use.x, n)))
@@ -179,7 +185,10 @@ def slips_in_a_power(use: Use) -> Iterator[Wrong]:
 def slips_in_a_quotient(use: Use) -> Iterator[Wrong]:
     x, y = use.operands
     if use.position == 0:
-        reason = "This multiplies by the denominator: the derivative of x / y is 1 / y."
+        reason = (
+            "This multiplies by the denominator: the derivative of x / y with respect to x is "
+            "1 / y."
+        )
         yield "quotient", reason, times(use.g, y)
         return
     minus = "The derivative of x / y with respect to y is -x / y²: the minus is missing."
@@ -189,7 +198,7 @@ def slips_in_a_quotient(use: Use) -> Iterator[Wrong]:
 
 
 def slips_in_a_matrix_product(use: Use) -> Iterator[Wrong]:
-    transposed = "One of the factors has to be transposed: look at the shapes."
+    transposed = "One of the factors must be transposed: look at the shapes."
     yield "transpose", transposed, mapped(use.term, without_transpose)
     match use.term:
         case Call(function=function, operands=(a, b), options=options):
@@ -215,7 +224,7 @@ def slips_at_a_gate(use: Use) -> Iterator[Wrong]:
 
 
 def slips_in_a_function(use: Use) -> Iterator[Wrong]:
-    """Of one operand."""
+    """Mistakes at a function of one operand."""
     name = use.target.operation
     of_input = mapped(use.term, lambda x: use.x if x == use.out else x)
     if of_input != use.term:
@@ -224,15 +233,16 @@ def slips_in_a_function(use: Use) -> Iterator[Wrong]:
     square = times(use.out, use.out)
     not_squared = mapped(use.term, lambda x: use.out if x == square else x)
     if not_squared != use.term:
-        yield "function", f"The derivative of {name} has the square of its result.", not_squared
+        reason = f"The derivative of {name} contains the square of its result."
+        yield "function", reason, not_squared
     value = f"This multiplies by the value of {name}, not by its derivative."
     yield "function", value, times(use.g, use.out)
 
 
 def local_alone(use: Use) -> str:
     return (
-        f"This has the local derivative of {use.target_name} alone. Multiply it by the gradient "
-        f"that comes in, {use.incoming}."
+        f"This uses only the local derivative of {use.target_name}. Multiply it by the incoming "
+        f"gradient, {use.incoming}."
     )
 
 
@@ -240,7 +250,7 @@ def local_alone(use: Use) -> str:
 
 
 def local_derivative(use: Use) -> Any:
-    """The formula, as if the gradient that comes in were 1."""
+    """The formula with an incoming gradient of 1."""
     return mapped(use.term, lambda x: np.ones(use.target.shape) if x == use.g else x)
 
 
@@ -253,7 +263,7 @@ def stripped(term: Any) -> Any:
 
 
 def summed_like(use: Use, term: Any) -> Any:
-    """What is computed in place of a formula is summed as the formula is."""
+    """A wrong term, summed if the formula in its place is summed."""
     return Call(summed, (term,)) if use.is_summed else term
 
 
@@ -273,7 +283,7 @@ def without_transpose(x: Any) -> Any:
 
 
 def mapped(term: Any, by: Callable[[Any], Any]) -> Any:
-    """A term with by(x) in the place of each of its parts x that is no array, inner ones first."""
+    """A term with each part x, except arrays, replaced by by(x), inner parts first."""
     match term:
         case Call(function=function, operands=operands, options=options):
             return by(Call(function, tuple(mapped(x, by) for x in operands), options))

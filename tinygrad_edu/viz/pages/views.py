@@ -16,12 +16,13 @@ from tinygrad_edu.viz.words.steps import (
     steps_of,
 )
 
-# What a view fills in: the name of what stands for a node there, and of all that a node is made of.
+# Placeholders that each view fills in: for the name of the node that is shown for a node, and for
+# the names of all operands of a node.
 NAME, OPERANDS = "\ue000{}\ue001", "\ue000a{}\ue001"
 
 
 def view_steps(unfolding: Unfolding) -> tuple[Any, Any]:
-    """The forward and the backward steps of all views, the names of folded nodes left open."""
+    """The forward and the backward steps of all views, with placeholders for changing names."""
     graph, into = unfolding.graph, edges_into(unfolding.graph)
     names = [
         name if home is None and graph.nodes[i].role != "module" else Name(NAME.format(i))
@@ -38,7 +39,7 @@ def view_steps(unfolding: Unfolding) -> tuple[Any, Any]:
 
 
 def arrivals(unfolding: Unfolding) -> dict[int, Arrival]:
-    """How far each gradient has come after an edge: it stands for uses that follow each other."""
+    """The gradient of each source after an edge, which stands for one or several uses."""
     graph, found = unfolding.graph, {}
     edges: dict[int, list[int]] = defaultdict(list)
     for e, edge in enumerate(graph.edges):

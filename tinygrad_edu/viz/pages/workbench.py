@@ -1,4 +1,4 @@
-"""A page that computes: its script carries a program, and its sliders run it."""
+"""A page that computes: its script contains a program, and its sliders run it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from tinygrad_edu.viz.pages.player import Page, assembled, assets
 def computing_page(data: dict[str, Any], programs: Sequence[str], part: str, *scripts: str) -> Page:
     """The page of `part` (a style and a script) that shows data and runs the programs.
 
-    scripts  more files of script, after its own
+    scripts  more script files, after that of `part`
 
-    The programs are part of the script whose digest the page allows: nothing is evaluated.
+    The programs are a part of the script, whose digest the page allows: it needs no `eval`.
     """
     table = ",\n".join(programs)
     script = "\n".join(

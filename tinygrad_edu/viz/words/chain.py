@@ -1,6 +1,6 @@
 """The chain rule at one edge of a graph: in the names of the graph, and in its numbers.
 
-Printed arithmetic is true: a number has as many digits as it takes for the line to come out.
+The printed arithmetic is true: numbers have as many digits as the printed result needs.
 """
 
 import functools
@@ -16,13 +16,13 @@ from tinygrad_edu.notation.numbers import number
 from tinygrad_edu.notation.terms import Call, Ref, evaluated, with_leaves, with_refs
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge
 
-DIGITS = range(4, 18)  # of a double, 17 say all
+DIGITS = range(4, 18)  # 17 digits tell any two doubles apart
 
 
 def chain_rule(graph: Graph, edge: GraphEdge, names: Sequence[Any]) -> tuple[Any, Any]:
-    """The contribution of an edge in symbols, and in numbers; None where not all are numbers.
+    """The contribution of an edge in symbols and in numbers; no numbers (None) for arrays.
 
-    That is the formula of the rule; where it has none, dL/dz * dz/dx.
+    It is the formula of the rule, or dL/dz * dz/dx if there is no formula.
     """
     root = names[graph.root]
 
@@ -63,7 +63,7 @@ def numeral(ref: Ref, graph: Graph) -> Numeral | None:
 
 
 def in_numbers(term: Any, result: float) -> Any:
-    """A term of numerals, with enough digits that it comes to `result` as that is printed."""
+    """A term of numerals, with as many digits as it takes to give `result` as it is printed."""
     for digits in DIGITS:
         tree = with_digits(term, digits)
         if comes_to(tree, result):
@@ -84,7 +84,7 @@ def with_digits(term: Any, digits: int) -> Any:
 
 
 def comes_to(tree: Any, result: float) -> bool:
-    """Whether the numbers as they are printed come to the result as it is printed."""
+    """Whether the numbers as printed give the result as printed."""
     try:
         found = evaluated(rounded(tree), lambda ref: math.nan)
     except IndexError:  # an index among the numbers: it is printed in full
@@ -97,7 +97,7 @@ def comes_to(tree: Any, result: float) -> bool:
 
 
 def rounded(tree: Any) -> Any:
-    """A tree of the numbers that a reader sees; functions of arrays compute with them as well."""
+    """A term of the rounded numbers that a reader sees, as arrays: every function takes these."""
     return with_leaves(tree, lambda x: np.asarray(x.rounded) if isinstance(x, Numeral) else x)
 
 

@@ -1,4 +1,4 @@
-"""What is each node of a graph called in formulas? No two nodes are called the same."""
+"""What is each node of a graph called in formulas? No two nodes have the same name."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ LETTERS = {"root": "L", "parameter": "w", "input": "x", "constant": "c"}
 def names_of(graph: Graph) -> tuple[Any, ...]:
     """A name for each node, in the order of their ids.
 
-    That is its own name, with its module if another node has that name; a constant is its number.
-    The result without a name is L, and other nodes get a letter: z1, z2, ..., w1 for a parameter,
-    x1 for an input, c1 for a constant array.
+    A node keeps its own name, with its module in front if another node has the same name. A
+    constant is its number. Without a name, the result is L, and other nodes get a letter and a
+    number: z1, z2, ..., w1 for a parameter, x1 for an input, c1 for a constant array.
     """
     given = [shortened(node.name) for node in graph.nodes]
     shared = {name for name, n in Counter(given).items() if n > 1}
@@ -46,12 +46,12 @@ def names_of(graph: Graph) -> tuple[Any, ...]:
 
 
 def full(node: GraphNode, name: str) -> str:
-    """With its module; the name of a folded module is its path already."""
+    """The name with its module in front; the name of a folded module is its path already."""
     is_part = name and node.module and node.role != "module"
     return shortened(f"{node.module}.{node.name}") if is_part else name
 
 
 def shortened(name: str, length: int = LENGTH) -> str:
-    """In one line of at most `length` characters; of what has no picture, its escape."""
+    """The name in one line of at most `length` characters; unprintable ones are escaped."""
     text = printable(name[: length + 1])
     return text if len(text) <= length else f"{text[: length - 1]}…"

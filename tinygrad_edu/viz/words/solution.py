@@ -35,18 +35,18 @@ class Solution:
 def worked_solution(
     root: Node, grad: Any = None, record: Record | None = None, max_nodes: int | None = 400
 ) -> Solution:
-    r"""Every operation, then every derivative: in symbols, in numbers, and what it comes to.
+    r"""Every operation, then every derivative: in symbols, in numbers, and the result.
 
         $$\frac{\partial L}{\partial w} = \frac{\partial L}{\partial z} \cdot x = -1.5 \cdot 1$$
 
     root       a Value or a Tensor
     grad       where the backward pass starts, of the shape of root; 1 for a scalar
-    record     what `viz.record(model)` noted: parameters of one name are then told apart by module
-    max_nodes  the largest graph to take; None for any
+    record     what `viz.record(model)` noted: tells parameters of the same name apart by module
+    max_nodes  the largest graph to accept; None for any
 
-    Where a node is used more than once, its derivative is the sum over the uses. Arrays of at most
+    The derivative of a node that is used more than once is the sum over its uses. Arrays of at most
     four rows and columns are written out. No `.grad` is changed.
-    Raises ValueError if no gradient flows or the graph is larger, and what `root.backward(grad)`
+    Raises ValueError if no gradient flows and for a larger graph, and what `root.backward(grad)`
     raises.
     """
     if not root.requires_grad:
@@ -59,7 +59,7 @@ def worked_solution(
 
 
 def given(graph: Graph, labels: Sequence[Expression]) -> str:
-    """What the computation starts from; a number among the operands stands in the formulas."""
+    """The leaves. Plain numbers among the operands are left out: they stand in the formulas."""
     leaves = [x for x in graph.nodes if not x.operation and (x.role != "constant" or x.shape)]
     values = [equation(labels[x.id].latex, data_latex(x.value, x.values, x)) for x in leaves]
     return lined(values, leaves)
@@ -89,7 +89,7 @@ def backward(graph: Graph) -> str:
 
 
 def derivative_of(graph: Graph, contributions: Sequence[Contribution], names: Sequence[Any]) -> str:
-    """The derivative of a node: the sum of what its uses contribute."""
+    """The derivative of a node: the sum of the contributions of its uses."""
     node = graph.nodes[contributions[0].target]
     terms = [chain_rule(graph, graph.edges[each.edge], names) for each in contributions]
     sides = [contributions[0].gradient.latex, expression(total(x for x, _ in terms)).latex]
@@ -103,7 +103,7 @@ def derivative_of(graph: Graph, contributions: Sequence[Contribution], names: Se
 
 
 def answers(graph: Graph) -> str:
-    """The derivative by each parameter once more."""
+    """The derivatives with respect to the parameters, repeated at the end."""
     found = {each.target: each.gradient for step in steps_of(graph) for each in step.contributions}
     parameters = [x for x in graph.nodes if x.role == "parameter" and x.id in found]
     return lined([equation(found[x.id].latex, gradient_latex(x)) for x in parameters], parameters)
@@ -118,7 +118,7 @@ def latex_of(x: float) -> str:
 
 
 def data_latex(x: float | str, table: Cells | None, node: GraphNode) -> str:
-    """A number, a small array as a matrix, of a large one its shape and its summary."""
+    """A number, a small array as a matrix, or the shape and the summary of a large array."""
     if not isinstance(x, str):
         return latex_of(x)
     small = table is not None and table.exact and max(node.shape) <= MATRIX
@@ -129,7 +129,7 @@ def data_latex(x: float | str, table: Cells | None, node: GraphNode) -> str:
 
 
 def equation(*sides: str) -> str:
-    """a = b = c, each equal side once; a long one with a line for each side."""
+    """a = b = c without repeated sides; a long equation has a line for each side."""
     left, *rights = dict.fromkeys(sides)
     line = " = ".join([left, *rights])
     if len(line) <= WIDTH or len(rights) == 1:
@@ -139,7 +139,7 @@ def equation(*sides: str) -> str:
 
 
 def lined(equations: Sequence[str], nodes: Iterable[GraphNode]) -> str:
-    """Equations of numbers, several to a line; of arrays, one."""
+    """Equations in lines: several equations of numbers in each, or one of arrays."""
     n = 1 if any(node.shape for node in nodes) else NUMBERS
     rows = (equations[i : i + n] for i in range(0, len(equations), n))
     return display(*(r" \qquad ".join(row) for row in rows))

@@ -32,17 +32,18 @@ class Contribution:
     """What one use of a node adds to its gradient: a line of the backward pass.
 
     edge      the place of this use in `Graph.edges`
-    target    the id of the node whose gradient it is
-    gradient  its name, dL/dw
-    shape     its shape
-    sizes     how many numbers value is made of, and total: of more than one they are norms
+    target    the id of the node that gets this contribution
+    gradient  the name of the gradient of that node: dL/dw
+    shape     the shape of that gradient
+    sizes     how many numbers `value` has, and `total`: if more than one, it is a norm
     symbols   the derivative rule with the names of this graph: dL/dz * x
     numbers   the same with the numbers of this graph; None for arrays
-    value     what it comes to: the number, or the norm of an array
+    value     the contribution: the number, or the norm of an array
     use, uses which contribution to this gradient it is, from 1, and of how many
-    before    the gradient before it, and
-    total     with it: numbers, or norms; None before the first, and for a norm that is not known
-    totals    the gradient of an array with it, as a small table
+    before    the gradient before this contribution: the number, or the norm of an array; None
+              before the first one, and if the norm is not known
+    total     the gradient with this contribution, in the same form
+    totals    the gradient of an array with this contribution, as a small table
     """
 
     edge: int
@@ -78,7 +79,7 @@ class Contribution:
         return f"{line}, so far {so_far}"
 
     def arrived(self) -> str:
-        """The value with its shape; of several values that leave a folded module, their size."""
+        """The value with its shape; for several outputs of a folded module, with their size."""
         size, _ = self.sizes
         if size == 1:
             return f" = {text_of(self.value)}"
@@ -88,14 +89,14 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a derivative rule: a node's whole gradient goes on to its operands.
+    """One call of a derivative rule: it turns a node's gradient into contributions to its operands.
 
     node           the id of the node
-    name           what the node is called in all steps of its graph
-    operation      what made it: multiply, tanh, ...
+    name           the name of the node in all steps of its graph
+    operation      the function that made it: multiply, tanh, ...
     gradient       d root / d node: the number, or the norm of an array as text
-    derivative     its name, dL/dz
-    contributions  what goes to the operands, in their order
+    derivative     the name of the gradient: dL/dz
+    contributions  the contributions to the operands, in their order
     is_root        whether the pass starts here
     """
 
@@ -118,7 +119,7 @@ class ForwardStep:
     """One operation of the forward pass.
 
     node     the id of its result
-    name     what the result is called
+    name     the name of the result
     symbols  the operation on the names of its operands: w * x
     numbers  the same with their numbers; None for arrays
     value    the result: the number, or a summary of an array
@@ -143,17 +144,17 @@ def text_of(x: float | str) -> str:
 def backward_steps(
     root: Node, grad: Any = None, record: Record | None = None, max_nodes: int | None = 2000
 ) -> list[Step]:
-    """The backward pass, a step for each call of a rule, in the order in which `backward` does it.
+    """The backward pass: a step for each call of a derivative rule, in the order of `backward`.
 
         for step in viz.backward_steps(loss):
             print(step)  # dL/dw += dL/dz * x = -1.5 * 1.0 = -1.5
 
     root       a Value or a Tensor
     grad       where the pass starts, of the shape of root; 1 for a scalar
-    record     what `viz.record(model)` noted: parameters of one name are then told apart by module
-    max_nodes  the largest graph to take; None for any
+    record     what `viz.record(model)` noted: tells parameters of the same name apart by module
+    max_nodes  the largest graph to accept; None for any
 
-    No `.grad` is changed. Raises ValueError if no gradient flows or the graph is larger, and what
+    No `.grad` is changed. Raises ValueError if no gradient flows and for a larger graph, and what
     `root.backward(grad)` raises.
     """
     graph = describe(root, grad=grad, record=record, max_nodes=max_nodes)
@@ -169,8 +170,8 @@ def steps_of(
 ) -> list[Step]:
     """The steps of the backward pass; none if the root tracks no gradient.
 
-    names     what the nodes are called, and
-    arrivals  what has come to the source of each edge by then, if not as the graph says
+    names     the names of the nodes; those of `names_of` by default
+    arrivals  for each edge, the gradient of its source after it; as in the graph by default
     """
     names = names_of(graph) if names is None else names
     arrivals = arrivals_in(graph) if arrivals is None else arrivals
@@ -224,7 +225,7 @@ def contribution(
 
 @dataclass(frozen=True)
 class Arrival:
-    """How far the gradient of a node has come with a contribution: see `Contribution`."""
+    """The gradient of a node before and after one contribution: see `Contribution`."""
 
     use: int
     uses: int
@@ -247,7 +248,7 @@ def arrivals_in(graph: Graph) -> dict[int, Arrival]:
 
 
 def arrivals_at(node: GraphNode, edges: Sequence[GraphEdge]) -> list[Arrival]:
-    """After each of the edges that bring gradient to a node, in their order."""
+    """An Arrival for each of the edges that bring gradient to a node, in their order."""
     gradient, found = Gradient(len(edges)), []
     for edge in edges:
         before = gradient.total
@@ -265,9 +266,12 @@ class Gradient:
         self.cells: Cells | None = None
 
     def add(self, edge: GraphEdge, source: GraphNode) -> None:
-        """The sum of small tables is the table of the sum; the norm of a sum is not known so."""
+        """Add the contribution of an edge.
+
+        Small tables can be added up to the table of the sum. Norms cannot.
+        """
         self.use += 1
-        if source.leaving > 1:  # to values of their own: their norm as one is known at the end
+        if source.leaving > 1:  # several values: only the norm of all of them is known
             self.total = source.norm if self.use == self.uses else None
             return
         if self.use == 1:
@@ -302,7 +306,10 @@ def edges_into(graph: Graph) -> list[list[int]]:
 def forward_steps(
     root: Node, record: Record | None = None, max_nodes: int | None = 2000
 ) -> list[ForwardStep]:
-    """The forward pass, a step for each operation: z = w * x = 0.5 * 2.0 = 1.0."""
+    """The forward pass, a step for each operation: z = w * x = 0.5 * 2.0 = 1.0.
+
+    The arguments are those of `backward_steps`. Raises ValueError for a larger graph.
+    """
     return forward_steps_of(describe(root, record=record, max_nodes=max_nodes))
 
 
@@ -311,7 +318,11 @@ def forward_steps_of(
     names: Sequence[Any] | None = None,
     operands: Callable[[GraphNode], Sequence[Any]] | None = None,
 ) -> list[ForwardStep]:
-    """names and operands say what the nodes are called, and what each is made of."""
+    """The steps of the forward pass.
+
+    names     the names of the nodes; those of `names_of` by default
+    operands  a function from a node to its operands; by default the sources of its edges
+    """
     names, into = names_of(graph) if names is None else names, edges_into(graph)
 
     def sources(node: GraphNode) -> list[Any]:
@@ -332,5 +343,5 @@ def forward_steps_of(
 
 
 def as_call(node: GraphNode, operands: Sequence[Any]) -> Call:
-    """The operation on its operands as a call, for all that operators cannot write."""
+    """An operation that cannot be written with operators, as a call: sum(x, axis=0)."""
     return Call(node.operation, (*operands, *([Verbatim(node.options)] if node.options else [])))

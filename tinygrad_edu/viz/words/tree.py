@@ -48,7 +48,7 @@ def text(
 
 
 def lines_of(graph: Graph) -> Iterator[tuple[str, ...]]:
-    """The cells of each line, depth first; by an explicit stack, for graphs may be deep."""
+    """The cells of each line, depth first. An explicit stack, because graphs may be deep."""
     names = names_of(graph)
     operands = defaultdict(list)
     for edge in graph.edges:
@@ -100,6 +100,6 @@ def aligned(column: tuple[str, ...]) -> list[str]:
 
 
 def width(cell: str) -> int:
-    """How many places a terminal gives to it."""
+    """The number of columns that a cell takes in a terminal."""
     wide = sum(east_asian_width(c) in "WF" for c in cell)
     return len(cell) + wide - sum(combining(c) > 0 for c in cell)
