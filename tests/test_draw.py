@@ -395,7 +395,7 @@ def test_the_width_of_a_dashed_edge_is_the_size_of_what_flows():
 
 
 def test_a_legend_names_the_scale_only_where_it_is_used():
-    title = "colour: root mean square of the gradient; width of a dashed edge: of what flows there:"
+    title = "colour of a node, width of a dashed edge: root mean square (rms) of the gradient:"
     assert title in texts(draw(neuron(), color_by_gradient=True))
     assert title not in texts(draw(neuron()))
 

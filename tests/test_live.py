@@ -632,7 +632,7 @@ def test_the_page_is_saved_with_its_numbers(tmp_path):
     with viz.watch(history, browser=False) as watched:
         watched.save(tmp_path / "training.html")
     assert '"xlabel":"epoch"' in (tmp_path / "training.html").read_text()
-    with pytest.raises(TypeError, match=r"must be a train\.History, and it is a list"):
+    with pytest.raises(TypeError, match=r"must be a train\.History, not a list"):
         viz.watch([1.0])
 
 

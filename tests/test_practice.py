@@ -152,5 +152,5 @@ def test_a_page_of_one_level_comes_from_its_generator(tmp_path):
     page = practice("chains", tmp_path / "practice.html")
     assert page.html == pages[0]
     assert (tmp_path / "practice.html").read_text("utf-8") == page.html
-    with pytest.raises(ValueError, match="no level 'chain': it is one of products, chains"):
+    with pytest.raises(ValueError, match=r"level must be one of products, chains, .*not 'chain'"):
         practice("chain")

@@ -43,7 +43,7 @@ FONT = "DejaVu Sans,Verdana,sans-serif"  # equally wide fonts: text fits in ever
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 ACROSS = 7  # ranks from left to right, at most; a longer graph goes from top to bottom
 KEY = "dashed: the gradient that flows back, by the chain rule"
-BAR = "colour: root mean square of the gradient; width of a dashed edge: of what flows there"
+BAR = "colour of a node, width of a dashed edge: root mean square (rms) of the gradient"
 WIDTHS = 0.6, 5.0  # of the lines of the smallest and of the largest gradient
 
 # Each role has an outline of its own: a picture can be read without its colours.
