@@ -63,7 +63,7 @@ def test_the_answers_are_the_gradients(graph):
         assert question.verdict(question.answer) == "Right."
         assert question.verdict(question.answer * 1.009) == "Right."
         assert question.verdict(question.answer * 1.012) != "Right."
-        assert question.verdict(1e6) == "Not yet."
+        assert question.verdict(1e6) == "Not right yet."
 
 
 def test_every_gradient_but_that_of_the_root_is_asked_for_in_the_order_of_the_pass():
@@ -235,7 +235,7 @@ def named(root):
 def test_a_mistake_has_its_name_wherever_on_the_way_it_was_made(graph, text, answer, kind, reason):
     question = asked(graph())[text]
     if not kind:  # two mistakes at once
-        assert question.verdict(answer) == "Not yet."
+        assert question.verdict(answer) == "Not right yet."
         return
     found = next(x for x in question.mistakes if close(answer, x.answer))
     assert (found.kind, reason in found.reason) == (kind, True), found

@@ -208,7 +208,7 @@ def test_every_way_to_change_an_input_changes_all_numbers(open_page):
     page.mouse.up()
     assert_shows(page, neuron, w=-1.25, x=-5.0, b=0.5)
     assert page.locator("#card-2").get_attribute("class") == "dial-card held"
-    assert "L against b" in page.locator("#caption").inner_text()
+    assert "L as a function of b" in page.locator("#caption").inner_text()
     page.fill("#dial-2-number", "100")  # beyond the slider, whose range grows
     assert_shows(page, neuron, w=-1.25, x=-5.0, b=100.0)
     assert page.input_value("#dial-2-slider") == "750"

@@ -408,7 +408,7 @@ def test_the_graph_is_one_tab_stop_and_arrow_keys_reach_every_node(open_page, ne
                 open_ends.append(found)
     assert reached == {f"node-{x.id}" for x in viz.describe(neuron).nodes}
     assert current(page) == 0
-    assert "Escape back" in page.locator("#details").inner_text()
+    assert "Escape goes back" in page.locator("#details").inner_text()
     assert page.locator(".node[tabindex='0']").count() == 1
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowRight")
@@ -438,7 +438,7 @@ def test_a_click_or_enter_goes_to_the_steps_of_a_node(open_page, neuron):
 
 def test_a_gradient_that_is_a_part_of_its_sum_says_so(open_page, neuron):
     page = open_page(viz.play(neuron))
-    assert "still a part of its sum" in page.locator("#now").inner_text()
+    assert "a gradient that is not complete" in page.locator("#now").inner_text()
     first = page.evaluate("player.steps.findIndex((step) => step.uses === 2)")
     page.evaluate(f"player.go({first})")
     w = page.locator("#node-0")

@@ -107,7 +107,7 @@ def test_a_mistake_is_named_ends_the_streak_and_is_practised_next(open_page, who
 def test_what_is_no_typical_mistake_and_what_is_no_number(open_page, chains):
     page = open_page(chains)
     answer(page, 12345.0)
-    assert verdict(page) == "Not yet."
+    assert verdict(page) == "Not right yet."
     page.fill("#answer", "one")
     page.keyboard.press("Enter")
     assert verdict(page) == "Write a number, such as -0.5, 1e-3 or -1/2."

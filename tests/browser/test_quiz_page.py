@@ -171,7 +171,7 @@ def test_the_end_tells_the_mistakes_and_what_to_look_at_again(open_page, neuron)
         if question is power:
             forgotten = answer(page, repr(question.answer / 2))
             assert forgotten == "The factor 2 is missing: the exponent comes down as a factor."
-            assert answer(page, "123") == "Not yet."
+            assert answer(page, "123") == "Not right yet."
         if question is asked[-1]:
             page.click("#reveal")
         else:
@@ -179,13 +179,13 @@ def test_the_end_tells_the_mistakes_and_what_to_look_at_again(open_page, neuron)
         page.click("#onward")
     n = len(asked) + len(predictions)
     summary = page.locator("#summary")
-    assert f"{n - 2} of {n} right, {n - 3} of them at once" in summary.inner_text()
+    assert f"{n - 2} of {n} right, {n - 3} of them on the first try" in summary.inner_text()
     questions = [predictions[0].text, power.text, asked[-1].text]
     assert summary.locator("dt").all_inner_texts() == questions
     told = summary.locator("dd").all_inner_texts()
     assert told[0].startswith(f"Not “{predictions[0].choices[wrong].lower()}”. ")
     assert forgotten in told[1]
-    assert told[2:] == ["123: Not yet.", "The answer was shown."]
+    assert told[2:] == ["123: Not right yet.", "The answer was shown."]
     again = summary.locator("#again li").all_inner_texts()
     assert sorted(again) == sorted(KINDS[kind] for kind in ("prediction", "power"))
 
@@ -256,7 +256,7 @@ def test_an_answer_and_its_verdict_are_still_there_when_one_comes_back(open_page
     assert (page.input_value("#answer"), verdict(page)) == ("", "")
     page.click("#back")
     assert page.evaluate("player.step") == stop
-    assert (page.input_value("#answer"), verdict(page)) == ("123", "Not yet.")
+    assert (page.input_value("#answer"), verdict(page)) == ("123", "Not right yet.")
     page.click("#first")
     assert page.locator("#answer").is_hidden()
     page.click("#onward")
@@ -308,4 +308,4 @@ def test_it_works_in_the_frame_of_a_notebook(open_page, neuron):
     numbers(inside)
     inside.press("#answer", "5")
     inside.press("#answer", "Enter")
-    assert inside.locator("#verdict").inner_text() == "Not yet."
+    assert inside.locator("#verdict").inner_text() == "Not right yet."

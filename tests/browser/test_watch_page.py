@@ -94,7 +94,7 @@ def test_curves_grow_while_it_trains_and_the_page_can_be_saved(visit, open_page,
         says(page, "finished, step 16")
     assert seen == [(4, 1), (8, 2), (16, 4)]
     titles = page.locator("figcaption").all_text_contents()
-    assert titles == ["loss", "norm of the gradient, by layer", "metrics", "what the model answers"]
+    assert titles == ["loss", "norm of the gradient, by layer", "metrics", "prediction"]
     assert page.locator(".t1").first.text_content() == "validation"
     assert page.locator("svg").first.get_attribute("aria-label").startswith("loss by step; last:")
     # Saved by the browser: what it shows now.
@@ -141,7 +141,7 @@ def test_a_page_whose_training_was_killed_keeps_its_numbers(visit, monkeypatch):
         history.live.finished = False
         says(page, "step 4:")
         monkeypatch.setattr("tinygrad_edu.viz.pages.monitor.numbers_of", lambda *args: gone())
-        says(page, "no answer")
+        says(page, "no connection")
         assert points_of(page) == 4
         page.close()
 

@@ -47,7 +47,7 @@ class Question:
         if close(answer, self.answer):
             return "Right."
         reasons = (x.reason for x in self.mistakes if close(answer, x.answer))
-        return next(reasons, "Not yet.")
+        return next(reasons, "Not right yet.")
 
 
 def close(answer: float, right: float) -> bool:

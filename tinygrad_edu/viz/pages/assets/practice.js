@@ -106,7 +106,7 @@
       return;
     } else {
       const mistake = question().mistakes.find(([wrong]) => isClose(answer, wrong, data.tolerance));
-      state.verdict = mistake ? data.reasons[mistake[1]] : "Not yet.";
+      state.verdict = mistake ? data.reasons[mistake[1]] : "Not right yet.";
       if (mistake) memory.kinds[mistake[2]] += 1;
       miss();
     }

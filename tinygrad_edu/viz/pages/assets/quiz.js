@@ -66,7 +66,7 @@
     }
     if (Number.isFinite(answer)) {
       const mistake = question.mistakes.find((x) => isClose(answer, x.answer, tolerance));
-      state.verdict = mistake?.reason ?? "Not yet.";
+      state.verdict = mistake?.reason ?? "Not right yet.";
       state.mistakes.push({ kind: mistake?.kind, text: `${state.answer.trim()}: ${state.verdict}` });
     } else {
       state.verdict = answers.UNREADABLE;

@@ -129,7 +129,7 @@ const MARKS = [
 function plane(data) {
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
-  caption.textContent = `prediction of the model${data.kind === "score" ? `; white is a score of ${data.level}` : ""}`;
+  caption.textContent = `prediction${data.kind === "score" ? `; white is a score of ${data.level}` : ""}`;
   figure.append(caption);
   const names = data.names.map(name => `class ${name}`);
   make_room(names);
