@@ -82,7 +82,8 @@ def test_verdicts_agree_with_theory_on_two_hundred_quadratics_and_rates():
 
 def test_reasons_are_words_with_numbers():
     assert str(verdict(descend(square, 0.0, 0.01, 100))) == (
-        "slow: the gradient shrinks by a factor of 0.98 in every step: about 242 more would do"
+        "slow: the gradient shrinks by a factor of 0.98 in every step: about 242 more steps are "
+        "needed"
     )
     assert "factor of 1.2 in" in verdict(descend(square, 0.0, 1.1, 50)).reason
     assert "the loss is infinite after step 78" in verdict(descend(square, 0.0, 50.0, 300)).reason

@@ -108,7 +108,7 @@ def test_losses_may_still_have_their_graphs(kind):
         ({}, "there is no loss to draw"),
         ({"seen": [], "held out": [1.0]}, "there is no loss to draw in 'seen'"),
         ({"seen": {}}, "there is no loss to draw in 'seen'"),
-        (np.ones((5, 2)), r"a number for each step, and they have the shape \(5, 2\)"),
+        (np.ones((5, 2)), r"one number for each step, and they have shape \(5, 2\)"),
     ],
 )
 def test_what_is_no_curve_is_refused(losses, message):
@@ -196,9 +196,9 @@ def test_each_class_has_a_mark_of_its_own_and_its_name():
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((lambda p: p[:, 0], X.T), r"points have the shape \(n, 2\), and these have \(2, 30\)"),
-        ((lambda p: p[:, 0],), "how far does the plane go"),
-        ((lambda p: p[:3, 0], X), r"f answered 40000 points with an array of shape \(3,\)"),
+        ((lambda p: p[:, 0], X.T), r"points must have shape \(n, 2\), and these have \(2, 30\)"),
+        ((lambda p: p[:, 0],), "the plane needs its limits"),
+        ((lambda p: p[:3, 0], X), r"for 40000 points it returned an array of shape \(3,\)"),
     ],
 )
 def test_what_is_no_plane_is_refused(args, message):
@@ -263,14 +263,14 @@ def test_the_shades_end_at_the_largest_finite_score():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"x": X, "y": np.arange(10)}, r"30 points have a class each, and y has the shape \(10,\)"),
-        ({"x": X, "y": np.ones((30, 2))}, r"a class each, and y has the shape \(30, 2\)"),
+        ({"x": X, "y": np.arange(10)}, r"30 points need 30 classes, and y has shape \(10,\)"),
+        ({"x": X, "y": np.ones((30, 2))}, r"30 points need 30 classes, and y has shape \(30, 2\)"),
         ({"x": X[:0]}, r"these have \(0, 2\)"),
         ({"x": X, "captions": ["a"]}, "1 captions for 30 points"),
         ({"x": X, "y": np.arange(30) % 3, "names": "ab"}, "2 names for the classes 0 to 2"),
-        ({"bounds": (0, 1, 0)}, r"\(left, right, bottom, top\), and these are \(0, 1, 0\)"),
-        ({"bounds": (0, 0, 0, 1)}, r"these are \(0, 0, 0, 1\)"),
-        ({"f": lambda p: np.full(len(p), np.nan), "x": X}, "nothing that is finite"),
+        ({"bounds": (0, 1, 0)}, r"\(left, right, bottom, top\), and they are \(0, 1, 0\)"),
+        ({"bounds": (0, 0, 0, 1)}, r"they are \(0, 0, 0, 1\)"),
+        ({"f": lambda p: np.full(len(p), np.nan), "x": X}, "no finite number"),
     ],
 )
 def test_points_names_and_bounds_that_do_not_fit_are_refused(options, message):
@@ -313,7 +313,10 @@ def test_filters_share_a_scale_on_which_white_is_zero():
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((np.ones((3, 3)),), r"images are an array of shape \(n, height, width\), and this one is"),
+        (
+            (np.ones((3, 3)),),
+            r"images must be an array of shape \(n, height, width\), and this has",
+        ),
         ((np.ones((2, 3, 3)), ["a"]), "there are 1 captions for 2 images"),
         (({"a": np.ones((2, 3, 3)), "b": np.ones((1, 3, 3))},), "'a' 2, 'b' 1"),
     ],
@@ -351,7 +354,7 @@ def test_what_is_not_finite_has_a_colour_of_its_own_and_no_say_in_the_scale(draw
     assert np.abs(image.get_clim()).max() == largest
     shown = image.cmap(image.norm(image.get_array()))[0, :, :3]
     np.testing.assert_allclose(shown, np.tile(to_rgb(COLORS["purple"]), (3, 1)))
-    with pytest.raises(ValueError, match="no number of these images is finite"):
+    with pytest.raises(ValueError, match="no number in these images is finite"):
         draw(images * np.nan)
 
 
@@ -360,7 +363,7 @@ def test_what_is_not_finite_has_a_colour_of_its_own_and_no_say_in_the_scale(draw
     [
         (({"a": np.ones((1, 3, 3)), "b": np.ones((1, 2, 3))},), {}, r"'a' \(3, 3\), 'b' \(2, 3\)"),
         (({},), {}, "there are no images"),
-        (([np.ones((2, 2)), np.ones((3, 3))],), {}, r"one size.*\(2, 2\) and \(3, 3\)"),
+        (([np.ones((2, 2)), np.ones((3, 3))],), {}, r"the same size.*\(2, 2\) and \(3, 3\)"),
         (
             (np.ones((2, 3, 3)),),
             {"columns": 0},

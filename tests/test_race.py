@@ -172,7 +172,7 @@ def test_where_nobody_gets_anywhere_the_picture_is_around_the_start(lr, tmp_path
         ([Racer("a", "SGD", 0.1, noise=-1)], {}, "racer 'a': noise must be finite.* -1"),
         ([Racer("a", "SGD", 0.1)] * 2, {}, "different names, and they are a, a"),
         (None, {"steps": 0}, "steps must be a whole number"),
-        (None, {"start": None}, "with start=, or on a network"),
+        (None, {"start": None}, "start= for a function, or data= for a network"),
         (None, {"start": 1.0}, "point of at least two finite numbers, and it is 1.0"),
         (None, {"start": (1.0, np.nan)}, "at least two finite numbers"),
         (None, {"problem": lambda x: x * 2}, r"scalar Tensor, not .*\(2,\)"),

@@ -58,7 +58,9 @@ def test_an_iteration_that_is_left_begins_anew_unless_its_state_was_loaded():
     data.load_state_dict(state)
     list(data)
     np.testing.assert_array_equal(next(iter(data))[1], next(iter(other))[1])
-    with pytest.raises(ValueError, match="these are 10 rows in batches of 5; saved was the place"):
+    with pytest.raises(
+        ValueError, match="these are 10 rows in batches of 5, and the saved position is"
+    ):
         batches(X, Y, 5).load_state_dict(state)
 
 
@@ -152,7 +154,7 @@ def test_the_state_of_batches_shares_no_memory_with_them():
 def test_a_state_that_is_no_place_in_the_rows_is_refused(name, wrong):
     data = batches(X, Y, 4, rng=np.random.default_rng(0))
     before = data.state_dict()
-    with pytest.raises(ValueError, match="is no place in 10 rows of 3 batches"):
+    with pytest.raises(ValueError, match="is impossible: there are 10 rows in 3 batches"):
         data.load_state_dict(before | {"rng": np.random.PCG64(1).state, name: wrong})
     np.testing.assert_equal(data.state_dict(), before)
 
@@ -168,15 +170,15 @@ def test_split_deals_the_rows():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: batches(X, Y[:9], 2), r"x has shape \(10, 2\), y \(9,\)"),
-        (lambda: batches(X[:0], Y[:0], 2), "and at least one"),
-        (lambda: batches(1.0, 2.0, 2), "as many rows each"),
+        (lambda: batches(X, Y[:9], 2), r"x has shape \(10, 2\), y has shape \(9,\)"),
+        (lambda: batches(X[:0], Y[:0], 2), "at least one: x has shape"),
+        (lambda: batches(1.0, 2.0, 2), "the same number of rows"),
         (lambda: batches(X, Y, 0), "batch_size must be a whole number of at least 1, and it is 0"),
         (lambda: batches(X, Y, 2.5), "is 2.5"),
-        (lambda: batches(X, Y, 11, drop_last=True), "10 rows are fewer than batch_size"),
-        (lambda: split(X, Y[:9]), r"y \(9,\)"),
-        (lambda: split(X, Y, 1.0), "validation=1.0 of 10 rows leaves 0 to train on"),
-        (lambda: split(X, Y, 0.01), "10 to train on and 0 to validate with"),
+        (lambda: batches(X, Y, 11, drop_last=True), "there are 10 rows, and batch_size is 11"),
+        (lambda: split(X, Y[:9]), r"y has shape \(9,\)"),
+        (lambda: split(X, Y, 1.0), "validation=1.0 splits 10 rows into 0 for training"),
+        (lambda: split(X, Y, 0.01), "10 for training and 0 for validation"),
         (lambda: EarlyStopping(0), "patience must be a whole number of at least 1"),
     ],
 )

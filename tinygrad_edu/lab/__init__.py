@@ -1,4 +1,4 @@
-"""Experiments on loss functions, landscapes and learning rates: plain data out."""
+"""Experiments with losses, landscapes and learning rates; their results are plain data."""
 
 from tinygrad_edu.lab.curvature import sharpness, stable_learning_rate
 from tinygrad_edu.lab.curve import curve_verdict

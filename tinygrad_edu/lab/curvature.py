@@ -1,4 +1,4 @@
-"""How curved is the loss where the weights are now, and how large a step does it bear?"""
+"""How strongly is the loss curved at the current weights, and how large may a step be there?"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -24,21 +24,23 @@ def sharpness(
     max_products: int = 200,
     rng: np.random.Generator | None = None,
 ) -> float:
-    """λ, the largest eigenvalue of the Hessian H of the loss by all parameters.
+    """λ, the largest eigenvalue of the Hessian H of the loss with respect to all parameters.
 
-    loss          a function without arguments: the scalar loss, on all data
-    tolerance     how far off λ may be, as a share of it
-    max_products  how many products H v to make at the most
-    rng           where the first direction comes from; a fixed one by default
+    loss          a function without arguments that returns the scalar loss on all data
+    parameters    the Tensors that the loss depends on
+    tolerance     the relative error of λ that is allowed
+    max_products  the largest number of products H v
+    rng           the generator of the first direction; default: a fixed seed
 
-    H is never made. Lanczos' method builds a small symmetric matrix from the products H v with a
-    growing orthonormal basis; its largest eigenvalue comes close to λ after few of them (Golub and
-    Van Loan 2013, "Matrix computations", section 10.1). H v is the gradient of <gradient, v>
-    (Pearlmutter 1994, "Fast exact multiplication by the Hessian"). No `.grad` is changed.
-    Raises ValueError for no parameters and for a loss that is no finite scalar.
+    H itself is never computed. Lanczos' method multiplies H with the vectors of a growing
+    orthonormal basis, and builds a small symmetric matrix from the products. After few products its
+    largest eigenvalue is close to λ (Golub and Van Loan 2013, "Matrix computations", section 10.1).
+    H v is the gradient of <gradient, v> (Pearlmutter 1994, "Fast exact multiplication by the
+    Hessian"). No `.grad` is changed.
+    Raises ValueError for an empty list of parameters and for a loss that is not a finite scalar.
     """
     if not parameters:
-        raise ValueError("sharpness is of parameters, and there are none")
+        raise ValueError("the list of parameters is empty: sharpness needs at least one")
     product = hessian_product(loss, parameters)
     n = sum(p.size for p in parameters)
     v = (rng or np.random.default_rng(0)).standard_normal(n)
@@ -52,11 +54,11 @@ def sharpness(
         previous = largest
         tridiagonal = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
         largest = float(np.linalg.eigvalsh(tridiagonal)[-1])
-        for u in basis * 2:  # twice: rounding leaves a rest of what was taken away
+        for u in basis * 2:  # twice, because rounding errors leave w not quite orthogonal
             w = w - (w @ u) * u
         rest = float(np.linalg.norm(w))
         if rest <= 1e-12 * max(map(abs, diagonal)):
-            break  # the basis holds all that H can reach
+            break  # H maps the space of the basis into itself: λ is exact there
         if len(diagonal) > 3 and abs(largest - previous) <= 0.01 * tolerance * abs(largest):
             break
         beside.append(rest)
@@ -65,22 +67,24 @@ def sharpness(
 
 
 def stable_learning_rate(loss: Loss, parameters: Sequence[Tensor], **options: Any) -> float:
-    """2 / λ: a larger step of gradient descent overshoots by more than it was off.
+    """2 / λ: with a larger learning rate, gradient descent moves away from the minimum.
 
-    Along the direction of the largest curvature λ each step multiplies the distance from the bottom
-    by 1 - lr λ, which is beyond ±1 when lr > 2 / λ. Infinite where the loss curves upwards nowhere.
-    Options are those of `sharpness`.
+    In the direction of the largest curvature λ, each step multiplies the distance from the minimum
+    by 1 - lr λ. Its absolute value is above 1 if lr > 2 / λ. The result is infinite if the loss
+    curves upwards in no direction.
+
+    options  those of `sharpness`, with the same errors
     """
     curvature = sharpness(loss, parameters, **options)
     return 2 / curvature if curvature > 0 else math.inf
 
 
 def hessian_product(loss: Loss, parameters: Sequence[Tensor]) -> Callable[[Array], Array]:
-    """The function v -> H v; v and H v are flat, all parameters in one row."""
+    """The function v -> H v. v and H v have shape (n,): the numbers of all parameters."""
     with grads_put_back(parameters):
         out = scalar_loss(loss())
         if not np.all(np.isfinite(out.data)):
-            raise ValueError(f"the loss is {out.item()}: it has no curvature here")
+            raise ValueError(f"the loss is {out.item()}: only a finite loss has a curvature")
         out.backward(create_graph=True, inputs=parameters)
         gradients = [p.grad for p in parameters]
 
@@ -98,7 +102,7 @@ def hessian_product(loss: Loss, parameters: Sequence[Tensor]) -> Callable[[Array
 
 @contextmanager
 def grads_put_back(parameters: Sequence[Any]) -> Iterator[None]:
-    """Inside, no parameter has a gradient; afterwards each has its own again."""
+    """Inside the block no parameter has a gradient; afterwards each has its old one again."""
     before = [p.grad for p in parameters]
 
     def restore() -> None:

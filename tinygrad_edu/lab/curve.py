@@ -1,44 +1,52 @@
-"""What became of a training, seen from nothing but the curve of its loss."""
+"""Did a training converge? A verdict from the curve of its loss alone."""
 
 import numpy as np
 import numpy.typing as npt
 
 from tinygrad_edu.lab.descent import Verdict
 
-# Of a loss that is flat, the last quarter is lower than the quarter before by less than this share
-# of the whole fall; and the last eighth than the eighth before by less than this share of what is
-# left, unless that is less than a thousandth of the start. A loss that goes nowhere oscillates if
-# it swings by more than this share of what it was at first, and is broken if it was ever that many
-# times higher. It has risen again if it ends this many usual changes above its best, which is more
-# than chance does. Its end and its best are two losses in a row, because one alone may be a spike.
+# A curve is flat if its last quarter lies below the quarter before by less than this share of the
+# whole fall,
 FLAT = 0.02
+# and its last eighth below the eighth before by less than this share of its own value,
 SETTLED = 0.025
+# where the second condition does not count below this share of the first loss.
 ARRIVED = 1e-3
+# A loss that does not fall oscillates if its swing is more than this share of the first loss,
 SWINGS = 0.1
+# and diverged if it was once this many times as high as the first loss.
 BROKEN = 4.0
+# It has risen again if its end is this many usual changes above its lowest value; chance alone does
+# not make that many. End and lowest value are taken from two losses in a row, since one alone may
+# be a spike.
 RISEN = 6
-ROUNDING = 1e-9
-SHORTEST = 4
-NO_FALL = "which is no fall to speak of"
+ROUNDING = 1e-9  # a change below this share of the first loss is a rounding error
+SHORTEST = 4  # losses in a curve that can be judged
+NO_FALL = "which is no real fall"
 
 
 def curve_verdict(losses: npt.ArrayLike) -> Verdict:
-    """Whether a loss converged, is slow, oscillates or diverged, from nothing but its curve.
+    """Did a loss converge, is it slow, does it oscillate, did it diverge? From its curve alone.
 
-    losses  of each step, or of each epoch: smoother, and easier to judge
+    losses  (n,) the loss of each step, or of each epoch, which is smoother and easier to judge
 
-    Numbers between two neighbours differ by chance, from batch to batch, or because the steps are
-    so large that they jump over the minimum: the swing is their standard deviation, over the later
-    half, and no fall counts that is smaller than it. A loss that falls like exp(-r t) is flat when
-    r times the number of steps is above 7. One that came down fast and now creeps on, by a few per
-    cent of itself, is slow: it may have a long way to go. A loss that ends well above its lowest
-    value diverged, however low that was. Where `verdict` has gradients, this has to guess: a loss
-    that does not change at all counts as slow.
-    Raises ValueError for less than 4 losses.
+    Neighbouring losses differ by chance from batch to batch, or because large steps jump over the
+    minimum. The swing measures this: the standard deviation of their differences, divided by √2,
+    in the later half of the curve. A fall of less than twice the swing does not count.
+
+    converged    the loss fell and is flat at the end. exp(-r t) is flat if r n is above 7
+    slow         it still falls, even by a few percent of itself, or it has never fallen
+    oscillating  it did not fall, and its swing is large
+    diverged     it is not finite somewhere, it ends far above its start or its lowest value, or it
+                 was once 4 times as high as its start and does not end below that
+
+    `verdict` also uses gradients, and is safer. Here a constant loss counts as slow, even at a
+    minimum.
+    Raises ValueError for fewer than 4 losses.
     """
     curve = np.asarray(losses, float)
     if curve.ndim != 1 or len(curve) < SHORTEST:
-        raise ValueError(f"a curve has at least {SHORTEST} losses, not the shape {curve.shape}")
+        raise ValueError(f"a curve needs at least {SHORTEST} losses; this has shape {curve.shape}")
     if not np.all(np.isfinite(curve)):
         first = int(np.argmin(np.isfinite(curve)))
         return Verdict("diverged", f"loss number {first + 1} is {curve[first]}")

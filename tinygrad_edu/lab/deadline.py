@@ -1,4 +1,4 @@
-"""How is a run stopped that would never end?"""
+"""How does a run stop that takes too long?"""
 
 import faulthandler
 import math
@@ -14,15 +14,15 @@ from tinygrad_edu.lab.workers import Workers
 
 
 class TimeLimitError(BaseException):
-    """A run took too long. It is no Exception, so a run that catches those is stopped too."""
+    """A run took too long. This is not an Exception, so that `except Exception` cannot catch it."""
 
 
 @contextmanager
 def time_limit(seconds: float | None, *, kill: bool) -> Iterator[None]:
-    """Inside, TimeLimitError is raised after this many seconds; None is no limit.
+    """Raise TimeLimitError in the block after this many seconds. None: no limit.
 
-    kill  end this whole process after twice the time, if it is still in the block then: nothing
-          can be raised in compiled code that hangs
+    kill  also end the whole process after twice the time if the block still runs, because no error
+          can be raised inside compiled code that hangs
     """
     if seconds is None:
         yield
@@ -40,7 +40,7 @@ def time_limit(seconds: float | None, *, kill: bool) -> Iterator[None]:
         if can_interrupt():
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, alarm)
-            if left:  # what was to ring meanwhile rings at once
+            if left:  # an older alarm whose time has passed rings now
                 remains = max(due - time.monotonic(), 1e-6)
                 signal.setitimer(signal.ITIMER_REAL, remains, interval)
         if kill:
@@ -56,13 +56,13 @@ def time_limit(seconds: float | None, *, kill: bool) -> Iterator[None]:
 
 
 def can_interrupt() -> bool:
-    """Whether a signal reaches this thread: on Windows none does, elsewhere the main thread's."""
+    """Whether a timer signal can interrupt this thread: only a main thread, never on Windows."""
     here = threading.current_thread()
     return hasattr(signal, "setitimer") and here is threading.main_thread()
 
 
 def check_time_limit(seconds: float | None, workers: Workers | None) -> None:
-    """Raise ValueError for a limit that is no time, or that cannot be kept where the runs are."""
+    """Raise ValueError for a limit that is not a time, or that these workers cannot keep."""
     if seconds is None:
         return
     if not 0 < seconds < math.inf:

@@ -1,4 +1,4 @@
-"""Gradient descent on a function that one can draw: the whole trajectory, and a verdict on it."""
+"""Gradient descent on a function of few numbers: the whole trajectory, and a verdict on it."""
 
 import math
 from collections.abc import Callable
@@ -18,16 +18,16 @@ Kind = Literal["converged", "slow", "falling", "oscillating", "diverged"]
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Where a descent went. Row t is the state before step t; the last row is the end.
+    """The path of a descent. Row t is the state before step t; the last row is the end.
 
-    x         (steps + 1, ...) the points
-    loss      (steps + 1,) f(x)
-    gradient  (steps + 1, ...) df/dx
-    step      (steps, ...) x[t + 1] - x[t]
-    lr        the learning rate
-    optimizer the name of the optimizer
+    x          (steps + 1, ...) the points
+    loss       (steps + 1,) f(x)
+    gradient   (steps + 1, ...) df/dx
+    step       (steps, ...) x[t + 1] - x[t]
+    lr         the learning rate
+    optimizer  the name of the optimizer
 
-    Ends early where a number is not finite any more: the last row then shows it.
+    A path ends early at the first number that is not finite; its last row contains this number.
     """
 
     x: Array
@@ -46,7 +46,11 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a descent, and why one can say so."""
+    """The verdict on a descent or on a curve of losses, with its reason.
+
+    kind    "converged", "slow", "falling", "oscillating" or "diverged"
+    reason  the reason in words and numbers
+    """
 
     kind: Kind
     reason: str
@@ -63,15 +67,18 @@ def descend(
     optimizer: str = "SGD",
     **settings: Any,
 ) -> Trajectory:
-    """Follow x = x - lr df/dx, or another optimizer, from x0: every point, loss and gradient.
+    """Repeat x = x - lr df/dx from x0, or the step of another optimizer, and keep all points.
 
-    f          takes a Tensor of the shape of x0 and returns a scalar one
-    x0         a number or an array
-    optimizer  the name of a class in `optim`, with its `settings`: "Adam", "SGD" (momentum=0.9)
+    f          a function of a Tensor of the shape of x0; returns a scalar Tensor
+    x0         the start: a number or an array
+    lr         the learning rate
+    steps      the number of steps
+    optimizer  the name of a class in `optim`, such as "Adam"
+    settings   its other arguments, such as momentum=0.9
 
-    A number that is not finite is a result and ends the descent: there is no warning.
-    Raises ValueError for an unknown optimizer, a bad setting, an x0 that is not finite or an f that
-    returns no scalar.
+    A number that is not finite is a result: it ends the descent without a warning.
+    Raises ValueError for an unknown optimizer, a bad setting, an x0 that is not finite, or an f
+    that does not return a scalar.
     """
     x = Tensor(np.asarray(x0, float), requires_grad=True, name="x")
     if not np.all(np.isfinite(x.data)):
@@ -98,14 +105,14 @@ def descend(
 
 
 def in_a_line(name: str, lr: float, loss: Array) -> str:
-    """Who descended, how fast, and from where to where."""
+    """One line: the optimizer, its learning rate, the number of steps, the first and last loss."""
     return (
         f"{name}, learning rate {lr:g}: {len(loss) - 1} steps, loss {loss[0]:.6g} -> {loss[-1]:.6g}"
     )
 
 
 def make_optimizer(name: str, parameters: list[Tensor], lr: float, settings: Any) -> Any:
-    """The optimizer of this name from `optim`."""
+    """The optimizer with this name from `optim`. Raises ValueError for an unknown name."""
     kind = getattr(optim, name, None)
     if not (isinstance(kind, type) and issubclass(kind, optim.Optimizer)):
         known = sorted(
@@ -118,10 +125,10 @@ def make_optimizer(name: str, parameters: list[Tensor], lr: float, settings: Any
 
 
 def scalar_loss(out: Any) -> Any:
-    """The result of f, which must be one number in the graph."""
+    """The result of f. Raises ValueError if it is not a Tensor with one number."""
     if not isinstance(out, Tensor) or out.size != 1:
         what = f"a Tensor of shape {out.shape}" if isinstance(out, Tensor) else repr(out)
-        raise ValueError(f"the function to descend on must return a scalar Tensor, not {what}")
+        raise ValueError(f"the function to minimize must return a scalar Tensor, not {what}")
     return out
 
 
@@ -129,20 +136,23 @@ def is_finite(x: Any) -> bool:
     return bool(np.all(np.isfinite(x)))
 
 
-# Of the gradients of a descent that goes to a minimum the last is this much smaller than the
-# first; and a gradient that keeps its size changes it by less than this from step to step.
-CONVERGED = 1e-3
-CONSTANT = 1e-4
+CONVERGED = 1e-3  # the last gradient of a descent that converged, as a share of the first
+CONSTANT = 1e-4  # a gradient that changes its size by a smaller share in each step is constant
 
 
 def verdict(trajectory: Trajectory) -> Verdict:
-    """Whether a descent converged, is slow, falls on, oscillates or diverged, and why.
+    """Did a descent converge, is it slow or still falling, does it oscillate, did it diverge? Why?
 
-    On f = a (x - c)² / 2 each step multiplies the gradient by 1 - lr a. It shrinks while
-    |1 - lr a| < 1, bounces forever at lr a = 2, and grows beyond. On any other function the
-    factor by which the gradient changes is measured, as the geometric mean over the last steps.
-    Where the loss falls and the gradient does not shrink there may be a minimum later, as beyond a
-    maximum of the sine, or none, as on -x².
+    On f = a (x - c)² / 2 each step multiplies the gradient by 1 - lr a. The gradient shrinks if
+    |1 - lr a| < 1, keeps its size if lr a = 2, and grows if lr a > 2. On any other function this
+    factor is measured: the geometric mean over the later half of the steps.
+
+    converged    the gradient shrank to a thousandth of its first size, or is 0 at the start
+    slow         the gradient shrinks, but not enough yet; or neither gradient nor loss gets smaller
+    falling      the loss falls, and the gradient does not shrink: there may be a minimum later, as
+                 on a sine behind its maximum, or none, as on -x²
+    oscillating  most steps turn back, and the gradient does not shrink
+    diverged     a number is not finite, or gradient and loss grow
     """
     if reason := not_finite(trajectory):
         return Verdict("diverged", reason)
@@ -172,12 +182,12 @@ def verdict(trajectory: Trajectory) -> Verdict:
     return Verdict(
         "slow",
         f"the gradient shrinks by a factor of {factor:.4g} in every step{back}: about "
-        f"{math.ceil(left):,} more would do",
+        f"{math.ceil(left):,} more steps are needed",
     )
 
 
 def not_finite(trajectory: Trajectory) -> str:
-    """Which number of the last state is nan or infinite, in words; "" if none is."""
+    """Which number of the last state is nan or infinite, in words; "" if all are finite."""
     t = len(trajectory)
     when = f"after step {t}" if t else "at the start"
     state = {"the loss": trajectory.loss, "the gradient": trajectory.gradient, "x": trajectory.x}
@@ -188,7 +198,7 @@ def not_finite(trajectory: Trajectory) -> str:
 
 
 def mean_factor(sizes: Array) -> float:
-    """The geometric mean of the factors between successive sizes, over the later half."""
+    """The geometric mean of the factors between neighbouring sizes, over the later half."""
     later = sizes[(len(sizes) - 1) // 2 :]
     if later[0] == 0 or later[-1] == 0 or len(later) < 2:
         return 0.0
@@ -196,7 +206,7 @@ def mean_factor(sizes: Array) -> float:
 
 
 def reversals(step: Array) -> float:
-    """The share of steps, in the later half, that go back where the one before came from."""
+    """The share of steps in the later half that go against the step before: a product below 0."""
     rows = step.reshape(len(step), -1)[len(step) // 2 :]
     if len(rows) < 2:
         return 0.0

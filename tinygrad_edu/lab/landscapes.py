@@ -1,4 +1,4 @@
-"""Slices of a loss: its values on a line or a plane through the space of all weights."""
+"""Loss landscapes: the loss on a line or a plane through the space of all weights."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ from tinygrad_edu.tensor import Tensor
 
 Bounds = Sequence[tuple[float, float]]
 
-MARGIN = 0.2  # of the longer side of a path: the free border around it
+MARGIN = 0.2  # the free border around a path, as a share of its longer side
 
 
 @dataclass(frozen=True)
 class Plane:
-    """The points origin + Σ_k a_k d_k, among all n weights in one row; a_k are the coordinates.
+    """The points origin + Σ_k a_k d_k in the space of all n weights; the a_k are coordinates.
 
-    origin      (n,)
-    directions  (k, n) the d_k; k is 1 or 2
-    labels      what each coordinate is
-    bounds      (low, high) of each coordinate: where to look
+    origin      (n,) all weights in one row
+    directions  (k, n) the d_k; k is 1 (a line) or 2 (a plane)
+    labels      a text for each coordinate
+    bounds      (low, high) of each coordinate: the part that is drawn
 
-    Raises ValueError for directions that are of another length than the origin, not finite, or
-    multiples of each other.
+    Raises ValueError for directions that have another length than the origin, are not finite, or
+    are multiples of each other.
     """
 
     origin: Array
@@ -46,37 +46,42 @@ class Plane:
         n = self.origin.size
         if self.directions.ndim != 2 or self.directions.shape[1] != n:
             raise ValueError(
-                f"the parameters are {n} numbers, and so must be each direction; these have shape "
-                f"{self.directions.shape}"
+                f"the parameters have {n} numbers, and each direction needs as many; the "
+                f"directions have shape {self.directions.shape}"
             )
         if len(self.directions) not in (1, 2):
             raise ValueError(f"a slice has 1 or 2 directions, not {len(self.directions)}")
         if not (np.all(np.isfinite(self.origin)) and np.all(np.isfinite(self.directions))):
-            raise ValueError("a slice needs finite weights and directions, and some are nan or inf")
+            raise ValueError("weights and directions must be finite, and some are nan or inf")
         if np.linalg.matrix_rank(self.directions) < len(self.directions):
-            raise ValueError("a direction is 0, or a multiple of the other: that is no plane")
+            raise ValueError(
+                "a direction is 0, or a multiple of the other one: choose two that span a plane"
+            )
 
     def at(self, coordinates: npt.ArrayLike) -> Array:
-        """The points, (..., n), with these coordinates, (..., k)."""
+        """The points (..., n) with the coordinates (..., k)."""
         return self.origin + np.asarray(coordinates, float) @ self.directions
 
     def project(self, path: Iterable[Weights]) -> Array:
-        """The coordinates, (steps, k), of the points of the plane that are nearest to a path."""
+        """The coordinates (steps, k) of a path of weights, each projected to the nearest point.
+
+        Raises ValueError for a path with another number of weights.
+        """
         states = path_rows(path)
         if states.shape[1] != self.origin.size:
             raise ValueError(
-                f"the slice is of {self.origin.size} weights, and the path has {states.shape[1]}"
+                f"the slice is for {self.origin.size} weights, and the path has {states.shape[1]}"
             )
         return (states - self.origin) @ np.linalg.pinv(self.directions)
 
 
 @dataclass(frozen=True)
 class Landscape:
-    """The loss on the grid of a plane.
+    """The loss on a grid of a line or a plane.
 
-    axes   the coordinates along each direction
-    loss   one axis for each of axes: loss[i, j] at axes[0][i], axes[1][j]; may be inf or nan
-    plane  where in the space of all weights that is
+    axes   the coordinates of the grid along each direction: one array or two
+    loss   loss[i, j] is the loss at axes[0][i], axes[1][j]; it may be inf or nan
+    plane  the `Plane` of the grid, in the space of all weights
     """
 
     axes: tuple[Array, ...]
@@ -85,19 +90,19 @@ class Landscape:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What each axis is."""
+        """A text for each axis."""
         return self.plane.labels
 
     @property
     def lowest(self) -> tuple[tuple[float, ...], float]:
-        """The point of the grid with the smallest loss: its coordinates, and the loss there."""
+        """The grid point with the smallest loss: its coordinates and its loss."""
         finite = np.where(np.isfinite(self.loss), self.loss, np.inf)
         place = np.unravel_index(np.argmin(finite), finite.shape)
         point = tuple(float(axis[i]) for axis, i in zip(self.axes, place, strict=True))
         return point, float(self.loss[place])
 
     def project(self, path: Iterable[Weights]) -> Array:
-        """The coordinates, (steps, k), of a path of weights: its shadow on the slice."""
+        """The coordinates (steps, k) of a path of weights, as in `Plane.project`."""
         return self.plane.project(path)
 
     def __str__(self) -> str:
@@ -121,26 +126,28 @@ def landscape(
 ) -> Landscape:
     """The loss at origin + Σ_k a_k d_k, for a grid of coordinates a.
 
-    loss        a function without arguments, of which the value depends on `parameters`; or a
-                `Surface` or any function of points (..., n), which is called once with all of them
-    parameters  a list of Tensors; for a function of points the point (n,) that the slice goes
-                through; for a Surface nothing
-    directions  a `Plane` (see `random_plane`, `principal_plane`, `line_between`); or one or two
-                weights, k or (k, i, j) for parameters[k][i, j], by which the loss is then drawn; or
-                one or two directions, each an array of all weights, or a list of an array for each
-                parameter. By default a random plane, and the first two coordinates of a point
-    span        how far to look: the bounds, stretched by this factor about their middle
-    points      of the grid, along each axis
-    bounds      (low, high) of each coordinate; by default those of the plane, which for directions
-                are -1 and 1, and for weights 1 to each side of where they are
-    rng         where a random plane comes from; the package's generator by default
-    jobs        processes that share the grid, through joblib; -1 for all cores
+    loss        a function without arguments that returns the loss of `parameters`; or a function of
+                points (..., n), such as a `Surface`, which is called once with all points
+    parameters  a list of Tensors; for a function of points, the point (n,) that the slice goes
+                through; for a whole Surface, leave it out
+    directions  a `Plane` (see `random_plane`, `principal_plane`, `line_between`);
+                or one or two single weights: k or (k, i, j) means parameters[k][i, j];
+                or one or two directions: each an array of all weights, or a list with one array for
+                each parameter.
+                Default: a random plane for Tensors, the first two coordinates for a point
+    span        a factor that stretches the bounds about their middle
+    points      the number of grid points along each axis
+    bounds      (low, high) of each coordinate. Default: the bounds of the plane, which are -1 and 1
+                for directions, and the value of the weight - 1 and + 1 for single weights
+    rng         the generator of a random plane; default: the package's generator
+    jobs        the number of processes that share the grid, through joblib; -1: one for each core
+    progress    show a progress bar (tqdm, in a terminal) if it takes more than a second
 
-    No graph is recorded, and the parameters keep their data and gradients: they hold the very same
-    arrays afterwards, after an error too. What else a loss changes stays changed, so put a model
-    with batch normalization in eval mode. A loss that is not finite is a result.
+    No graph is recorded. Afterwards the parameters have the same arrays and gradients as before,
+    even after an error. Other changes that the loss makes stay, so put a model with batch
+    normalization in eval mode. A loss that is not finite is a result.
     Raises ValueError or TypeError for directions that do not fit the parameters, and for a loss
-    that returns no number.
+    that does not return a number.
     """
     points = whole("points", points, low=2)
     if not 0 < span < np.inf:
@@ -160,8 +167,8 @@ def landscape(
         values = plain(loss(plane.at(grid)))
     if np.shape(values) != grid.shape[:-1]:
         raise ValueError(
-            f"a loss of points (..., {plane.origin.size}) must return a number for each of them, "
-            f"an array of shape {grid.shape[:-1]}, and not {described(values)}"
+            f"a loss of points (..., {plane.origin.size}) must return one number for each point, "
+            f"an array of shape {grid.shape[:-1]}, not {described(values)}"
         )
     return Landscape(axes, np.array(values, float), plane)
 
@@ -169,12 +176,12 @@ def landscape(
 def losses_at(
     loss: Callable[[], Any], parameters: list[Tensor], plane: Plane, coordinates: Array
 ) -> Array:
-    """The loss with the parameters at each of the coordinates (m, k); then they are put back."""
+    """The loss with the parameters at each of the coordinates (m, k); then restore them."""
     before = [p.data for p in parameters]
 
     def restore() -> None:
         for p, data in zip(parameters, before, strict=True):
-            if p.data is not data:  # else it would count as changed in place
+            if p.data is not data:  # an assignment counts as a change in place
                 p.data = data
 
     values = []
@@ -194,7 +201,7 @@ def losses_on_lines(
     jobs: int,
     progress: bool,
 ) -> list[Array]:
-    """The loss along each line of coordinates, one after the other or in several processes."""
+    """The loss along each line of coordinates: one line after the other, or in processes."""
     work = [(loss, parameters, plane, line) for line in lines]
     results: Iterable[Array]
     if jobs == 1:
@@ -217,19 +224,23 @@ def losses_on_lines(
 def random_plane(
     parameters: Sequence[Tensor], dimensions: int = 2, *, rng: np.random.Generator | None = None
 ) -> Plane:
-    """Through the weights as they are, along normal random d, with ‖d_f‖ = ‖w_f‖ for each filter f.
+    """A plane through the current weights, along random d with ‖d_f‖ = ‖w_f‖ for each filter f.
 
-    So one step along d changes every filter by as much as its own length, and the pictures of
-    networks whose weights have other sizes can be compared. A filter is a neuron's weights: a
-    column of a matrix (in, out), w[o] of a convolution (out, in, ...). Biases and the scales of
-    normalization, which are vectors, stay as they are.
+    parameters  a list of Tensors
+    dimensions  1 (a line) or 2 (a plane)
+    rng         the generator of the normal random numbers; default: the package's generator
+
+    A filter is the weights of one neuron: a column of a matrix (in, out), or w[o] of a convolution
+    (out, in, ...). One step along d changes each filter by as much as its own norm. So one can
+    compare the pictures of networks whose weights have different sizes. Vectors, such as biases and
+    the scales of normalization, do not change.
     Li et al. 2018, "Visualizing the loss landscape of neural nets", section 4.
     Raises ValueError if all parameters are vectors or numbers.
     """
     if not any(p.ndim > 1 for p in parameters):
         raise ValueError(
-            "a random plane leaves biases as they are, and no parameter is a matrix or more: "
-            "choose weights, such as directions=[(0, 0), (0, 1)]"
+            "a random plane does not change vectors, such as biases, and all parameters are "
+            "vectors or numbers: choose weights, such as directions=[(0, 0), (0, 1)]"
         )
     rng = default_rng(rng)
     directions = [
@@ -245,7 +256,7 @@ def random_plane(
 
 
 def filter_normalized(d: Array, w: Any) -> Array:
-    """d, each filter of which is stretched to the norm of the same filter of w; 0 for vectors."""
+    """d with each filter stretched to the norm of the same filter of w; 0 for vectors."""
     if d.ndim < 2:
         return np.zeros_like(d)
     axes = 0 if d.ndim == 2 else tuple(range(1, d.ndim))
@@ -254,25 +265,27 @@ def filter_normalized(d: Array, w: Any) -> Array:
 
 
 def principal_plane(path: Iterable[Weights], dimensions: int = 2) -> Plane:
-    """Through the end of a path of weights, along its principal components: where it moved most.
+    """A plane through the end of a path of weights, along the directions in which it moved most.
 
-    path  at least 3 sets of weights, each such as [p.data.copy() for p in parameters]
+    path        at least 3 states of the weights, such as [p.data.copy() for p in parameters]
+    dimensions  1 (a line) or 2 (a plane)
 
-    They are the right singular vectors of the weights minus their mean; the labels tell the share
-    of the variance along each. Li et al. 2018, section 7, which also tells why a path does not show
-    on random directions: in many dimensions they are orthogonal to it, nearly.
-    Raises ValueError for a shorter path, and one of weights that do not change or are not finite.
+    The directions are the principal components: the right singular vectors of the states minus
+    their mean. The labels give the share of the variance along each.
+    Li et al. 2018, "Visualizing the loss landscape of neural nets", section 7. It also explains why
+    random directions do not show a path: in many dimensions they are almost orthogonal to it.
+    Raises ValueError for a shorter path, and for weights that never change or are not finite.
     """
     states = path_rows(path)
     if len(states) < 3:
         raise ValueError(
-            f"principal components need a path of at least 3 points, and this has {len(states)}"
+            f"principal components need a path of at least 3 states, and this one has {len(states)}"
         )
     if not np.all(np.isfinite(states)):
-        raise ValueError("the path has weights that are nan or inf: cut it before them")
+        raise ValueError("some weights of the path are nan or inf: end the path before them")
     _, singular, right = np.linalg.svd(states - states.mean(axis=0), full_matrices=False)
     if np.all(states == states[0]):
-        raise ValueError("all weights of the path are the same: it has no direction")
+        raise ValueError("all states of the path are the same: it has no direction")
     shares = singular**2 / (singular**2).sum()
     directions = right[:dimensions]
     shadow = (states - states[-1]) @ directions.T
@@ -290,19 +303,22 @@ def principal_plane(path: Iterable[Weights], dimensions: int = 2) -> Plane:
 
 
 def line_between(start: Weights, end: Weights) -> Plane:
-    """(1 - a) start + a end, for a from 0 to 1: straight from one set of weights to another.
+    """(1 - a) start + a end for a from 0 to 1: the straight line between two sets of weights.
 
+    start, end  each an array, or a list or dict of arrays, with the same number of weights
+
+    Raises ValueError if the numbers of weights differ.
     Goodfellow, Vinyals and Saxe 2015, "Qualitatively characterizing neural network optimization
     problems", section 3.
     """
     a, b = in_a_row(start), in_a_row(end)
     if a.shape != b.shape:
-        raise ValueError(f"start has {a.size} weights and end {b.size}: they must be as many")
+        raise ValueError(f"start has {a.size} weights and end has {b.size}: they must be equal")
     return Plane(a, (b - a)[None], ("share of the way from start to end",), ((0.0, 1.0),))
 
 
 def weight_plane(parameters: Sequence[Any], indices: Sequence[Any]) -> Plane:
-    """The plane on which one or two weights are the coordinates, and all others stay.
+    """The plane whose coordinates are one or two single weights; all other weights stay fixed.
 
     indices  k or (k, i, j) for the weight parameters[k][i, j]
     """
@@ -311,13 +327,15 @@ def weight_plane(parameters: Sequence[Any], indices: Sequence[Any]) -> Plane:
     for index in indices:
         k, *inside = index if isinstance(index, tuple) else (index,)
         if k not in range(len(parameters)):
-            raise IndexError(f"there are {len(parameters)} parameters, and {index} names another")
+            raise IndexError(
+                f"{index} begins with {k}, and the parameters are 0 to {len(parameters) - 1}"
+            )
         masks = [np.zeros(np.shape(plain(p))) for p in parameters]
         masks[k][tuple(inside)] = 1
         if masks[k].sum() != 1:
             raise ValueError(
-                f"{index} names {masks[k].sum():.0f} weights of parameter {k}, of shape "
-                f"{masks[k].shape}; name one, such as {(k, *(0,) * masks[k].ndim)}"
+                f"{index} selects {masks[k].sum():.0f} weights of parameter {k}, which has shape "
+                f"{masks[k].shape}; select one, such as {(k, *(0,) * masks[k].ndim)}"
             )
         directions.append(in_a_row(masks))
         name = getattr(parameters[k], "name", None) or f"parameter {k}"
@@ -329,11 +347,11 @@ def weight_plane(parameters: Sequence[Any], indices: Sequence[Any]) -> Plane:
 
 
 def whole_plane(surface: Any, directions: Any) -> Plane:
-    """All of a surface, within its bounds."""
+    """The plane of a whole Surface, within its bounds."""
     if not isinstance(surface, Surface) or directions is not None:
         raise ValueError(
-            "parameters may be left out for all of a Surface only: give the Tensors that the loss "
-            "depends on, or for a function of points the point that the slice goes through"
+            "only a whole Surface needs no parameters: give the Tensors that the loss depends on, "
+            "or, for a function of points, the point that the slice goes through"
         )
     n = len(surface.bounds)
     return Plane(np.zeros(n), np.eye(n), ("x", "y")[:n], surface.bounds)
@@ -344,12 +362,12 @@ def plane_of(
 ) -> Plane:
     """The plane that the arguments of `landscape` mean."""
     if not parameters:
-        raise ValueError("a landscape is of parameters, and there are none")
+        raise ValueError("the list of parameters is empty: a landscape needs at least one")
     origin = in_a_row(parameters)
     if isinstance(directions, Plane):
         if directions.origin.size != origin.size:
             raise ValueError(
-                f"the plane is of {directions.origin.size} weights, and the parameters have "
+                f"the plane is for {directions.origin.size} weights, and the parameters have "
                 f"{origin.size}"
             )
         return directions
@@ -359,8 +377,8 @@ def plane_of(
         directions = range(min(2, len(parameters)))
     if not np.iterable(directions) or isinstance(directions, str):
         raise TypeError(
-            "directions are a Plane, or a list of one or two weights such as (0, 2, 1), or of one "
-            f"or two arrays, and not {directions!r}"
+            "directions must be a Plane, or a list of one or two weights such as (0, 2, 1), or a "
+            f"list of one or two arrays, not {directions!r}"
         )
     chosen = list(directions)
     if not 1 <= len(chosen) <= 2:
@@ -377,7 +395,7 @@ def plane_of(
 
 
 def vector(direction: Weights, parameters: Sequence[Tensor]) -> Array:
-    """A direction in one row, checked against the parameters."""
+    """A direction as one row (n,). Raises ValueError if it does not fit the parameters."""
     given: Any
     wanted: Any
     if isinstance(direction, list | Mapping):
@@ -386,7 +404,7 @@ def vector(direction: Weights, parameters: Sequence[Tensor]) -> Array:
     else:
         given, wanted = np.shape(plain(direction)), (sum(p.size for p in parameters),)
     if given != wanted:
-        raise ValueError(f"a direction has shape {given}, and for these parameters needs {wanted}")
+        raise ValueError(f"a direction has shape {given}, and these parameters need {wanted}")
     return in_a_row(direction)
 
 
@@ -395,12 +413,12 @@ def grid_axes(plane: Plane, bounds: Bounds | None, span: float, points: int) -> 
     bounds = plane.bounds if bounds is None else bounds
     if len(bounds) != len(plane.directions):
         raise ValueError(
-            f"bounds are a pair (low, high) for each of {len(plane.directions)} directions, and "
-            f"they are {bounds!r}"
+            f"bounds must be a pair (low, high) for each of {len(plane.directions)} directions, "
+            f"and they are {bounds!r}"
         )
     for low, high in bounds:
         if not -np.inf < low < high < np.inf:
-            raise ValueError(f"bounds go from a lower to a higher number, not {low} to {high}")
+            raise ValueError(f"bounds must be (low, high) with low < high, not ({low}, {high})")
     middles = [((low + high) / 2, span * (high - low) / 2) for low, high in bounds]
     return tuple(np.linspace(middle - half, middle + half, points) for middle, half in middles)
 
@@ -409,9 +427,9 @@ def grid_axes(plane: Plane, bounds: Bounds | None, span: float, points: int) -> 
 
 
 def coordinates_of(point: npt.ArrayLike) -> list[Tensor]:
-    """The numbers of a point, each a parameter of its own."""
+    """The numbers of a point, each as a separate parameter."""
     if isinstance(point, list | tuple) and any(isinstance(x, Node) for x in point):
-        raise TypeError("parameters are Tensors, all of them; a Value has no array to put back")
+        raise TypeError("parameters must all be Tensors: write Tensor(x), not Value(x) or a number")
     row = in_a_row(point)
     names = ["x", "y"] if len(row) < 3 else [f"x[{k}]" for k in range(len(row))]
     return [Tensor(x, name=name) for x, name in zip(row, names)]
@@ -427,5 +445,5 @@ def one_number(out: Any) -> float:
     if isinstance(data, float | int):
         return float(data)
     if getattr(data, "size", 0) != 1:
-        raise ValueError(f"the loss must return one number, and not {described(out)}")
+        raise ValueError(f"the loss must return one number, not {described(out)}")
     return float(data.item())

@@ -1,4 +1,4 @@
-"""Which start goes to which minimum: basins of attraction, under an optimizer and a rate."""
+"""Which start leads to which minimum? Basins of attraction of an optimizer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,19 @@ from tinygrad_edu.lab.surfaces import Surface
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
 
-NEAR = 0.05  # of the width of the picture: as near as this an end counts as at a minimum
+NEAR = 0.05  # an end this near to a minimum counts as the minimum, as a share of the longer axis
 
 
 @dataclass(frozen=True)
 class Basins:
-    """Where every start of a grid went.
+    """The end of the descent from each start of a grid.
 
-    axes    the coordinates of the starts along each axis
-    goal    the index of the minimum that each start went to, -1 for none: one axis for each of axes
-    end     (..., n) where it ended
-    minima  (k, n) the minima
+    axes       the coordinates of the starts along each axis
+    goal       (...) the index of the minimum that the descent from each start reached; -1: none
+    end        (..., n) the point where it ended
+    minima     (k, n) the minima
+    lr         the learning rate
+    optimizer  the name of the optimizer
     """
 
     axes: tuple[Array, ...]
@@ -34,7 +36,7 @@ class Basins:
 
     @property
     def shares(self) -> list[float]:
-        """The share of the starts that went to each minimum, and at last of those to none."""
+        """The share of the starts that lead to each minimum; the last number: to no minimum."""
         found = [float(np.mean(self.goal == k)) for k in range(len(self.minima))]
         return [*found, float(np.mean(self.goal == -1))]
 
@@ -59,15 +61,20 @@ def basins(
     bounds: Sequence[tuple[float, float]] | None = None,
     **settings: Any,
 ) -> Basins:
-    """Descend from every point of a grid at once, and see at which minimum each one ends.
+    """Descend from each point of a grid, all at once, and find the minimum where each one ends.
 
-    points  of the grid, along each axis
-    noise   standard deviation of what is added to every gradient: what mini-batches do
-    bounds  (low, high) of each axis; those of the surface by default
+    surface    a `Surface`, whose minima are known
+    lr, steps  the learning rate and the number of steps
+    optimizer  the name of a class in `optim`; `settings` are its other arguments
+    points     the number of starts along each axis
+    noise      the standard deviation of random numbers added to each gradient, as mini-batches do
+    rng        the generator of the noise; default: the package's generator
+    bounds     (low, high) of each axis; default: those of the surface
 
-    All starts are rows of one parameter, and an optimizer treats each number by itself: so each row
-    goes where it would go alone.
-    Raises ValueError for a bad number of points, noise, or setting.
+    All starts are rows of one parameter. The optimizer treats each number separately, so each row
+    moves as it would alone.
+    Raises ValueError for a bad number of points, noise, or setting, and for an optimizer that mixes
+    numbers of one parameter.
     """
     if points < 2:
         raise ValueError(f"points must be at least 2, and it is {points}")
@@ -79,7 +86,10 @@ def basins(
     x = Tensor(starts.reshape(-1, len(axes)), requires_grad=True, name="starts")
     walker = make_optimizer(optimizer, [x], lr, settings)
     if not walker.elementwise:
-        raise ValueError(f"{optimizer} mixes the starts, which are rows of one matrix")
+        raise ValueError(
+            f"{optimizer} mixes the starts, which are rows of one matrix: choose an optimizer that "
+            "treats each number separately, such as SGD or Adam"
+        )
     rng = default_rng(rng)
     with np.errstate(all="ignore"):
         for _ in range(steps):

@@ -1,4 +1,4 @@
-"""Batch, mini-batch and stochastic gradient descent: how noisy is a gradient, what does it cost?"""
+"""How noisy is the gradient of a batch, a mini-batch or one row, and how much does it cost?"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +18,13 @@ Make = Callable[[], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class GradientNoise:
-    """How far the gradient of a batch is from the gradient g of all n rows.
+    """The distance between the gradient g_B of a batch and the gradient g of all n rows.
 
-    batch_size    (k,) the sizes B
+    batch_size    (k,) the sizes B of the batches
     variance      (k,) measured: the mean of |g_B - g|² over many batches
-    theory        (k,) σ² / B (n - B) / (n - 1)
-    row_variance  σ²: the mean of |g_i - g|² over all rows
-    size          |g|², to compare with
+    theory        (k,) computed: σ² / B (n - B) / (n - 1)
+    row_variance  σ²: the mean of |g_i - g|² over all rows i
+    size          |g|², for comparison
     """
 
     batch_size: npt.NDArray[np.int64]
@@ -49,16 +49,17 @@ def gradient_noise(
     samples: int = 200,
     rng: np.random.Generator | None = None,
 ) -> GradientNoise:
-    """E |g_B - g|² = σ² / B (n - B) / (n - 1), measured and in theory, at one place.
+    """E |g_B - g|² = σ² / B (n - B) / (n - 1), measured and computed for one set of weights.
 
-    make         a function without arguments that returns a model and a loss which is a mean over
-                 rows, loss(model(x), y)
+    make         a function without arguments that returns a model and a loss; loss(model(x), y) is
+                 a mean over rows
     data         arrays x and y of n rows
-    batch_sizes  how many rows are drawn, none of them twice; 1, 2, 4, ... and n without
-    samples      how many batches of each size to draw
+    batch_sizes  the numbers of rows to draw, without replacement; default: 1, 2, 4, ... and n
+    samples      the number of batches of each size
+    rng          the generator of the batches; default: the package's generator
 
     Cochran 1977, "Sampling techniques", section 2.5.
-    Raises ValueError for a batch size that is not from 1 to n, and for less than 2 samples.
+    Raises ValueError for a batch size below 1 or above n, and for fewer than 2 samples.
     """
     if samples < 2:
         raise ValueError(f"samples must be at least 2, and it is {samples}")
@@ -88,15 +89,18 @@ def compare_batches(
     epochs: int = 10,
     rng: np.random.Generator | None = None,
 ) -> tuple[Entry, ...]:
-    """Gradient descent with batches of each size: as many rows seen, so not as many steps.
+    """Gradient descent with each batch size, from the same start, for the same number of epochs.
 
     make, data   as in `gradient_noise`
-    batch_sizes  1 is stochastic gradient descent; all rows, gradient descent
-    lr           one for all, or one for each size: the more noise, the smaller is the best
+    batch_sizes  1 is stochastic gradient descent; all rows is gradient descent
+    lr           one learning rate for all sizes, or one for each size. The best rate is smaller for
+                 a smaller batch, because its gradient has more noise
+    epochs       the number of passes over the rows; a smaller batch makes more steps in each
+    rng          the generator of the batches; default: the package's generator
 
-    Each entry has its loss on all data by step, and `rows_seen`, what the steps have cost so far.
-    Its rate is in its name where the rates differ.
-    Raises ValueError for a bad batch size, rate, or number of rates or epochs.
+    Each `Entry` has the loss on all data before each step, and `rows_seen`, the cost of the steps
+    so far. If the learning rates differ, the names contain them.
+    Raises ValueError for a bad batch size, learning rate, number of learning rates, or epochs.
     """
     rates = np.ravel(lr).tolist() * (len(batch_sizes) if np.ndim(lr) == 0 else 1)
     if len(rates) != len(batch_sizes):
@@ -117,7 +121,7 @@ def compare_batches(
 
 
 def batch_racer(size: int, rows: int, lr: float = 0.0) -> Racer:
-    """Gradient descent on so many of the rows."""
+    """A racer for gradient descent with batches of this size."""
     names = {rows: "gradient descent", 1: "stochastic (1 row)"}
     return Racer(names.get(size, f"mini-batches of {size}"), "SGD", lr, batch_size=size)
 

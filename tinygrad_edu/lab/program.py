@@ -1,4 +1,4 @@
-"""Has a function changed since its results were written down? One short text for each version."""
+"""Has a function changed since its results were saved? Each version has a fingerprint."""
 
 import dis
 import functools
@@ -13,7 +13,7 @@ from tinygrad_edu.messages import PACKAGE
 
 LIBRARIES = PACKAGE, *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
 
-OF_A_NAME = {  # the instructions that look up what is not a function's own
+OF_A_NAME = {  # the instructions that look up a name outside the function
     "LOAD_CLASSDEREF",
     "LOAD_DEREF",
     "LOAD_FROM_DICT_OR_DEREF",
@@ -24,12 +24,12 @@ OF_A_NAME = {  # the instructions that look up what is not a function's own
 
 
 def code_fingerprint(*functions: Any) -> str:
-    """A text that stays the same as long as these functions, or classes, do the same.
+    """A short text that stays the same as long as these functions or classes do the same.
 
-    It is made of their code, their defaults, the numbers and strings that they name, and lists and
-    dicts of these; and so on for each function and class that they name, as far as these are the
-    user's own. Comments and the places of lines do not count; nor do arrays and other objects, nor
-    what is inside a library.
+    It depends on their code, on their default values, and on the numbers, strings, lists and dicts
+    that they use by name. The same holds for each function and class that they use by name, if it
+    is the user's own. It does not depend on comments, on line numbers, on arrays and other objects,
+    or on the code of libraries.
     """
     seen: set[int] = set()
     text = "\n".join(word for function in functions for word in words(function, seen))
@@ -37,7 +37,7 @@ def code_fingerprint(*functions: Any) -> str:
 
 
 def words(x: Any, seen: set[int]) -> Iterator[str]:
-    """What x does, in words. What may refer to itself, such as a function, is described once."""
+    """Words that describe what x does. An object that may contain itself is described only once."""
     if x is None or isinstance(x, bool | int | float | complex | str | bytes):
         yield repr(x)
         return
@@ -76,26 +76,26 @@ def deciding_parts(x: Any) -> Iterator[Any]:
         yield from (x.fget, x.fset)
     elif isinstance(x, staticmethod | classmethod):
         yield x.__func__
-    elif "__wrapped__" in getattr(x, "__dict__", ()):  # as in that of functools.cache
+    elif "__wrapped__" in getattr(x, "__dict__", ()):  # a function with functools.cache
         yield x.__wrapped__
     elif callable(x):
         yield type(x)
 
 
 def from_a_library(x: Any) -> bool:
-    """Whether x, a function, class or module, is Python's, this package's, or an installed one."""
+    """Whether the function, class or module x is Python's, this package's, or installed."""
     name = x.__name__ if isinstance(x, ModuleType) else x.__module__ or ""
     file = getattr(sys.modules.get(name), "__file__", None) or ""
     return name.partition(".")[0] in sys.stdlib_module_names or file.startswith(LIBRARIES)
 
 
 def is_behaviour(name: str, attribute: Any) -> bool:
-    """Whether an attribute of a class is more than Python's own notes about it."""
+    """Whether an attribute of a class can decide what it does, unlike `__doc__` or `__module__`."""
     return callable(attribute) or not (name.startswith("__") and name.endswith("__"))
 
 
 def named_in(function: FunctionType) -> Iterator[Any]:
-    """The values of the names in a function that are closed over or its module's."""
+    """The values of the names that a function takes from its module or from a function around."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     closed = {name: cell.cell_contents for name, cell in cells if cell != CellType()}
     known = function.__globals__ | closed
@@ -104,12 +104,12 @@ def named_in(function: FunctionType) -> Iterator[Any]:
         for x in (known[name] for name in sorted(used & known.keys())):
             if not isinstance(x, ModuleType):
                 yield x
-            elif not from_a_library(x):  # `import helpers`: what is used of it
+            elif not from_a_library(x):  # the user's own: the names used in it
                 yield from (vars(x)[name] for name in code.co_names if name in vars(x))
 
 
 def codes(code: CodeType) -> Iterator[CodeType]:
-    """The code of a function, and that of the functions inside it."""
+    """The code of a function and of the functions inside it."""
     yield code
     for x in code.co_consts:
         if isinstance(x, CodeType):

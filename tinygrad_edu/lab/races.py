@@ -1,4 +1,4 @@
-"""Optimizers side by side: one landscape or one network, the same start, step by step."""
+"""How do optimizers differ? A race on one function or network, all from the same start."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +15,22 @@ from tinygrad_edu.rng import default_rng
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.train.data import array_of
 
-POINTS = 60  # of the landscape, along each axis
-MARGIN = 0.2  # of the longer side of the paths: the free border around them
+POINTS = 60  # grid points of the landscape along each axis
+MARGIN = 0.2  # the free border around the paths, as a share of their longer side
 
 
 @dataclass(frozen=True)
 class Racer:
     """One optimizer in a race.
 
-    name        what it is called in the picture
-    optimizer   the name of a class in `optim`, with its `settings`
-    batch_size  on a network: how many rows, drawn again for each step, its gradient is of; all
-                without
-    noise       on a landscape: standard deviation of what is added to each number of its gradient,
-                as a batch would
+    name        the name in the picture
+    optimizer   the name of a class in `optim`, such as "Adam"
+    lr          its learning rate
+    settings    {name: value} its other arguments
+    batch_size  on a network: the number of rows, drawn again for each step, that its gradient is
+                computed from; None: all rows
+    noise       on a function: the standard deviation of random numbers added to its gradient, as a
+                substitute for the noise of batches
     """
 
     name: str
@@ -42,10 +44,13 @@ class Racer:
 def default_racers(
     lr: float = 0.01, adaptive_lr: float = 0.1, *, batch_size: int = 16, noise: float = 1.0
 ) -> list[Racer]:
-    """Gradient descent, its batched form, two kinds of momentum, and three adaptive optimizers.
+    """Gradient descent, mini-batch SGD, two kinds of momentum, and three adaptive optimizers.
 
-    adaptive_lr  of Adagrad, RMSprop and Adam: about how far a step goes along each axis, in Adagrad
-                 less and less
+    lr           the learning rate of gradient descent, SGD and momentum
+    adaptive_lr  the learning rate of Adagrad, RMSprop and Adam: about the length of a step along
+                 each axis; the steps of Adagrad become shorter
+    batch_size   the batch size of mini-batch SGD, on a network
+    noise        the noise in the gradient of mini-batch SGD, on a function
     """
     return [
         Racer("gradient descent", "SGD", lr),
@@ -60,14 +65,15 @@ def default_racers(
 
 @dataclass(frozen=True)
 class Entry:
-    """How one racer did. Row t is the state before step t; the last row is the end.
+    """The path of one racer. Row t is the state before step t; the last row is the end.
 
+    racer     the `Racer`
     x         (steps + 1, n) the n weights, all in one row
-    loss      (steps + 1,) on all data, without noise
-    gradient  (steps, n) what the optimizer saw: of its batch, with its noise
-    rows      of data in each gradient; 0 on a landscape
+    loss      (steps + 1,) the loss on all data, without noise
+    gradient  (steps, n) the gradient that the optimizer used: of its batch, with its noise
+    rows      the number of data rows in each gradient; 0 on a function
 
-    Ends early where a number is not finite any more.
+    A path ends early at the first number that is not finite.
     """
 
     racer: Racer
@@ -78,11 +84,11 @@ class Entry:
 
     @property
     def effective_lr(self) -> Array:
-        """(steps, n) |Δw| / |g|: the rate with which gradient descent would make the same step.
+        """(steps, n) |Δw| / |g|: with this learning rate, gradient descent makes the same step.
 
-        It is lr for plain gradient descent. Momentum reaches lr / (1 - momentum) on a slope that
-        stays the same; Adagrad, RMSprop and Adam have one for each weight, from the size of its
-        gradients so far. nan where g is 0.
+        For gradient descent it is lr. Momentum reaches lr / (1 - momentum) on a constant slope.
+        Adagrad, RMSprop and Adam have a different rate for each weight, because they divide by the
+        size of its gradients so far. nan where g is 0.
         """
         with np.errstate(all="ignore"):
             return np.abs(np.diff(self.x, axis=0)) / np.where(
@@ -91,11 +97,11 @@ class Entry:
 
     @property
     def rows_seen(self) -> npt.NDArray[np.int64]:
-        """(steps + 1,) how many gradients of a row were computed before each step: the cost."""
+        """(steps + 1,) the cost before each step: the number of rows in all gradients so far."""
         return self.rows * np.arange(len(self.x))
 
     def first_below(self, loss: float) -> int | None:
-        """The first step before which the loss was at most this, or None."""
+        """The number of steps until the loss is at most `loss` for the first time; None: never."""
         below = np.flatnonzero(self.loss <= loss)
         return int(below[0]) if len(below) else None
 
@@ -105,10 +111,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Race:
-    """All entries, in the order of the racers, and the landscape on which their paths are shown.
+    """The result of `race`. `result[name]` is the entry with this name.
 
-    Of two weights, that is the plane of both. Of more, it goes through where the best ended, along
-    the two principal components of all paths. `minima` are those that a Surface knows of itself.
+    entries    an `Entry` for each racer, in the order of the racers
+    landscape  the `Landscape` on which the paths are drawn. Two weights are its coordinates. For
+               more weights, it goes through the best end, along the two principal components of all
+               paths
+    minima     the minima of the problem if it is a `Surface`; else empty
     """
 
     entries: tuple[Entry, ...]
@@ -119,7 +128,7 @@ class Race:
         return {entry.racer.name: entry for entry in self.entries}[name]
 
     def __str__(self) -> str:
-        """The lowest loss at the end first."""
+        """One line for each entry, the lowest last loss first."""
         return "\n".join(str(entry) for entry in sorted(self.entries, key=last_loss))
 
 
@@ -134,16 +143,19 @@ def race(
 ) -> Race:
     """Let each racer make `steps` steps on the same problem from the same start.
 
-    problem  with `start`, a point of at least two numbers: a function of such a point (a Surface)
-             that returns a scalar. With `data`, arrays x and y: a function without arguments that
-             returns a model and a loss, of which loss(model(x), y) is a scalar
-    racers   `default_racers()` without
-    rng      where batches and noise come from; the package's generator by default
+    problem  with `start`: a function of a point, such as a `Surface`, that returns a scalar.
+             With `data`: a function without arguments that returns a model and a loss;
+             loss(model(x), y) is a scalar
+    racers   a list of `Racer`; default: `default_racers()`
+    start    a point of at least two numbers
+    data     arrays x and y with the same number of rows
+    rng      the generator of batches and noise; default: the package's generator
 
-    All weights of all steps are kept: this is for small networks. A number that is not finite ends
-    the run of its racer, without a warning.
-    Raises ValueError for no racers, two of the same name, an optimizer, rate, setting or batch size
-    that makes no sense (it names the racer), and a problem that returns no finite scalar at first.
+    The weights of all steps are kept, so use it for small networks. A number that is not finite
+    ends the path of its racer, without a warning.
+    Raises ValueError for an empty list of racers, for two with the same name, for a bad optimizer,
+    learning rate, setting or batch size (the message names the racer), and for a problem whose
+    first loss is not a finite scalar.
     """
     racers = default_racers() if racers is None else list(racers)
     if not racers:
@@ -152,7 +164,7 @@ def race(
     if len(set(names)) < len(names):
         raise ValueError(f"racers must have different names, and they are {', '.join(names)}")
     if (start is None) == (data is None):
-        raise ValueError("a race is on a function, with start=, or on a network, with data=")
+        raise ValueError("a race needs start= for a function, or data= for a network: give one")
     steps = whole("steps", steps)
     course: Course = PointCourse(problem, start) if data is None else NetworkCourse(problem, data)
     rng = default_rng(rng)
@@ -173,11 +185,11 @@ def race(
 
 
 class Course(Protocol):
-    """What is raced on.
+    """The problem of a race.
 
-    rows  of data; 0 without
-    loss  on all data
-    seen  what the racer sees of it, or None if that is all
+    rows  the number of data rows; 0 without data
+    loss  the loss on all data
+    seen  the loss that the racer differentiates; None if it is the loss on all data
     """
 
     parameters: list[Any]
@@ -189,7 +201,7 @@ class Course(Protocol):
 
 
 class PointCourse:
-    """f(x), and for a racer with noise ξ, f(x) + ξ (x - x₀) with x₀ where x is: a gradient + ξ."""
+    """f(x); for a racer with noise ξ, f(x) + ξ·(x - x₀) at x₀ = x, which adds ξ to the gradient."""
 
     rows = 0
 
@@ -212,7 +224,7 @@ class PointCourse:
 
 
 class NetworkCourse:
-    """loss(model(x), y), and for a racer with a batch size, of so many rows."""
+    """loss(model(x), y), on random rows for a racer with a batch size."""
 
     def __init__(self, make: Callable[[], tuple[Any, Any]], data: tuple[Any, Any]) -> None:
         self.model, self.criterion = make()
@@ -233,7 +245,7 @@ class NetworkCourse:
 
 
 def check_racer(racer: Racer, course: Course) -> None:
-    """Raise ValueError that names the racer, if it cannot race."""
+    """Raise ValueError with the racer's name if its settings make no sense."""
     try:
         make_optimizer(racer.optimizer, course.parameters, racer.lr, racer.settings)
     except (TypeError, ValueError) as error:
@@ -250,7 +262,7 @@ def check_racer(racer: Racer, course: Course) -> None:
 
 
 def run_racer(racer: Racer, course: Course, steps: int, rng: np.random.Generator) -> Entry:
-    """Step down from where the parameters are now."""
+    """Make the steps of one racer from the current parameters."""
     parameters = course.parameters
     optimizer = make_optimizer(racer.optimizer, parameters, racer.lr, racer.settings)
     points, losses, gradients = [], [], []
@@ -272,13 +284,13 @@ def run_racer(racer: Racer, course: Course, steps: int, rng: np.random.Generator
 
 
 def plane_of_paths(entries: Sequence[Entry], bounds: Any = None) -> Plane:
-    """Where all points lie that are no worse than the start, and if there are `bounds`, those."""
+    """The plane that shows all points no worse than the start, and all of `bounds` if given."""
     paths = [e.x[e.loss <= e.loss[0]] for e in sorted(entries, key=last_loss, reverse=True)]
     points = np.concatenate(paths)
     n = points.shape[1]
     if n > 2 and len(points) > 2 and np.any(points != points[0]):
         return principal_plane(points)
-    points, margin = points[:, :2], 0.0  # all of it; or else nobody got anywhere
+    points, margin = points[:, :2], 0.0  # two weights, or no racer moved to a better point
     if bounds is None or n > 2:
         margin = MARGIN * (np.max(np.ptp(points, axis=0)) or 1.0)
     else:

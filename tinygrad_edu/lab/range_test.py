@@ -1,4 +1,4 @@
-"""The learning-rate range test: one short training in which the rate grows until it breaks."""
+"""The learning-rate range test: a short training, whose rate grows until the loss breaks."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from tinygrad_edu.lab.curvature import grads_put_back
 from tinygrad_edu.lab.descent import Array, is_finite, scalar_loss
 from tinygrad_edu.nn import Module
 
-SMOOTHING = 0.9  # of the running mean of the losses
-BROKEN = 4.0  # times the best smoothed loss so far: the test is over
+SMOOTHING = 0.9  # the weight of the old value in the running mean of the losses
+BROKEN = 4.0  # the test ends when the smoothed loss is this many times its lowest value so far
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """The loss at each learning rate, and the rate that one would take from that.
+    """The loss at each learning rate, and a suggested rate.
 
-    lr          (n,) growing by the same factor from step to step
-    loss        (n,) of the batch, before the step with that rate
-    smoothed    (n,) its running mean, without the pull of the start
-    suggestion  a tenth of the rate at which the smoothed loss is the lowest: there it still falls,
-                and well before it breaks
-    limit       the first rate at which the test broke off; infinite if it did not
+    lr          (n,) the rates; each is the one before times the same factor
+    loss        (n,) the loss of the batch before the step with this rate
+    smoothed    (n,) the running mean of the losses, corrected for its start at 0
+    suggestion  a tenth of the rate at which the smoothed loss is lowest: the loss still falls
+                there, and the rate is far below the limit
+    limit       the rate at which the test ended early; infinite if it did not
     """
 
     lr: Array
@@ -49,15 +49,19 @@ def lr_range_test(
     end: float = 10.0,
     steps: int = 100,
 ) -> RangeTest:
-    """Train `steps` batches with lr = start (end / start)^(t / (steps - 1)), and watch the loss.
+    """Train for `steps` batches with lr = start (end / start)^(t / (steps - 1)); note the losses.
 
-    data  batches (x, y), begun again when they are used up
+    loss        a function of (model(x), y) that returns a scalar
+    optimizer   the optimizer of the model's parameters
+    data        batches (x, y), repeated when they are used up
+    start, end  the first and the last learning rate
+    steps       the number of batches
 
-    Ends early where the smoothed loss is 4 times its best, or is not finite. Model and optimizer
-    are put back as they were, gradients too.
+    The test ends early when the smoothed loss is 4 times its lowest value, or not finite. Then
+    the model and the optimizer are as before, and so are the gradients.
     Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.
-    Raises ValueError for rates that do not grow from above 0, for less than 10 steps, for data
-    without batches, and for a loss that is not finite at the start.
+    Raises ValueError unless 0 < start < end, for fewer than 10 steps, for data without batches, and
+    for a first loss that is not finite.
     """
     if not 0 < start < end < np.inf:
         raise ValueError(f"the rates must grow, 0 < start < end, and they are {start} and {end}")
@@ -96,11 +100,14 @@ def lr_range_test(
 
 
 def endless(data: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """The batches of data again and again."""
+    """The batches of data, repeated without end. Raises ValueError if there are none."""
     while True:
         empty = True
         for pair in data:
             empty = False
             yield pair
         if empty:
-            raise ValueError("data gave no batch; an iterator can be used only once")
+            raise ValueError(
+                "data gave no batch: they are empty, or an iterator, which can be used only once; "
+                "use a list or train.batches(...)"
+            )

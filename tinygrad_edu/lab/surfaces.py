@@ -1,4 +1,4 @@
-"""Functions with minima that are known: what an optimizer has to find, and what leads it astray."""
+"""Test functions for optimizers: functions whose minima are known."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Surface:
-    """A function of a point, with what is known about it.
+    """A function of a point, with its minima. `surface(x)` is f(x).
 
-    f       takes a point, a Tensor or an array of shape (n,), and returns f(x); of points in rows,
-            (..., n), it returns the value of each
+    name    its name in `SURFACES`
+    f       a function of points (..., n), a Tensor or an array, that returns values (...)
     minima  its minima, the global ones first
-    bounds  (low, high) of each coordinate: where to look
+    bounds  (low, high) of each coordinate: the part that is drawn
     """
 
     name: str
@@ -27,7 +27,7 @@ class Surface:
 
     @property
     def lowest(self) -> float:
-        """f at its global minimum."""
+        """The value of f at its global minimum."""
         return float(self.f(np.array(self.minima[0])))
 
 
@@ -42,7 +42,7 @@ def bowl(p: Any) -> Any:
 
 
 def rosenbrock(p: Any) -> Any:
-    """(1 - x)² + 100 (y - x²)²: a bent valley, easy to find and slow to follow.
+    """(1 - x)² + 100 (y - x²)²: a bent valley, easy to find, but slow to follow.
 
     Rosenbrock 1960, "An automatic method for finding the greatest or least value of a function".
     """
@@ -51,7 +51,7 @@ def rosenbrock(p: Any) -> Any:
 
 
 def beale(p: Any) -> Any:
-    """(1.5 - x + x y)² + (2.25 - x + x y²)² + (2.625 - x + x y³)²: flat plains, steep corners.
+    """(1.5 - x + x y)² + (2.25 - x + x y²)² + (2.625 - x + x y³)²: flat regions, steep corners.
 
     Beale 1958, "On an iterative method for finding a local minimum of a function of more than one
     variable".
@@ -70,7 +70,7 @@ def himmelblau(p: Any) -> Any:
 
 
 def rastrigin(p: Any) -> Any:
-    """Σ x_i² - 10 cos(2π x_i) + 10: a bowl with a dent at every pair of whole numbers.
+    """Σ x_i² - 10 cos(2π x_i) + 10: a bowl with a dent near each pair of whole numbers.
 
     Rastrigin 1974, "Systems of extremal control".
     """
@@ -84,7 +84,7 @@ def saddle(p: Any) -> Any:
 
 
 def two_minima(p: Any) -> Any:
-    """x⁴ / 4 - x² / 2 + x / 5 along one axis: a local minimum right of 0, a lower one left."""
+    """x⁴ / 4 - x² / 2 + x / 5 along one axis: a global minimum at x < 0, a local one at x > 0."""
     x = p[..., 0]
     return x**4 / 4 - x**2 / 2 + x / 5
 

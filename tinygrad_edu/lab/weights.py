@@ -1,4 +1,4 @@
-"""How are all weights of a network one point? As one row of numbers, and back."""
+"""How do all weights of a network become one point, a row of numbers, and back again?"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ Weights = Any  # an array, or a list or dict (a state_dict) of arrays: one for e
 
 
 def in_a_row(weights: Weights) -> Array:
-    """All weights as one array (n,): of one array, or of a list or dict of arrays."""
+    """All weights as one array (n,). `weights` is an array, or a list or dict of arrays."""
     if isinstance(weights, Mapping):
         weights = list(weights.values())
     if not isinstance(weights, list | tuple):
@@ -26,7 +26,9 @@ def path_rows(path: Iterable[Weights]) -> Array:
     states = [in_a_row(state) for state in path]
     sizes = sorted({state.size for state in states})
     if len(sizes) != 1:
-        raise ValueError(f"a path is a list of equally many weights, and these have {sizes}")
+        raise ValueError(
+            f"all states of a path need the same number of weights, and these have {sizes}"
+        )
     return np.array(states)
 
 
@@ -44,5 +46,5 @@ def set_weights(parameters: Sequence[Tensor], row: Array) -> None:
 
 
 def gradient_row(parameters: Sequence[Tensor]) -> Array:
-    """The gradients of all parameters as one array (n,); 0 where there is none."""
+    """The gradients of all parameters as one array (n,); 0 for a parameter without gradient."""
     return in_a_row([np.zeros(p.shape) if p.grad is None else p.grad for p in parameters])

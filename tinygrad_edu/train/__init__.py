@@ -1,4 +1,4 @@
-"""Training: batches of data, a loop, and checkpoints from which it goes on as if never stopped."""
+"""Training: batches of data, a training loop, and checkpoints to stop and go on exactly."""
 
 from tinygrad_edu.train.checkpoint import Checkpoint, CheckpointError, load, save
 from tinygrad_edu.train.data import Batches, batches, split

@@ -1,4 +1,4 @@
-"""Data for training: held-out rows, and batches in a new order every epoch."""
+"""Data for training: rows held out for validation, and batches in a new order each epoch."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -22,33 +22,35 @@ def batches(
     drop_last: bool = False,
     rng: np.random.Generator | None = None,
 ) -> "Batches":
-    """Pairs (x[rows], y[rows]) of batch_size rows, which together are all rows once.
+    """Pairs (x[rows], y[rows]) of batch_size rows each; an epoch contains each row once.
 
-    x, y       arrays with as many rows. Tensors count as their data; of tables and columns of
-               pandas the values are taken, by position and not by label
-    shuffle    draw a new order of the rows, without replacement, in every iteration
-    drop_last  leave out the last batch if it is smaller than the others
-    rng        where the orders come from; the package's generator by default
+    x, y        arrays (n, ...) with the same number of rows. A Tensor gives its data. A table or
+                column of pandas gives its values, by position and not by label
+    batch_size  the number of rows in a batch; the last batch may be smaller
+    shuffle     draw a new random order of the rows for each epoch
+    drop_last   leave out the last batch if it is smaller than batch_size
+    rng         the generator of the random orders; default: the package's generator
 
-    Raises ValueError for x and y of different lengths, and if there is no batch to give.
+    Raises ValueError for x and y of different lengths, for a batch_size below 1, and if drop_last
+    leaves no batch.
     """
     return Batches(x, y, batch_size, shuffle, drop_last, rng)
 
 
 @dataclass
 class Epoch:
-    """One pass over the rows: their order, and how many batches of it were given."""
+    """One pass over the rows: their order, and the number of batches that were given so far."""
 
     order: npt.NDArray[np.int64]
     position: int = 0
 
 
 class Batches:
-    """What `batches` returns. It can be iterated again, and has a length: the number of batches.
+    """The result of `batches`: an iterable for any number of epochs; its len is batches per epoch.
 
-    Several iterations may run at a time, each with a place of its own. The state is that of the one
-    that was begun last: the order of its rows, the place reached in it, and the generator of the
-    orders to come. After `load_state_dict` the next iteration goes on from that place.
+    Several iterations may run at the same time, and each has its own position. `state_dict`
+    describes the iteration that began last: the order of its rows, its position, and the generator
+    of later orders. After `load_state_dict` the next iteration goes on from that position.
     """
 
     def __init__(
@@ -65,12 +67,12 @@ class Batches:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.rng = default_rng(rng)
-        self.epoch = Epoch(np.arange(len(self.x)))  # the one begun last
-        self.resumed = False  # whether the next iteration goes on with it
+        self.epoch = Epoch(np.arange(len(self.x)))  # the epoch that began last
+        self.resumed = False  # whether the next iteration continues that epoch
         if not len(self):
             raise ValueError(
-                f"drop_last leaves no batch: {len(self.x)} rows are fewer than batch_size, "
-                f"which is {batch_size}"
+                f"drop_last leaves no batch: there are {len(self.x)} rows, and batch_size is "
+                f"{batch_size}; make batch_size smaller, or use drop_last=False"
             )
 
     def __len__(self) -> int:
@@ -85,7 +87,7 @@ class Batches:
         return self.rest(self.epoch)
 
     def rest(self, epoch: Epoch) -> Iterator[tuple[Any, Any]]:
-        """The batches of an epoch that were not given yet."""
+        """The remaining batches of an epoch."""
         while epoch.position < len(self):
             start = epoch.position * self.batch_size
             rows = epoch.order[start : start + self.batch_size]
@@ -94,7 +96,7 @@ class Batches:
         epoch.position = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The place in the data, for a checkpoint."""
+        """The position in the data and the order of the rows, for a checkpoint."""
         return {
             "order": self.epoch.order.copy(),
             "batch_size": self.batch_size,
@@ -104,17 +106,18 @@ class Batches:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from the place that `state_dict` gave.
+        """Let the next iteration go on from the position in `state`, the result of `state_dict`.
 
-        Raises ValueError for a state of data with another number of rows or another batch_size, and
-        for one that is no place in these rows.
+        Raises ValueError if the number of rows or the batch_size was different, and for an order or
+        a position that is impossible in these rows.
         """
         order, position = np.array(state["order"]), state["position"]
         saved = len(order), state["batch_size"]
         if saved != (len(self.x), self.batch_size):
             raise ValueError(
-                f"these are {len(self.x)} rows in batches of {self.batch_size}; saved was the "
-                f"place in {saved[0]} rows in batches of {saved[1]}"
+                f"these are {len(self.x)} rows in batches of {self.batch_size}, and the saved "
+                f"position is for {saved[0]} rows in batches of {saved[1]}: use the same data and "
+                "batch_size to go on"
             )
         if (
             order.dtype.kind != "i"
@@ -122,8 +125,8 @@ class Batches:
             or position not in range(len(self) + 1)
         ):
             raise ValueError(
-                f"position {position} in the order {order} is no place in {len(self.x)} rows of "
-                f"{len(self)} batches"
+                f"position {position} in the order {order} is impossible: there are {len(self.x)} "
+                f"rows in {len(self)} batches"
             )
         resumed = bool(state["resumed"])
         here = self.epoch, self.resumed, self.rng.bit_generator.state
@@ -140,35 +143,37 @@ class Batches:
 def split(
     x: Any, y: Any, validation: float = 0.2, rng: np.random.Generator | None = None
 ) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """(x_train, y_train), (x_validation, y_validation): the rows of x and y, dealt at random.
+    """(x_train, y_train), (x_validation, y_validation): the rows of x and y, split at random.
 
-    validation  the share of the rows that is held out, between 0 and 1
+    x, y        arrays (n, ...) with the same number of rows
+    validation  the share of the rows to hold out, between 0 and 1
+    rng         the generator of the random order; default: the package's generator
 
-    Raises ValueError for x and y of different lengths, and if one side would get no row.
+    Raises ValueError for x and y of different lengths, and if one part would get no row.
     """
     x, y = rows_of(x, y)
     n = round(len(x) * validation)
     if not 0 < n < len(x):
         raise ValueError(
-            f"validation={validation} of {len(x)} rows leaves {len(x) - n} to train on and "
-            f"{n} to validate with; both need at least one"
+            f"validation={validation} splits {len(x)} rows into {len(x) - n} for training and "
+            f"{n} for validation; each part needs at least one"
         )
     order = default_rng(rng).permutation(len(x))
     return (x[order[n:]], y[order[n:]]), (x[order[:n]], y[order[:n]])
 
 
 def rows_of(x: Any, y: Any) -> tuple[Any, Any]:
-    """The arrays of x and y, checked: each row of x has its row of y."""
+    """The arrays of x and y. Raises ValueError if they have different lengths or no rows."""
     x, y = array_of(x), array_of(y)
     if not np.ndim(x) or not np.ndim(y) or len(x) != len(y) or not len(x):
         raise ValueError(
-            f"x and y need as many rows each, and at least one: x has shape {np.shape(x)}, "
-            f"y {np.shape(y)}"
+            f"x and y need the same number of rows, at least one: x has shape {np.shape(x)}, "
+            f"y has shape {np.shape(y)}"
         )
     return x, y
 
 
 def array_of(x: Any) -> Any:
-    """x as an array: [rows] selects from it by position, and from a pandas Series by label."""
+    """x as an array, so that x[rows] selects by position (a pandas Series selects by label)."""
     x = plain(x)
     return x if hasattr(x, "__array_function__") else np.asarray(x)

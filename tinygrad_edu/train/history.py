@@ -1,4 +1,4 @@
-"""What a training was like: a few numbers for each epoch."""
+"""The history of a training: a few numbers for each epoch."""
 
 import math
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from tinygrad_edu.train.live import Live
 
 
 class History:
-    """What `fit` saw, in plain lists with one number for each finished epoch.
+    """The record that `fit` writes: plain lists with one number for each finished epoch.
 
-    train_loss       the mean over the rows of the epoch, taken while the weights changed
-    validation_loss  the mean over the validation data, after the epoch; empty without such data
-    metrics          a list like these for each metric, under its name
+    train_loss       the mean loss over the rows of the epoch, measured while the weights change
+    validation_loss  the mean loss over the validation data after the epoch; empty without them
+    metrics          {name: a list of the same kind} for each metric
     lr               the learning rate at the end of the epoch
     stopped          whether a callback has ended the training
-    live             more of the training that is under way, if somebody looks on; else None
+    live             a `train.Live` with the details of a training that is shown live; else None
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class History:
         self.metrics: dict[str, list[float]] = {}
         self.lr: list[float] = []
         self.stopped = False
-        self.loss_sum, self.rows, self.batches = 0.0, 0, 0  # of the epoch under way
+        self.loss_sum, self.rows, self.batches = 0.0, 0, 0  # of the current epoch
         self.live: Live | None = None
 
     def __len__(self) -> int:
@@ -34,7 +34,10 @@ class History:
         return len(self.train_loss)
 
     def __getitem__(self, name: str) -> list[float]:
-        """The list of that name: "train_loss", "validation_loss", "lr" or a metric."""
+        """The list with this name: "train_loss", "validation_loss", "lr" or a metric.
+
+        Raises KeyError for a name without numbers; the message lists the names that have some.
+        """
         lists = {
             "train_loss": self.train_loss,
             "validation_loss": self.validation_loss,
@@ -43,30 +46,33 @@ class History:
         }
         if not lists.get(name):
             there = ", ".join(key for key, values in lists.items() if values)
-            raise KeyError(f"no {name!r} was recorded; there is {there or 'nothing yet'}")
+            raise KeyError(f"{name!r} was not recorded; recorded so far: {there or 'nothing'}")
         return lists[name]
 
     def best_epoch(self, monitor: str = "validation_loss", mode: str = "min") -> int:
-        """The first index where the list `monitor` is smallest, or largest with mode="max".
+        """The index of the smallest number in the list `monitor`, or of the largest one.
 
-        nan is worse than any number, in both modes.
+        monitor  "train_loss", "validation_loss", "lr" or the name of a metric
+        mode     "min" for the smallest, "max" for the largest
+
+        Of equal numbers the first counts. nan is worse than any number, in both modes.
         """
         one_of("mode", mode, "min", "max")
         values, sign = self[monitor], 1 if mode == "min" else -1
         return min(range(len(values)), key=lambda i: (math.isnan(values[i]), sign * values[i]))
 
     def add_batch(self, loss: float, rows: int) -> None:
-        """Count a batch towards the mean loss of the epoch under way."""
+        """Add a batch to the mean loss of the current epoch."""
         self.loss_sum += loss * rows
         self.rows += rows
         self.batches += 1
 
     def add_epoch(self, lr: float, validation: Mapping[str, float]) -> None:
-        """Close the epoch under way. `validation` holds "loss" and the metrics, or nothing."""
+        """End the current epoch. `validation` has "loss" and the metrics, or is empty."""
         if not self.rows:
             raise ValueError(
-                f"train_data gave no batch in epoch {len(self) + 1}; an iterator can be used only "
-                "once: give a list, or batches(...)"
+                f"train_data gave no batch in epoch {len(self) + 1}: they are empty, or an "
+                "iterator, which can be used only once; use a list or batches(...)"
             )
         self.train_loss.append(self.loss_sum / self.rows)
         self.lr.append(lr)
@@ -76,7 +82,7 @@ class History:
             values.append(value)
 
     def __str__(self) -> str:
-        """The last epoch, in one line."""
+        """The last epoch in one line."""
         if not len(self):
             return "no epoch yet"
         parts = {"loss": self.train_loss, "validation": self.validation_loss, **self.metrics}
@@ -87,7 +93,7 @@ class History:
     def plot(self, path: Any = None) -> Any:
         """Draw the losses, the metrics and the learning rate with `viz.plots.plot_history`.
 
-        path  a file to save the picture in, such as "history.png"
+        path  the file to save the picture in, such as "history.png"; None: no file
 
         Returns matplotlib's figure.
         """
@@ -100,7 +106,10 @@ class History:
         return deepcopy({name: x for name, x in vars(self).items() if name != "live"})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Be the history that `state_dict` gave."""
+        """Replace all lists by those in `state`, the result of `state_dict`.
+
+        Raises ValueError for a state with other names.
+        """
         if set(state) != set(vars(self)) - {"live"}:
             names = ", ".join(name for name in vars(self) if name != "live")
             raise ValueError(f"a history has {names}, not {', '.join(state)}")

@@ -1,4 +1,4 @@
-"""Plots of what `lab` measures, of losses, trainings and programs, drawn with matplotlib."""
+"""Plots of the results of `lab`, of losses, trainings and programs, drawn with matplotlib."""
 
 from tinygrad_edu.viz.plots.animation import animate
 from tinygrad_edu.viz.plots.boundaries import plot_boundary

@@ -1,4 +1,4 @@
-"""How does a picture change?"""
+"""How does a picture become an animation?"""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,20 +19,22 @@ def animate(
     width: float = 4.8,
     height: float = 4.8,
 ) -> None:
-    """Save a GIF of draw(ax, frame) for each frame, on axes that are empty each time.
+    """Save a GIF with one picture for each frame: draw(ax, frame), each time on empty axes.
 
-    fps            pictures in a second
-    hold           seconds that the last one stays
+    draw           a function of matplotlib's axes and one item of `frames`
+    fps            pictures per second
+    hold           how many more seconds the last picture stays
     width, height  in hundreds of pixels
 
-    The layout is that of the first picture, so that nothing jumps. Raises ValueError for no frames.
+    All pictures have the layout of the first one, so that nothing jumps. Raises ValueError if there
+    are no frames.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
     frames = list(frames)
     if not frames:
-        raise ValueError("there are no frames to draw")
+        raise ValueError("there are no frames to draw: frames must have at least one item")
     ax = axes_of(None, width, height)
     draw(ax, frames[0])
     canvas = FigureCanvasAgg(ax.figure)

@@ -1,4 +1,4 @@
-"""Where in the plane does a model change its mind?"""
+"""Where in the plane does a model change its class?"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from tinygrad_edu.viz.curves import class_numbers
 from tinygrad_edu.viz.plots.images import two_sided
 from tinygrad_edu.viz.plots.style import COLORS, SERIES, SMALL, axes_of, points, saved
 
-FEW = 20  # points, which are drawn larger
+FEW = 20  # fewer points than this are drawn larger
 Bounds = tuple[float, float, float, float]
 
 
@@ -35,30 +35,36 @@ def plot_boundary(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """What f answers everywhere in the plane, the line where its answer changes, and the points.
+    """The outputs of f over the plane, the boundary where the class changes, and the points.
 
-    f         a model or function of (n, 2) points: one score each, scores of the classes, of which
-              the largest counts, or whole numbers that are classes. A model of Values takes one
-              point: lambda points: [model(point) for point in points]
-    x, y      points, (n, 2), and their classes, (n,): a colour and a mark for each
-    level     the score of the boundary; margins are other scores, with thinner lines
-    limit     the distance from `level` at which the shades of a score end
-    label     what a score is, beside its colour bar, which `bar=False` leaves out
-    names     of the classes 0, 1, ..., or of others in their order, for a legend below
-    captions  of the points, above each
-    bounds    (left, right, bottom, top); those of the points, and a little more, by default
-    places    how many there are along each side, at which f is asked
+    f         a model or function of points (n, 2). It returns one score for each point, or scores
+              (n, classes), of which the largest counts, or whole numbers, which are classes. Write
+              lambda points: [model(point) for point in points] for a model of Values
+    x, y      points (n, 2) and their classes (n,): each class has its colour and marker
+    level     the score of the boundary
+    margins   other scores that get thinner lines
+    limit     the distance from `level` at which the colour scale ends; default: the largest one
+    label     the text beside the colour bar; bar=False leaves out the bar
+    names     the names of the classes 0, 1, ... (or of the classes in their order), for a legend
+    captions  a text above each point
+    bounds    (left, right, bottom, top); default: around the points, with a margin of a tenth
+    places    the number of points along each side of the grid
+    title     above the picture
+    ax        matplotlib's axes to draw on; default: a new figure
+    path      the file to save the picture in, such as "boundary.png"
 
-    Where the answer is not finite, the plane is purple. Returns matplotlib's figure. Raises
-    ValueError for points, classes, names, bounds or answers that do not fit.
+    The plane is purple where the output is not finite. Returns matplotlib's figure. Raises
+    ValueError for points, classes, names, bounds or outputs that do not fit.
     """
     check_points(x, y, captions)
     if x is None and bounds is None:
-        raise ValueError("how far does the plane go? Pass points x, or bounds=(left, right, ...)")
+        raise ValueError(
+            "the plane needs its limits: give points x, or bounds=(left, right, bottom, top)"
+        )
     if bounds is not None and (
         len(bounds) != 4 or bounds[0] == bounds[1] or bounds[2] == bounds[3]
     ):
-        raise ValueError(f"bounds are (left, right, bottom, top), and these are {bounds}")
+        raise ValueError(f"bounds must be (left, right, bottom, top), and they are {bounds}")
     ax = axes_of(ax, 7, 5.5)
     left, right, bottom, top = bounds or bounds_of(x)
     across, up = np.linspace(left, right, places), np.linspace(bottom, top, places)
@@ -84,19 +90,19 @@ def plot_boundary(
 
 
 def check_points(x: Any, y: Any, captions: Any) -> None:
-    """Raise ValueError for points that are none, and for classes and captions of others."""
+    """Raise ValueError for points of a wrong shape, and for too many or few classes or captions."""
     if x is None:
         return
     if np.shape(x)[1:] != (2,) or not len(x):
-        raise ValueError(f"points have the shape (n, 2), and these have {np.shape(x)}")
+        raise ValueError(f"points must have shape (n, 2), and these have {np.shape(x)}")
     if y is not None and np.size(y) != len(x):
-        raise ValueError(f"{len(x)} points have a class each, and y has the shape {np.shape(y)}")
+        raise ValueError(f"{len(x)} points need {len(x)} classes, and y has shape {np.shape(y)}")
     if captions is not None and len(captions) != len(x):
         raise ValueError(f"there are {len(captions)} captions for {len(x)} points")
 
 
 def numbered(answer: Any, y: Any, outputs: int) -> tuple[Any, Any]:
-    """The answers and the classes of the points, in numbers that stand for the same colours."""
+    """The outputs and the classes of the points, numbered so that equal numbers share a colour."""
     y = np.ravel(plain([]) if y is None else plain(y))
     if answer.dtype.kind not in "bui" or y.dtype.kind not in "biuf":
         return answer, class_numbers(y, outputs)
@@ -107,7 +113,7 @@ def numbered(answer: Any, y: Any, outputs: int) -> tuple[Any, Any]:
 
 
 def bounds_of(x: Any) -> Bounds:
-    """The rectangle around points, and a tenth more on each side."""
+    """The rectangle around the points, with a margin of a tenth on each side."""
     low, high = np.min(x, axis=0), np.max(x, axis=0)
     margin = np.where(high > low, 0.1 * (high - low), 1.0)
     (left, bottom), (right, top) = low - margin, high + margin
@@ -115,9 +121,9 @@ def bounds_of(x: Any) -> Bounds:
 
 
 def answers(f: Callable[[Any], Any], plane: Any) -> tuple[Any, int]:
-    """One number for each place: its score, or the whole number of its class; and how many scores.
+    """One number for each point of the plane, a score or a class, and the number of scores.
 
-    Of whole numbers, that is how many there may be.
+    If f returns whole numbers, which are classes, the second result is the largest integer.
     """
     with no_grad():
         found = f(plane)
@@ -128,13 +134,16 @@ def answers(f: Callable[[Any], Any], plane: Any) -> tuple[Any, int]:
     if out.ndim == 2:
         out = out[:, 0] if out.shape[1] == 1 else np.argmax(out, axis=1)
     if out.shape != (len(plane),):
-        raise ValueError(f"f answered {len(plane)} points with an array of shape {out.shape}")
+        raise ValueError(
+            f"f must return one number or one row of scores for each point: for {len(plane)} "
+            f"points it returned an array of shape {out.shape}"
+        )
     whole = outputs == 1 and out.dtype.kind in "bui"
     return out, sys.maxsize if whole else outputs
 
 
 def draw_classes(ax: Any, classes: Any, extent: Bounds) -> None:
-    """A pale colour for each class, and black lines between them."""
+    """A pale colour for each class, and black lines between the classes."""
     from matplotlib.colors import ListedColormap
 
     shades = ListedColormap([COLORS[name] for name in SERIES])
@@ -153,7 +162,7 @@ def draw_scores(
     """Shades around the level, a line along it, and labelled lines along the margins."""
     finite = scores[np.isfinite(scores)]
     if not finite.size:
-        raise ValueError("f answered nothing that is finite, so that there is nothing to draw")
+        raise ValueError("f returned no finite number, so there is nothing to draw")
     limit = limit or float(np.max(np.abs(finite - level))) or 1.0
     ax.imshow(
         scores, two_sided(), vmin=level - limit, vmax=level + limit, alpha=0.7, origin="lower",
@@ -161,7 +170,7 @@ def draw_scores(
     )  # fmt: skip
     low, high = finite.min(), finite.max()
     for each, width, style in [(level, 2.0, "-"), *((m, 1.2, ":") for m in margins)]:
-        if low < each < high and high - low > limit / 1000:  # not the rounding of one number
+        if low < each < high and high - low > limit / 1000:  # not a constant with rounding errors
             line = ax.contour(
                 scores, [each], extent=extent, colors="black", linewidths=width, linestyles=style
             )
@@ -169,7 +178,7 @@ def draw_scores(
 
 
 def draw_points(ax: Any, x: Any, y: Any, names: Sequence[str] | None) -> None:
-    """Each class in the colour of its number, with its mark, and in the legend."""
+    """The points of each class with its colour and marker, and a legend if there are names."""
     classes = np.unique(y)
     if names and len(names) <= classes[-1]:
         raise ValueError(f"there are {len(names)} names for the classes 0 to {classes[-1]}")

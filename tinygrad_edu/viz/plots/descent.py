@@ -1,4 +1,4 @@
-"""Descents drawn: the path on the curve, the loss against the step, and maps of basins."""
+"""Plots of descents: the path on the curve, the loss against the step, and maps of basins."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from tinygrad_edu.viz.plots.style import (
     saved,
 )
 
-NOWHERE = "#dddddd"  # where starts go to no minimum
+NOWHERE = "#dddddd"  # the colour of starts that lead to no minimum
 
 
 def path_on_curve(
@@ -29,9 +29,14 @@ def path_on_curve(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """The points of a `lab.Trajectory` of one number on the curve of f; returns the figure.
+    """The points of a `lab.Trajectory` of one number, on the curve of f.
 
-    bounds  of x; those of the points, and a little more, by default. Points beyond are left out
+    bounds  (low, high) of x; default: around the points. The path ends where it leaves the bounds
+    title   above the picture
+    ax      matplotlib's axes to draw on; default: a new figure
+    path    the file to save the picture in, such as "path.png"
+
+    Returns matplotlib's figure.
     """
     ax = axes_of(ax)
     xs = np.ravel(trajectory.x)
@@ -59,10 +64,15 @@ def loss_curves(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """Loss above `lowest` against step, on a logarithmic scale, a line a trajectory.
+    """Loss minus `lowest` against the step, on a logarithmic scale: one line for each trajectory.
 
-    trajectories  or the losses themselves, which then need labels
-    labels        at the ends of the lines; the learning rates by default
+    trajectories  a list of `lab.Trajectory`; or of arrays of losses, which need labels
+    labels        the texts at the ends of the lines; default: the learning rates
+    lowest        the smallest possible loss
+    title, ax, path
+                  as in `path_on_curve`
+
+    Returns matplotlib's figure.
     """
     ax = axes_of(ax)
     labels = labels or [f"lr = {each.lr:g}" for each in trajectories]
@@ -78,9 +88,11 @@ def loss_curves(
 def basin_map(
     basins: Any, *, title: str = "", ax: Any = None, path: str | Path | None = None
 ) -> Any:
-    """Each start in the colour of the minimum it went to, grey for none; minima are stars.
+    """Each start in the colour of the minimum that it leads to, or grey; the minima are stars.
 
-    Raises ValueError for basins that have not two axes.
+    basins  the result of `lab.basins` with two axes; title, ax and path as in `path_on_curve`
+
+    Returns matplotlib's figure. Raises ValueError unless the basins have two axes.
     """
     from matplotlib.colors import ListedColormap
 
@@ -104,9 +116,9 @@ def basin_map(
 def basin_curve(
     surface: Any, basins: Any, *, title: str = "", ax: Any = None, path: str | Path | None = None
 ) -> Any:
-    """The starts on the curve of a function of one number, each a mark of the minimum it went to.
+    """The starts on the curve of a function of one number, with a marker for their minimum.
 
-    surface  what the `basins` are of
+    surface  the `lab.Surface` that the `basins` belong to
     Raises ValueError for basins that have not one axis.
     """
     need_axes(basins, 1, "curve")
@@ -135,7 +147,7 @@ def need_axes(basins: Any, n: int, what: str) -> None:
 
 
 def around(xs: Any) -> tuple[float, float]:
-    """The range of some numbers, and a tenth more on both sides."""
+    """The range of the numbers, with a margin of a tenth on both sides."""
     low, high = float(xs.min()), float(xs.max())
     margin = 0.1 * (high - low) or 1.0
     return low - margin, high + margin

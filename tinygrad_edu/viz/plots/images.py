@@ -1,4 +1,4 @@
-"""What does a network look at, what does it read wrong, and what does it look for?"""
+"""What does a network see, where is it wrong, and which patterns do its filters find?"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ import numpy as np
 from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.viz.plots.style import COLORS, SERIES, axes_of, saved
 
-CAPTION = 0.34  # of the height of an image, that its caption takes
-GAP = 0.05  # of the width of an image, on each of its sides
-NOT_FINITE = "purple"  # the colour of nan and of infinity
-INCH = 1.0  # the width of an image in a figure of its own
+CAPTION = 0.34  # the height of a caption, as a share of the height of an image
+GAP = 0.05  # the gap on each side of an image, as a share of its width
+NOT_FINITE = "purple"  # the colour of nan and infinity
+INCH = 1.0  # the width of an image in a new figure, in inches
 
 
 def plot_images(
@@ -25,16 +25,18 @@ def plot_images(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """Images of one size beside and below each other, dark where they are large.
+    """Images of the same size in rows; large numbers are dark.
 
-    images    (n, height, width), or {name of a row: such images}: each row has its name
-    captions  a text above each image, in their order
-    columns   how many images are in a row, at most 8 by default; with names, what the rows have
-    limits    the numbers that are white and black, those of all images by default
-    ax        matplotlib's axes to draw on, of a new figure by default
+    images    an array (n, height, width); or {name: such an array}, one named row for each
+    captions  a text above each image
+    columns   the number of images in a row; default: at most 8. Named rows have their own number
+    limits    the numbers that are drawn white and black; default: the smallest and the largest
+    title     above the picture
+    ax        matplotlib's axes to draw on; default: a new figure
+    path      the file to save the picture in, such as "images.png"
 
-    What is not finite is purple. Returns matplotlib's figure. Raises ValueError for images or
-    captions that do not fit.
+    Numbers that are not finite are purple. Returns matplotlib's figure. Raises ValueError for
+    images or captions that do not fit.
     """
     import matplotlib
 
@@ -45,14 +47,14 @@ def plot_images(
             raise ValueError("there are no images")
         if len({x.shape[1:] for x in rows.values()}) > 1:
             raise ValueError(
-                "all images need one size, and they have "
+                "all images need the same size, and they have "
                 + ", ".join(f"{name!r} {x.shape[1:]}" for name, x in rows.items())
             )
     stack = np.concatenate(list(rows.values())) if rows else stacked(images)
     if rows:
         if len({len(x) for x in rows.values()}) > 1:
             raise ValueError(
-                "each row needs as many images as the others, and they have "
+                "all rows need the same number of images, and they have "
                 + ", ".join(f"{name!r} {len(x)}" for name, x in rows.items())
             )
         columns = len(next(iter(rows.values())))
@@ -77,11 +79,11 @@ def plot_filters(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """Filters (n, height, width) on one scale: blue is negative, white 0, orange positive.
+    """Filters (n, height, width) on one colour scale: blue is negative, white 0, orange positive.
 
-    label  what the scale beside them shows; columns, ax and path as in `plot_images`
+    label  the text beside the colour scale; columns, title, ax and path as in `plot_images`
 
-    Returns matplotlib's figure. Raises ValueError for filters of another shape.
+    Returns matplotlib's figure. Raises ValueError for filters of any other shape.
     """
     stack = stacked(filters)
     largest = np.max(np.abs(stack[np.isfinite(stack)])) or 1.0
@@ -95,20 +97,20 @@ def stacked(images: Any) -> Any:
     """Images as one array (n, height, width)."""
     if isinstance(images, list | tuple) and len(sizes := {np.shape(x): 0 for x in images}) > 1:
         found = " and ".join(map(str, sizes))
-        raise ValueError(f"all images need one size, and these have {found}")
+        raise ValueError(f"all images need the same size, and these have {found}")
     stack = np.asarray(images, dtype=float)
     if stack.ndim != 3 or not stack.size:
         raise ValueError(
-            f"images are an array of shape (n, height, width), and this one is {stack.shape}: "
-            "reshape it, or take one channel"
+            f"images must be an array of shape (n, height, width), and this has {stack.shape}: "
+            "reshape it, or select one channel"
         )
     if not np.any(np.isfinite(stack)):
-        raise ValueError("no number of these images is finite")
+        raise ValueError("no number in these images is finite: there is nothing to draw")
     return stack
 
 
 def draw_grid(stack: Any, captions: Any, columns: int | None, ax: Any, **colors: Any) -> Any:
-    """All images in one pair of axes, each a unit wide, with thin gaps; returns the axes."""
+    """Draw all images on the same axes, each with width 1 and a small gap; return the axes."""
     n, height, width = stack.shape
     columns = whole("columns", min(n, 8) if columns is None else columns)
     lines = -(-n // columns)
@@ -131,7 +133,7 @@ def draw_grid(stack: Any, captions: Any, columns: int | None, ax: Any, **colors:
 
 
 def frame(place: tuple[float, float, float, float]) -> Any:
-    """A thin line around an image, so that its white border has an end."""
+    """A thin line around an image, because one cannot see where a white border ends."""
     from matplotlib.patches import Rectangle
 
     left, right, bottom, top = place
@@ -141,12 +143,12 @@ def frame(place: tuple[float, float, float, float]) -> Any:
 
 
 def row_place(row: int, captions: Any) -> float:
-    """Where a row begins, in heights of an image."""
+    """The vertical position where a row begins, in heights of an image."""
     return row * (1 if captions is None else 1 + CAPTION)
 
 
 def two_sided() -> Any:
-    """Shades from blue, below the middle, through white to orange."""
+    """A colour scale from blue (low) through white to orange (high)."""
     from matplotlib.colors import LinearSegmentedColormap
 
     ends = [COLORS[SERIES[0]], "white", COLORS[SERIES[1]]]

@@ -1,4 +1,4 @@
-"""A landscape drawn as a map, as a surface, or as a curve, with the paths of optimizers on it."""
+"""Plots of a loss landscape: a map, a surface or a curve, with the paths of optimizers on it."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -19,8 +19,8 @@ from tinygrad_edu.viz.plots.style import (
 )
 
 Paths = Mapping[str, Any]
-CLOSEST = 1e-4  # of the range of the loss: the first of the levels that grow by a factor
-DOT = 0.05  # of the sides of a map: a path that goes no farther is a dot, as large as its mark
+CLOSEST = 1e-4  # the first logarithmic level above the lowest loss, as a share of its range
+DOT = 0.05  # a path shorter than this share of both sides of the map is drawn as a dot
 
 
 def contour(
@@ -36,19 +36,23 @@ def contour(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """A map of a loss in two dimensions, each shade a range of the loss; returns the figure.
+    """A map of a loss in two dimensions: each shade is a range of the loss.
 
-    paths   names and paths of weights, which `landscape.project` puts on the map: a ring at the
-            start, a mark at the end. One that is shorter than its marks is called a dot
-    log     levels that grow by a factor: for a valley with high walls
-    levels  how many
-    name    of what is high or low, beside the bar of colours
-    grey    without colours and without their bar, for a ground of many paths; dark is high
-    minima  weights where the loss is known to be lowest: a star for each, above all that ends there
-    path    save the figure there
+    landscape  the result of `lab.landscape` with two directions
+    paths      {name: path of weights}, projected on the map by `landscape.project`: a ring marks
+               the start, a marker the end. A path shorter than its markers is drawn as a dot
+    log        logarithmic levels, for a valley with high walls
+    levels     the number of levels
+    name       the text beside the colour bar
+    grey       use greys without a colour bar, as a background for many paths; dark is high
+    minima     weights where the loss has a known minimum: each gets a star, above the paths
+    title      above the picture
+    ax         matplotlib's axes to draw on; default: a new figure
+    path       the file to save the picture in, such as "landscape.png"
 
-    Where the loss is not finite the map is white. Without `minima` a star marks the lowest point of
-    the grid, unless others are as low, or it is on the border, beyond which the loss may fall on.
+    The map is white where the loss is not finite. Without `minima`, a star marks the lowest point
+    of the grid; but not if other points are equally low, or if it is on the border, because the
+    loss may be lower outside. Returns matplotlib's figure.
     Raises ValueError for a landscape of one dimension, or without a finite loss.
     """
     from matplotlib.colors import BoundaryNorm
@@ -87,12 +91,14 @@ def surface(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """A loss in two dimensions as a surface in three; returns the figure.
+    """A loss in two dimensions as a surface in three dimensions; the height is the loss.
 
-    elevation, turn  where it is seen from, in degrees
-    ax               axes with projection="3d"
+    name             the text beside the vertical axis
+    elevation, turn  the direction from which one sees it, in degrees
+    ax               axes with projection="3d"; default: a new figure
 
-    Paths lie on the surface, at the loss of the point below them; other arguments as in `contour`.
+    Paths lie on the surface: their height is the loss of the landscape. Other arguments and errors
+    are as in `contour`. Returns matplotlib's figure.
     """
     need(landscape, 2, "surface", "curve")
     if ax is None:
@@ -118,7 +124,12 @@ def curve(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """A loss in one dimension; arguments as in `contour`. Returns the figure."""
+    """A loss in one dimension as a curve. Arguments and errors as in `contour`.
+
+    log  a logarithmic axis for the loss
+
+    Returns matplotlib's figure.
+    """
     need(landscape, 1, "curve", "contour")
     ax = axes_of(ax)
     (x,), loss = landscape.axes, np.ma.masked_invalid(landscape.loss)
@@ -134,9 +145,9 @@ def curve(
 
 
 def contour_levels(loss: Any, levels: int, log: bool) -> Any:
-    """The levels of a map: equally spaced; or, log, each the same factor above the last.
+    """The levels of a map: equally spaced, or with log=True, each the same factor times the last.
 
-    Where the loss comes near 0, or goes below, it is its height above the lowest that grows so.
+    If the lowest loss is near 0 or negative, this holds for the height above the lowest loss.
     """
     low, high = loss.min(), loss.max()
     size = max(high - low, 1e-12 * abs(high), np.finfo(float).tiny)
@@ -148,7 +159,7 @@ def contour_levels(loss: Any, levels: int, log: bool) -> Any:
 
 
 def height(landscape: Any, points: Any) -> Any:
-    """The loss at points (steps, k), linear between those of the grid; nan beyond it."""
+    """The loss at points (steps, k), by linear interpolation on the grid; nan outside."""
     corner, share = [], []
     for x, axis in zip(points.T, landscape.axes):
         place = np.interp(x, axis, np.arange(len(axis)), np.nan, np.nan)
@@ -164,13 +175,13 @@ def height(landscape: Any, points: Any) -> Any:
 
 
 def on_the_ground(landscape: Any, paths: Paths | None) -> dict[str, Any]:
-    """The paths (steps, dimensions + 1), with the loss of the point below each place."""
+    """The paths (steps, dimensions + 1): their coordinates, and the loss of the landscape there."""
     shadows = {name: landscape.project(weights) for name, weights in (paths or {}).items()}
     return {name: np.column_stack([x, height(landscape, x)]) for name, x in shadows.items()}
 
 
 def draw_paths(ax: Any, paths: Mapping[str, Any], **options: Any) -> None:
-    """Each as a line with a mark of its own where it ends, and a ring where it starts."""
+    """Each path as a line with its own marker at the end and a ring at the start."""
     for k, (name, points) in enumerate(paths.items()):
         draw_path(ax, k, name, points, **options)
     ring = {"color": "white", "markeredgecolor": "black", "markeredgewidth": 2, "markersize": 9}
@@ -181,7 +192,7 @@ def draw_paths(ax: Any, paths: Mapping[str, Any], **options: Any) -> None:
 
 
 def draw_path(ax: Any, k: int, name: str, points: Any, **options: Any) -> None:
-    """The k-th path, on white; only its end, if on this map it is not longer than a mark."""
+    """The k-th path with a white border; only its end if the path is too short to see."""
     k %= len(SERIES)
     look = {
         "color": COLORS[SERIES[k]], "marker": MARKERS[k], "markevery": [-1], "markersize": 9,
@@ -199,7 +210,7 @@ def draw_path(ax: Any, k: int, name: str, points: Any, **options: Any) -> None:
 
 
 def is_dot(ax: Any, points: Any) -> bool:
-    """Whether a path on a map stays where it is, as far as one can see."""
+    """Whether a path on a map is too short to see."""
     sides = np.abs([np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())])
     return points.shape[1] == 2 and bool(np.all(np.nan_to_num(extent(points)) < DOT * sides))
 
@@ -210,7 +221,7 @@ def extent(points: Any) -> Any:
 
 
 def mark_lowest(ax: Any, landscape: Any, *height: float) -> None:
-    """A star at the lowest point of the grid, if there is one, and it is not on the border."""
+    """A star at the lowest point of the grid, if it is the only one and not on the border."""
     place, low = landscape.lowest
     size = np.ptp(landscape.loss[np.isfinite(landscape.loss)])
     on_border = any(c in (axis[0], axis[-1]) for c, axis in zip(place, landscape.axes))
@@ -219,23 +230,23 @@ def mark_lowest(ax: Any, landscape: Any, *height: float) -> None:
 
 
 def draw_stars(ax: Any, points: Any, label: str, zorder: float = 5.7) -> None:
-    """Stars above the paths, and below the mark at the end of one, unless zorder says otherwise."""
+    """Stars; by default above the paths and below the markers at their ends."""
     star = {"color": COLORS["yellow"], "markeredgecolor": "black", "markersize": 20}
     ax.plot(*np.transpose(points), "*", label=label, zorder=zorder, **star)
 
 
 def need(landscape: Any, dimensions: int, mine: str, other: str) -> None:
-    """Raise ValueError for a landscape that one cannot draw so."""
+    """Raise ValueError for a landscape with other dimensions, or without a finite loss."""
     if len(landscape.axes) != dimensions:
         raise ValueError(
-            f"{mine} draws a landscape of {dimensions} directions, and this has "
-            f"{len(landscape.axes)}: use {other}"
+            f"{mine} draws a landscape with {dimensions} direction{'s' * (dimensions > 1)}, and "
+            f"this has {len(landscape.axes)}: use {other}"
         )
     if not np.any(np.isfinite(landscape.loss)):
         raise ValueError("the loss is not finite anywhere on this landscape")
 
 
 def legend(ax: Any, **options: Any) -> None:
-    """A legend, if there is something to tell."""
+    """A legend, if some line has a label."""
     if ax.get_legend_handles_labels()[0]:
         ax.legend(framealpha=0.9, handlelength=2.5, fontsize=SMALL, **options)

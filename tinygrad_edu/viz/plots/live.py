@@ -1,4 +1,4 @@
-"""How is a training going that has not ended yet?"""
+"""How is a training going while it still runs?"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +13,13 @@ from tinygrad_edu.viz.plots.training import make_logarithmic
 
 
 def plot_live(history: Any, path: str | Path | None = None) -> Any:
-    """The loss, the norm of the gradient by layer, and what a model of two inputs answers, so far.
+    """The loss, the norm of each layer's gradient, and the outputs of a model of two inputs so far.
 
-    history  what `fit` writes to; it need not have finished
-    path     a file to save the picture in
+    history  the history that `fit` writes to, during the training or after it
+    path     the file to save the picture in, such as "live.png"
 
-    A curve of many batches shows the means of groups of them. Returns matplotlib's figure.
+    If there are many batches, a curve shows means of groups of batches. Returns matplotlib's
+    figure.
     """
     from matplotlib.figure import Figure
 
@@ -49,7 +50,7 @@ def plot_live(history: Any, path: str | Path | None = None) -> Any:
 
 
 def draw_plane(ax: Any, plane: Mapping[str, Any]) -> None:
-    """The answers, and some of the training data."""
+    """The model's outputs on the plane, and some of the training points."""
     ends, cells = tuple(plane["bounds"]), np.array(plane["cells"])
     if plane["kind"] == "classes":
         draw_classes(ax, cells, ends)

@@ -1,4 +1,4 @@
-"""Losses of one prediction, and their slopes, drawn side by side."""
+"""Plots of losses of one prediction, and of their slopes, side by side."""
 
 from collections.abc import Callable, Mapping
 from itertools import combinations
@@ -11,12 +11,12 @@ from tinygrad_edu import kernels, losses
 from tinygrad_edu.transforms import value_and_grad
 from tinygrad_edu.viz.plots.style import SMALL, label_ends, line, panels, saved
 
-SAME = 1e-9  # of the largest loss: curves that are closer are one
-LONG = 0.1  # of the range: where two curves are the same, and one has to say so
+SAME = 1e-9  # curves are equal where they differ by less than this share of the largest loss
+LONG = 0.1  # equal curves are named if they are equal on more than this share of the range
 Losses = Mapping[str, Callable[[Any], Any]]
 
-# What there is to compare, for a target of 0; and for the true class of two, by its probability p
-# and by its logit z.
+# Losses to compare: for a target of 0, as functions of the error e; and for the true one of two
+# classes, as functions of its probability p or of its logit z.
 ERROR: Losses = {
     "squared": lambda e: losses.mse_loss(e, 0.0),
     "half squared": lambda e: losses.half_squared_error(e, 0.0),
@@ -43,15 +43,19 @@ def plot_losses(
     path: str | Path | None = None,
     points: int = 301,
 ) -> Any:
-    """Each loss L(p) for p from low to high, and dL/dp beside it, which the engine finds.
+    """Each loss L(p) for p from low to high, and its derivative dL/dp, computed by the engine.
 
-    Where several curves are the same, and so lie on each other, a line below names them.
-
-    functions  name: function of one prediction, a number, that returns one number, as
+    functions  {name: a function of one prediction that returns one number}, such as
                {"squared": lambda p: mse_loss(p, 3.0)}
-    path       where to save the figure, which is returned
-    Raises ValueError for no functions, low >= high, fewer than 2 points, and a function that
-    returns no number.
+    low, high  the range of predictions
+    xlabel     the text below both axes
+    path       the file to save the picture in, such as "losses.png"
+    points     the number of predictions
+
+    A text below the picture names curves that are equal and hide each other. Returns matplotlib's
+    figure.
+    Raises ValueError for an empty dict, for low >= high, for fewer than 2 points, and for a
+    function that does not return a number.
     """
     if not functions:
         raise ValueError("functions must have at least one entry, and it is empty")
@@ -77,8 +81,8 @@ def plot_losses(
 
 
 def same_curves(x: Any, found: Mapping[str, Any]) -> str:
-    """Which curves (points, 2) are the same, and from where to where: those of most names first."""
-    told: dict[str, set[str]] = {}  # by where: those of more names have been found first
+    """Which curves (points, 2) are equal, and on which range; the largest groups come first."""
+    told: dict[str, set[str]] = {}  # {range: names}; larger groups are found first
     for size in range(len(found), 1, -1):
         for names in map(set, combinations(found, size)):
             values = np.array([found[name][:, 0] for name in names])

@@ -1,4 +1,4 @@
-"""What lives when in a compiled step? Its lines from left to right, its arrays, and its bytes."""
+"""Which arrays does a compiled step need at each of its lines, and how much memory do they take?"""
 
 from itertools import groupby
 from pathlib import Path
@@ -11,38 +11,40 @@ from tinygrad_edu.viz.plots.style import COLORS, figure, saved, tidy
 SECTIONS = {"forward": "blue", "backward": "vermillion", "update": "green"}
 INPUTS = {"argument": "arguments", "parameter": "parameters", "other": "other arrays"}
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
-NAMED = 48  # lines, and as many bars: more have no room for their names
-WIDTH = 7.7  # inches that all lines have
-LETTER = 0.075  # inches of a letter in a bar
+NAMED = 48  # the largest number of lines, and of bars, with room for names
+WIDTH = 7.7  # the width of all lines together, in inches
+LETTER = 0.075  # the width of a letter in a bar, in inches
 
 
 class Bar(NamedTuple):
-    """An array, and what it holds in turn: (start, end, name) of each."""
+    """An array in memory, and the results that it contains, one after the other."""
 
     label: str
     nbytes: int
-    until: int  # the number of the first line that runs without it; 0 if it is always there
-    spans: list[tuple[int, int, str]]
+    until: int  # the number of the first line after the array is freed; 0 if it is always there
+    spans: list[tuple[int, int, str]]  # (start, end, name) of each result
 
 
 def plot_program(step: Any, title: str = "", path: str | Path | None = None) -> Any:
-    """Above, which arrays live when in a compiled step; below, how many bytes that is.
+    """Above: the arrays that a compiled step needs at each line; below: how many bytes they take.
 
-    step   what `compile` returned, called at least once: the program that ran last is drawn
+    step   the result of `compile`, called at least once; the picture shows the program of the last
+           call
     title  above the picture
-    path   where to save the figure, which is returned
+    path   the file to save the picture in, such as "program.png"
 
-    Each bar is an array, thicker for more bytes. It is coloured while its content is needed, in the
-    colour of the section that made it, with the names of `step.source`. Where it is pale the
-    program keeps the memory for what comes next; where it is hatched the array was made in this run
-    and is not given back yet. Black are the inputs, which are in no sum: a dot is a line that
-    writes to one. Beyond 48 lines or arrays there are no names.
-    Raises CompileError before the first call, and ValueError for a program without arrays.
+    Each bar is an array; a thicker bar has more bytes. It is coloured while its content is needed,
+    in the colour of the section that made it, with the names of `step.source`. It is pale where the
+    program only keeps the memory for later results. It is hatched where an array that was made in
+    this run is no longer needed, but not freed yet. Inputs are black and not part of the sums; a
+    dot marks a line that writes to one. Above 48 lines or arrays there are no names.
+    Returns matplotlib's figure. Raises CompileError before the first call, and ValueError for a
+    program without arrays.
     """
     timeline = step.timeline()
     bars = bars_of(timeline)
     if not bars:
-        raise ValueError("this program makes no arrays that could be drawn, only single numbers")
+        raise ValueError("this program makes no arrays to draw, only single numbers")
     n = len(timeline.lines)
     named = max(n, len(bars)) <= NAMED
     height = min(9.0, 3.2 + 0.27 * (len(bars) + len(INPUTS))) if named else 7.5
@@ -63,7 +65,7 @@ def plot_program(step: Any, title: str = "", path: str | Path | None = None) -> 
 
 
 def bars_of(timeline: Any) -> list[Bar]:
-    """A bar for each memory and for each new array, by the line of its first use."""
+    """A bar for each reused memory and for each new array, in the order of their first use."""
     bars = {name: Bar(name, nbytes, 0, []) for name, nbytes in timeline.memory.items()}
     for i, x in enumerate(timeline.arrays):
         bar = bars.setdefault(x.memory or str(i), Bar(x.name, x.nbytes, x.until, []))
@@ -72,7 +74,7 @@ def bars_of(timeline: Any) -> list[Bar]:
 
 
 def draw_sections(above: Any, below: Any, timeline: Any) -> None:
-    """Forward, backward and update, each on its own ground."""
+    """Forward, backward and update, each with its own background colour."""
     start = 0
     for phase, lines in groupby(timeline.phases):
         end, color = start + len(list(lines)), COLORS[SECTIONS[phase]]
@@ -86,7 +88,7 @@ def draw_sections(above: Any, below: Any, timeline: Any) -> None:
 
 
 def draw_bars(ax: Any, bars: list[Bar], timeline: Any, width: float) -> None:
-    """One below the other. width: inches of a line; 0 without names."""
+    """The bars one below the other. width: the inches of a line; 0: draw no names."""
     n, largest = len(timeline.lines), max(bar.nbytes for bar in bars)
     ticks, labels, y = [], [], 0.0
     grey = {"edgecolor": COLORS["grey"], "alpha": 0.5, "linewidth": 0}
@@ -128,7 +130,7 @@ def draw_bars(ax: Any, bars: list[Bar], timeline: Any, width: float) -> None:
 
 
 def draw_sums(ax: Any, timeline: Any) -> None:
-    """What the step takes without a program and with it, and what of that is needed."""
+    """The bytes that the step takes without and with the program, and those that it needs."""
     scale, unit = unit_of(max(*timeline.eager, *timeline.taken))
     curves = {
         "without a program": (timeline.eager, COLORS["black"], "--"),
@@ -155,7 +157,7 @@ def draw_sums(ax: Any, timeline: Any) -> None:
 
 
 def size(nbytes: int) -> str:
-    """256 B, 3.21 MB."""
+    """A number of bytes as text, such as 256 B or 3.21 MB."""
     scale, unit = unit_of(nbytes)
     return f"{nbytes} B" if scale == 1 else f"{nbytes / scale:.3g} {unit}"
 

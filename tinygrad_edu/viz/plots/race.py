@@ -1,4 +1,4 @@
-"""Races of optimizers, and batches of different sizes, drawn from what the laboratory measured."""
+"""Plots of races of optimizers, and of batches of different sizes, from the results of `lab`."""
 
 import base64
 import html
@@ -24,11 +24,11 @@ from tinygrad_edu.viz.plots.style import (
     tidy,
 )
 
-FRAMES = 40  # of an animation
-MILLISECONDS, END = 125, 2000  # that each of them stays, and the last
-MANY = 1000  # steps, of which a line is thin
-LOWEST = 1e-12  # of the loss at the start: what a logarithmic axis shows
-# How the lines of two weights differ.
+FRAMES = 40  # the number of pictures in an animation
+MILLISECONDS, END = 125, 2000  # how long each picture stays, and the last one
+MANY = 1000  # a line of more steps is thin
+LOWEST = 1e-12  # the lowest loss on a logarithmic axis, as a share of the loss at the start
+# The lines of two weights.
 TWO: tuple[dict[str, Any], ...] = {"linestyle": "-"}, {"linestyle": "--", "alpha": 0.5}
 COLUMNS = 4  # of the panels of effective step sizes
 
@@ -36,11 +36,12 @@ COLUMNS = 4  # of the panels of effective step sizes
 def plot_race(race: Any, path: str | Path | None = None) -> Any:
     """The paths, the loss against the step, and the effective step size of each weight.
 
-    race  what `lab.race` returned
-    path  where to save the picture
+    race  the result of `lab.race`
+    path  the file to save the picture in, such as "race.png"
 
-    The effective step size is |Δw| / |g|: horizontal for plain gradient descent. Of a network, the
-    median over the weights is drawn, and between which two sizes the middle 80 % are.
+    The effective step size is |Δw| / |g|: a horizontal line for gradient descent. For a network,
+    the picture shows the median over the weights and the range of the middle 80 %. Returns
+    matplotlib's figure.
     """
     rows = len(race.entries) // COLUMNS + 1
     fig = figure(10, 4.8 + 2.2 * rows)
@@ -55,20 +56,20 @@ def plot_race(race: Any, path: str | Path | None = None) -> Any:
 
 
 def draw_paths(race: Any, ax: Any = None) -> Any:
-    """Where each racer went, on the contours of the loss; a marker is where it ended."""
+    """The path of each racer on the contours of the loss, with a marker at its end."""
     ax = axes_of(ax, 7, 6)
     paths = {entry.racer.name: entry.x for entry in race.entries}
     contour(race.landscape, paths, log=True, grey=True, minima=race.minima, title="Paths", ax=ax)
     handles, names = ax.get_legend_handles_labels()
-    told = [k for k, name in enumerate(names) if name not in paths]  # the others have a curve
+    told = [k for k, name in enumerate(names) if name not in paths]  # the curves name the paths
     ax.legend([handles[k] for k in told], [names[k] for k in told], fontsize=SMALL)
     return ax
 
 
 def draw_losses(entries: Any, ax: Any = None, rows: bool = False, labels: bool = True) -> Any:
-    """The loss against the step, or against the rows of data seen so far.
+    """The loss against the step, or with rows=True, against the rows of data seen so far.
 
-    labels  whether each curve has its name at its end
+    labels  whether to write the name of each curve at its end
     """
     ax = axes_of(ax)
     for k, entry in enumerate(entries):
@@ -132,7 +133,7 @@ def draw_effective(race: Any, fig: Any = None) -> Any:
 
 
 def quantiles(sizes: Any) -> Any:
-    """(3, steps) the lowest tenth, the median and the highest tenth of the weights; or nan."""
+    """(3, steps) the quantiles 0.1, 0.5 and 0.9 over the weights; nan where none is above 0."""
     out = np.full((3, len(sizes)), np.nan)
     for t, row in enumerate(sizes):
         known = row[np.isfinite(row) & (row > 0)]
@@ -142,11 +143,13 @@ def quantiles(sizes: Any) -> Any:
 
 
 def animate_race(race: Any, path: str | Path, frames: int = FRAMES) -> Path:
-    """The paths and the losses grow step by step: a GIF, or one HTML page with a slider.
+    """An animation of the paths and the losses, step by step: a GIF, or an HTML page with a slider.
 
-    path  ends in .gif or .html; the page needs nothing but itself
+    race    the result of `lab.race`
+    path    ends in .gif or .html; the page is one file and works without a network
+    frames  the largest number of pictures
 
-    Raises ValueError for another ending.
+    Returns the path. Raises ValueError for any other ending.
     """
     path = Path(path)
     if path.suffix == ".gif":
@@ -159,13 +162,13 @@ def animate_race(race: Any, path: str | Path, frames: int = FRAMES) -> Path:
 
 
 def moments(race: Any, frames: int) -> list[int]:
-    """The steps to show: the first and the last, and more of the early ones, which go further."""
+    """The steps to show, first and last included; more early ones, because those are longer."""
     last = max(len(entry.x) for entry in race.entries) - 1
     return sorted({round(last * share**1.5) for share in np.linspace(0, 1, frames)})
 
 
 def frames_of(race: Any, frames: int) -> Iterator[bytes]:
-    """A picture, as PNG, for each moment."""
+    """A PNG picture for each of the `moments`."""
     fig = figure(9, 5.2)
     left, right = fig.subplots(1, 2)
     draw_paths(race, left)
@@ -199,7 +202,7 @@ def save_gif(race: Any, path: Path, frames: int) -> None:
 
 
 def shades() -> list[int]:
-    """A palette for a GIF: all colours, on the way to black and to white; and greys."""
+    """A palette for a GIF: all colours, each also mixed with black and with white, and greys."""
     colors = [tuple(bytes.fromhex(color[1:])) for color in COLORS.values()]
     mixed = [
         [round(share * c + (1 - share) * end) for c in color]
@@ -253,10 +256,13 @@ def page(race: Any, frames: int) -> str:
 
 
 def plot_batches(entries: Any, noise: Any, path: str | Path | None = None) -> Any:
-    """The noise of the gradient against the batch size; the loss against steps, and against rows.
+    """The gradient's noise against the batch size; the loss against the steps and the rows seen.
 
-    entries  what `lab.compare_batches` returned
-    noise    what `lab.gradient_noise` returned
+    entries  the result of `lab.compare_batches`
+    noise    the result of `lab.gradient_noise`
+    path     the file to save the picture in, such as "batches.png"
+
+    Returns matplotlib's figure.
     """
     above, left, right = panels("aa;bc", 9, 8)
     draw_noise(noise, above)
@@ -268,10 +274,10 @@ def plot_batches(entries: Any, noise: Any, path: str | Path | None = None) -> An
 
 
 def draw_noise(noise: Any, ax: Any = None) -> Any:
-    """E |g_B - g|² against B, measured and in theory."""
+    """E |g_B - g|² against B, measured and computed."""
     ax = axes_of(ax)
     n, sizes = noise.batch_size[-1], noise.batch_size
-    inside = noise.theory > 0  # the batch of all rows has none, and the axis is logarithmic
+    inside = noise.theory > 0  # a batch of all rows has no noise, and the axis is logarithmic
     ax.plot(sizes[inside], noise.theory[inside], **line(0), label="theory")
     ax.plot(sizes, noise.row_variance / sizes, **line(1), label=r"$\sigma^2 / B$")
     ax.plot(sizes[inside], noise.variance[inside], "o", color="black", label="measured")

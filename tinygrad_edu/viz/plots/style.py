@@ -1,11 +1,11 @@
-"""The look that all plots share: colours for every eye, and a second code for black and white."""
+"""The style of all plots: colours that all readers can tell apart, and line styles and markers."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-# Told apart by colour-blind eyes too: Okabe and Ito 2008, "Color universal design".
+# Colour-blind readers can tell them apart too: Okabe and Ito 2008, "Color universal design".
 COLORS = {
     "black": "#000000",
     "orange": "#E69F00",
@@ -17,13 +17,14 @@ COLORS = {
     "purple": "#CC79A7",
     "grey": "#888888",
 }
-# The colour of the first, second, ... series; and what tells them apart without colours.
+# The colours of the first, second, ... series; their line styles and markers differ as well, for
+# black and white.
 SERIES = ("blue", "vermillion", "green", "orange", "purple", "sky blue", "black")
 LINESTYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2)), (0, (5, 1, 1, 1)), (0, (1, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LABEL, SMALL = 12, 11  # points: the names of axes; numbers, and what stands beside lines
-EARLY = 60  # points before the others: a line that ends there has its name there
-LEADING = 1.3  # times the size of the letters: from one label to the next
+LABEL, SMALL = 12, 11  # font sizes in points: the names of axes; numbers, and texts beside lines
+EARLY = 60  # a line that ends this many points before the others has its label at its own end
+LEADING = 1.3  # the distance between two labels, as a multiple of their font size
 
 
 def figure(width: float = 8, height: float = 5) -> Any:
@@ -41,11 +42,11 @@ def axes_of(ax: Any, width: float = 8, height: float = 5) -> Any:
 def panels(
     mosaic: str, width: float = 8, height: float = 5, solid: str = "", **options: Any
 ) -> list[Any]:
-    """Tidy axes, one for each letter of a mosaic, in the order in which the letters come.
+    """Tidy axes, one for each letter of a mosaic, in the order of the letters' first use.
 
-    mosaic   letters of the rows, with a semicolon between: "ab;cc" is two panels above a wide one
+    mosaic   the rows, separated by semicolons: "ab;cc" is two panels above a wide one
     solid    the letters of panels in three dimensions
-    options  of matplotlib's `subplot_mosaic`, such as height_ratios=(2, 1)
+    options  more arguments of matplotlib's `subplot_mosaic`, such as height_ratios=(2, 1)
     """
     drawn_in_order = {"projection": "3d", "computed_zorder": False}
     kinds = dict.fromkeys(solid, drawn_in_order)
@@ -54,7 +55,7 @@ def panels(
 
 
 def tidy(ax: Any) -> Any:
-    """The same axes with a faint grid, without a frame, and with letters for 800 pixels."""
+    """The same axes with a faint grid, without a frame, and with letters that fit 800 pixels."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.3)
     ax.set_axisbelow(True)
@@ -65,20 +66,20 @@ def tidy(ax: Any) -> Any:
 
 
 def line(k: int) -> dict[str, Any]:
-    """How to plot the k-th series as a line: `ax.plot(x, y, **line(k))`."""
+    """The style of the k-th series as a line: `ax.plot(x, y, **line(k))`."""
     k %= len(SERIES)
     return {"color": COLORS[SERIES[k]], "linestyle": LINESTYLES[k], "linewidth": 2}
 
 
 def draw_runs(ax: Any, x: Any, runs: Any, k: int, label: str) -> None:
-    """The mean of several runs (runs, len(x)) as the k-th series, on the range of all of them."""
+    """The mean of several runs (runs, len(x)) as the k-th series, and their range behind it."""
     ax.fill_between(x, np.min(runs, axis=0), np.max(runs, axis=0), color=line(k)["color"],
                     alpha=0.15, linewidth=0)  # fmt: skip
     ax.plot(x, np.mean(runs, axis=0), **line(k), label=label)
 
 
 def points(k: int) -> dict[str, Any]:
-    """How to plot the k-th series as points: `ax.plot(x, y, **points(k))`."""
+    """The style of the k-th series as points: `ax.plot(x, y, **points(k))`."""
     k %= len(SERIES)
     return {"color": COLORS[SERIES[k]], "marker": MARKERS[k], "linestyle": "none"}
 
@@ -86,9 +87,9 @@ def points(k: int) -> dict[str, Any]:
 def label_ends(ax: Any, *, size: float = SMALL) -> None:
     """Write the label of each line beside its right end, in its colour, instead of a legend.
 
-    Labels that would lie on each other are moved apart, and a thin line leads to them. Call it when
-    the lines and the limits of the axes are as they will be. A line without a label, and one that
-    is nowhere in the picture, gets none.
+    Labels that would overlap are moved apart, and a thin line leads to each of them. Call this at
+    the end, because it needs the final lines and limits of the axes. A line without a label, or
+    outside the picture, gets none.
     """
     ax.figure.get_figure(root=True).draw_without_rendering()  # now the axes have their size
     points = 72 / ax.figure.get_figure(root=True).dpi
@@ -121,7 +122,7 @@ def named(name: str) -> str:
 
 
 def mark_x(ax: Any, x: float, text: str, k: int = 6, height: float = 0.97) -> None:
-    """A line upright at x, in the look of series k, with its meaning beside it at this height."""
+    """A vertical line at x in the style of series k, with a text beside it at this height."""
     ax.axvline(x, **line(k) | {"linewidth": 1.5})
     place, _ = (ax.get_xaxis_transform() - ax.transAxes).transform((x, 0))
     side = "right" if place > 0.6 else "left"
@@ -133,7 +134,7 @@ def mark_x(ax: Any, x: float, text: str, k: int = 6, height: float = 0.97) -> No
 
 
 def last_seen(line: Any) -> Any:
-    """The last point of a line within the limits of its axes; None if there is none."""
+    """The last point of a line inside the limits of its axes; None if there is no such point."""
     ax, points = line.axes, np.asarray(line.get_xydata(), float)
     (left, right), (low, high) = map(sorted, (ax.get_xlim(), ax.get_ylim()))
     x, y = points.T
@@ -142,13 +143,14 @@ def last_seen(line: Any) -> Any:
 
 
 def spread(wanted: Any, least: float, low: float, high: float) -> Any:
-    """Places as near to those wanted as may be, in the same order, and `least` apart.
+    """Positions near those wanted, in the same order, with distances of at least `least`.
 
-    Those too close become a block, whose middle is the mean of what its members want; blocks that
-    touch become one. No place is below `low` or above `high` while there is room.
+    Positions that are too close form a block. The middle of a block is the mean of the positions
+    that its members want, and blocks that touch are joined. No position is below `low` or above
+    `high` if there is enough room.
     """
     order = np.argsort(wanted, kind="stable")
-    blocks: list[list[float]] = []  # of each block, what its members want of its first place
+    blocks: list[list[float]] = []  # for each member, the start of the block that it wants
 
     def start(block: list[float]) -> float:
         highest = max(low, high - least * (len(block) - 1))
@@ -165,7 +167,7 @@ def spread(wanted: Any, least: float, low: float, high: float) -> Any:
 
 
 def legible(color: Any) -> Any:
-    """A colour for letters on white: the same, darker where it is too pale to read."""
+    """A colour for letters on white: the same colour, or a darker one if it is too pale to read."""
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(color)
@@ -175,7 +177,7 @@ def legible(color: Any) -> Any:
 
 
 def saved(ax: Any, path: str | Path | None) -> Any:
-    """The figure that `ax` is in, saved to `path` if there is one."""
+    """The figure that contains `ax`. It is also saved to `path`, unless that is None."""
     fig = ax.figure.get_figure(root=True)
     if path is not None:
         fig.savefig(path)

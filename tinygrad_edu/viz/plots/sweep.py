@@ -1,4 +1,4 @@
-"""A sweep drawn: what every run came to, against the setting that was swept over."""
+"""Plots of a sweep: the result of each run against one of the settings."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ MARKERS = {
     "error": "P",
 }
 FAILED = ("diverged", "error")
-ROW = 0.05  # of the height: how far below the upper edge each line has what lies above
+ROW = 0.05  # the height of a row of failed runs below the upper edge, as a share of the axes
 
 
 def plot_sweep(
@@ -29,17 +29,18 @@ def plot_sweep(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """Every run as a point, of a shape that is its verdict; a line through the means of the seeds.
+    """Each run as a point whose marker shows the verdict; lines through the means over the seeds.
 
-    sweep   what `lab.sweep` returned
-    x       the setting on the x-axis; every combination of the others has its own line
+    sweep   the result of `lab.sweep`
+    x       the setting on the x-axis; each combination of the other settings has its own line
     metric  the number on the y-axis
-    ax      matplotlib's axes to draw on, of a new figure by default
-    path    where to save the figure, which is returned
+    ax      matplotlib's axes to draw on; default: a new figure
+    path    the file to save the picture in, such as "sweep.png"
 
-    Below the upper edge, a row per line, is what failed and has no finite number or lies above; the
-    line through the means ends where a run failed so.
-    Raises ValueError for a setting or a metric that the sweep does not have.
+    Runs without a finite number, or above the upper edge, are drawn in rows below this edge, one
+    row for each line. The line through the means ends there.
+    Returns matplotlib's figure. Raises ValueError for a setting or a metric that the sweep does not
+    have.
     """
     names = list(sweep.rows[0].settings)
     for what, name, known in (("x", x, names), ("metric", metric, sweep.metrics)):
@@ -83,9 +84,13 @@ def plot_sweep(
 
 
 def plot_range_test(test: Any, ax: Any = None, path: str | Path | None = None) -> Any:
-    """The loss at each rate of a range test; where it broke off, and the rate to take.
+    """The loss at each learning rate of a range test, the rate to use, and the limit.
 
-    test  what `lab.lr_range_test` returned
+    test  the result of `lab.lr_range_test`
+    ax    matplotlib's axes to draw on; default: a new figure
+    path  the file to save the picture in, such as "range_test.png"
+
+    Returns matplotlib's figure.
     """
     ax = axes_of(ax)
     ax.set_xscale("log")
@@ -107,7 +112,7 @@ def show(value: Any) -> str:
 
 
 def places(values: list[Any], ax: Any) -> dict[str, float]:
-    """Where each value is on the x-axis: a number where it belongs, any other in its turn."""
+    """The position of each value on the x-axis: a number itself, or the index of other values."""
     names = list(dict.fromkeys(map(show, values)))
     if not all(isinstance(x, int | float) for x in values):
         ax.set_xticks(range(len(names)), names)
@@ -122,7 +127,7 @@ def scale(runs: list[Any], metric: str, ax: Any) -> float:
     numbers = [(run.numbers.get(metric, math.nan), run.verdict in FAILED) for run in runs]
     finite = [y for y, _ in numbers if math.isfinite(y)]
     if not finite:
-        ax.set_yticks([])  # nowhere is a number
+        ax.set_yticks([])  # no run has a finite number
         return 1.0
     good = [y for y, failed in numbers if math.isfinite(y) and not failed] or finite
     failed_some = any(failed or not math.isfinite(y) for y, failed in numbers)

@@ -1,4 +1,4 @@
-"""How did a training go, and how does a schedule move its learning rate?"""
+"""How did a training go, and how does a schedule change the learning rate?"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,12 +23,12 @@ from tinygrad_edu.viz.plots.style import (
 
 
 def plot_history(history: Any, path: str | Path | None = None) -> Any:
-    """The losses, the metrics, and the learning rate if it changed, over the epochs.
+    """The losses, the metrics, and the learning rate if it changed, against the epochs.
 
-    history  what `train.fit` returned
-    path     a file to save the picture in, such as "history.png"
+    history  the result of `train.fit`
+    path     the file to save the picture in, such as "history.png"
 
-    Each has a panel of its own. Returns matplotlib's figure.
+    Each kind has its own panel. Returns matplotlib's figure.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -59,12 +59,12 @@ def plot_history(history: Any, path: str | Path | None = None) -> Any:
 def plot_schedule(
     scheduler: Any, steps: int | None = None, ax: Any = None, path: str | Path | None = None
 ) -> Any:
-    """The learning rate of each group against the step; neither optimizer nor step changes.
+    """The learning rate of each parameter group against the step. The optimizer does not change.
 
-    scheduler  one of `optim.lr_scheduler`
-    steps      how many; the default shows the shape of the schedule
-    ax         matplotlib's axes to draw on, of a new figure by default
-    path       a file to save the picture in, such as "schedule.png"
+    scheduler  a scheduler of `optim.lr_scheduler`
+    steps      the number of steps; default: as many as show the shape of the schedule
+    ax         matplotlib's axes to draw on; default: a new figure
+    path       the file to save the picture in, such as "schedule.png"
 
     Returns matplotlib's figure.
     """
@@ -91,16 +91,20 @@ def plot_learning(
     ax: Any = None,
     path: str | Path | None = None,
 ) -> Any:
-    """The loss of each step, pale, and its running mean; logarithmic where it spans decades.
+    """The loss of each step in a pale colour, and its running mean.
 
-    losses  a number for each step, or {name: such numbers}, or {name: {step: loss}} for losses
-            that were taken at some steps only
-    mean    of how many steps; of a twentieth of them by default, or of 1 below 100 steps; there is
-            none of more steps than there are
-    marks   {name: loss} to compare with, as dashed lines
-    ax      matplotlib's axes to draw on, of a new figure by default
+    losses  one number for each step; or {name: such numbers} for several curves; or
+            {name: {step: loss}} for losses that were measured at some steps only
+    mean    the number of steps in the running mean; default: a twentieth of all steps, or 1 below
+            100 steps. A curve with fewer steps than `mean` is drawn without it
+    marks   {name: loss} for dashed lines to compare with
+    xlabel, ylabel, title
+            the texts of the picture
+    ax      matplotlib's axes to draw on; default: a new figure
+    path    the file to save the picture in, such as "losses.png"
 
-    Returns matplotlib's figure. Raises ValueError if there is no loss, or more than a number each.
+    The vertical axis is logarithmic if the losses span decades. Returns matplotlib's figure. Raises
+    ValueError if there is no loss, or if a loss is not one number.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -121,7 +125,7 @@ def plot_learning(
             ax.plot(steps, values, color=COLORS[SERIES[k % len(SERIES)]], linewidth=0.8, alpha=0.35)
             lengths.append(n)
         means = running_mean(values, n)
-        middle = np.arange(len(means)) + (n + 1) / 2  # a mean of later steps would seem to lag
+        middle = np.arange(len(means)) + (n + 1) / 2  # at the end of its steps, a mean would lag
         alone = {"marker": "o"} if len(means) == 1 else {}
         ax.plot(middle, means, **line(k), **alone, label=named(name) or "_")
     last = max(max(steps) for steps, _ in numbers.values())
@@ -147,12 +151,12 @@ def numbered(name: str, losses: Any) -> tuple[Any, Any]:
         raise ValueError("there is no loss to draw" + (f" in {name!r}" if name else ""))
     if np.shape(each) != (len(each),):
         shape = np.shape(each)
-        raise ValueError(f"losses are a number for each step, and they have the shape {shape}")
+        raise ValueError(f"losses must be one number for each step, and they have shape {shape}")
     return np.array(list(losses) if some else range(1, len(each) + 1)), np.array(each, float)
 
 
 def make_logarithmic(ax: Any) -> None:
-    """A logarithmic y axis with plain numbers: 0.01, 0.1, and 0.2 and 0.5 where there is room."""
+    """A logarithmic y-axis with plain numbers: 0.01, 0.1, and also 0.2, 0.5 if there is room."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     ax.set_yscale("log")
@@ -163,5 +167,5 @@ def make_logarithmic(ax: Any) -> None:
 
 
 def running_mean(values: Any, n: int) -> Any:
-    """The mean of each n numbers in a row."""
+    """The means of n neighbouring numbers: (len(values) - n + 1,)."""
     return np.convolve(np.asarray(values, float), np.full(n, 1 / n), "valid")

@@ -76,7 +76,7 @@
     const back = turns > 0.5 ? ", from side to side" : "";
     const left = Math.ceil(Math.log((data.converged * first) / last) / Math.log(factor));
     return ["slow", `the gradient shrinks by a factor of ${ascii(factor)} in every step${back}: about `
-      + `${left.toLocaleString("en-US")} more would do`];
+      + `${left.toLocaleString("en-US")} more steps are needed`];
   }
 
   function notFinite(state, t) {
