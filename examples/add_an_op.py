@@ -1,9 +1,9 @@
-"""How does one teach the engine a function of one's own?
+"""How does one add an operation to the engine?
 
-log(cosh(x)) is a loss for data with outliers: a parabola near 0, and |x| - log 2 far away. Put
-together from NumPy's functions it is right, until cosh overflows near 710 and its gradient is nan.
-As an operation of its own it has a forward pass that cannot overflow, and one line of calculus. The
-same line fit through points with a few outliers then shows what each of the losses makes of them.
+log(cosh(x)) is a loss for data with outliers: a parabola near 0, and |x| - log 2 far away. A
+composition of NumPy's functions is right until cosh overflows near 710; then its gradient is nan.
+A new operation has a forward pass that cannot overflow, and a rule of one line. We fit a line to
+points with a few outliers, and see how each loss treats them.
 """
 
 import math
@@ -28,7 +28,7 @@ def log_cosh_backward(g, out, x):
     return g * np.tanh(x)
 
 
-# NumPy's own function, which the table lacks: it adds multiples of 2 pi, and those are constants.
+# A function of NumPy without a rule in the table. It adds multiples of 2 pi, which are constants.
 @backward_of(np.unwrap)
 def unwrap_backward(g, out, p):
     return g
@@ -42,7 +42,7 @@ LOSSES = {
 
 
 def points(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The line 2 x + 1 with noise, and three of forty measurements gone wrong."""
+    """40 points of the line 2 x + 1 with noise; three of them are outliers."""
     x = np.linspace(-3, 3, 40)
     y = 2 * x + 1 + 0.5 * rng.standard_normal(40)
     y[[3, 17, 31]] += [60, 800, 90]
@@ -80,7 +80,7 @@ def picture(x: np.ndarray, y: np.ndarray, lines: dict, path: Path) -> None:
 def main(out: Path = Path("out/add_an_op")) -> dict[str, tuple[float, float]]:
     check_rule(log_cosh)
     check_rule(np.unwrap, (7,), domain=lambda x: 4 * x)
-    print("check_rule: both operations are right to second order")
+    print("check_rule: both rules are right, and so are their second derivatives")
 
     x, y = points(np.random.default_rng(0))
     lines = {name: fit(loss, x, y) for name, loss in LOSSES.items()}

@@ -1,9 +1,9 @@
-"""What is left of a digit of which only two numbers may pass?
+"""How much of a digit can two numbers keep?
 
-One network turns the 64 pixels of a digit into two numbers, another turns these into 64 pixels
-again, and both learn together to make the copy like the original. Nobody tells them which digit it
-is. The two numbers are a place on a map, and the map is drawn. What the nonlinear layers are good
-for shows beside the best that a linear map can do: the first two principal components.
+An encoder turns the 64 pixels of a digit into two numbers, and a decoder turns these into 64 pixels
+again. Both learn together to make the copy like the original; they never see which digit it is. The
+two numbers are a point on a map, and we draw the map. To see what the nonlinear layers add, we
+compare them with the best linear map: the first two principal components.
 """
 
 from itertools import pairwise
@@ -25,7 +25,7 @@ def perceptron(*sizes: int) -> nn.Sequential:
 
 
 def project(x_new: np.ndarray, x: np.ndarray, n: int) -> np.ndarray:
-    """x_new in the n directions in which x varies most: its principal components."""
+    """x_new projected on the n directions in which x varies most: its principal components."""
     directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False).Vh[:n]
     return x.mean(axis=0) + (x_new - x.mean(axis=0)) @ directions.T @ directions
 

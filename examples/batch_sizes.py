@@ -1,9 +1,9 @@
 """What does a smaller batch save, and what does it cost?
 
-Gradient descent takes all rows for one step, stochastic gradient descent one row, and mini-batches
-are in between. A gradient of fewer rows is cheaper, but it is not the gradient of the loss: there
-is noise in it, which falls as 1 / B. We measure that, and what each gets for the same work, with
-the learning rate that is the best for its size: the more noise, the smaller that is.
+Gradient descent uses all rows for one step, stochastic gradient descent uses one row, and a
+mini-batch has some rows. A gradient of B rows costs less, but it contains noise, whose variance
+falls like 1 / B. We measure this noise, and compare the losses after the same amount of work. Each
+size has its best learning rate, which is smaller if there is more noise.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ SIZES, RATES = (1, 16, ROWS), (0.01, 0.03, 0.1, 0.2)
 
 
 def network() -> tuple[nn.Module, object]:
-    """The same weights whenever it is called."""
+    """A network and its loss. The weights are the same in every call."""
     rng = np.random.default_rng(1)
     return nn.Sequential(
         nn.Linear(1, 16, rng=rng), nn.Tanh(), nn.Linear(16, 1, rng=rng)
@@ -27,7 +27,7 @@ def network() -> tuple[nn.Module, object]:
 
 
 def end(entry: Entry) -> float:
-    """The mean loss over the last tenth of the steps, between which noise makes it jump."""
+    """The mean loss over the last tenth of the steps, because noise makes single losses jump."""
     return float(np.mean(entry.loss[-max(1, len(entry.gradient) // 10) :]))
 
 

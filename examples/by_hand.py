@@ -1,8 +1,8 @@
 """What does backpropagation do, step by step, on a neuron that one can check by hand?
 
-One neuron, prediction = W x + b, with half the squared error as its loss: W = 2, x = 1, b = -0.5,
-and the target is y = 3. Every line of the chain rule is printed with its numbers, which come from
-the engine; then W takes one step of gradient descent with learning rate 0.1.
+One neuron, prediction = W x + b, with W = 2, x = 1, b = -0.5 and the target y = 3. Its loss is half
+the squared error. The program prints each line of the chain rule with the numbers of the engine.
+Then W makes one step of gradient descent with learning rate 0.1.
 """
 
 from pathlib import Path

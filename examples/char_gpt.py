@@ -1,8 +1,8 @@
 """Can a transformer learn to write in the style of Shakespeare's sonnets?
 
-It keeps no state: each character looks back at those before it, and attention decides which matter.
-At first it learns no more than a table says: which character is frequent after which. Then its
-heads find out where to look, and the loss falls below what any such table can reach.
+It keeps no state. Each character looks back at the characters before it, and attention decides
+which of them matter. First the network learns what a table of pairs of characters contains: which
+one often follows which. Then its heads learn where to look, and the loss falls below the table's.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ LINE = "Shall I compare thee?"
 
 
 class Writer(nn.Module):
-    """Characters (N, T) -> scores of the character after each, (N, T, V)."""
+    """Characters (N, T) -> scores (N, T, V) of the next character at each position."""
 
     def __init__(self, characters: int) -> None:
         self.token = nn.Embedding(characters, WIDTH, dtype=np.float32)

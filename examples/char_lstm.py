@@ -1,8 +1,8 @@
 """Can a recurrent network learn to write in the style of Shakespeare's sonnets?
 
-What it has read so far it keeps in the state of an LSTM, and nowhere else. The marks to beat: how
-uncertain the next character is to those who have only counted. Five sonnets are kept from it: when
-the loss on them stops falling, it learns the others by heart.
+The network keeps all that it has read in the state of an LSTM. It should beat models that only
+count characters, or pairs of them. Five sonnets are held out: when the loss on them stops falling,
+the network starts to learn the other sonnets by heart.
 """
 
 import textwrap
@@ -21,7 +21,7 @@ HIDDEN, BATCH, LENGTH, LEARNING_RATE, TEMPERATURE = 256, 32, 64, 1e-2, 0.7
 
 
 class Writer(nn.Module):
-    """Characters (N, T) -> scores of the character after each, (N, T, V), and the state."""
+    """Characters (N, T) -> scores (N, T, V) of the next character at each position, and state."""
 
     def __init__(self, characters: int) -> None:
         self.embedding = nn.Embedding(characters, 32, dtype=np.float32)
@@ -91,7 +91,7 @@ def main(out: Path = Path("out/char_lstm"), steps: int = 450) -> tuple[list[floa
                 progress.tell(f"step {step}: {losses[-1]:.2f} nats, new {new_losses[step]:.2f}")
     out.mkdir(parents=True, exist_ok=True)
     picture(losses, new_losses, marks, samples, out / "char_lstm.png")
-    nats = f"{np.mean(losses[-20:]):.2f} nats, in sonnets never read {new_losses[steps]:.2f}"
+    nats = f"{np.mean(losses[-20:]):.2f} nats, in unread sonnets {new_losses[steps]:.2f}"
     print(f"{samples[steps]}\n\n{nats}\npicture: {out / 'char_lstm.png'}")
     return losses, new_losses, samples
 

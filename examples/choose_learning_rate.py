@@ -1,9 +1,9 @@
-"""Which learning rate should it be: try many, let one grow until it breaks, or measure the limit?
+"""How does one choose a learning rate: try many, let one grow, or measure the limit?
 
-A network learns to read the digits that scikit-learn ships, by gradient descent on mini-batches.
-The sweep trains it with eleven rates and three seeds each. The range test takes a single training
-of a hundred steps, with a rate that grows. The stability limit 2 / sharpness takes no step at all,
-and holds where the weights are now: we measure it again after every epoch.
+A network learns to read scikit-learn's digits, by gradient descent on mini-batches. The sweep
+trains it with eleven learning rates, each with three seeds. The range test needs one training of a
+hundred steps, in which the rate grows. The stability limit 2 / sharpness needs no training at all,
+but it changes with the weights: we measure it again after each epoch.
 """
 
 from pathlib import Path
@@ -36,13 +36,13 @@ def learn(model, lr, after_epoch=()):
 
 
 def run(lr, seed):
-    """One run of the sweep; the seed has decided what the weights and the batches will be."""
+    """One run of the sweep. The sweep uses the seed for the weights and the batches."""
     history = learn(network(), lr)
     return {"loss": history.train_loss, "accuracy": history["accuracy"][-1]}
 
 
 def limits_while_learning(lr):
-    """2 / sharpness on all training data: at the start, and after every epoch."""
+    """2 / sharpness on all training data, at the start and after each epoch."""
     manual_seed(0)
     model, limits = network(), []
 

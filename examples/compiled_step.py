@@ -1,8 +1,8 @@
 """What is left of a training step once the graph is gone, and how much faster is it?
 
-A perceptron learns to read the 1,797 digits of scikit-learn, twice from the same start: as usual,
-and as a program that `compile` wrote down. The losses are equal to the last bit. The program of a
-network that is small enough to read is printed whole, and drawn: what lives when in its memory.
+A perceptron learns to read scikit-learn's 1,797 digits, twice from the same start: as usual, and
+as a program that `compile` recorded. The losses are equal in every bit. For a small network, we
+print the whole program, and draw which arrays it needs at each line.
 """
 
 from pathlib import Path
@@ -68,11 +68,11 @@ def plot(losses, times, path):
     fig = Figure(figsize=(9, 4), dpi=120, layout="constrained")
     left, right = fig.subplots(1, 2)
     left.semilogy(losses)
-    left.set(xlabel="step", ylabel="loss, the same bits twice", title="The digits are learned")
+    left.set(xlabel="step", ylabel="loss, equal in every bit", title="The loss of each step")
     for name, seconds in times.items():
         right.plot(np.sort(seconds)[: int(0.99 * len(seconds))] * 1e6, label=name)
     right.set(
-        xlabel="steps, sorted by time", ylabel="µs", title="What a step takes", ylim=(0, None)
+        xlabel="steps, sorted by time", ylabel="µs", title="The time of a step", ylim=(0, None)
     )
     right.legend()
     fig.savefig(path)

@@ -1,8 +1,8 @@
 """What do the filters of a convolutional network look for when it reads digits?
 
-A filter of 3 by 3 weights slides over a digit of 8 by 8 pixels and answers where it finds its
-pattern. Two layers of filters learn on three quarters of the 1,797 digits that scikit-learn ships,
-shifted by up to a pixel at random, and are tested on the rest. Then we look at what they learned.
+A filter of 3 by 3 weights slides over a digit of 8 by 8 pixels; its output is large where it finds
+its pattern. Two layers of filters learn from three quarters of scikit-learn's 1,797 digits, each
+shifted at random by up to a pixel. We test them on the rest, and look at the filters.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from tinygrad_edu.viz.plots.style import figure, tidy
 
 
 class Shift(nn.Module):
-    """In training: each image moved by -1, 0 or 1 pixels in both directions. Else: y = x."""
+    """In training, each image moved by -1, 0 or 1 pixels in both directions; in eval mode, x."""
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         if not self.training:
@@ -77,7 +77,7 @@ def main(out: Path = Path("out/digits_cnn"), seed: int = 0, epochs: int = 30) ->
     path = out / "digits_cnn.png"
     out.mkdir(parents=True, exist_ok=True)
     picture(model, history, *held_out, path)
-    print(f"what it learned: {path}")
+    print(f"picture: {path}")
     return accuracy
 
 

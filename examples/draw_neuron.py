@@ -1,7 +1,7 @@
-"""What happens backwards in one neuron?
+"""What happens in the backward pass of one neuron?
 
-tanh(w1 x1 + w2 x2 + b) in every form that the package can show: as a picture, as a tree in the
-terminal, as the steps of the backward pass, and as a worked solution in Markdown.
+The package shows tanh(w1 x1 + w2 x2 + b) as a picture, as a tree in the terminal, as the steps of
+the backward pass, and as a worked solution in Markdown.
 """
 
 from pathlib import Path
@@ -10,10 +10,10 @@ from tinygrad_edu import Value, viz
 
 
 def neuron() -> tuple[Value, list[Value]]:
-    """The output and the five numbers that go in: the neuron of many a first lecture."""
+    """The output of the neuron and its five inputs."""
     x1, x2 = Value(2.0, name="x1"), Value(0.0, name="x2")
     w1, w2 = Value(-3.0, name="w1"), Value(1.0, name="w2")
-    b = Value(6.8813735870195432, name="b")  # then the derivative of tanh is one half
+    b = Value(6.8813735870195432, name="b")  # with this b, the derivative of tanh is 1/2
     z = w1 * x1 + w2 * x2 + b
     z.name = "z"
     out = z.tanh()

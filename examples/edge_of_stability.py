@@ -1,10 +1,10 @@
-"""How curved a valley does gradient descent end in?
+"""How strongly is the valley curved in which gradient descent ends?
 
-In one that is just wide enough for its learning rate. The sharpness λ of the loss, the largest
-eigenvalue of its Hessian, rises while a network is trained on all data at once. Beyond 2/lr a step
-overshoots: there λ stops rising and hovers, and the loss goes on falling, no longer in every step
-but in the long run (Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the
-edge of stability").
+It is just wide enough for the learning rate. The sharpness λ of the loss is the largest eigenvalue
+of its Hessian. λ rises while a network is trained on all data at once. Above 2 / lr, a step
+overshoots; so λ stops rising and stays near 2 / lr. The loss still falls, not in every step, but in
+the long run (Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge
+of stability").
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What do the numbers in a network do while it learns?
+"""How do the numbers in a network change while it learns?
 
-Trains a network of two inputs, four hidden units and one output on the exclusive or, and films it:
-one graph, whose values and gradients change from step to step, under a slider, with the loss.
+A network with two inputs, four hidden units and one output learns the exclusive or. The film shows
+its graph with a slider: values, gradients and the loss change from step to step.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Y = Tensor([[0.0], [1.0], [1.0], [0.0]], name="y")
 
 
 def training(model: nn.Module, steps: int, history: list[float]) -> Iterator[Tensor]:
-    """The loss of every step, before the parameters take it."""
+    """The loss of each step, before the parameters change."""
     optimizer = optim.Adam(model.parameters(), lr=0.1)
     for _ in range(steps):
         loss = losses.mse_loss(model(X), Y)
@@ -35,7 +35,7 @@ def main(out: Path = Path("out/film_training"), steps: int = 60) -> float:
     history: list[float] = []
     viz.film(training(model, steps, history), out / "film.html")
     print(f"the loss fell from {history[0]:.3f} to {history[-1]:.6f} in {steps} steps")
-    print(f"right are 0, 1, 1, 0, and the network says {np.round(model(X).data.ravel(), 2)}")
+    print(f"the targets are 0, 1, 1, 0, and the network says {np.round(model(X).data.ravel(), 2)}")
     print(f"the film: {out / 'film.html'}")
     return history[-1]
 

@@ -1,10 +1,10 @@
-"""What does the loss of a network look like from the point where its training ends?
+"""What does the loss of a network look like around the point where its training ends?
 
-A network of 321 weights learns a sine. Nobody sees 321 dimensions, but two of them: a plane through
-the end of the training, along two random directions (filter-normalized, Li et al. 2018), or along
-the two in which the weights moved most. The path of the training, projected on the first, is a dot;
-on the second it is nearly all there. And straight from the start to the end, is there a wall
-(Goodfellow et al. 2015)?
+A network of 321 weights learns a sine. We cannot see 321 dimensions, but we can see a plane through
+the end of the training: along two random directions (filter-normalized, Li et al. 2018), or along
+the two directions in which the weights moved most. The path of the training is only a dot in the
+first plane; the second shows nearly all of it. And is there a wall on the straight line from the
+start to the end (Goodfellow et al. 2015)?
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def train(parameters: list[Tensor], loss, steps: int) -> list[list[np.ndarray]]:
 
 
 def shown(found, path) -> float:
-    """The share of the straight way from start to end of a path that lies in a plane."""
+    """The share of the straight line from the start to the end of a path that lies in a plane."""
     start, end = (np.concatenate([x.ravel() for x in state]) for state in (path[0], path[-1]))
     shadow = np.diff(found.plane.at(found.project([start, end])), axis=0)
     return float(np.linalg.norm(shadow) / np.linalg.norm(end - start))
@@ -68,7 +68,7 @@ def main(out: Path = Path("out/landscape_of_a_network"), points: int = 41, steps
     between = landscape(loss, weights, line, span=1.5, points=2 * points)
     rises = int(np.sum(np.diff(between.loss[(between.axes[0] >= 0) & (between.axes[0] <= 1)]) > 0))
     print(f"{sum(p.size for p in weights)} weights, the loss at the end is {loss():.4f}")
-    print("of the straight way from the start to the end of the training there lie")
+    print("how much of the straight line from start to end of the training lies in a plane?")
     print(f"{shown(random, path):4.0%} in the random plane:    {random}")
     print(f"{shown(principal, path):4.0%} in the principal plane: {principal}")
     print(f"straight line:   {between}; from the start to the end the loss rises {rises} times")

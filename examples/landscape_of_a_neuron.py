@@ -1,9 +1,9 @@
-"""What does the loss of one neuron look like, over all its weights and biases?
+"""What does the loss of one neuron look like for all weights and biases?
 
-The neuron predicts w x + b. For x = 1 and a target y = -1 the bare error, prediction - y, is an
-inclined plane: it has no lowest point, and nothing to learn. Its square is a valley with a whole
-line of best weights: one example cannot tell w from b. Gradient descent goes straight to the line.
-Three examples close the valley at both ends: a bowl with one lowest point, that of least squares.
+The neuron predicts w x + b. For x = 1 and the target y = -1, the error prediction - y is a sloping
+plane: it has no lowest point to find. The squared error is a valley, and all points on a line are
+best, because one example cannot tell w from b. Gradient descent goes straight to this line. Three
+examples close the valley at both ends: a bowl with one lowest point, the least-squares solution.
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ def small_table() -> dict[tuple[int, int], float]:
 
 
 def descend(data, lr: float = 0.1, steps: int = 500) -> list[list[float]]:
-    """The path of gradient descent on the squared error: w and b before each step and at last."""
+    """The path of gradient descent on the squared error: (w, b) before each step and at the end."""
     w, b = neuron()
     sgd = optim.SGD([w, b], lr)
     path = [[w.item(), b.item()]]

@@ -1,8 +1,8 @@
 """What does the learning rate do, on the simplest function that has a minimum?
 
-f(x) = (x - 2)². Each step of gradient descent multiplies the distance from 2 by 1 - 2 lr. So it
-shrinks for rates between 0 and 1, the faster the closer to 0.5, where one step lands on 2; at 1 it
-bounces from side to side without end, and above 1 it grows.
+f(x) = (x - 2)². Each step of gradient descent multiplies the distance from 2 by 1 - 2 lr. This
+distance shrinks for rates between 0 and 1. It shrinks fastest at 0.5, where one step reaches 2. At
+rate 1, x jumps from side to side without end. Above 1, the distance grows.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """Which minimum of a wave does gradient descent find?
 
-sin(x) has a minimum at -π/2, and at every 2π to the left and to the right of it. A small rate
-walks down into the one whose valley it starts in. A large rate jumps over hills: where it ends
-then depends on the rate, and two rates that are almost the same end far apart. From 2π to 7
-there is order again: nearly each step leads one valley on, always in the same direction.
+sin(x) has a minimum at -π/2, and further ones at distances of 2π. With a small learning rate,
+gradient descent finds the minimum of the valley in which it starts. With a large rate it jumps over
+hills: then the end depends on the rate, and two almost equal rates can end far apart. For rates
+from 2π to 7 there is order again: nearly each step goes to the next valley, in one direction.
 """
 
 from pathlib import Path
@@ -16,16 +16,16 @@ from tinygrad_edu.viz.plots.style import panels, points
 
 RATES = np.linspace(0.1, 8, 400)
 STARTS = (0.0, 1.4, 3.0)
-MARCH = (6.35, 6.95)  # rates at which nearly every step leads one valley on
+MARCH = (6.35, 6.95)  # with these rates, nearly each step goes to the next valley
 
 
 def valley(x: float) -> int:
-    """The number of the valley that x lies in: 0 for the one around -π/2."""
+    """The number of the valley that contains x: 0 for the valley around -π/2."""
     return round((x + np.pi / 2) / (2 * np.pi))
 
 
 def ends() -> dict[float, list[int]]:
-    """For each start the valley of the end, rate by rate."""
+    """{start: the valley of the end for each rate}"""
     return {
         start: [valley(float(descend(np.sin, start, lr, 60).x[-1])) for lr in RATES]
         for start in STARTS
@@ -50,7 +50,7 @@ def picture(found: dict[float, list[int]]):
 
 
 def march(valleys: list[int]) -> str:
-    """How far away the rates in MARCH end."""
+    """How many valleys away the rates in MARCH end."""
     away = np.abs(valleys)[(MARCH[0] < RATES) & (MARCH[1] > RATES)]
     return f"{' to '.join(map(str, sorted({min(away), max(away)})))}\nvalleys\naway"
 

@@ -1,8 +1,9 @@
 """Why squared error for numbers and cross-entropy for classes, and what if one swaps them?
 
-Both losses train both. A network reads digits, from a fresh start and from one that is confidently
-wrong, since all labels were off by one, at learning rates of all sizes. A network follows a sine,
-as a number or as one of 20 bins. The slopes of the losses, drawn first, say why.
+We use both losses for both problems. One network reads digits with many learning rates, from a new
+start, and from a start that is confidently wrong because it has learned wrong labels. Another
+network learns a sine, as a number or as one of 20 bins. The slopes of the losses explain the
+results, so we draw them first.
 """
 
 from copy import deepcopy
@@ -21,7 +22,7 @@ X, LEVELS = np.linspace(-3, 3, 200)[:, None], np.linspace(-1.3, 1.3, 20)
 
 
 def squared_error(logits, y):
-    """|p - one_hot(y)|² of each row, for p = softmax(logits)."""
+    """The mean over the rows of |p - one_hot(y)|², with p = softmax(logits)."""
     return ((softmax(logits) - one_hot(y, 10)) ** 2).sum(axis=-1).mean()
 
 
@@ -35,7 +36,7 @@ def learn(model, loss, lr, x, y):
 
 
 def read_digits():
-    """{(loss, start): the accuracies at each rate}, (rates, epochs)."""
+    """{(loss, start): the accuracies, (rates, epochs)}"""
     x, y = load_digits(return_X_y=True)
     x = (x - x.mean(axis=0)) / 16
     fresh = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
@@ -50,7 +51,7 @@ def read_digits():
 
 
 def follow_sine():
-    """Points of a noisy sine, and {loss: predictions at X}; of bins, the most probable one."""
+    """Points of a noisy sine, and {loss: predictions at X}; for bins, the most probable bin."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-3, 3, (40, 1))
     y = np.sin(x) + rng.normal(0, 0.1, x.shape)

@@ -1,8 +1,9 @@
-"""Which start goes to which minimum, and what do momentum and noise change?
+"""Which start leads to which minimum, and what do momentum and noise change?
 
-On a curve with two minima, gradient descent ends in the valley where it starts, be it the lower one
-or not. Momentum carries it over small hills, and noise, as mini-batches make it, kicks it out of
-shallow valleys. The maps show which starts find which of the four minima of Himmelblau's function.
+On a curve with two minima, gradient descent ends in the valley where it starts, even if the other
+valley is lower. Momentum carries it over small hills. Noise, such as that of mini-batches, pushes
+it out of shallow valleys. The maps show which starts lead to which of the four minima of
+Himmelblau's function.
 """
 
 from pathlib import Path

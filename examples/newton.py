@@ -1,9 +1,9 @@
 """How much does a Hessian help to find the bottom of a bent valley?
 
-Gradient descent knows the slope, Newton's method the curvature too: it jumps to the bottom of the
-parabola that fits the function here, p = p - H^-1 g. On Rosenbrock's valley (Rosenbrock 1960),
+Gradient descent uses the slope. Newton's method also uses the curvature: it jumps to the bottom of
+the quadratic function that fits the loss at p, p = p - H^-1 g. In the valley of Rosenbrock (1960),
 f(x, y) = (1 - x)^2 + 100 (y - x^2)^2, the first needs thousands of steps, the second about twenty.
-Both look before they leap: a step that would lead uphill is halved until it leads down.
+Both check each step: a step that leads uphill is halved until it leads downhill.
 """
 
 from pathlib import Path

@@ -1,8 +1,9 @@
 """How can one watch a gradient flow, and find out whether one has understood it?
 
-Writes three pages that need no network: a player, which goes forward and backward through a neuron
-step by step; a quiz, which hides its gradients and asks for them; and practice on random graphs. A
-fan-out is in them on purpose: x is used twice, and the two contributions add up.
+This example writes three pages that work without a network. A player goes forward and backward
+through a neuron, step by step. A quiz hides the gradients and asks for them. A practice page does
+the same with random graphs. The neuron has a fan-out: x is used twice, and its two contributions
+add up.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Can a small network learn to read handwritten digits in a few seconds, and how does it learn?
 
-The 1,797 real digits that scikit-learn ships, 8 by 8 pixels each, go through a multilayer
-perceptron. It learns on three quarters of them and is tested on the rest, which it never saw. Then
-we look inside: is its gradient right, how does it flow, how did the loss fall, what is misread?
+A multilayer perceptron reads scikit-learn's 1,797 real digits of 8 by 8 pixels. It learns from
+three quarters of them, and we test it on the rest, which it has never seen. Then we look inside: is
+the gradient right, how does it flow, how did the loss fall, which digits are misread?
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ EPOCHS, BATCH, LEARNING_RATE = 60, 32, 2e-3
 
 
 def train(model, x, y, rng):
-    """Adam on mini-batches with noise on the pixels, ever slower; returns the loss of each step."""
+    """Adam on noisy mini-batches with a falling learning rate; returns the loss of each step."""
     optimizer = optim.Adam(model.parameters())
     losses = []
     with Progress(True, EPOCHS, unit="epoch") as progress:

@@ -1,9 +1,9 @@
-"""Which optimizer is the first at the bottom: of a bent valley, and beyond a saddle?
+"""Which optimizer reaches the minimum first, in a bent valley and near a saddle?
 
-Seven optimizers start at the same place. Rosenbrock's valley is steep across and flat along, and it
-bends. The saddle is almost level where they come in: only a little push leads down to one of the
-two minima. All of the gradient-descent kind have one learning rate, and the three with a step size
-for each weight another.
+Seven optimizers start at the same point. Rosenbrock's valley is bent, steep across and almost flat
+along its bottom. The saddle is almost flat where they reach it, and only a small slope leads down
+to one of the two minima. Gradient descent, its mini-batch form and the two kinds of momentum share
+one learning rate. The three optimizers with a step size for each weight share another one.
 """
 
 from pathlib import Path
@@ -15,9 +15,9 @@ from tinygrad_edu.viz.plots.race import animate_race, plot_race
 
 
 def report(name: str, found: Race, bottom: float) -> dict[str, int | None]:
-    """Who was the first below this loss, in words; and the step of each."""
+    """Print which racers reach this loss, the first one first; return the step of each."""
     first = {entry.racer.name: entry.first_below(bottom) for entry in found.entries}
-    print(f"{name}: who reaches a loss of {bottom:g}?")
+    print(f"{name}: which optimizers reach a loss of {bottom:g}?")
     for racer, step in sorted(first.items(), key=lambda x: np.inf if x[1] is None else x[1]):
         print(f"  {racer:17}", "not yet" if step is None else f"in step {step}")
     return first

@@ -1,9 +1,9 @@
-"""Does a training that was stopped in the middle go on as if it had not been?
+"""Can a training stop in the middle, and go on as if it had never stopped?
 
-The same training four times, with all that has something to remember: Adam its means, a schedule
-its step, the batches their order, dropout its place in the random numbers. The first one runs
-through. The second is stopped between two batches of an epoch and saved. The third starts as a new
-model with other weights and loads that checkpoint. The fourth loads only the weights from it.
+We run the same training four times. Many parts of it have a state: Adam has its means, the schedule
+its step, the batches their order, dropout its random generator. The first training never stops.
+The second stops inside an epoch and is saved. The third starts with other weights and loads this
+checkpoint. The fourth loads only the weights from it.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from sklearn.datasets import load_digits
 from tinygrad_edu import losses, manual_seed, nn, optim, train
 from tinygrad_edu.viz.plots.style import line, mark_x, panels
 
-STEPS, STOP = 84, 36  # of 28 an epoch: stopped in the second epoch of three
+STEPS, STOP = 84, 36  # 28 steps are an epoch: it stops in the second of three
 
 
 def training(seed: int) -> dict:
-    """All that changes while training, by name."""
+    """{name: each object that changes in the training}"""
     manual_seed(seed)
     x, y = load_digits(return_X_y=True)
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 10))
@@ -34,7 +34,7 @@ def training(seed: int) -> dict:
 
 
 def steps(model, optimizer, schedule, data) -> Iterator[float]:
-    """Train, one step each time that the next loss is asked for."""
+    """Yield the loss of each step: one step of the training for each item."""
     while True:
         for x, y in data:
             optimizer.zero_grad()
@@ -86,7 +86,7 @@ def main(out: Path = Path("out/resume")) -> tuple[list[float], list[float], list
         apart = max(np.abs(np.subtract(curve, through)))
         pairs = zip(first["model"].parameters(), run["model"].parameters(), strict=True)
         weights = max(np.max(np.abs(a.data - b.data)) for a, b in pairs)
-        print(f"loaded {loaded}: a loss is at most {apart:.2g} off, a weight {weights:.2g}")
+        print(f"loaded {loaded}: losses differ by at most {apart:.2g}, weights by {weights:.2g}")
     picture(through, resumed[STOP:], forgetful[STOP:]).savefig(path)
     print(f"the losses: {path}")
     return through, resumed, forgetful

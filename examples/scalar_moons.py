@@ -1,8 +1,8 @@
 """Can 337 single numbers learn to tell two moons apart, and where do they draw the line?
 
-Every weight of this 2-16-16-1 network is a Value, one float that remembers how it was made. The
-network gives each point a score: positive for one moon, negative for the other. The hinge loss asks
-every point to stand on its own side by a margin of 1, and a small penalty keeps the weights small.
+Every weight of this 2-16-16-1 network is a Value: one float that remembers how it was made. The
+network gives each point a score: positive for one moon, negative for the other. The hinge loss is 0
+if each point is on the right side with a margin of 1. A small penalty keeps the weights small.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""How does each schedule move the learning rate?
+"""How does each schedule change the learning rate?
 
-A schedule is a function of the step. Here are all of them on one SGD with a learning rate of 0.1,
-over 100 steps, with settings that show their shapes.
+A schedule is a function of the step. We draw all schedules for SGD with a learning rate of 0.1 over
+100 steps, with settings that show their shapes.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def main(out: Path = Path("out/schedules")) -> dict[str, list[float]]:
     made = schedules_of_one_rate()
     rates = {type(each).__name__: [rate for (rate,) in each.curve(STEPS)] for each in made}
     for name, rate in rates.items():
-        print(f"{name:28} from {rate[0]:.4f} to {rate[-1]:.4f}, in the mean {fmean(rate):.4f}")
+        print(f"{name:28} from {rate[0]:.4f} to {rate[-1]:.4f}, mean {fmean(rate):.4f}")
 
     path = out / "schedules.png"
     out.mkdir(parents=True, exist_ok=True)

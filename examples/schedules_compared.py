@@ -1,8 +1,9 @@
-"""What does a schedule of the learning rate change, with everything else the same?
+"""What does a schedule of the learning rate change if everything else is the same?
 
-One network, one optimizer, the same digits in the same order, with noise on the pixels so that none
-is seen twice; and six schedules. A large rate learns fast at first, and then jumps about the
-minimum as far as it is large. A schedule that comes down in time has the speed and a better end.
+We train one network with one optimizer and six schedules. All see the same digits in the same
+order, with noise on the pixels, so that no image comes twice. A large learning rate is fast at
+first, but later it jumps around the minimum. A schedule that lowers the rate in time is fast too,
+and ends lower.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ SCHEDULES: dict[str, Callable[[optim.SGD, int], schedules.LRScheduler]] = {
 
 
 def training(name: str, seed: int, data: tuple, new: tuple) -> tuple[list, list, list, float]:
-    """The rate of each batch; of each epoch the loss, and that on new digits; the share right."""
+    """The rate of each batch, both losses of each epoch, and the final accuracy on new digits."""
     rng = np.random.default_rng(seed)
     model = nn.Sequential(nn.Linear(64, 32, rng=rng), nn.ReLU(), nn.Linear(32, 10, rng=rng))
     batches = train.batches(*data, 32, drop_last=True, rng=rng)

@@ -1,8 +1,8 @@
-"""How does a network of straight pieces bend into a sine, and how does one of smooth steps?
+"""How do straight pieces form a sine, and how do smooth steps?
 
-Sixteen hidden units, twice: with relu, whose sum is straight between the places where one of its
-units turns on or off, and with tanh, where each unit is a smooth step. Both learn from noisy
-samples. On average no prediction of new ones can be closer than their noise: both come near that.
+Two networks have sixteen hidden units each. With relu, the prediction is straight between the
+points where a unit turns on or off. With tanh, each unit is a smooth step. Both learn from noisy
+samples. On new samples, no mean error can be smaller than their noise, and both come near it.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tinygrad_edu.viz.plots.style import label_ends, line, panels
 
 NOISE, EPOCHS, HIDDEN = 0.1, 300, 16
 X = np.linspace(-np.pi, np.pi, 601)[:, None]
-SHOWN = (EPOCHS, 10, 1)  # after which epochs a fit is drawn
+SHOWN = (EPOCHS, 10, 1)  # the fits after these epochs are drawn
 
 
 def samples(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +57,7 @@ def draw_fits(ax: Axes, fits: list[np.ndarray], data: tuple, title: str) -> None
 
 
 def kinks(model: nn.Sequential, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The places on the fit where w x + b = 0 in a hidden unit."""
+    """The points of the fit where w x + b = 0 in a hidden unit."""
     first = model.layers[0]
     x = -first.bias.data / first.weight.data[0]
     x = x[np.abs(x) < np.pi]

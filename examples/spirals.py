@@ -1,8 +1,8 @@
-"""How does a network wind its boundaries around three spiral arms?
+"""How does a network bend its boundaries around three spiral arms?
 
-Two hidden layers of relu see only the two coordinates of a point. The animation has one picture for
-each epoch: first the boundaries are almost straight, and then they bend until they follow the arms.
-A quarter of the points is held out, to see whether it learned the arms or only the points.
+Two hidden layers with relu see only the two coordinates of a point. The animation has one picture
+for each epoch: first the boundaries are almost straight, then they bend until they follow the arms.
+A quarter of the points is held out, to test whether the network learns the arms or only the points.
 """
 
 from copy import deepcopy
@@ -20,9 +20,9 @@ BOUNDS = (-1.15, 1.15, -1.15, 1.15)
 
 
 def spirals(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Three arms, a third of a turn apart, that each go around the middle once."""
+    """Three arms, a third of a turn apart; each goes once around the middle."""
     arm = np.repeat(np.arange(3), ROWS)
-    radius = np.sqrt(rng.uniform(0.01, 1, 3 * ROWS))  # as many points to an area everywhere
+    radius = np.sqrt(rng.uniform(0.01, 1, 3 * ROWS))  # the same density everywhere
     angle = 2 * np.pi * (arm / 3 + radius) + NOISE * rng.standard_normal(3 * ROWS)
     return radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1), arm
 

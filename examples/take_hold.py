@@ -1,9 +1,9 @@
-"""What happens to all the other numbers when one of them changes?
+"""What happens to all other numbers when one of them changes?
 
-Writes two pages that need no network. On the first one drags a weight or an input of a neuron with
-two inputs and a relu, and sees values, gradients and measured slopes follow: drag b below the kink,
-and every gradient becomes 0. On the second one drags the learning rate, the momentum and the start
-of a gradient descent, across the limit of stability and back.
+This example writes two pages that work without a network. On the first page you drag a weight or an
+input of a neuron with two inputs and a relu: values, gradients and measured slopes follow. Drag b
+below the kink, and all gradients become 0. On the second page you drag the learning rate, the
+momentum and the start of a gradient descent, beyond the limit of stability and back.
 """
 
 from pathlib import Path

@@ -1,8 +1,9 @@
 """What do the first six derivatives of tanh look like?
 
-`elementwise_grad` turns a function of an array into its derivative, which is a function of an array
-again: so it nests. Six times nested, it draws six curves below each other. Each is divided by its
-greatest height, which its label names: the sixth derivative is fifty times as high as tanh itself.
+`elementwise_grad` turns a function of an array into its derivative, which is again a function of an
+array. So we can apply it six times. The picture shows the curves one below the other, each divided
+by its greatest height. The labels give these heights: the sixth derivative is fifty times as high
+as tanh itself.
 """
 
 from pathlib import Path
@@ -25,12 +26,12 @@ def derivatives(f, x):
 
 
 def extremes(curve: np.ndarray) -> np.ndarray:
-    """Where a curve turns."""
+    """The indices of the maxima and minima of a curve."""
     return np.flatnonzero(np.diff(np.sign(np.diff(curve)))) + 1
 
 
 def picture(x: np.ndarray, curves: list[np.ndarray], path: Path) -> None:
-    """The curves below each other, with a dot wherever one turns."""
+    """The curves one below the other, with a dot at each maximum and minimum."""
     ax = axes_of(None, 8, 7)
     for n, curve in enumerate(curves):
         height, turns = np.max(np.abs(curve)), extremes(curve)

@@ -1,9 +1,9 @@
 """Why does a deep network of sigmoids not learn, and what do relu and residuals change?
 
-Three networks of the same depth and width, at their start. Each picture shows one node for each
-layer, coloured by the size of the gradient there, on one scale for all: behind every sigmoid, whose
-slope is at most 1/4, less of it is left. The slope of a relu is 1 where it is not 0, and around
-each residual block the gradient has a way past all of them.
+We compare three networks of the same depth and width before training. Each picture has one node for
+each layer, coloured by the size of its gradient on a common scale. A sigmoid has a slope of at most
+1/4, so each one makes the gradient smaller. The slope of a relu is 0 or 1. In a residual network,
+the gradient can also go around each block.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from tinygrad_edu import losses, manual_seed, nn, viz
 
 DEPTH, WIDTH, BATCH = 10, 16, 64
-SCALE = 1e-11, 1.0  # of the colours: from all but nothing to the gradient of the loss itself
+SCALE = 1e-11, 1.0  # the colour scale: 1 is the gradient of the loss itself
 COLORS = {"sigmoid": "#D55E00", "relu": "#0072B2", "residual": "#009E73"}
 MARKERS = {"sigmoid": "o", "relu": "s", "residual": "^"}
 
@@ -38,7 +38,7 @@ def network(block: Callable[[], nn.Module]) -> nn.Sequential:
 
 
 def gradients(model: nn.Sequential, out: Path) -> list[float]:
-    """The norm of the gradient at what leaves each block, and a picture of it."""
+    """The norm of the gradient at the output of each block; also saves the picture."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((BATCH, WIDTH)), rng.integers(0, 2, BATCH)
     with viz.record(model) as made:

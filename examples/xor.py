@@ -1,9 +1,9 @@
 """Can a network learn what no line separates?
 
-Exclusive or: is exactly one of two inputs 1? The ones lie across from each other, and so do the
-zeros, so the best that a linear model can do is to answer 0.5 everywhere. Two hidden units move the
-four points to where a line does separate them. They do not find that from every random start: many
-get two answers right, leave the other two at 0.5, and stay at a loss of log(2) / 2.
+The exclusive or asks: is exactly one of two inputs 1? The ones lie in opposite corners, and so do
+the zeros. The best linear model predicts 0.5 everywhere. Two hidden units move the four points so
+that a line separates them. Not every random start leads there: many networks get two points right,
+predict 0.5 for the other two, and stay at a loss of log(2) / 2.
 """
 
 from functools import partial
@@ -36,22 +36,22 @@ def train(model: nn.Module) -> list[float]:
 
 
 def learned(curves: list[list[float]]) -> int:
-    """How many trainings found all four answers."""
+    """The number of trainings that learned all four points."""
     return sum(losses[-1] < 0.1 for losses in curves)
 
 
 def answers(model: nn.Module, x: np.ndarray) -> np.ndarray:
-    """The probability of a 1 at each x: (..., 2)."""
+    """The probability of a 1 at each point x (..., 2)."""
     with no_grad():
         return sigmoid(model(x).data)[..., 0]
 
 
 def picture(line: nn.Module, net: nn.Sequential, curves: list[list[float]]) -> Figure:
-    """The answers of both models, what the last layer of the network sees, and all trainings."""
+    """The predictions of both models, the input of the network's last layer, and all trainings."""
     of_line, of_net, inside, learning = panels("ab;cd", 8, 8.4)
     *layers, last = net.layers
     seen, inputs = nn.Sequential(*layers)(X).data, [f"({a:g}, {b:g})" for a, b in X]
-    places = "both zeros", *inputs[1:3], ""  # where the two zeros come to lie
+    places = "both zeros", *inputs[1:3], ""  # the two zeros lie at the same point
     shades = {"level": 0.5, "limit": 0.5, "bar": False}
     plane, plane_inside = (-0.5, 1.5, -0.5, 1.5), (-1.5, 1.5, -1.5, 1.5)
     plot_boundary(partial(answers, line), X, Y, captions=inputs, bounds=plane, ax=of_line,

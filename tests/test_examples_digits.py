@@ -58,7 +58,7 @@ def test_resume(tmp_path, capsys):
     through, resumed, forgetful = example("resume").main(tmp_path)
     assert resumed == through
     assert forgetful[36:] != through[36:]
-    assert "loaded all: a loss is at most 0 off, a weight 0\n" in capsys.readouterr().out
+    assert "loaded all: losses differ by at most 0, weights by 0\n" in capsys.readouterr().out
     checkpoint = tmp_path / "stopped.npz"
     assert sorted(train.load(checkpoint)) == ["data", "model", "optimizer", "schedule"]
     checkpoint.unlink()

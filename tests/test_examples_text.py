@@ -34,7 +34,7 @@ def test_char_lstm(tmp_path, capsys):
     assert set("".join(samples.values())) <= ALPHABET
     assert len(samples[45]) == len("Shall I ") + 300
     printed = capsys.readouterr().out
-    assert "never read" in printed
+    assert "in unread sonnets" in printed
     # A pipe is no terminal: there it tells how far it is in lines.
     assert [f"step {step}: " in printed for step in new_losses] == [True] * 9
     assert all(ax.get_title() for ax in saved[0].axes)
