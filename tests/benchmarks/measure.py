@@ -1,10 +1,10 @@
-"""How is everything measured? Rounds of all competitors take turns, each in its own process.
+"""How is everything measured? All competitors take turns in rounds, each in its own process.
 
 A *row* is one piece of work, such as a training step of one network. Each competitor gets the same
-weights and the same data in a process of its own, on one thread. Their losses over the first steps
-must agree. Then, in each round, every competitor takes steps for some milliseconds, and the others
-wait. A ratio is taken round by round, so that a slow moment of the machine is in both of its sides;
-reported are medians and quartiles over rounds.
+weights and the same data, and has its own process with one thread. The losses of the first steps
+must agree. Then, in each round, every competitor makes steps for some milliseconds while the others
+wait. Ratios are computed for each round, so a slow moment of the machine affects both times of a
+ratio. The results are medians and quartiles over the rounds.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ os.environ.update(ONE_THREAD)
 import numpy as np  # noqa: E402  after its number of threads is set
 from worker import serve  # noqa: E402
 
-STEPS = 5  # whose losses must agree
+STEPS = 5  # the losses of these first steps must agree
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Effort:
     """How long to measure."""
 
     rounds: int
-    seconds: float  # that a competitor gets in a round
-    patience: float  # seconds that one answer may take
+    seconds: float  # the time of a competitor in one round
+    patience: float  # the longest time for one answer, in seconds
 
     def calls(self, seconds: float) -> int:
         return max(1, int(self.seconds / seconds))
@@ -54,7 +54,7 @@ QUICK, FULL = Effort(5, 0.002, 60), Effort(30, 0.02, 60)
 
 @dataclass
 class Limit:
-    """`what` takes at most this many times what `of` takes, or at most so much if `of` is None."""
+    """The result of `what` is at most `at_most` times that of `of`; or at most `at_most` itself."""
 
     what: str
     of: str | None
@@ -63,7 +63,7 @@ class Limit:
 
 @dataclass
 class Row:
-    """One piece of work for several competitors; what they are compared with is the first."""
+    """One piece of work for several competitors; the first one is the reference."""
 
     name: str
     task: str
@@ -72,11 +72,11 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
     check: dict[str, Any] = field(default_factory=dict)  # options while the losses are compared
     limits: list[Limit] = field(default_factory=list)
-    tolerance: float = 1e-5  # of losses, relative to the first one
+    tolerance: float = 1e-5  # the allowed difference of losses, relative to the first loss
 
 
 class Process:
-    """A competitor in a process of its own; `cannot` says why it takes no part any more."""
+    """A competitor in its own process; `cannot` is the reason if it has stopped."""
 
     def __init__(self, name: str) -> None:
         competitor = COMPETITORS[name]
@@ -89,7 +89,7 @@ class Process:
         other.close()
 
     def ask(self, question: str, patience: float, **arguments: Any) -> Any:
-        """The answer, or None where there is none."""
+        """The answer, or None if there is none."""
         if self.cannot:
             return None
         try:
@@ -120,7 +120,7 @@ def quartiles(values: Iterable[float]) -> list[float]:
 
 
 def ratios(values: Iterable[float], reference: Iterable[float]) -> list[float]:
-    """The quartiles of the ratios of each round."""
+    """The quartiles of the ratios over the rounds."""
     return quartiles(np.divide(list(values), list(reference)))
 
 
@@ -131,7 +131,7 @@ def result_of(
     cannot: dict[str, str] | None = None,
     limits: Iterable[Limit] = (),
 ) -> dict[str, Any]:
-    """A row as it is stored: the competitors in their order, the first is the reference."""
+    """A row in the form in which it is stored; the first competitor is the reference."""
     reference = next(iter(rounds), None)
     results: dict[str, Any] = {}
     for competitor in COMPETITORS:
@@ -153,7 +153,7 @@ def is_known(limit: Limit, rounds: dict[str, list[float]]) -> bool:
 
 
 def judged(name: str, unit: str, limit: Limit, rounds: dict[str, list[float]]) -> dict[str, Any]:
-    """The limit with what was found: a ratio, which has no unit, or an amount."""
+    """The limit with the measured number: a ratio, which has no unit, or an amount."""
     values = rounds[limit.what]
     unit = "" if limit.of else unit
     found = quartiles(values) if limit.of is None else ratios(values, rounds[limit.of])
@@ -162,7 +162,7 @@ def judged(name: str, unit: str, limit: Limit, rounds: dict[str, list[float]]) -
 
 
 def reversed_pairs(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str]]:
-    """Pairs of a row whose order is another one than it was, both times beyond the quartiles."""
+    """Pairs of competitors whose order has changed, with quartiles that do not overlap."""
 
     def faster(row: dict[str, Any]) -> set[tuple[str, str]]:
         found = {name: x["quartiles"] for name, x in row["results"].items() if "quartiles" in x}
@@ -176,7 +176,7 @@ def compare(row: Row, effort: Effort, say: Callable[[str], None]) -> dict[str, A
     say(row.name)
     names = [name for name in row.competitors if is_installed(name)]
     for name in set(row.competitors) - set(names):
-        say(f"  {name} is not installed, and skipped")
+        say(f"  {name} is not installed: skipped")
     processes = {name: Process(name) for name in names}
     try:
         agree(row, processes, effort)
@@ -197,7 +197,7 @@ def compare(row: Row, effort: Effort, say: Callable[[str], None]) -> dict[str, A
 
 
 def agree(row: Row, processes: dict[str, Process], effort: Effort) -> None:
-    """Who has other losses over the first steps takes no part; ours raises ArithmeticError."""
+    """Exclude competitors whose first losses differ; raise ArithmeticError if it is ours."""
     options = {**row.options, **row.check}
     expected = None
     for process in processes.values():
@@ -220,7 +220,7 @@ def agree(row: Row, processes: dict[str, Process], effort: Effort) -> None:
 def prepare(
     row: Row, processes: dict[str, Process], effort: Effort, say: Callable[[str], None]
 ) -> dict[str, int]:
-    """Build all; how many steps each takes in a round."""
+    """Build all networks; return the number of steps of each competitor in a round."""
     calls = {}
     for name, process in processes.items():
         question = {"task": row.task, "arrays": row.arrays, "options": row.options}
@@ -236,7 +236,7 @@ def prepare(
 
 
 def machine() -> dict[str, Any]:
-    """What this runs on, without names of places or hosts."""
+    """The machine, without names of folders or hosts."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -259,7 +259,7 @@ def blas() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of all competitors that are installed, and of NumPy and numba."""
+    """{package: version} of all installed competitors, of NumPy and of numba."""
     found = {}
     for package in ("numpy", *sorted({x.package for x in COMPETITORS.values()} - {"numpy"})):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

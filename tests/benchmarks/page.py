@@ -1,7 +1,7 @@
 """How do the numbers of docs/benchmarks.json become tables, plots and words of a page?
 
-In the pages of PAGES stands `<!-- table: ... -->` or `<!-- value: ... -->`, and
-all up to the next `<!-- end -->` is written from the numbers. A test compares.
+The pages in PAGES contain marks `<!-- table: ... -->` and `<!-- value: ... -->`. All text from such
+a mark to the next `<!-- end -->` is written from the numbers. A test compares them.
 """
 
 import re
@@ -13,18 +13,18 @@ from peers import COMPETITORS
 
 ROOT = Path(__file__).parents[2]
 DATA, PAGE = ROOT / "docs/benchmarks.json", ROOT / "docs/benchmarks.md"
-PAGES = [PAGE, ROOT / "README.md", ROOT / "docs/compile.md"]  # that say numbers
+PAGES = [PAGE, ROOT / "README.md", ROOT / "docs/compile.md"]  # pages that contain numbers
 IMAGES = ROOT / "docs/images"
 MARK = re.compile(r"(<!-- (table|value): (.*?) -->)(.*?)(<!-- end -->)", re.DOTALL)
 UNITS = {
     "s": [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")],
     "B": [(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")],
 }
-OWN, HAND, OTHER = "#0072B2", "#999999", "#E69F00"  # told apart by colour-blind eyes too
+OWN, HAND, OTHER = "#0072B2", "#999999", "#E69F00"  # colour-blind readers can tell them apart too
 NAMES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "mygrad": "MyGrad", "dezero": "DeZero"}
 
 
-LINES = {  # of the graphs that grow
+LINES = {  # the colours of the lines for growing graphs
     "tinygrad_edu": OWN,
     "tinygrad_edu, Tensors": "#56B4E9",
     "PyTorch": OTHER,
@@ -35,7 +35,7 @@ LINES = {  # of the graphs that grow
 
 
 def amount(value: float, unit: str) -> str:
-    """Three digits and a unit that fits."""
+    """A number with three digits and a suitable unit."""
     units = UNITS[unit]
     size, name = next((x for x in units if abs(value) >= x[0]), units[-1])
     digits = value / size
@@ -66,7 +66,7 @@ def table(header: list[str], lines: list[list[str]]) -> str:
 
 
 def subject_table(subject: dict[str, Any]) -> str:
-    """A line for each competitor, a column for each row."""
+    """A table with one line for each competitor and one column for each row of the subject."""
     rows = subject["rows"]
     lines = []
     for name in COMPETITORS:
@@ -94,7 +94,7 @@ def cell(row: dict[str, Any], name: str) -> str:
 
 
 def reasons(rows: list[dict[str, Any]]) -> str:
-    """Who has no number, and why: one line for each reason."""
+    """The competitors without a number, and why: one line for each reason."""
     found: dict[str, list[str]] = {}
     for row in rows:
         for name, result in row["results"].items():
@@ -105,7 +105,7 @@ def reasons(rows: list[dict[str, Any]]) -> str:
 
 
 def graph_tables(subject: dict[str, Any]) -> str:
-    """For each kind of graph the time and the bytes of a node, a column for each size."""
+    """A table for each kind of graph: the time and bytes of a node, one column for each size."""
     tables = []
     for kind, rows in kinds_of(subject["rows"]).items():
         sizes = list(dict.fromkeys(size for size, _ in rows))
@@ -119,7 +119,7 @@ def graph_tables(subject: dict[str, Any]) -> str:
 
 
 def kinds_of(rows: list[dict[str, Any]]) -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
-    """Rows named "chain, 1,000 nodes, time" -> kind -> (size, unit) -> row."""
+    """{kind: {(size, unit): row}} of rows named "chain, 1,000 nodes, time"."""
     found: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for row in rows:
         kind, size, _ = row["name"].split(", ")
@@ -179,9 +179,9 @@ def text_of(kind: str, what: str, results: dict[str, Any]) -> str:
 
 
 def value_of(what: str, results: dict[str, Any]) -> str:
-    """`subject; start of the row's name; competitor; of`: how many times as long as `of`.
+    """The number for `subject; start of the row's name; competitor; of`: a ratio to `of`.
 
-    With `time` for `of` it is the median itself.
+    If `of` is `time`, it is the median itself.
     """
     subject, start, name, of = what.split("; ")
     rows = results["subjects"][subject]["rows"]
@@ -198,7 +198,7 @@ def value_of(what: str, results: dict[str, Any]) -> str:
 
 
 def filled(text: str, results: dict[str, Any]) -> str:
-    """The page with all that stands between marks written anew."""
+    """The page with all text between marks written again from the results."""
 
     def renewed(match: re.Match[str]) -> str:
         return match[1] + text_of(match[2], match[3], results) + match[5]
@@ -222,7 +222,7 @@ def draw(name: str, subject: dict[str, Any]):
 
 
 def plot(subject: dict[str, Any]):
-    """Bars with whiskers from quartile to quartile, one panel for each row, two side by side."""
+    """Bars with whiskers between the quartiles: one panel for each row, two side by side."""
     from matplotlib.figure import Figure
 
     rows = subject["rows"]
@@ -249,7 +249,7 @@ def numbers_of(row: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def panel(ax, row: dict[str, Any], names: list[str]) -> None:
-    """Linear, unless some take more than twelve times as much as others."""
+    """One panel of bars. Its scale is logarithmic if the largest is above 12 times the smallest."""
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
     numbers = numbers_of(row)
@@ -284,7 +284,7 @@ def color(name: str) -> str:
 
 
 def graph_plot(subject: dict[str, Any]):
-    """Time and bytes of a node over the number of nodes."""
+    """The time and the bytes of a node against the number of nodes."""
     from matplotlib.figure import Figure
 
     kinds = kinds_of(subject["rows"])

@@ -1,11 +1,11 @@
-"""How fast is the package, beside NumPy by hand and beside the frameworks one would take instead?
+"""How fast is the package, compared with NumPy by hand and with other frameworks?
 
     python tests/benchmarks/run.py [--quick] [--only perceptrons ...] [--check] [--write]
 
-measures each subject of subjects/ (see measure.py for how) and prints it. --write stores the
-numbers in docs/benchmarks.json, and writes the tables and plots of docs/benchmarks.md anew. --check
-exits with 1 if a limit is exceeded. The competitors come with `pip install -e ".[bench]"`; those
-that are not installed are skipped. Close other programs first.
+measures each subject in subjects/ (measure.py explains how) and prints the results. --write stores
+the numbers in docs/benchmarks.json, and rewrites the tables and plots of docs/benchmarks.md.
+--check exits with 1 if a limit is exceeded. `pip install -e ".[bench]"` installs the competitors;
+those that are not installed are skipped. Close other programs first.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def is_same_place(before, results) -> bool:
 
 
 def changes(before, results):
-    """Lines that say where the ranking is another one than that of the page, on one machine."""
+    """Lines that name pairs in another order than on the page, if the machine is the same."""
     if not is_same_place(before, results):
         return
     for name, subject in results["subjects"].items():
@@ -71,7 +71,7 @@ def changes(before, results):
 
 
 def store(results) -> None:
-    """Subjects that were not measured stay, if they come from the same machine and versions."""
+    """Keep stored subjects that were not measured, if machine and versions are the same."""
     before = stored()
     same = is_same_place(before, results)
     subjects = {**(before["subjects"] if same else {}), **results["subjects"]}

@@ -1,19 +1,20 @@
-"""How much longer does a training take while somebody looks on?
+"""How much longer does a training take with a live view?
 
     python tests/benchmarks/watching.py [--seconds 30]
 
-trains a small network, whose short steps are the hardest case: what is done for each batch is a
-larger share of them, and all the rest is a share of the time anyway. Other programs on the machine
-disturb any clock, so there are three measurements:
+trains a small network. Its steps are short, which is the hardest case: the work for each batch is a
+larger share of a short step, and all other work has a fixed share of the time. Other programs on
+the machine disturb every clock, so there are three measurements:
 
-- What is noted: a training notes in half of its turns of 20 batches, drawn at random, and not in
-  the others. Each slow moment of the machine is in both. Then the same with nothing noted in any
-  turn: how far the measurement itself is off.
-- A page in a browser tab: a process listens as the page does, and gets its numbers a hundred times
-  as often as a page. A hundredth of what that takes is what a page takes.
-- All that is no part of the training, counted where it is done: the processor time of norms, planes
-  and pictures, that of the other threads, which hold up the training by no more than that, and what
-  is done for each batch, measured alone. This is hardly disturbed, and knows nothing of caches.
+- The cost of recording: a training records its numbers in half of its turns of 20 batches, drawn at
+  random, and not in the other turns. A slow moment of the machine affects both. Then the same with
+  nothing recorded in any turn: this is the error of the measurement itself.
+- A page in a browser tab: a process reads the numbers as a page does, but a hundred times as often.
+  A hundredth of the time that this costs is the cost of a page.
+- All work that is not part of the training is counted where it happens: the processor time of
+  norms, planes and pictures; the processor time of the other threads, which delay the training by
+  no more than that; and the work for each batch, measured alone. This is hardly disturbed, but it
+  does not include effects on caches.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from collections import defaultdict
 from io import BytesIO
 from time import perf_counter, process_time, sleep, thread_time
 
-import measure  # it sets the number of threads, before NumPy is imported
+import measure  # first, because it sets the number of threads before NumPy is imported
 import numpy as np
 
 from tinygrad_edu import losses, manual_seed, nn, optim, train, viz
@@ -39,14 +40,14 @@ Y = (np.sum(X**2, axis=1) < 1).astype(int)
 BATCH = 32
 LISTEN = "import sys, urllib.request\nfor line in urllib.request.urlopen(sys.argv[1]): pass"
 TURN, TURNS = 20, 120  # batches in a turn, turns in a round
-STARTS = 4  # trainings: where their arrays lie in memory makes a difference too
-OFTEN = 100  # times as often as a page
+STARTS = 4  # trainings; the speed also depends on where their arrays lie in memory
+OFTEN = 100  # how many times as often as a page the numbers are read
 ROUNDS = 9
-SPENT = defaultdict(float)  # seconds in the methods of Live
+SPENT = defaultdict(float)  # {part: seconds spent in the methods of Live}
 
 
 def fit(epochs, history):
-    """Train, and return the seconds: of a clock, of the process, and of this thread."""
+    """Train, and return the seconds of a clock, of the process, and of this thread."""
     manual_seed(0)
     hidden = [nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh()]
     model = nn.Sequential(*hidden, nn.Linear(32, 2))
@@ -70,16 +71,16 @@ def history_of(looked_at):
 
 
 class Switched(train.Live):
-    """Notes in some turns of TURN batches, and not in others; `rounds` has the ratios of both.
+    """Records in some turns of TURN batches, and not in others; `rounds` has the ratios of both.
 
-    In each round half of the turns are `on`, in an order drawn at random. The clock of what is
-    noted stands still in the others.
+    In each round half of the turns are `on`, in an order drawn at random. Its clock stands still
+    in the other turns.
     """
 
     def __init__(self, seed, idle):
         super().__init__()
         self.random = random.Random(seed)
-        self.idle = idle  # note nothing in any turn
+        self.idle = idle  # record nothing in any turn
         self.batches, self.on, self.worked = 0, False, 0.0
         self.order, self.took, self.rounds = [], {}, []
         self.start = now()
@@ -114,7 +115,7 @@ class Switched(train.Live):
 
 
 def noted(epochs, idle):
-    """The share of its time that noting takes from a training, round by round."""
+    """The additional share of time that recording takes in a training, round by round."""
     rounds = []
     for seed in range(STARTS):
         history = train.History()
@@ -127,7 +128,7 @@ def noted(epochs, idle):
 
 
 def in_a_tab(epochs):
-    """The seconds of a training with a page, and of the other threads meanwhile."""
+    """The seconds of a training with a page, as `fit` returns them."""
     history = history_of(True)
     with viz.watch(history, browser=False) as watched:
         page = subprocess.Popen([sys.executable, "-c", LISTEN, watched.url + "numbers"])
@@ -139,7 +140,7 @@ def in_a_tab(epochs):
 
 
 def page(epochs):
-    """The share of its time that a page takes from a training: round by round."""
+    """The additional share of time that a page costs a training, for each round."""
     shares, usual = [], monitor.EVERY
     for i in range(ROUNDS):
         seconds = {}
@@ -152,7 +153,7 @@ def page(epochs):
 
 
 def counted(name, method):
-    """The same, and its seconds are added to those of its name."""
+    """The method, with its seconds added to SPENT[name]."""
 
     @functools.wraps(method)
     def timed(*arguments):
@@ -174,7 +175,7 @@ def in_a_notebook(epochs):
 
 
 def of_each_batch():
-    """The seconds of what is done for each batch, where nothing else is due."""
+    """The seconds of the work for each batch if nothing else is due."""
     history = history_of(True)
     fit(10, history)
     history.live.due, times = float("inf"), []
@@ -196,13 +197,13 @@ def tell(what, ratios):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=30.0, help="that each measurement takes")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each measurement")
     seconds = parser.parse_args().seconds
     in_a_notebook(20)  # imports matplotlib
     an_epoch = fit(200, train.History())[0] / 200
     epochs = int(seconds / an_epoch)
-    print("what looking on takes, in percent of the training")
-    for what, idle in (("what is noted", False), ("nothing noted", True)):
+    print("the cost of a live view, in percent of the training")
+    for what, idle in (("recording", False), ("nothing recorded", True)):
         tell(what, noted(epochs // STARTS, idle))
     tell("a page", page(epochs // (2 * ROUNDS)))
     for name, method in {"norms": "take_norms", "planes": "answers_around"}.items():

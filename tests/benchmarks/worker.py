@@ -1,7 +1,7 @@
-"""What does the process of one competitor do? It builds, trains and times when it is asked to.
+"""What does the process of one competitor do? It builds, trains and measures on request.
 
-The runner starts one process for each competitor of a row (see measure.py), hands it weights and
-data, and asks one question at a time, so that only one of all processes computes.
+The runner starts one process for each competitor of a row (see measure.py) and sends it weights and
+data. It asks one question at a time, so that only one process computes.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ def serve(connection, module, settings, variables):
     os.environ.update(variables)
     stay_on_one_core()
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)  # what frameworks print is no part of the report
+        os.dup2(nowhere.fileno(), 1)  # the report must not contain what frameworks print
         peer = None
         while (question := connection.recv()) is not None:
             name, arguments = question
@@ -32,13 +32,15 @@ def serve(connection, module, settings, variables):
                 answer = "done", getattr(peer, name)(**arguments)
             except CannotDoError as why:
                 answer = "cannot", str(why)
-            except Exception as error:  # of a framework: the row says it, the others go on
+            except (
+                Exception
+            ) as error:  # an error of a framework goes into the row; the others go on
                 answer = "cannot", first_line(error)
             connection.send(answer)
 
 
 def stay_on_one_core():
-    """The same for all: some frameworks take more threads than the environment allows them."""
+    """Use one core, because some frameworks start more threads than the environment allows."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
@@ -49,7 +51,7 @@ def first_line(error):
 
 
 class Peer:
-    """A competitor: the tasks of its module, and what is built of the last one."""
+    """A competitor: the tasks of its module, and the step that it has built last."""
 
     def __init__(self, module, settings):
         self.module, self.settings = importlib.import_module(f"peers.{module}"), settings
@@ -72,7 +74,7 @@ class Peer:
         return [float(step()) for _ in range(n)]
 
     def seconds(self, calls):
-        """Of one step, over so many of them; first one whose caches another process has filled."""
+        """The mean time of a step over `calls` steps, after one that fills the caches again."""
         if calls > 1:
             self.step()
         start = perf_counter()
@@ -81,10 +83,10 @@ class Peer:
         return (perf_counter() - start) / calls
 
     def peak(self, task, arrays, options, rows):
-        """Bytes that a network and three of its steps need beyond what the process has.
+        """The additional bytes that the process needs for a network and three of its steps.
 
-        First the same with `rows` rows of the data, which loads the framework's own code, and two
-        steps, in which some compile.
+        One step with `rows` rows of the data comes first, because it loads the framework's own
+        code. Two more steps come before the measured ones, because some frameworks compile then.
         """
         few = {name: x[:rows] if name in "xy" else x for name, x in arrays.items()}
         self.losses(task, few, options, 1)
@@ -96,13 +98,13 @@ class Peer:
             step()
         return_free_memory()
         with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")  # the peak starts anew
+            file.write("5")  # Linux resets the peak
         for _ in range(3):
             step()
         return status("VmHWM") - before
 
     def graph_bytes(self, kind, n):
-        """Bytes of a node; small graphs are held together until they are a hundred thousand."""
+        """The bytes of a node. Small graphs are kept until they have 100,000 nodes together."""
         leaf, _, _ = self.task("graph")(**self.settings)
         held = [GRAPHS[kind](leaf, 10)]
         return_free_memory()
@@ -113,7 +115,7 @@ class Peer:
         return found
 
     def graph_seconds(self, kind, n):
-        """For a node, to be made and to be walked through by backward; the leaf's gradient."""
+        """The seconds to make a node and to visit it in backward; and the leaf's gradient."""
         leaf, backward, gradient = self.task("graph")(**self.settings)
         graphs = max(1, 10_000 // n)
         start = perf_counter()
@@ -123,7 +125,7 @@ class Peer:
         return (perf_counter() - start) / (n * graphs), float(gradient(x))
 
     def call(self, task, arrays, options, n):
-        """Seconds of a call of a program less those of the program itself, which take turns."""
+        """The seconds of a compiled call minus those of its program; the two take turns."""
         step, program = self.task(task)(copies(arrays), **options, **self.settings)
         times = np.empty((n, 3))
         for row in times:
@@ -137,7 +139,7 @@ class Peer:
 
 
 def copies(arrays):
-    """What comes through a pipe lies in memory of the pipe's, aligned for bytes."""
+    """Copies with the usual alignment: arrays from a pipe lie in memory aligned only for bytes."""
     return {name: x.copy() for name, x in arrays.items()}
 
 
@@ -148,7 +150,7 @@ def return_free_memory():
 
 
 def status(name):
-    """Bytes from Linux's account of this process."""
+    """A number of bytes that Linux reports about this process."""
     with open("/proc/self/status") as file:
         (line,) = [line for line in file if line.startswith(name)]
     return 1024 * int(line.split()[1])
@@ -176,7 +178,7 @@ def wide(leaf, n):
 
 
 def diamonds(leaf, n):
-    """Each of n / 3 diamonds halves and adds: the paths double with each, the value stays."""
+    """n / 3 diamonds, each adding two halves: the number of paths doubles, the value stays."""
     x, half = leaf(1.0), leaf(0.5)
     out = x
     for _ in range(n // 3):

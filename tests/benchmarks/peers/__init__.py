@@ -1,8 +1,8 @@
-"""Who takes part? One module for each framework, with one function for each task.
+"""Which competitors are there? One module for each framework, with one function for each task.
 
 A task is a function of a peer's module: `perceptron(arrays, **options)` builds the network from
-`arrays`, and returns a step, a function that trains once and returns the loss as a float. What a
-peer cannot do has no function; `CANNOT` of its module says why.
+`arrays`, and returns a step, a function that trains once and returns the loss as a float. A
+peer has no function for a task that it cannot do; `CANNOT` in its module says why.
 """
 
 import sys

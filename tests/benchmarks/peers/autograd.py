@@ -8,10 +8,10 @@ from peers import formulas
 from peers.updates import optimizer_of
 
 CANNOT = {
-    "scalars": "its numbers are arrays",
+    "scalars": "its numbers are arrays, not single floats",
     "adam": "it has no optimizer for arrays: the update is NumPy's",
     "convolution_layer": "it has no such layer",
-    "graph": "its graph is made inside of grad, where nobody can hold it",
+    "graph": "its graph exists only inside grad, so it cannot be measured alone",
 }
 
 

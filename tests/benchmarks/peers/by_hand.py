@@ -1,16 +1,16 @@
-"""NumPy by hand: each line of a backward pass is a formula that somebody worked out on paper."""
+"""NumPy by hand: each line of a backward pass is a formula that was derived on paper."""
 
 import numpy as np
 
 from peers import formulas
 from peers.updates import optimizer_of
 
-# Let the C library keep what is freed, as the package does: else large arrays cost page faults.
+# Let the C library keep freed memory, as the package does; otherwise large arrays cost page faults.
 np.empty(2**25 - 2**16, np.uint8)
 
 CANNOT = {
     "graph": "there is no graph",
-    "scalars": "its numbers are arrays",
+    "scalars": "its numbers are arrays, not single floats",
 }
 
 
@@ -125,14 +125,14 @@ def normalize_backward(g, saved, scale):
 
 
 def pool(x):
-    """The maximum of each 2 x 2, and in which of the four it is."""
+    """The maximum of each 2 x 2 window, and its position in the window."""
     parts = np.stack([x[:, i::2, j::2] for i, j in np.ndindex(2, 2)])
     y = np.maximum(np.maximum(parts[0], parts[1]), np.maximum(parts[2], parts[3]))
     return y, parts == y
 
 
 def pool_backward(g, ties, shape):
-    """The gradient goes to all that share the maximum, in equal parts."""
+    """The gradient: all numbers that are equal to the maximum get equal parts."""
     g = g / ties.sum(axis=0, dtype=g.dtype)
     out = np.empty(shape, g.dtype)
     for (i, j), tie in zip(np.ndindex(2, 2), ties, strict=True):
@@ -216,7 +216,7 @@ def layer_norm_backward(g, saved, weight):
 
 
 class Block:
-    """Attention and two layers, each added to what comes in. Queries, keys, values: one product."""
+    """Attention and two layers, each added to its input. Queries, keys, values: one product."""
 
     def __init__(self, arrays, prefix, heads):
         self.heads = heads
@@ -363,7 +363,7 @@ def recurrent(arrays, lr):
             np.multiply(a[:, o_], squashed[t], out=h[t + 1])
 
     def slopes(error):
-        """What each step multiplies: made for all steps at once."""
+        """The factors of each step, computed for all steps at once."""
         i, f, g, o = (gates[..., part] for part in parts)
         d_a = np.empty_like(gates)
         np.multiply(g * i, 1 - i, out=d_a[..., i_])
@@ -402,7 +402,7 @@ def recurrent(arrays, lr):
 
 
 def operation(arrays, name, length):
-    """A chain of calls; nobody asks for gradients."""
+    """A chain of calls without gradients."""
     x, w = arrays["x"], arrays["w"]
     chained = formulas.chain(name, length, np.tanh)
     return lambda: float(chained(x, w)[0])

@@ -15,8 +15,8 @@ from peers import formulas  # noqa: E402
 from peers.updates import optimizer_of  # noqa: E402
 
 CANNOT = {
-    "scalars": "its numbers are arrays",
-    "transformer": "its matrix product takes no batch of matrices",
+    "scalars": "its numbers are arrays, not single floats",
+    "transformer": "its matrix product does not accept a batch of matrices",
 }
 
 

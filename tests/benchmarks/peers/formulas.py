@@ -9,7 +9,7 @@ import numpy
 
 
 def chain(name, length, tanh):
-    """f(x, w): so many times x + w, x w or tanh(x), each of the result before."""
+    """f(x, w): x + w, x w or tanh(x), repeated on the result."""
     function = {"add": add, "multiply": mul, "tanh": lambda x, _: tanh(x)}[name]
 
     def chained(x, w):
@@ -58,7 +58,7 @@ def batch_norm(np, x, scale, shift, eps=1e-5):
 
 
 def convolution(np, p, x, mask, convolve=convolve):
-    """`mask`: what dropout keeps, and how large."""
+    """`mask`: the factors of dropout, 0 for dropped numbers."""
     for i in (0, 3):
         x = convolve(np, x, p[f"layers.{i}.weight"], p[f"layers.{i}.bias"])
         x = batch_norm(np, x, p[f"layers.{i + 1}.weight"], p[f"layers.{i + 1}.bias"])

@@ -9,9 +9,9 @@ import numpy as np
 from peers import formulas
 
 CANNOT = {
-    "scalars": "its numbers are arrays",
+    "scalars": "its numbers are arrays, not single floats",
     "operation": "jax.jit compiles a whole chain: there are no single operations",
-    "graph": "the graph is compiled once, and no step makes one",
+    "graph": "it compiles the graph once, so a step makes none",
     "adam": "part of the compiled step",
     "convolution_layer": "part of the compiled step",
 }

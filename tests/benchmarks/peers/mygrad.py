@@ -10,7 +10,7 @@ from peers import formulas
 from peers.updates import optimizer_of
 
 CANNOT = {
-    "scalars": "its numbers are arrays",
+    "scalars": "its numbers are arrays, not single floats",
     "adam": "it has no optimizers",
 }
 

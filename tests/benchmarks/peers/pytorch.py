@@ -12,7 +12,7 @@ from peers.updates import eager_step
 torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
 CANNOT = {
-    "scalars": "its numbers are arrays",
+    "scalars": "its numbers are arrays, not single floats",
 }
 
 

@@ -13,9 +13,9 @@ if shutil.which(os.environ.get("CC", "clang")) is None:
     raise RuntimeError("no clang on this machine")
 
 CANNOT = {
-    "scalars": "its numbers are arrays",
+    "scalars": "its numbers are arrays, not single floats",
     "operation": "TinyJit compiles a whole chain: there are no single operations",
-    "graph": "the graph is compiled once, and no step makes one",
+    "graph": "it compiles the graph once, so a step makes none",
     "adam": "part of the compiled step",
     "convolution_layer": "part of the compiled step",
 }

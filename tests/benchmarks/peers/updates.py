@@ -1,4 +1,4 @@
-"""The step of those who have optimizers in PyTorch's names, and updates for those who have none.
+"""A step for peers with optimizers in PyTorch's names, and updates for peers without optimizers.
 
 The updates are in NumPy, all in place, with one buffer; a large array block by block, so that what
 lies between stays in the cache.
@@ -6,7 +6,7 @@ lies between stays in the cache.
 
 import numpy as np
 
-BLOCK = 16384  # numbers; of 4096 to 65536 the fastest for 784 x 1024
+BLOCK = 16384  # numbers in a block: the fastest from 4096 to 65536 for 784 x 1024
 
 
 def eager_step(loss_of, optimizer, *data):

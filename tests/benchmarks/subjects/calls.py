@@ -1,4 +1,4 @@
-"""What a call of a compiled step takes beyond the program itself."""
+"""The time that a call of a compiled step takes in addition to its program."""
 
 from measure import Limit, Process, result_of
 from peers import COMPILED, NUMBA, is_installed

@@ -18,7 +18,7 @@ def measure(effort, say):
 
 
 def layer(shape, channels) -> Row:
-    """conv2d, 3 x 3 with a border, its sum, and the gradients of all that goes in."""
+    """conv2d, 3 x 3 with a border, the sum of its output, and the gradients of all its inputs."""
     rng = np.random.default_rng(0)
     n, *others = shape
     arrays = {

@@ -14,7 +14,7 @@ SIZES = [10**3, 10**4, 10**5, 10**6]
 KINDS = ["chain", "wide", "diamonds"]
 PEERS = [x for x in COMPETITORS if x not in (HAND, COMPILED, NUMBA, TORCH_COMPILE)]
 PATIENCE = 30.0  # seconds for one graph
-# The largest of the sizes / the smallest: beyond the cache a node takes longer.
+# Limits for the largest size / the smallest: a node takes longer if the graph exceeds the cache.
 FLAT = {"s": 2.0, "B": 1.2}
 
 
@@ -32,7 +32,7 @@ def measure(effort, say):
 
 
 def at_size(kind, n, repeats, gone, say):
-    """The row of bytes and the row of seconds, each with its rounds; `gone` have given up."""
+    """The row of bytes and the row of seconds, each with its rounds. `gone`: who has stopped."""
     names = [name for name in PEERS if is_installed(name)]
     cannot = {name: gone[name, kind] for name in names if (name, kind) in gone}
     processes = {name: Process(name) for name in names if name not in cannot}
@@ -41,7 +41,7 @@ def at_size(kind, n, repeats, gone, say):
         held = {}
         for name, process in processes.items():
             held[name] = [process.ask("graph_bytes", PATIENCE, kind=kind, n=n)]
-            if n < 10**6:  # else the first one is like all others
+            if n < 10**6:  # the first graph of a process is slower, unless it is large
                 process.ask("graph_seconds", PATIENCE, kind=kind, n=n)
         for _ in range(repeats):
             for name, process in processes.items():
@@ -66,14 +66,14 @@ def at_size(kind, n, repeats, gone, say):
 
 
 def check_gradient(kind, name, gradient):
-    """The derivative is 1 in a chain and in diamonds; a wide graph has a sum of halves."""
+    """Raise ArithmeticError if the derivative is wrong: 1 in a chain and in diamonds."""
     known = kind == "wide" or math.isclose(gradient, 1, rel_tol=1e-6)
     if not (known and math.isfinite(gradient)):
         raise ArithmeticError(f"{kind}: the gradient of {name} is {gradient}")
 
 
 def add_limits(kind, rows):
-    """The largest graph's node beside the smallest's."""
+    """Compare a node of the largest graph with a node of the smallest one."""
     for unit, at_most in FLAT.items():
         same = [(row, rounds) for row, rounds in rows if row["unit"] == unit]
         (first, small), (last, large) = same[0], same[-1]

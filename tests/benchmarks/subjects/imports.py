@@ -1,4 +1,4 @@
-"""The time until a package is imported, in a new process, and the memory that it takes then."""
+"""The time of importing a package in a new process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The most memory that a training step needs, beyond what the framework itself takes."""
+"""The largest amount of memory that a training step needs in addition to the framework itself."""
 
 from time import perf_counter
 
@@ -9,7 +9,7 @@ from subjects import networks
 
 TITLE = "Memory of a step"
 LIMIT = 1.5
-REPEATS, PATIENCE = 3, 20  # repeated until so many seconds are spent
+REPEATS, PATIENCE = 3, 20  # so many repetitions, or fewer if they take so many seconds
 
 
 def measure(effort, say):
@@ -42,10 +42,10 @@ def measure(effort, say):
 
 
 def peak(name, row, effort, cannot):
-    """Bytes, each time in a new process."""
+    """The peak in bytes, measured in a new process."""
     process = Process(name)
     question = {"task": row.task, "arrays": row.arrays, "options": row.options}
-    # a few rows first: of an LSTM the first axis is time, and all others take a batch
+    # two rows: the first axis of an LSTM's data is time, that of all others is the batch
     found = process.ask("peak", effort.patience, rows=2, **question)
     if process.cannot:
         cannot[name] = process.cannot
