@@ -48,7 +48,7 @@ def write(model: Writer, alphabet: np.ndarray, start: str, n: int, rng) -> str:
 def picture(losses: list[float], new: dict[int, float], marks: dict, samples: dict, path: Path):
     above, below = figure(8, 6).subfigures(2, 1, height_ratios=(3, 2))
     curves = {"sonnets it reads": losses, "unread sonnets": new}
-    title = f"What it has never read surprises it least at step {min(new, key=new.get)}"
+    title = f"The loss on unread sonnets is lowest at step {min(new, key=new.get)}"
     ax = tidy(above.subplots())
     plot_learning(curves, marks=marks, ylabel="nats per character", title=title, ax=ax)
     for ax, step in zip(below.subplots(1, len(samples)), samples, strict=True):

@@ -54,7 +54,7 @@ def test_minima(tmp_path):
     legends = [[x.get_text() for x in ax.get_legend().get_texts()] for ax in saved[0].axes]
     assert legends[2] == ["to -1.1", "minima", "to 0.88", "to none"]
     assert legends[3] == ["a minimum, and the starts\nthat go to it"]
-    assert legends[4] == [*legends[3], "these go to none"]
+    assert legends[4] == [*legends[3], "starts that reach none"]
     plain = shares["gradient descent"][0]
     assert shares["momentum 0.9"][0] > plain
     assert shares["noise 0.8"][0] > plain

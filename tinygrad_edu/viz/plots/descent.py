@@ -106,7 +106,7 @@ def basin_map(
         told = {"label": "a minimum, and the starts\nthat go to it"} if k == 0 else {}
         ax.plot(*minimum, "*", color=color, markeredgecolor="black", markersize=16, **told)
     if np.any(basins.goal < 0):
-        ax.fill_between([], [], [], color=NOWHERE, alpha=0.6, label="these go to none")
+        ax.fill_between([], [], [], color=NOWHERE, alpha=0.6, label="starts that reach none")
     ax.grid(visible=False)
     ax.set(xlabel="start x", ylabel="start y", title=title, xlim=x[[0, -1]], ylim=y[[0, -1]])
     ax.legend(fontsize=SMALL, framealpha=0.95, loc="upper center", bbox_to_anchor=(0.5, -0.12))

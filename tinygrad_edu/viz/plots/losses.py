@@ -73,8 +73,8 @@ def plot_losses(
         look = line(k) | {"linewidth": 1.5 + 0.4 * (len(functions) - 1 - k)}  # shows those beneath
         for ax, curve in zip((value, slope), curves.T, strict=True):
             ax.plot(predictions, curve, **look, label=name)
-    value.set(xlabel=xlabel, ylabel="loss", title="How wrong: the loss")
-    slope.set(xlabel=xlabel, ylabel="slope of the loss", title="How hard it pulls: the slope")
+    value.set(xlabel=xlabel, ylabel="loss", title="The loss")
+    slope.set(xlabel=xlabel, ylabel="slope of the loss", title="Its slope")
     value.figure.supxlabel(same_curves(predictions, found), fontsize=SMALL)
     label_ends(value)
     return saved(value, path)
