@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from references import stored
 from test_losses import CALLS
 
-from tinygrad_edu import Tensor, losses, manual_seed, nn, no_grad, optim
+from tinygrad_edu import Tensor, Value, losses, manual_seed, nn, no_grad, optim
 from tinygrad_edu.compiler import CompileError, compile
+from tinygrad_edu.compiler.calls import flat, signature_text
 from tinygrad_edu.compiler.verification import same_bits
 from tinygrad_edu.graph import Node, plain
 from tinygrad_edu.optim.blocks import LARGE
@@ -839,9 +840,23 @@ def test_too_many_programs_name_what_changes():
     step = compile(lambda x, n: x * n, check=False)
     for n in range(16):
         step(A, n)
-    with pytest.raises(CompileError, match=r"more than 16 programs.* 15\b.* 16\b"):
+    called = r"called with \(an array of shape \(.*\), float64, 15\) and now with \(.*, 16\)"
+    with pytest.raises(CompileError, match=f"more than 16 programs.*{called}"):
         step(A, 16)
     step(A, 3)
+
+
+def test_the_signature_of_a_call_is_told_in_words():
+    w = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    _, key = flat((np.ones((3, 2)).T, w, Value(1.0), 0.5, "mean", [True]), {})
+    with no_grad():
+        _, without = flat((), {})
+    assert signature_text(without) == "(no arguments) under no_grad()"
+    assert signature_text(key) == (
+        "(an array of shape (2, 3), float64 with strides (8, 16), "
+        "a Tensor of an array of shape (2, 3), float32 that requires a gradient, "
+        "a Value of a float that requires a gradient, a float, 'mean', True)"
+    )
 
 
 REFUSED = {

@@ -167,7 +167,7 @@ def test_the_program_of_a_row_only_returns_a_loss():
 
     for f, message in (
         (remembers, "changes"),
-        (lambda x: w * x * default_rng().normal(), "draws numbers"),
+        (lambda x: w * x * default_rng().normal(), "draws random numbers"),
         (lambda x: x * 2.0, "no loss that depends on a parameter"),
     ):
         with pytest.raises(CompileError, match=message):

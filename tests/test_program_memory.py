@@ -174,10 +174,10 @@ def test_powers_keep_their_bits_in_given_memory(dtype):
     assert ("np.sqrt" in step.source) == (dtype is not int)
 
 
-# What lives when
+# When is each array needed?
 
 
-def test_what_lives_when():
+def test_when_each_array_is_needed():
     w = Tensor(np.ones((3, 2)), requires_grad=True)
 
     @no_grad()

@@ -38,12 +38,13 @@ def compile(
                for each
     backend    "numpy"; or "numba", loops in machine code, equal to NumPy's numbers up to rounding
 
-    Each signature has its own program. A signature is the shape and dtype of each array, the class
-    of each float, the value of each other argument, and each setting that f uses, such as
-    `training`.
+    Each signature has its own program. A signature is the shape, dtype and order of axes of each
+    array, the class of each float, the value of each other argument, and each setting that f uses,
+    such as `training`.
 
     Raises ValueError for an unknown backend and ImportError if numba is not installed. A call
-    raises CompileError if f cannot be recorded, or if the check fails; it then changes nothing.
+    raises CompileError if f cannot be recorded, if the check fails, or if f would need more than 16
+    programs; it then changes nothing.
     """
     passes = ALL if optimize is None else tuple(optimize)
     chosen = backend_of(backend)

@@ -210,7 +210,7 @@ class Inputs:
                 yield f"len({inside}){training} == {next(settings)}"
 
     def has_same_settings(self) -> bool:
-        """Whether each setting is still the same object, or an equal number."""
+        """Whether each setting is still the same object, or an equal number or text."""
         return self.holdings.settings_now() == self.settings
 
     def admitted(self, values: tuple[Any, ...]) -> bool:

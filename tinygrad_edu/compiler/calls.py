@@ -1,6 +1,7 @@
 """What was a function called with? A flat list of its arguments, and their signature."""
 
 import inspect
+import reprlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -70,8 +71,9 @@ def paths(name: str, x: Any) -> list[str]:
 def flat(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], Any]:
     """The leaves of the arguments, and a key that is equal for calls that can share a program.
 
-    The key covers the arguments only; a program checks what the function holds by itself. Raises
-    NestedError inside another compiled function.
+    The key covers the arguments only; each program itself checks what the function holds. Raises
+    NestedError inside another compiled function, and CompileError for an argument that no program
+    can take.
     """
     if INSIDE.get():
         raise NestedError
@@ -83,7 +85,7 @@ def flat(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], Any
 
 
 def described(x: Any) -> Any:
-    """What a program assumes of an argument: an array's shape, a float's class, or a value."""
+    """What a program assumes of an argument: what `kind_of` says, a float's class, or a value."""
     kind = x.__class__
     if kind is np.ndarray:
         return kind_of(x)
@@ -101,8 +103,31 @@ def described(x: Any) -> Any:
     )
 
 
+def signature_text(key: Any) -> str:
+    """The values of a call in words, from its key: shapes, dtypes, and what is no array."""
+    records, _, *kinds = key
+    text = ", ".join(map(kind_text, kinds)) or "no arguments"
+    return f"({text})" if records else f"({text}) under no_grad()"
+
+
+def kind_text(kind: Any) -> str:
+    """What `described` returned, in words."""
+    match kind:
+        case type():
+            return f"a {kind.__name__}"
+        case (tuple(shape), np.dtype() as dtype, strides):
+            order = "" if strides is None else f" with strides {strides}"
+            return f"an array of shape {shape}, {dtype}{order}"
+        case (type() as node, requires_grad, bool(), data):
+            gradient = " that requires a gradient" if requires_grad else ""
+            return f"a {node.__name__} of {kind_text(data)}{gradient}"
+        case (_, x):
+            return getattr(x, "__name__", None) or reprlib.repr(x)
+    return str(kind)
+
+
 def kind_of(x: Any) -> Any:
-    """What a program assumes in each run: an array's shape, dtype and strides; another's type."""
+    """What a program assumes of x: the shape, dtype and strides of an array; else the type."""
     if isinstance(x, np.ndarray):
         return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
     return type(x)

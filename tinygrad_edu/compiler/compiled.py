@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.backends import Backend, backend_of
 from tinygrad_edu.compiler.calling import CHANGED, data_of
-from tinygrad_edu.compiler.calls import INSIDE, Call, Function, NestedError, flat
+from tinygrad_edu.compiler.calls import INSIDE, Call, Function, NestedError, flat, signature_text
 from tinygrad_edu.compiler.holdings import Holdings, holdings_of
 from tinygrad_edu.compiler.recording import MissedError, checked_root, graph_roots, record
 from tinygrad_edu.compiler.reports import Report, reported
@@ -214,8 +214,10 @@ class Compiled:
         for runner in self.programs.get(key, ())[-1:]:
             if change := runner.holdings.changed(runner.inputs.settings):
                 return f"{many} What it uses keeps changing, now {change}: use an array instead"
-        others = [str(other) for other in self.programs]
+        before, now = signature_text(list(self.programs)[-1]), signature_text(key)
+        if before == now:
+            now = "the same in other lists, tuples and dicts"
         return (
-            f"{many} It was called with {others[-1]} and now with {key}: pass what changes as an "
-            "array whose shape stays the same"
+            f"{many} It was called with {before} and now with {now}: pass what changes as an array "
+            "whose shape stays the same"
         )

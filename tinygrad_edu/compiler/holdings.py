@@ -93,7 +93,7 @@ class Part(Place):
 
 
 class Settings(list[Any]):
-    """Values that a program assumes: two are equal if they are one object, or equal numbers."""
+    """What a program assumes: equal if each is the same object, or an equal number or text."""
 
     def __eq__(self, other: Any) -> bool:
         if len(self) != len(other):
@@ -172,7 +172,7 @@ def has_lent(x: Any) -> bool:
 
 
 def outline(x: Any) -> Any:
-    """A tuple with classes in place of its arrays, numbers and generators: each run reads those."""
+    """A tuple with classes in place of its arrays, floats and generators: each run reads those."""
     if isinstance(x, tuple):
         return tuple(map(outline, x))
     if isinstance(x, Traced):

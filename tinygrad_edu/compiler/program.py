@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.compiler.tape import Origin, draw, guard
 from tinygrad_edu.tracing import Line, replaced
 
-ALIGNED = 64  # bytes: where a line of the cache begins
+ALIGNED = 64  # bytes: the size of a line of the cache
 
 
 @dataclass(frozen=True)

@@ -285,8 +285,8 @@ def arguments(names: list[str], lender: Lender, call: Call, found: Holdings) -> 
             continue
         if x.function is not None and x.requires_grad:
             raise CompileError(
-                f"argument {name} was computed from others, and no gradient would reach them: "
-                "compute it inside the compiled function, or pass x.detach()"
+                f"argument {name} is the result of operations outside the compiled function, and "
+                "no gradient would reach them: compute it inside, or pass x.detach()"
             )
         shell: Any = object.__new__(type(x))
         Node.__init__(shell, lender.lend(x.data, Argument(i), name), x.requires_grad, x.name)

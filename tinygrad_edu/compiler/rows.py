@@ -51,7 +51,7 @@ class Batch:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Equal for calls that can share programs: the shapes of a row, and if under no_grad()."""
+        """Equal for calls that can share programs: the shapes of a row, and if in no_grad()."""
         return RECORDING.get() is not False, *(x.shape[1:] for x in self.columns)
 
 
@@ -60,9 +60,9 @@ def batch_of(f: Function, args: tuple[Any, ...]) -> Batch:
     columns = [np.asarray(x, dtype=float) for x in args]
     sizes = {x.shape[:1] for x in columns}
     if len(sizes) != 1 or sizes & {(), (0,)}:
-        shapes = ", ".join(str(x.shape) for x in columns) or "none"
+        shapes = ", ".join(f"shape {x.shape}" for x in columns) or "no arguments"
         raise ValueError(
-            f"{called(f)} is compiled with rows=True and got arguments of shape {shapes}: they all "
+            f"{called(f)} is compiled with rows=True and was called with {shapes}: all arguments "
             "must be arrays with the same number of rows, at least one, along the first axis"
         )
     n = len(columns[0])
@@ -194,7 +194,7 @@ class CompiledRows:
         targets = [effect.target for effect in runner.program.effects]
         changed = [x for x in targets if not isinstance(x, Gradient)]
         if runner.generators or changed:
-            what = f"changes {changed[0].name}" if changed else "draws numbers"
+            what = f"changes {changed[0].name}" if changed else "draws random numbers"
             raise CompileError(
                 f"{called(self.f)} {what}, but with rows=True a function may only return a loss: "
                 "compile it without rows=True"
@@ -210,8 +210,9 @@ class CompiledRows:
     def verify(self, batch: Batch, sums: list[Sum]) -> None:
         """Raise CompileError if the sums of the programs are not those of the function itself.
 
-        The sum of one program has the same bits: it adds the rows in their order. Several programs
-        have a sum each, so that the order of the additions is another.
+        The sum of one program must have the same bits, because it adds the rows in their order.
+        Several programs have a sum each, so these sums, and those of numba, must only agree up to
+        rounding.
         """
         same = nearly_same if self.as_loops or len(sums) > 1 else same_bits
         nodes = targets_of(sums)
@@ -252,7 +253,10 @@ class CompiledRows:
         return self.row.timeline()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the program of one row to a Python file that needs NumPy, and not this package."""
+        """Write the program of one row to a Python file that needs NumPy, and not this package.
+
+        Raises CompileError before the first call.
+        """
         self.row.save(path)
 
     def report(self, *args: Any, repeats: int = 100) -> Report:

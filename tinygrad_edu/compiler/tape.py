@@ -20,7 +20,7 @@ from tinygrad_edu.operands import Operand
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.tracing import Line, Traced, astype, check_cast, item, lines, untraced
 
-# Their results depend on shapes only, so they need no line.
+# Their results do not depend on the numbers, so they need no line.
 STATIC = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.iscomplexobj}
 NUMBERS = np.ndarray | np.generic | float | int
 # The shape of their results depends on the numbers of an operand, ...
@@ -316,7 +316,7 @@ def on_tape(line: Line, tape: Tape) -> Any:
 
 
 def in_value() -> bool:
-    """Whether the code that asks for a number belongs to `apply`, which makes a tracked Value."""
+    """Whether `apply`, or a function that it calls for a tracked Value, asks for a number."""
     asks: Any = sys._getframe(2)
     for frame in (asks, asks.f_back):
         if frame is not None and frame.f_code is apply.__code__:

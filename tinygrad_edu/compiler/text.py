@@ -1,4 +1,4 @@
-"""How is a program written down? As the lines of NumPy that a person would write."""
+"""How is a program written as text? As the lines of NumPy that a person would write."""
 
 import json
 import keyword

@@ -194,7 +194,7 @@ class Live:
 
 
 def more_points(points: Points, x: Any, y: Any) -> Points | None:
-    """The points with those of a batch; None if the batch is not 2-D points of few classes."""
+    """The points with those of a batch; None unless all are finite 2-D points of few classes."""
     try:
         x, y = np.asarray(plain(x)), np.asarray(plain(y))
     except ValueError:  # rows of different lengths

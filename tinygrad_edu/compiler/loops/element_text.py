@@ -51,7 +51,7 @@ class ElementText:
         return line in plan.stored and line in plan.needed and line not in plan.onto
 
     def in_order(self, line: Line) -> bool:
-        """Whether an array is C-contiguous."""
+        """Whether the elements are in the order of the stored axes, without gaps."""
         kept = line in self.plan.stored and not self.is_seen(line)
         return kept or bool(line.data.flags.c_contiguous)
 

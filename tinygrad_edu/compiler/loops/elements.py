@@ -20,7 +20,8 @@ class Elements:
 
     kinds   of each line: "scalar", "view", "loop", "reduce", "product", "question", "reshape",
             "patch", "python"; the plan says which is which
-    orders  the axes of a line that are longer than 1, with the one of the smallest stride last
+    orders  the axes of a line that are longer than 1, in the order of memory: the one along which
+            elements are closest is last
     held    lines made for arrays that the program holds as constants
     """
 
@@ -157,7 +158,7 @@ class Elements:
                     self.cheap.add(line)
 
     def is_cheap(self, line: Line) -> bool:
-        """Whether it is zeros or ones, or compares existing arrays, or is one step from that."""
+        """Whether it is zeros or ones, compares arrays that exist anyway, or is made of such."""
         what = lowerings.elementwise(line)
         assert what is not None
         if function_of(line) in lowerings.FILLED:

@@ -199,7 +199,7 @@ class Reduction:
         self.ufunc, self.x, self.axes, self.keeps = ufunc, x, axes, keeps
 
     def kept(self) -> list[int | None]:
-        """For each axis of the result, the same axis of x; None for one of length 1."""
+        """For each axis of the result, the same axis of x; None for an axis of the reduction."""
         axes = range(self.x.data.ndim)
         if self.keeps:
             return [None if i in self.axes else i for i in axes]

@@ -1,6 +1,7 @@
 """Where are the arrays of the loops? In one piece of memory for each dtype, used again and again.
 
-A new array takes the place of an array that nobody reads any more, or else comes after the others.
+A new array takes the place of an array that nobody reads any more, if one has a suitable size. Or
+else it comes after the others.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ class Memory:
     """Places for the arrays that the loops keep.
 
     places  places[line]: (dtype, first element)
-    totals  totals[dtype]: how many elements there are
+    totals  totals[dtype]: how many elements the memory has
     same    same[line]: the array that it overwrites, element by element
     """
 

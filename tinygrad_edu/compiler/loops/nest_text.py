@@ -14,7 +14,7 @@ from tinygrad_edu.compiler.loops.views import along
 from tinygrad_edu.tracing import Line
 
 UNROLLED = 2  # an innermost loop as short as this is better unrolled
-BLOCK = 4096  # longer sums of float64 are split into parts of this size, and the parts added
+BLOCK = 4096  # longer sums of float64 are split into parts of about this size, and the parts added
 FLOAT64 = np.dtype(np.float64)
 
 
@@ -31,7 +31,7 @@ class NestText:
 
     flat    whether one loop over all elements is enough
     space   how often each loop runs
-    block   the loop that runs in blocks of BLOCK elements; None if no sum is that long
+    block   the loop that runs in blocks of about BLOCK elements; None if no sum needs blocks
     around  what stands before and after each loop
     blocks  what stands before and after the loop within a block
     local   the names of the lines that are numbers at this point

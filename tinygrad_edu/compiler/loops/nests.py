@@ -1,4 +1,4 @@
-"""What are the steps of a plan? Nests of loops, products of matrices, patches, single lines.
+"""What are the steps of a plan? Nests of loops, products, arrays made of blocks, single lines.
 
 An `Access` says which element of an array the loops i, j, ... of a nest read. So a transpose or a
 broadcast is no array of its own.
@@ -86,7 +86,10 @@ class Block:
 
 @dataclass(eq=False)
 class Patch:
-    """A copy of `whole` (an access or a number; None if it exists), and blocks written to it."""
+    """An array into which blocks are written.
+
+    whole  what it contains before: an access or a number to copy; None if an earlier patch did this
+    """
 
     line: Line
     whole: Any
@@ -102,7 +105,10 @@ class Single:
 
 @dataclass(eq=False)
 class Stretch:
-    """Nodes in one innermost loop, or just outside of it."""
+    """A part of a nest: the nodes in one innermost loop, or just before or after such a loop.
+
+    inner  whether they are in a loop
+    """
 
     inner: bool
     nodes: list[Node] = field(default_factory=list)
@@ -177,7 +183,7 @@ class Nest:
         return number if inner and is_at_hand(x, other, depth) else None
 
     def is_related(self, reads: list[Access], given: set[Line]) -> bool:
-        """Whether the nest already reads one of the arrays in `reads`."""
+        """Whether `reads` has only given arrays, or one that the nest already reads."""
         if all(x.base in given for x in reads):
             return True
         arrays = {x.base for x in reads if np.ndim(x.base.data)}
@@ -199,7 +205,8 @@ class Nest:
         flat = any(function_of(y.line) in FLAT and y.space == self.space for y in nodes)
         if not flat or not self.space:
             return True
-        # To compute exp of several numbers at once, a loop needs long rows, and no sums.
+        # To compute exp of several numbers at once, a loop may not sum up its row. It needs long
+        # rows, or whole arrays without any sum, for then one loop runs over all elements.
         if not inner or any(y.reduces and y.ends_with_row for y in nodes):
             return False
         if len(self.space) == 1 or self.space[-1] >= SHORT:

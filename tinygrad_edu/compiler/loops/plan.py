@@ -33,7 +33,7 @@ class Plan(Elements):
     python    python[stage]: lines of NumPy, which run before these steps
     needed    lines that lines of NumPy, or the caller, must see
     stored    lines of the loops whose results are arrays
-    in_order  arrays with all their axes, in order
+    in_order  arrays that are stored with all their axes, in order
     onto      onto[line]: the input that the result is written to
     absorbed  lines that are computed as a part of another
     reshaped  reshaped[line]: the line that it gives another shape
@@ -297,7 +297,7 @@ class Plan(Elements):
     # Arrays that are read as a whole
 
     def is_contiguous(self, base: Line) -> bool:
-        """Whether an array is C-contiguous, as all arrays of the loops are."""
+        """Whether an array is C-contiguous; one that loops make is, once it is in `in_order`."""
         ours = base in self.step_of and base not in self.needed and self.kinds[base] != "python"
         return ours or bool(base.data.flags.c_contiguous)
 
@@ -377,7 +377,7 @@ class Plan(Elements):
     # Arrays
 
     def find_stored(self) -> None:
-        """A result of a loop is an array if another step needs it."""
+        """Find the results of loops that are arrays, mostly because another step reads them."""
         everything = [step for steps in self.steps for step in steps]
         inside = {x: step for step in everything if isinstance(step, Nest) for x in step.where}
         for line in inside:

@@ -15,8 +15,9 @@ TABLE, VECTOR = np.empty((1, 1)), np.empty(1)
 class RowsWriter(Writer):
     """Writes a program of floats as `step(rows, i, held, sums)`.
 
-    It adds the results of row i and the next rows to `sums`, until a row takes another branch, and
-    returns the number of that row. `held` are the numbers that are read besides the rows.
+    It adds the results of row i and the next rows to `sums`, until a row takes another branch. It
+    returns the number of that row, or the number of rows if there is none. `held` are the numbers
+    that are read besides the rows.
 
     columns  the position in a row of each argument
     """

@@ -24,7 +24,7 @@ def along(loops: Any) -> Index:
 
 
 def composed(outer: Index, inner: Index) -> Index:
-    """The index into the base of a view, from the index `outer` of the view and `inner` into it."""
+    """The index into the base of a view, from its index `outer` there and `inner` into the view."""
     found: list[tuple[int | None, int, int]] = []
     for axis, start, step in outer:
         if axis is None:

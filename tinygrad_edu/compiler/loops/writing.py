@@ -64,7 +64,7 @@ class LoopWriter(Writer):
         self.taken |= {"abs", "memory", "min", "ok", "range", *LETTERS}
         self.functions: dict[str, Function] = {}
         self.prepared: set[Line] = set()
-        self.aliases: dict[Line, str] = {}  # names of arrays that a line of NumPy makes, too
+        self.aliases: dict[Line, str] = {}  # second names: a line of NumPy makes the array again
         self.held: list[str] = []
 
     def fresh(self, wish: str) -> str:
@@ -128,7 +128,7 @@ class LoopWriter(Writer):
                 yield from self.piece(writer, steps, shared=False)
 
     def numpy_line(self, line: Line) -> Iterator[str]:
-        """A line that has no loops."""
+        """A line that cannot become a loop."""
         yield from self.statements(line)
 
     # Functions

@@ -15,9 +15,10 @@ from tinygrad_edu.tracing import Line
 def assign_buffers(program: Program) -> Program:
     """Assign memory to every result that NumPy can write with `out=`.
 
-    An elementwise result takes the memory of an operand that is no longer needed. Other results
-    take free memory of the same shape, or else new memory. Memory that the program returns, or
-    returns a view of, belongs to the caller: such results are allocated in each run.
+    An elementwise result takes the memory of an operand that is no longer needed, if there is one.
+    Otherwise a result takes free memory of the same shape and dtype, or else new memory. Memory
+    that the program returns, or returns a view of, belongs to the caller: such results are
+    allocated in each run.
     """
     last = last_uses(program)
     theirs = {program.owner(line) for line in program.results()}
