@@ -202,7 +202,7 @@ X = np.ones((2, 3))
         (lambda: functional.celu(X, 0), ValueError, "alpha, so alpha cannot be 0"),
         (lambda: functional.softplus(X, 0), ValueError, "beta, so beta cannot be 0"),
         (lambda: functional.hardtanh(X, 1, -1), ValueError, "min_val < max_val, not 1 and -1"),
-        (lambda: functional.glu(X), ValueError, r"axis -1 of x, .* even: x has shape \(2, 3\)"),
+        (lambda: functional.glu(X), ValueError, r"axis -1 of x, .* even, and x has shape \(2, 3\)"),
         (lambda: functional.prelu(X, np.ones(2)), ValueError, r"each of 3 channels.*\(2,\)"),
         (lambda: functional.prelu(np.ones(3), np.ones(3)), ValueError, "each of 1 channels"),
         (lambda: nn.PReLU(0), ValueError, "at least one parameter, not 0"),

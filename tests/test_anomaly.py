@@ -324,7 +324,7 @@ def test_a_rule_that_fails_on_what_was_changed_is_explained(index, new):
             loss.backward()
 
     with pytest.raises(
-        (ValueError, IndexError), match=r"(?s)operand 1 of getitem.*changed in place;"
+        (ValueError, IndexError), match=r"(?s)operand 1 of getitem.*changed in place after"
     ):
         step()
     assert w.grad is None

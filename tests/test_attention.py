@@ -275,10 +275,10 @@ X = np.ones((3, 2, 4))
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"attn_mask": np.ones((3, 3), int)}, TypeError, "attn_mask holds bools"),
+        ({"attn_mask": np.ones((3, 3), int)}, TypeError, "attn_mask takes bools"),
         ({"attn_mask": np.ones((1, 3), bool)}, ValueError, r"\(3, 3\) or \(4, 3, 3\)"),
         ({"attn_mask": np.ones((2, 3, 3), bool)}, ValueError, r"attn_mask has shape \(2, 3, 3\)"),
-        ({"key_padding_mask": np.ones((2, 3), int)}, TypeError, "key_padding_mask holds bools"),
+        ({"key_padding_mask": np.ones((2, 3), int)}, TypeError, "key_padding_mask takes bools"),
         ({"key_padding_mask": np.ones((3, 2), bool)}, ValueError, r"need \(2, 3\)"),
         ({"query": np.ones((3, 2, 5))}, ValueError, r"query \(L, N, 4\).* \(3, 2, 5\)"),
         ({"query": np.ones((3, 1, 4))}, ValueError, r"query has shape \(3, 1, 4\)"),

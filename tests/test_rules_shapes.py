@@ -277,7 +277,7 @@ def test_nonzero_and_where_of_a_condition_are_plain():
         assert [i.tolist() for i in answer] == [[0, 1], [1, 0]]
 
 
-IN_PLACE = "cannot be changed in place"
+IN_PLACE = "not changed in place"
 
 
 @pytest.mark.parametrize(

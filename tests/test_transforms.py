@@ -230,7 +230,7 @@ def test_float32_stays_float32():
         (lambda: hvp(wave)(X, 1.0), ValueError, r"cotangent: shape \(\).*shape \(3,\)"),
         (lambda: elementwise_grad(wave)(X), ValueError, r"result of wave: shape \(\); the arg"),
         (lambda: jacobian(lambda x: (x, x))(X), TypeError, "jacobian needs one array"),
-        (lambda: checkpoint(lambda x: (x, x), Tensor(X)), TypeError, "wants one Tensor"),
+        (lambda: checkpoint(lambda x: (x, x), Tensor(X)), TypeError, "needs one Tensor"),
     ],
 )
 def test_errors_say_what_happened(call, error, message):

@@ -88,7 +88,8 @@ def detect_anomaly() -> Iterator[None]:
             node = record.ref()
             if node is not None and (what := changed(node, record)):
                 error.add_note(
-                    f"Before this error, {what}, was changed in place; {record.line} used it"
+                    f"Before this error, {what}, was changed in place after {record.line} had "
+                    "computed with it"
                 )
         raise
 
@@ -135,7 +136,7 @@ def changed_in_place(node: Node, records: Mapping[int, Origin]) -> RuntimeError:
 
 
 def explain(leaf: Node, root: Node) -> str:
-    """Say why d root / d leaf is None, zero or not finite, or else which operations it comes from.
+    """Say why d root / d leaf is None, zero or not finite, or else how much each operation adds.
 
     Returns a text and changes nothing: no `.grad`, no graph. A root that is not a scalar is summed.
     """

@@ -50,8 +50,8 @@ def gradcheck(
     At a kink any slope between those of the two sides is right, and the report lists all three.
     `backward` runs in the dtype of the inputs, and the differences are taken in float64.
     Raises GradcheckError, which lists the wrong partials and names the wrong rule; ValueError if f
-    has no slope here, or computes something else in float64; TypeError for inputs that are not
-    floats; RuntimeError under no_grad().
+    has no slope here or computes something else in float64, and for an order below 1; TypeError for
+    inputs that are not floats and for results that are not nodes; RuntimeError under no_grad().
     """
     if not RECORDING.get():
         raise RuntimeError("gradcheck needs the graph of f, and under no_grad() there is none")

@@ -414,7 +414,7 @@ def unfold_backward(g, out, x, kernel_size, stride, dilation):
 
 @primitive
 def fold(windows, size, stride, dilation):
-    """Add each window at the place where `unfold` took it: the adjoint of `unfold`; col2im."""
+    """Add each window at the place where `unfold` took it: the adjoint of `unfold`, or col2im."""
     n = len(size)
     kernel_size, output = windows.shape[1 : 1 + n], windows.shape[1 + n : 1 + 2 * n]
     every = slice(None)

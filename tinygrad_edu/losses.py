@@ -199,8 +199,8 @@ def categorical_cross_entropy(probabilities: Any, target: Any, reduction: str = 
     target         (...) class indices, or (..., classes) probabilities y, floats or bools, each
                    row with sum 1
     A class with y = p = 0 adds 0. If the true class has p = 0 the loss is inf, and NumPy warns.
-    Raises ValueError for rows that are not a distribution (the sum may differ from 1 by 1e-3);
-    TypeError and IndexError as in cross_entropy.
+    Raises ValueError for rows that are not a distribution (the sum may differ from 1 by less
+    than 1e-3); TypeError and IndexError as in cross_entropy.
     Bishop 2006, "Pattern Recognition and Machine Learning", equation 4.108.
     """
     p = floats(probabilities)
@@ -242,7 +242,7 @@ def binary_cross_entropy_with_logits(
 ) -> Any:
     """w (v y softplus(-x) + (1 - y) softplus(x)): binary_cross_entropy of p = sigmoid(x).
 
-    It is that formula, as -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x).
+    The two are equal: -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x).
 
     logits, target      x, any real numbers, and y in [0, 1], of one shape
     weight, pos_weight  w and v, which broadcast to that shape; the mean is not divided by them

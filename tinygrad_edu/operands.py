@@ -19,7 +19,7 @@ Function = Callable[..., Any]
 
 
 class Operand:
-    """The base class of nodes: modules below graph.py recognize a node by it."""
+    """The base class of nodes: modules that graph.py imports recognize a node by it."""
 
     __slots__ = ()
 
@@ -117,5 +117,5 @@ def is_complex(x: Any) -> bool:
 def complex_data(x: Any) -> TypeError:
     what = f"an array of shape {x.shape}" if hasattr(x, "shape") else repr(x)
     return TypeError(
-        f"{what} is complex, and gradients are real here: pass its real and imaginary part"
+        f"{what} is complex, and gradients are real here: pass its real and imaginary parts"
     )

@@ -38,7 +38,7 @@ def checkpoint(f: Function, *args: Any) -> Any:
     start = next_birth()
     out = run(*aliases)
     if not isinstance(out, Tensor):
-        raise TypeError(f"checkpoint wants one Tensor from {called(f)}, and got {shapes_in(out)}")
+        raise TypeError(f"checkpoint needs one Tensor from {called(f)}, and got {shapes_in(out)}")
     closed = [x for x in outside([out], start) if x not in set(aliases)]
     data, count, made = out.data, len(inputs), next_birth()
 

@@ -218,7 +218,7 @@ def fresh(x: Any, f: Function) -> Any:
 
 
 def outside(outs: list[Any], start: int) -> list[Any]:
-    """The tracked nodes older than `start` that newer nodes behind `outs` were made from."""
+    """The first tracked nodes older than `start`, going back from `outs` along every path."""
     found, stack = [], [x for x in outs if is_tracked(x)]
     visited = set(stack)
     while stack:

@@ -192,7 +192,9 @@ def glu(x: Any, dim: int = -1) -> Any:
     """
     x = floating(x)
     if x.shape[dim] % 2:
-        raise ValueError(f"glu halves axis {dim} of x, which must be even: x has shape {x.shape}")
+        raise ValueError(
+            f"glu halves axis {dim} of x, so its length must be even, and x has shape {x.shape}"
+        )
     a, b = np.split(x, 2, axis=dim)
     return a * sigmoid(b)
 

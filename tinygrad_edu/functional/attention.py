@@ -26,10 +26,10 @@ def scaled_dot_product_attention(
 ) -> Any:
     """softmax(Q K^T / sqrt(d) + mask) V, with Q: (..., L, d), K: (..., S, d), V: (..., S, d_v).
 
-    attn_mask  broadcasts to (..., L, S): bools, True where a query may look at a key, or floats,
-               which are added to the scores; a query that may look at no key gets 0
+    attn_mask  broadcasts to (..., L, S): bools, True where a query may attend to a key, or floats,
+               which are added to the scores; a query that may attend to no key gets 0
     dropout_p  probability that a weight is dropped, in every call: pass 0 outside of training
-    is_causal  query i may look at the keys 0 to i only
+    is_causal  query i may attend to the keys 0 to i only
     scale      1 / sqrt(d) by default
     Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1.
     Raises ValueError for shapes that do not fit, TypeError for a mask of integers.
@@ -66,8 +66,8 @@ def causal_mask(query: Any, key: Any) -> Any:
 def check_mask(mask: Any, scores: Any) -> None:
     if mask.dtype.kind not in "bf":
         raise TypeError(
-            "attn_mask takes bools (True where a query may look at a key) or floats (added to the "
-            f"scores), not {mask.dtype}; write attn_mask.astype(bool)"
+            "attn_mask takes bools (True: may attend) or floats (added to the scores), not "
+            f"{mask.dtype}; write attn_mask.astype(bool)"
         )
     lengths = zip(mask.shape[::-1], scores.shape[::-1], strict=False)
     if mask.ndim > scores.ndim or any(n not in (1, m) for n, m in lengths):

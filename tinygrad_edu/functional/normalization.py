@@ -120,7 +120,7 @@ def batch_norm(
                   is divided by n - 1.
     weight, bias  (C,), or None
 
-    Raises ValueError for other shapes, for a training batch of less than two values per channel,
+    Raises ValueError for other shapes, for a training batch of fewer than two values per channel,
     for an eps or a momentum out of range, and outside of training without running averages;
     TypeError for lists as running averages in training.
     Ioffe, Szegedy 2015, Batch Normalization, section 3, algorithms 1 and 2.
@@ -173,7 +173,7 @@ def batch_norm(
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     """x / max(‖x‖, eps), with the p-norm along one axis: vectors of length 1.
 
-    Raises TypeError for a dim that is no integer, ValueError for a negative eps.
+    Raises TypeError for a dim that is not an integer, ValueError for a negative eps.
     """
     if not isinstance(dim, int | np.integer):
         raise TypeError(f"normalize takes vectors along one axis, and dim is {dim!r}")

@@ -26,7 +26,7 @@ class MultiheadAttention(Module):
     key, value            (S, N, E), (N, S, E) or (S, E), in the same order
     key_padding_mask      (N, S), or (S,): keys that no query may attend to
     attn_mask             (L, S), or (N * heads, L, S): keys that a query may not attend to
-    is_causal             query i may not attend to keys after the i-th; combines with other masks
+    is_causal             query i may attend to the keys 0 to i only; combines with other masks
     need_weights          True: the second result is the attention weights, (N, L, S); False: None
     average_attn_weights  True: these weights are the mean over heads; False: (N, heads, L, S)
     dropout               the probability that a weight is set to 0 in training
@@ -93,7 +93,7 @@ class MultiheadAttention(Module):
         return out, weights.mean(axis=-3) if average_attn_weights else weights
 
     def heads(self, x: Any) -> Any:
-        """x, such as (T, N, E), as (N, heads, T, E / heads); `time` is the axis of T in x."""
+        """x, such as (T, N, E), rearranged to (N, heads, T, E / heads)."""
         x = x.reshape(*x.shape[:-1], self.num_heads, -1)
         return np.moveaxis(x, self.time(x.ndim - 1), -2)
 
@@ -158,7 +158,7 @@ def checked(mask: Any, name: str, *shapes: tuple[int, ...]) -> Any:
     mask = as_array(mask)
     if mask.dtype.kind not in "bf":
         raise TypeError(
-            f"{name} holds bools (True: do not attend) or floats (added to the scores), not "
+            f"{name} takes bools (True: may not attend) or floats (added to the scores), not "
             f"{mask.dtype}; write {name}.astype(bool)"
         )
     if mask.shape not in shapes:
@@ -180,7 +180,7 @@ ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "gelu": GELU}
 class TransformerEncoderLayer(Module):
     """x = x + attention(x), then x = x + W_2 f(W_1 x): two residual steps, each normalized.
 
-    norm_first  false: x = norm(x + f(x)), the norm after each sum; true: x = x + f(norm(x)), which
+    norm_first  False: x = norm(x + f(x)), the norm after each sum; True: x = x + f(norm(x)), which
                 trains without a warm-up of the learning rate (Xiong et al. 2020, "On Layer
                 Normalization in the Transformer Architecture", section 3.1)
     activation  f: "relu", "gelu" or a function

@@ -1,4 +1,4 @@
-"""Containers of modules, and modules that keep the numbers of x."""
+"""Containers of modules, and modules that only reshape x or return it as it is."""
 
 import copy
 import math
@@ -16,7 +16,7 @@ Function = Callable[[Any], Any]
 class ModuleList(Module):
     """A list of layers: it finds their parameters, and your own `__call__` uses the layers.
 
-    A slice is a list of the same kind with the same layers. Raises TypeError for anything that
+    A slice is a module of the same class that shares its layers. Raises TypeError for anything that
     cannot be called.
     """
 

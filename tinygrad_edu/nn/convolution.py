@@ -103,7 +103,7 @@ class ConvTranspose2d(Module):
     x: (N, in_channels, H, W) or without N, W: (in_channels, out_channels / groups, *kernel_size),
     b: (out_channels,). The settings are those of `functional.conv_transpose2d`.
 
-    W and b start uniform in ±1/sqrt(n), as in PyTorch; n = out_channels / groups · kernel size.
+    W and b start uniform in ±1/sqrt(n), as in PyTorch; n is the number of elements of W[0].
     Raises ValueError for settings and for an x that do not fit.
 
     Zeiler, Krishnan, Taylor and Fergus 2010, Deconvolutional networks.

@@ -57,7 +57,7 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity matrix: output i of a Linear is then input i.
+    """The identity matrix: output i of a Linear is then input i, or 0 if there are fewer inputs.
 
     Raises ValueError for a tensor that is not a matrix.
     """

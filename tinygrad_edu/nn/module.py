@@ -140,8 +140,8 @@ class Module:
 
         The new data is a copy in new memory, so a graph that was made before keeps its numbers.
 
-        Raises ValueError with a list of all problems: names that are missing or unknown, and
-        arrays whose shape or dtype does not fit.
+        Raises ValueError with a list of all problems: names that are missing or unknown, arrays of
+        another shape, and numbers that this dtype cannot hold. Floats may be rounded.
         """
         mine = dict(self.named_state())
         theirs = {name: np.asarray(plain(x)) for name, x in state.items()}

@@ -97,7 +97,7 @@ class BatchNorm1d(BatchNorm):
     affine               True: weight and bias (C,), which start at 1 and 0; False: neither
     track_running_stats  False: the μ and σ² of the batch are used after eval(), too
 
-    Raises ValueError for other shapes, for a training batch with fewer than two values per channel,
+    Raises ValueError for other shapes, for a training batch of fewer than two values per channel,
     and for an eps or a momentum out of range.
     Ioffe, Szegedy 2015, Batch Normalization, section 3, algorithms 1 and 2.
     """
@@ -156,7 +156,8 @@ class RMSNorm(Module):
     """y = x / sqrt(mean(x²) + eps) · weight: a LayerNorm that does not subtract the mean.
 
     normalized_shape    x is (..., *normalized_shape); n stands for (n,)
-    eps                 None: the distance from 1 to the next larger number of x's dtype
+    eps                 None: the machine epsilon of the dtype of x, or of float32 if that is
+                        float16
     elementwise_affine  True: a weight of that shape, which starts at 1; False: y is not scaled
 
     Raises ValueError for other shapes and for a negative eps.
@@ -187,14 +188,13 @@ class RMSNorm(Module):
 
 
 class GroupNorm(Module):
-    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, μ and σ² of each group of a sample's channels.
+    """y = (x - μ) / sqrt(σ² + eps) · weight + bias, μ and σ² of each group of channels of a sample.
 
-    x       (N, C, ...) with C = num_channels, divided into num_groups groups of neighbours
+    x       (N, C, ...) with C = num_channels, split into num_groups groups of neighbours
     affine  True: weight and bias (C,), which start at 1 and 0; False: neither
 
     One group normalizes all channels together; num_channels groups normalize each channel alone.
-    Raises ValueError for other shapes, for channels that cannot be divided equally, and for a
-    negative eps.
+    Raises ValueError for other shapes, if num_groups does not divide C, and for a negative eps.
     Wu, He 2018, Group Normalization, section 3.
     """
 

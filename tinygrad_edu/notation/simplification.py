@@ -116,7 +116,7 @@ def is_all(index: Any) -> bool:
 
 
 def without_first_axes(shown: Shown, whole: Any) -> list[Shown]:
-    """x, if only axes of length 1 in front distinguish its shape from that of `whole`."""
+    """x without extra first axes of length 1, if its other axes are those of `whole`."""
     term, data = shown
     extra = np.ndim(data) - np.ndim(whole)
     if extra <= 0 or np.shape(data) != (1,) * extra + np.shape(whole):

@@ -1,4 +1,4 @@
-"""What happens in `np.f(t)`, if t is a Tensor? This is the only way from NumPy to the rules.
+"""What happens in `np.f(t)`, if t is a Tensor? Here the call finds its rule.
 
 A function is composed of others (`composes`), has its own rule (`backward_of`), or has no
 derivative. Any other function raises an error that says what to do.

@@ -126,7 +126,7 @@ def ix_(*args):
 @composes(np.put, np.put_along_axis, np.place, np.putmask, np.copyto, np.fill_diagonal)
 def change_in_place(*args, **options):
     raise TypeError(
-        "a Tensor cannot be changed in place, because its graph needs the old numbers, and cannot "
-        "be written into an array, which has no graph. Make a new Tensor with index_update(t, "
-        "index, value), np.where(mask, value, t), np.stack or np.broadcast_to"
+        "a Tensor is not changed in place, since a graph may need its old values, and it is not "
+        "written into an array, which has no graph. Make a new Tensor with index_update(t, index, "
+        "value), np.where(mask, value, t), np.stack or np.broadcast_to"
     )

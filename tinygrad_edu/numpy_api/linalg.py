@@ -53,7 +53,7 @@ def tensorsolve(a, b, axes=None):
 
 @composes(np.linalg.pinv)
 def pinv(a, rcond=None, hermitian=False, **options):
-    """np.linalg.pinv; if singular values that are not 0 are cut off, by svd from the others."""
+    """np.linalg.pinv; if it drops singular values that are not 0, composed from svd."""
     if hermitian:
         raise TypeError("np.linalg.pinv of a Tensor does not take hermitian=; leave it out")
     if rcond is not None:

@@ -1,4 +1,4 @@
-"""Adam and its family: a step size for every parameter, from the recent size of its gradient."""
+"""Adam and its family: a step size for each number, from the recent size of its gradient."""
 
 from collections.abc import Iterable
 from typing import Any

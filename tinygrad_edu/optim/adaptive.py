@@ -1,4 +1,4 @@
-"""Adagrad, Adadelta, RMSprop: a step size for every parameter, from its past gradients."""
+"""Adagrad, Adadelta, RMSprop: a step size for each number, from its past gradients."""
 
 from collections.abc import Iterable
 from typing import Any

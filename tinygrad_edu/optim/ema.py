@@ -75,9 +75,8 @@ class EMA:
             )
         nonnegative("decay", decay, below=1)
         averages = [restored(a, p.data) for a, p in zip(averages, self.params)]
-        vars(self).update(
-            decay=decay, averages=averages
-        )  # one call, so Ctrl-C sets both or neither
+        # One call: an interrupt leaves both set or neither.
+        vars(self).update(decay=decay, averages=averages)
 
 
 def put_back(params: Iterable[Any], before: Iterable[Any]) -> None:

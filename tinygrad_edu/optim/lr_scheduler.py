@@ -12,8 +12,8 @@ t. Your loop decides whether a step is a batch or an epoch. To resume a training
 `load_state_dict`; there is no argument `last_epoch`.
 
 Every parameter group of the optimizer has a base rate: the lr it had when its first schedule was
-made. An optimizer follows one schedule at a time: the factors of two schedules do not multiply as
-in PyTorch; the schedule that steps last sets the rate. Use `SequentialLR` to run schedules one
+made. An optimizer follows one schedule at a time. Unlike in PyTorch, the factors of two schedules
+do not multiply: the schedule that steps last sets the rate. Use `SequentialLR` to run schedules one
 after another, and `LambdaLR` for a product.
 """
 
@@ -555,11 +555,11 @@ class ReduceLROnPlateau(LRScheduler):
 
     mode            "min": lower is better; "max": higher is better
     threshold       the least improvement that counts
-    threshold_mode  "rel": threshold is a fraction of the best metric, which must be above 0;
-                    "abs": threshold is a difference
+    threshold_mode  "rel": threshold is a fraction of the best metric, for metrics above 0; "abs":
+                    threshold is a difference
     cooldown        steps after a reduction that are not counted
     min_lr          one for all groups, or a list with one for each
-    eps             a reduction of lr by less than this is not made
+    eps             a reduction of lr by this or less is not made
 
     This is the only schedule that is not a function of t: `step(metrics)` takes the metric to
     watch. `plot` shows the rates for a metric that never improves again.

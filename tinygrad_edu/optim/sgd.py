@@ -15,7 +15,7 @@ class SGD(Optimizer):
     weight_decay  λ: the gradient of ½ λ p² is added to g
     nesterov      look ahead: g + momentum v takes the place of v
 
-    Raises ValueError for a nesterov without momentum or with dampening.
+    Raises ValueError for nesterov without momentum or with dampening.
 
     Momentum as in Sutskever et al. 2013, "On the importance of initialization and momentum in deep
     learning", section 2, in PyTorch's form (lr outside of v); nesterov: Nesterov 1983, "A method
