@@ -32,9 +32,7 @@ def serve(connection, module, settings, variables):
                 answer = "done", getattr(peer, name)(**arguments)
             except CannotDoError as why:
                 answer = "cannot", str(why)
-            except (
-                Exception
-            ) as error:  # an error of a framework goes into the row; the others go on
+            except Exception as error:  # the row says so, and the others go on
                 answer = "cannot", first_line(error)
             connection.send(answer)
 

@@ -37,8 +37,9 @@ def curve_verdict(losses: npt.ArrayLike) -> Verdict:
     converged    the loss fell and is flat at the end. exp(-r t) is flat if r n is above 7
     slow         it still falls, even by a few percent of itself, or it has never fallen
     oscillating  it did not fall, and its swing is large
-    diverged     it is not finite somewhere, it ends far above its start or its lowest value, or it
-                 was once 4 times as high as its start and does not end below that
+    diverged     it is not finite somewhere, it ends above its start by more than twice the swing or
+                 far above its lowest value, or it was once 4 times as high as its start and does
+                 not end below its start
 
     `verdict` also uses gradients, and is safer. Here a constant loss counts as slow, even at a
     minimum.

@@ -5,7 +5,7 @@ from collections import defaultdict
 from tinygrad_edu.viz.graph.data import Graph, GraphEdge, GraphNode
 
 LARGE = 150  # a graph with so many edges has short labels, and Graphviz gets less time for it
-ROUNDS = 400  # rounds of placing the nodes within their ranks, for a graph of one edge
+ROUNDS = 400  # Graphviz's nslimit, which bounds its rounds, times the number of edges
 REACH = 8  # ranks that one curve crosses, at most: the time to route it grows with their cube
 
 

@@ -64,7 +64,7 @@ class Watch:
         atexit.register(self.close)
 
     def serve(self) -> None:
-        """Answer requests one after the other, without the polling of `serve_forever`."""
+        """Accept requests until the page is closed, without the polling of `serve_forever`."""
         while not self.closing.is_set():
             self.server.handle_request()
 
