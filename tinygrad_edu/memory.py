@@ -1,7 +1,7 @@
 """Which nodes share memory, and was it changed in place after a graph used it?
 
 Nodes and changes get their numbers from one counter. A graph is stale if one of its nodes is older
-than a change of its input: the rule of that node may need data that is no longer there.
+than a change of one of its inputs: the rule of that node may need data that is no longer there.
 """
 
 import itertools

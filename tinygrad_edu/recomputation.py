@@ -22,7 +22,7 @@ def checkpoint(f: Function, *args: Any) -> Any:
     One node stands for all of f. Gradients reach the Tensors in args, also in nested lists, tuples
     and dicts, and the Tensors that f closes over, such as the parameters of a layer.
     Raises TypeError if f does not return one Tensor. `backward` raises RuntimeError if the second
-    run differs from the first: f draws random numbers, or a parameter was changed in between.
+    run differs from the first, as when f draws random numbers or a parameter was changed.
     Chen et al. 2016, "Training deep nets with sublinear memory cost".
     """
     if not RECORDING.get():

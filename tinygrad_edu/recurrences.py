@@ -143,7 +143,7 @@ def check_shapes(name, a, weight, *states):
 
 
 def scale_of_gates(weight):
-    """1/2 for the columns of i, f and o, as sigmoid(x) = tanh(x / 2) / 2 + 1/2; 1 for that of g."""
+    """1/2 for i, f and o, as sigmoid(x) = tanh(x / 2) / 2 + 1/2; 1 for the columns of g."""
     n = weight.shape[0]
     scale = np.full_like(weight, 0.5, shape=4 * n)
     scale[2 * n : 3 * n] = 1

@@ -266,7 +266,7 @@ def count(x, out):
 
 
 def counted(chosen, axis, g):
-    """How many bools are true along axis, in the dtype of g; in float32 if that is float16."""
+    """How many bools are True along axis, in the dtype of g; in float32 if that is float16."""
     dtype = np.result_type(g.dtype, np.float32)
     return chosen.sum(axis=axis, keepdims=True, dtype=dtype)
 

@@ -75,7 +75,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 def selu(x: Any) -> Any:
-    """scale elu(x, alpha), which keeps mean 0 and variance 1 from layer to layer.
+    """scale elu(x, alpha): with weights of `lecun_normal_`, layers tend to mean 0 and variance 1.
 
     Klambauer et al. 2017, "Self-normalizing neural networks", section 2, gives the two constants.
     """
@@ -84,7 +84,10 @@ def selu(x: Any) -> Any:
 
 
 def celu(x: Any, alpha: float = 1.0) -> Any:
-    """x where x > 0, else alpha (exp(x / alpha) - 1): slope 1 on both sides of 0."""
+    """x where x > 0, else alpha (exp(x / alpha) - 1): slope 1 on both sides of 0.
+
+    Raises ValueError for alpha 0.
+    """
     if alpha == 0:
         raise ValueError("celu divides by alpha, so alpha cannot be 0")
     x = floating(x)
@@ -98,6 +101,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
     approximate  "none", or "tanh" for x (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))) / 2
 
+    Raises ValueError for another word.
     Hendrycks and Gimpel 2016, "Gaussian error linear units (GELUs)", section 2.
     """
     x = floating(x)
@@ -121,7 +125,10 @@ def mish(x: Any) -> Any:
 
 
 def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
-    """log(1 + exp(beta x)) / beta; just x where beta x > threshold."""
+    """log(1 + exp(beta x)) / beta; just x where beta x > threshold.
+
+    Raises ValueError for beta 0.
+    """
     if beta == 0:
         raise ValueError("softplus divides by beta, so beta cannot be 0")
     x = floating(x)
@@ -145,7 +152,10 @@ def tanh(x: Any) -> Any:
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
-    """x between min_val and max_val, else the nearer of the two; slope 0 at both."""
+    """x between min_val and max_val, else the nearer of the two; slope 0 at both.
+
+    Raises ValueError if min_val is not below max_val.
+    """
     if not min_val < max_val:
         raise ValueError(f"hardtanh needs min_val < max_val, not {min_val} and {max_val}")
     x = floating(x)

@@ -281,7 +281,7 @@ def average_pooling(
 
 
 def adaptive_avg_pool2d(x: Any, output_size: int | tuple[int | None, ...] | None) -> Any:
-    """y = A x Bᵀ, where row i of A averages the rows ⌊i H / H'⌋ to ⌈(i + 1) H / H'⌉ of x.
+    """y = A x Bᵀ, where row i of A averages the rows ⌊i H / H'⌋ to ⌈(i + 1) H / H'⌉ - 1 of x.
 
     x: (N, C, H, W) or (C, H, W), y: (N, C, H', W') or (C, H', W'), output_size: (H', W'), or one
     number for both, None for the size that x has. B averages columns in the same way.

@@ -174,7 +174,7 @@ class Tanh(Activation):
 
 @layer_of(activation.hardtanh)
 class Hardtanh(Activation):
-    """y = x between min_val and max_val, else the nearer of the two; its slope is 0 at both."""
+    """y = x between min_val and max_val, else the nearer of the two; slope 0 at both."""
 
     min_val: float = -1.0
     max_val: float = 1.0

@@ -128,7 +128,7 @@ def readable(partial: Any, x: Node, node: Node, flow: Any) -> Term | None:
     return term if length(term) <= LONGEST else None
 
 
-# The functions of these modules have no side effects.
+# The functions of these modules only compute: running them again changes nothing.
 KNOWN = {"numpy", "operator", "_operator", "math", "tinygrad_edu"}
 
 

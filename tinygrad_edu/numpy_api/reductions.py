@@ -186,7 +186,7 @@ def products_before(x):
 
 @backward_of(np.cumprod)
 def cumprod_backward(g, out, x, axis=None):
-    # d out[i] / d x[k] is the product of the elements before k, times the product of k+1 to i.
+    # d out[i] / d x[k] is the product of the elements before k, times that of elements k+1 to i.
     # The sum over i of g[i] times the second product is a recurrence: total[k] = g[k] + x[k+1]
     # total[k+1]. Strides of 1, 2, 4, ... solve it without a division by x, which may be 0.
     axis = axis or 0
