@@ -38,7 +38,7 @@ def plot_sweep(
     path    the file to save the picture in, such as "sweep.png"
 
     Runs without a finite number, or above the upper edge, are drawn in rows below this edge, one
-    row for each line. The line through the means ends there.
+    row for each line. The line through the means has a gap there.
     Returns matplotlib's figure. Raises ValueError for a setting or a metric that the sweep does not
     have.
     """
