@@ -7,14 +7,13 @@ import itertools
 import json
 import math
 import os
+import platform
 import reprlib
+import sys
 import threading
-import warnings
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,42 +26,19 @@ from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import plain
 from tinygrad_edu.lab.curve import NO_FALL, SHORTEST, curve_verdict
 from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_limit
+from tinygrad_edu.lab.processes import Lost
 from tinygrad_edu.lab.program import code_fingerprint
-from tinygrad_edu.lab.workers import Workers
+from tinygrad_edu.lab.run_log import RunLog
+from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text
+from tinygrad_edu.lab.workers import Workers, workers_for
 from tinygrad_edu.optim.settings import one_of
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import Package, manual_seed
 
-Settings = dict[str, Any]
 Task = tuple[Settings, int]
 NEAR = 2.0  # times the loss of the best setting: a run that ends below it is as good
 PART = 0.25  # if it is nearer to it than this share of the way from its start
 CLOSE = 0.01  # and one that is nearer than this share is as good in any case
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run with one seed came to.
-
-    numbers  what `run` returned, of each curve its last
-    curves   the lists that it returned
-    verdict  "converged", "slow", "oscillating" or "diverged", from the curve of the loss; "stalled"
-             if that is flat, but far above what the best setting reached; "falling" if it is not
-             flat, but near that; "error" if it raised; "finished" where there is no such curve
-    reason   the verdict in words, or the error
-    """
-
-    settings: Settings
-    seed: int
-    numbers: dict[str, float]
-    curves: dict[str, list[float]]
-    verdict: str
-    reason: str
-
-    def __str__(self) -> str:
-        numbers = "".join(f", {name} {x:.4g}" for name, x in self.numbers.items())
-        called = f"{settings_text(self.settings)}, seed={self.seed}"
-        return f"{called}{numbers}: {self.verdict}, {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -232,23 +208,38 @@ def sweep(
         raise ValueError(f"seeds must be at least 1, and it is {seeds}")
     tasks = [(settings, seed) for settings in combinations(grid) for seed in numbers]
     check_arguments(run, tasks[0])
-    workers = None if jobs == 1 and backend is None else Workers(jobs, backend)
+    workers = None if jobs == 1 and backend is None else workers_for(jobs, backend)
     check_time_limit(time_limit, workers)
-    done: dict[str, Run] = {}
+    names = [key(*task) for task in tasks]
+    log = None
     if path is not None:
-        program = code_fingerprint(run)
-        programs = {key(*task): code_fingerprint(program, *task[0].values()) for task in tasks}
-        done = runs_made_by(Path(path), programs)
-        end_last_line(Path(path))
-    todo = [task for task in tasks if key(*task) not in done]
-    runs = outcomes(run, todo, workers, time_limit)
-    with nullcontext() if path is None else open(path, "a") as file:
+        log = RunLog(Path(path), dict(zip(names, programs(run, tasks), strict=True)))
+    done = {} if log is None else log.read()
+    todo = not_done(tasks, names, log)
+    with closing(outcomes(run, tasks, todo, workers, time_limit)) as runs:
         for name, one in watched(runs, tasks, done, progress):
-            if file:
-                file.write(line_of(one, programs[name]))
-                file.flush()
-                os.fsync(file.fileno())
+            if log is not None:
+                log.add(name, one)
+    if log is not None:
+        log.refresh()
     return Sweep(compared([replace(done[key(*task)], settings=task[0]) for task in tasks]))
+
+
+def programs(run: Callable[..., Any], tasks: Iterable[Task]) -> Iterator[str]:
+    """What makes each run: the version of the package, and the code of run and its settings."""
+    version = sys.modules["tinygrad_edu"].__version__
+    code = code_fingerprint(run)
+    for settings, _ in tasks:
+        yield f"{version} {code_fingerprint(code, *settings.values())}"
+
+
+def not_done(
+    tasks: Sequence[Task], names: Sequence[str], log: RunLog | None
+) -> Iterator[tuple[int, Task]]:
+    """The numbered tasks, without those that this or another sweep has in the file by then."""
+    for i, task in enumerate(tasks):
+        if log is None or names[i] not in log.refresh():
+            yield i, task
 
 
 # The grid
@@ -279,29 +270,6 @@ def choices(name: str, values: Any) -> list[Any]:
     return found
 
 
-def label(value: Any) -> Any:
-    """A value as it is written in a table and in a file: functions and classes by their names."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [label(x) for x in value]
-    try:
-        return value.__qualname__
-    except AttributeError:
-        raise TypeError(
-            f"a setting must be a number, a string, a list of these, a function or a class, not "
-            f"{value!r}: give its name, and make it inside run"
-        ) from None
-
-
-def labels(settings: Settings) -> Settings:
-    return {name: label(x) for name, x in settings.items()}
-
-
-def key(settings: Settings, *seed: int) -> str:
-    return json.dumps([labels(settings), *seed], sort_keys=True)
-
-
 def check_arguments(run: Callable[..., Any], task: Task) -> None:
     settings, seed = task
     try:
@@ -321,13 +289,18 @@ def check_arguments(run: Callable[..., Any], task: Task) -> None:
 ALONE = threading.RLock()  # threads of one process share the package's generator
 
 
-def attempt(run: Callable[..., Any], limit: float | None, home: int, task: Task) -> Run:
+def this_process() -> tuple[str, int]:
+    """Its name among those of all machines."""
+    return platform.node(), os.getpid()
+
+
+def attempt(run: Callable[..., Any], limit: float | None, home: tuple[str, int], task: Task) -> Run:
     """Call run with its own seed, and say what became of it. The generator is put back after.
 
     home  the process of the sweep, which lives on when this one is killed at its time limit
     """
     settings, seed = task
-    kill = os.getpid() != home
+    kill = this_process() != home
     try:
         with ALONE, seeded(seed), time_limit(limit, kill=kill), np.errstate(all="ignore"):
             returned = run(**settings, seed=seed)
@@ -375,25 +348,23 @@ def numbers_in(returned: Any, settings: Settings, seed: int) -> dict[str, npt.ND
     )
 
 
-# The runs as they come, and the file that they are kept in
+# The runs as they come
 
 
 def outcomes(
-    run: Callable[..., Any], tasks: list[Task], workers: Workers | None, limit: float | None
-) -> Iterator[Run]:
+    run: Callable[..., Any],
+    tasks: Sequence[Task],
+    todo: Iterable[tuple[int, Task]],
+    workers: Workers | None,
+    limit: float | None,
+) -> Generator[Run]:
     """The runs as they get done, here one after the other if there are no workers."""
-    one = partial(attempt, run, limit, os.getpid())
+    one = partial(attempt, run, limit, this_process())
     if workers is None:
-        yield from map(one, tasks)
+        yield from (one(task) for _, task in todo)
         return
-    late = "" if limit is None else f"; at {2 * limit:g} s it is killed"
-    for i, out in workers.map(one, tasks):
-        if isinstance(out, BrokenExecutor):
-            lines = str(out).splitlines()
-            codes = next((line for line in lines if "exit codes" in line), lines[0])
-            yield Run(*tasks[i], {}, {}, "error", f"its process died. {codes}{late}")
-        else:
-            yield out
+    for i, out in workers.map(one, todo, limit):
+        yield Run(*tasks[i], {}, {}, "error", str(out)) if isinstance(out, Lost) else out
 
 
 def watched(
@@ -416,81 +387,6 @@ def watched(
                 row = Row(found[0].settings, found)
                 shown.tell(str(row), settings_text(row.settings))
             yield name, one
-
-
-# The file: a line of JSON for each run, with a check sum, since a damaged digit is a digit too
-
-BEGINS = b'{"settings": '  # every line
-CHECK = ', "crc32": "'
-
-
-def line_of(one: Run, program: str) -> str:
-    """A run, and the fingerprint of the program that made it, as a line of the file."""
-    text = json.dumps(vars(one) | {"settings": labels(one.settings), "program": program})
-    return f'{text[:-1]}{CHECK}{zlib.crc32(text.encode()):08x}"}}\n'
-
-
-def run_of(line: bytes) -> tuple[Run, str]:
-    """The run and the program of a line that is whole."""
-    fields = json.loads(line)
-    del fields["crc32"]
-    program = fields.pop("program")
-    return Run(**fields), program
-
-
-def is_whole(line: bytes) -> bool:
-    text, _, check = line.rpartition(CHECK.encode())
-    return check == b'%08x"}' % zlib.crc32(text + b"}")
-
-
-def runs_in(path: Path) -> dict[tuple[str, str], Run]:
-    """The runs in a file that did not raise, by their keys and programs.
-
-    Warns of damaged lines. Raises ValueError for a file that has nothing of a sweep in it.
-    """
-    found, damaged, foreign = {}, [], []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        text = line.strip(b"\0 \r")
-        if is_whole(text):
-            one, program = run_of(text)
-            found[key(one.settings, one.seed), program] = one
-        elif line.strip():
-            damaged.append(number)
-            if text[: len(BEGINS)] != BEGINS[: len(text)]:
-                foreign.append(number)
-    if foreign and not found:
-        raise ValueError(
-            f"line {foreign[0]} of {path} is no run of a sweep, and no other line is one: this "
-            "is no file of a sweep; give another path"
-        )
-    if damaged:
-        warnings.warn(
-            f"{path} is damaged in lines {reprlib.repr(damaged)}: the runs there are lost, and "
-            "made again if no other line has them",
-            stacklevel=4,
-        )
-    return {name: one for name, one in found.items() if one.verdict != "error"}
-
-
-def runs_made_by(path: Path, programs: Mapping[str, str]) -> dict[str, Run]:
-    """The runs in a file that were made by these programs, by their keys."""
-    runs = runs_in(path) if path.exists() else {}
-    made = {name: program for name, program in programs.items() if (name, program) in runs}
-    changed = {name for name, _ in runs} & (programs.keys() - made.keys())
-    if changed:
-        warnings.warn(
-            f"{path} has {len(changed)} of these runs from another version of run, or of what it "
-            "calls: they are made again",
-            stacklevel=3,
-        )
-    return {name: runs[name, program] for name, program in made.items()}
-
-
-def end_last_line(path: Path) -> None:
-    """End a line that is only half written, or the next run would be added to it."""
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
-        with open(path, "a") as file:
-            file.write("\n")
 
 
 # Verdicts that know the other runs
@@ -544,10 +440,6 @@ def loss_name(names: Iterable[str]) -> str | None:
     """Which of the names is that of the loss: "loss", or the first that has it in it."""
     found = [name for name in names if "loss" in name]
     return "loss" if "loss" in found else next(iter(found), None)
-
-
-def settings_text(settings: Settings) -> str:
-    return ", ".join(f"{name}={x}" for name, x in labels(settings).items())
 
 
 def verdict_counts(verdicts: Mapping[str, int]) -> str:
