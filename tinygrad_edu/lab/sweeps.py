@@ -224,8 +224,6 @@ def sweep(
         for name, one in watched(runs, tasks, done, progress):
             if log is not None:
                 log.add(name, one)
-    if log is not None:
-        log.refresh()
     return Sweep(compared([replace(done[key(*task)], settings=task[0]) for task in tasks]))
 
 
@@ -242,7 +240,7 @@ def not_done(
 ) -> Iterator[tuple[int, Task]]:
     """The numbered tasks, without those that this or another sweep has in the file by then."""
     for i, task in enumerate(tasks):
-        if log is None or names[i] not in log.refresh():
+        if log is None or (names[i] not in log.runs and names[i] not in log.refresh()):
             yield i, task
 
 
