@@ -158,6 +158,28 @@ def test_processes_end_when_the_one_that_started_them_is_killed(kill, tmp_path):
     assert lines_in(path) >= done
 
 
+# Two sweeps on one file
+
+
+def test_two_sweeps_at_the_same_time_on_one_file_find_what_one_finds(tmp_path, undisturbed):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"settings": {"lr"')  # as a third one that was killed has left it
+    both = [start(path, "1", SECONDS=seconds) for seconds in ("0.01", "0.015")]
+    for process in both:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    _, *lines = path.read_bytes().splitlines(keepends=True)
+    assert all(line.endswith(b'"}\n') for line in lines)
+    runs = [json.loads(line) for line in lines]
+    assert len({json.dumps([run["settings"], run["seed"]]) for run in runs}) == 48
+    assert 48 <= len(runs) <= 96
+    with mock.patch.object(swept.time, "sleep") as called:  # no run is made again
+        with pytest.warns(UserWarning, match=r"damaged in lines \[1\]"):
+            found = sweep(swept.run, **swept.GRID, jobs=1, path=path, progress=False)
+    called.assert_not_called()
+    assert found == undisturbed
+
+
 # Kills of the sweep
 
 

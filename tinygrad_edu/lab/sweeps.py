@@ -382,7 +382,8 @@ def watched(
             shown.tell(f"{len(done)} of {len(tasks)} runs were done before", "")
         for one in runs:
             name = key(one.settings, one.seed)
-            done[name] = one
+            if one.verdict != "error" or name not in done:  # another sweep may have finished it
+                done[name] = one
             shown.step()
             while waiting and done.keys() >= set(waiting[0]):
                 found = [done[name] for name in waiting.pop(0)]
