@@ -30,6 +30,8 @@ OPTIONAL = {
     "IPython",
     "PIL",
     "anywidget",
+    "cloudpickle",
+    "distributed",
     "graphviz",
     "http",
     "joblib",

@@ -10,7 +10,7 @@ from tinygrad_edu import Tensor, Value, losses, nn, no_grad, optim, train
 from tinygrad_edu.lab import landscape, lr_range_test, sweep
 from tinygrad_edu.lab.curvature import hessian_product
 from tinygrad_edu.lab.landscapes import Plane
-from tinygrad_edu.lab.sweeps import runs_in
+from tinygrad_edu.lab.run_log import runs_in
 from tinygrad_edu.modes import RECORDING, WATCH
 from tinygrad_edu.rng import Package
 
@@ -235,7 +235,7 @@ def test_a_sweep_leaves_whole_lines_and_no_alarm(tmp_path):
         assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
         assert signal.getsignal(signal.SIGALRM) is alarm
         if path.exists():
-            runs_in(path)  # warns of a damaged line
+            runs_in(path.read_bytes(), path)  # warns of a damaged line
             path.unlink()
 
     assert interrupted_at_every_line(action, check) > 100

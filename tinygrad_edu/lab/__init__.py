@@ -15,8 +15,9 @@ from tinygrad_edu.lab.minima import Basins, basins
 from tinygrad_edu.lab.noise import GradientNoise, compare_batches, gradient_noise
 from tinygrad_edu.lab.races import Entry, Race, Racer, default_racers, race
 from tinygrad_edu.lab.range_test import RangeTest, lr_range_test
+from tinygrad_edu.lab.runs import Run
 from tinygrad_edu.lab.surfaces import SURFACES, Surface
-from tinygrad_edu.lab.sweeps import Row, Run, Sweep, sweep
+from tinygrad_edu.lab.sweeps import Row, Sweep, sweep
 
 __all__ = [
     "SURFACES",

@@ -67,9 +67,9 @@ def check_time_limit(seconds: float | None, workers: Workers | None) -> None:
         return
     if not 0 < seconds < math.inf:
         raise ValueError(f"time_limit must be finite and above 0 seconds, and it is {seconds}")
-    apart = workers is not None and workers.count() > 1
+    apart = workers is not None and workers.apart()
     if not (workers.can_be_killed() if workers and apart else can_interrupt()):
         raise ValueError(
-            "time_limit works in the main thread, except on Windows, and in the processes of "
-            "joblib's own backend, 'loky'; a cluster has time limits of its own"
+            "time_limit works in the main thread, except on Windows, in the processes of joblib's "
+            "own backend, 'loky', and on a Dask cluster whose workers are processes"
         )

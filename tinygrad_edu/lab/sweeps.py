@@ -7,14 +7,13 @@ import itertools
 import json
 import math
 import os
+import platform
 import reprlib
+import sys
 import threading
-import warnings
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,13 +26,15 @@ from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import plain
 from tinygrad_edu.lab.curve import NO_FALL, SHORTEST, curve_verdict
 from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_limit
+from tinygrad_edu.lab.processes import Lost
 from tinygrad_edu.lab.program import code_fingerprint
-from tinygrad_edu.lab.workers import Workers
+from tinygrad_edu.lab.run_log import RunLog
+from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text
+from tinygrad_edu.lab.workers import Workers, workers_for
 from tinygrad_edu.optim.settings import one_of
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import Package, manual_seed
 
-Settings = dict[str, Any]
 Task = tuple[Settings, int]
 # A run is as good as the best setting if the gap between its last loss and the best loss is at most
 # NEAR - 1 times the best loss, and at most PART of the way from the run's start to the best loss;
@@ -41,32 +42,6 @@ Task = tuple[Settings, int]
 NEAR = 2.0
 PART = 0.25
 CLOSE = 0.01
-
-
-@dataclass(frozen=True)
-class Run:
-    """The result of one run: one setting, one seed.
-
-    numbers  the numbers that `run` returned, and the last number of each list
-    curves   the lists that `run` returned
-    verdict  "converged", "slow", "oscillating" or "diverged", from the curve of the loss;
-             "stalled" if the curve is flat, but far above the loss of the best setting;
-             "falling" if it is not flat, but near that loss;
-             "error" if `run` raised an error; "finished" if it returned no curve of a loss
-    reason   the reason for the verdict in words, or the error
-    """
-
-    settings: Settings
-    seed: int
-    numbers: dict[str, float]
-    curves: dict[str, list[float]]
-    verdict: str
-    reason: str
-
-    def __str__(self) -> str:
-        numbers = "".join(f", {name} {x:.4g}" for name, x in self.numbers.items())
-        called = f"{settings_text(self.settings)}, seed={self.seed}"
-        return f"{called}{numbers}: {self.verdict}, {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -215,50 +190,67 @@ def sweep(
 
     run       a function that returns a number, a list (the loss of each step or epoch), or a dict
               of numbers and lists. The seed decides all random numbers of the package's generator
-    seeds     a list of seeds, used for every setting; a number n stands for 0, 1, ..., n - 1
-    jobs      the number of processes; -1: one for each core; 1: no other process. joblib makes them
-    backend   joblib's name for what starts the processes; default: the choice of
-              `joblib.parallel_config`, or "loky"
+    seeds     a list of seeds, used for every setting; a number n stands for 0, 1, ..., n - 1;
+              default: 3
+    jobs      the number of processes that joblib starts; default: -1, one for each core; 1 without
+              `backend`: no other process
+    backend   joblib's name for what starts the processes; "dask": the cluster of the current
+              `distributed.Client`; default: the choice of `joblib.parallel_config`, or "loky"
     path      a file that gets one line of JSON for each run, when the run is done. A later sweep
-              reads undamaged lines of the file and makes only the other runs, if the code of `run`
-              and of all that it calls is the same (`lab.program` says what counts as code). Runs
-              that raised an error are made again
+              reads undamaged lines of the file and makes only the other runs, if the version of the
+              package and the code of `run` and of all that it calls are the same (`lab.program`
+              says what counts as code). Runs that raised an error are made again. Several sweeps
+              may use one file at the same time
     time_limit
               the seconds after which a run is stopped; a worker process that still runs after twice
               this time is killed. Without worker processes, a run in compiled code stops only when
-              it returns to Python
+              it returns to Python; on a Dask cluster a run is not stopped, only its worker is killed
     progress  show a progress bar (tqdm, in a terminal), or print one line for each setting when its
               last run is done, in the order of the grid
 
-    A run that raises an error, or that ends its process, gets the verdict "error", and the other
-    runs go on. FloatingPointError and OverflowError count as diverged.
+    A run that raises an error, ends its process or exceeds the time limit gets the verdict "error",
+    and the other runs go on. FloatingPointError and OverflowError count as diverged.
     Warns of damaged lines in the file, and of runs in it that another version of `run` made.
     Raises ValueError for an empty grid, a learning rate that is not above 0, a file that is not
     from a sweep, and a time limit that cannot be kept; TypeError for settings that `run` does not
-    accept and for a `run` that returns no numbers; ImportError if joblib is needed and missing.
+    accept and for a `run` that returns no numbers; ImportError if joblib is needed and missing;
+    ConnectionError if the scheduler of a cluster, or all its workers, are gone.
     """
     numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
     if not len(numbers):
         raise ValueError(f"seeds must be at least 1, and it is {seeds}")
     tasks = [(settings, seed) for settings in combinations(grid) for seed in numbers]
     check_arguments(run, tasks[0])
-    workers = None if jobs == 1 and backend is None else Workers(jobs, backend)
+    workers = None if jobs == 1 and backend is None else workers_for(jobs, backend)
     check_time_limit(time_limit, workers)
-    done: dict[str, Run] = {}
+    names = [key(*task) for task in tasks]
+    log = None
     if path is not None:
-        program = code_fingerprint(run)
-        programs = {key(*task): code_fingerprint(program, *task[0].values()) for task in tasks}
-        done = runs_made_by(Path(path), programs)
-        end_last_line(Path(path))
-    todo = [task for task in tasks if key(*task) not in done]
-    runs = outcomes(run, todo, workers, time_limit)
-    with nullcontext() if path is None else open(path, "a") as file:
+        log = RunLog(Path(path), dict(zip(names, programs(run, tasks), strict=True)))
+    done = {} if log is None else log.read()
+    todo = not_done(tasks, names, log)
+    with closing(outcomes(run, tasks, todo, workers, time_limit)) as runs:
         for name, one in watched(runs, tasks, done, progress):
-            if file:
-                file.write(line_of(one, programs[name]))
-                file.flush()
-                os.fsync(file.fileno())
+            if log is not None:
+                log.add(name, one)
     return Sweep(compared([replace(done[key(*task)], settings=task[0]) for task in tasks]))
+
+
+def programs(run: Callable[..., Any], tasks: Iterable[Task]) -> Iterator[str]:
+    """The program of each run: the package's version and the fingerprint of its code."""
+    version = sys.modules["tinygrad_edu"].__version__
+    code = code_fingerprint(run)
+    for settings, _ in tasks:
+        yield f"{version} {code_fingerprint(code, *settings.values())}"
+
+
+def not_done(
+    tasks: Sequence[Task], names: Sequence[str], log: RunLog | None
+) -> Iterator[tuple[int, Task]]:
+    """Yield the numbered tasks whose runs are not in the file yet; other sweeps may add some."""
+    for i, task in enumerate(tasks):
+        if log is None or (names[i] not in log.runs and names[i] not in log.refresh()):
+            yield i, task
 
 
 # The grid
@@ -289,29 +281,6 @@ def choices(name: str, values: Any) -> list[Any]:
     return found
 
 
-def label(value: Any) -> Any:
-    """A value as tables and files show it: functions and classes by their names."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [label(x) for x in value]
-    try:
-        return value.__qualname__
-    except AttributeError:
-        raise TypeError(
-            f"a setting must be a number, a string, a list of these, a function or a class, not "
-            f"{value!r}: give the name of the object, and make the object inside run"
-        ) from None
-
-
-def labels(settings: Settings) -> Settings:
-    return {name: label(x) for name, x in settings.items()}
-
-
-def key(settings: Settings, *seed: int) -> str:
-    return json.dumps([labels(settings), *seed], sort_keys=True)
-
-
 def check_arguments(run: Callable[..., Any], task: Task) -> None:
     settings, seed = task
     try:
@@ -331,13 +300,18 @@ def check_arguments(run: Callable[..., Any], task: Task) -> None:
 ALONE = threading.RLock()  # threads of one process share the package's generator
 
 
-def attempt(run: Callable[..., Any], limit: float | None, home: int, task: Task) -> Run:
+def this_process() -> tuple[str, int]:
+    """The machine's name and the process's id: no other process has both."""
+    return platform.node(), os.getpid()
+
+
+def attempt(run: Callable[..., Any], limit: float | None, home: tuple[str, int], task: Task) -> Run:
     """Call run with its own seed and return its result. The generator is put back afterwards.
 
     home  the id of the sweep's own process; any other process may be killed at its time limit
     """
     settings, seed = task
-    kill = os.getpid() != home
+    kill = this_process() != home
     try:
         with ALONE, seeded(seed), time_limit(limit, kill=kill), np.errstate(all="ignore"):
             returned = run(**settings, seed=seed)
@@ -385,25 +359,23 @@ def numbers_in(returned: Any, settings: Settings, seed: int) -> dict[str, npt.ND
     )
 
 
-# The runs in the order in which they are done, and their file
+# The runs in the order in which they are done
 
 
 def outcomes(
-    run: Callable[..., Any], tasks: list[Task], workers: Workers | None, limit: float | None
-) -> Iterator[Run]:
+    run: Callable[..., Any],
+    tasks: Sequence[Task],
+    todo: Iterable[tuple[int, Task]],
+    workers: Workers | None,
+    limit: float | None,
+) -> Generator[Run]:
     """Yield each run when it is done. Without workers, this process makes one after the other."""
-    one = partial(attempt, run, limit, os.getpid())
+    one = partial(attempt, run, limit, this_process())
     if workers is None:
-        yield from map(one, tasks)
+        yield from (one(task) for _, task in todo)
         return
-    late = "" if limit is None else f"; at {2 * limit:g} s it is killed"
-    for i, out in workers.map(one, tasks):
-        if isinstance(out, BrokenExecutor):
-            lines = str(out).splitlines()
-            codes = next((line for line in lines if "exit codes" in line), lines[0])
-            yield Run(*tasks[i], {}, {}, "error", f"its process died. {codes}{late}")
-        else:
-            yield out
+    for i, out in workers.map(one, todo, limit):
+        yield Run(*tasks[i], {}, {}, "error", str(out)) if isinstance(out, Lost) else out
 
 
 def watched(
@@ -422,88 +394,14 @@ def watched(
             shown.tell(f"{len(done)} of {len(tasks)} runs were done before", "")
         for one in runs:
             name = key(one.settings, one.seed)
-            done[name] = one
+            if one.verdict != "error" or name not in done:  # another sweep may have finished it
+                done[name] = one
             shown.step()
             while waiting and done.keys() >= set(waiting[0]):
                 found = [done[name] for name in waiting.pop(0)]
                 row = Row(found[0].settings, found)
                 shown.tell(str(row), settings_text(row.settings))
             yield name, one
-
-
-# The file: one line of JSON for each run, with a checksum, because a wrong digit is valid JSON too
-
-BEGINS = b'{"settings": '  # each line begins so
-CHECK = ', "crc32": "'
-
-
-def line_of(one: Run, program: str) -> str:
-    """A run and the fingerprint of its program, as a line of the file."""
-    text = json.dumps(vars(one) | {"settings": labels(one.settings), "program": program})
-    return f'{text[:-1]}{CHECK}{zlib.crc32(text.encode()):08x}"}}\n'
-
-
-def run_of(line: bytes) -> tuple[Run, str]:
-    """The run and the fingerprint of its program in an undamaged line."""
-    fields = json.loads(line)
-    del fields["crc32"]
-    program = fields.pop("program")
-    return Run(**fields), program
-
-
-def is_whole(line: bytes) -> bool:
-    text, _, check = line.rpartition(CHECK.encode())
-    return check == b'%08x"}' % zlib.crc32(text + b"}")
-
-
-def runs_in(path: Path) -> dict[tuple[str, str], Run]:
-    """The runs in a file that raised no error, by their keys and programs.
-
-    Warns of damaged lines. Raises ValueError for a file without one line of a sweep.
-    """
-    found, damaged, foreign = {}, [], []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        text = line.strip(b"\0 \r")
-        if is_whole(text):
-            one, program = run_of(text)
-            found[key(one.settings, one.seed), program] = one
-        elif line.strip():
-            damaged.append(number)
-            if text[: len(BEGINS)] != BEGINS[: len(text)]:
-                foreign.append(number)
-    if foreign and not found:
-        raise ValueError(
-            f"{path} is not a file of a sweep: line {foreign[0]} is not a run, and no other line "
-            "is one. Give another path"
-        )
-    if damaged:
-        warnings.warn(
-            f"{path} is damaged in lines {reprlib.repr(damaged)}: the runs there are lost. They "
-            "are made again, unless another line has them",
-            stacklevel=4,
-        )
-    return {name: one for name, one in found.items() if one.verdict != "error"}
-
-
-def runs_made_by(path: Path, programs: Mapping[str, str]) -> dict[str, Run]:
-    """The runs in a file that were made by these programs, by their keys."""
-    runs = runs_in(path) if path.exists() else {}
-    made = {name: program for name, program in programs.items() if (name, program) in runs}
-    changed = {name for name, _ in runs} & (programs.keys() - made.keys())
-    if changed:
-        warnings.warn(
-            f"{path} has {len(changed)} of these runs from another version of run, or of a "
-            "function that it calls: they are made again",
-            stacklevel=3,
-        )
-    return {name: runs[name, program] for name, program in made.items()}
-
-
-def end_last_line(path: Path) -> None:
-    """End the last line if it is only half written; otherwise the next run would join it."""
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
-        with open(path, "a") as file:
-            file.write("\n")
 
 
 # Verdicts that use the other runs
@@ -557,10 +455,6 @@ def loss_name(names: Iterable[str]) -> str | None:
     """The name of the loss: "loss", or the first name that contains "loss"; None without one."""
     found = [name for name in names if "loss" in name]
     return "loss" if "loss" in found else next(iter(found), None)
-
-
-def settings_text(settings: Settings) -> str:
-    return ", ".join(f"{name}={x}" for name, x in labels(settings).items())
 
 
 def verdict_counts(verdicts: Mapping[str, int]) -> str:

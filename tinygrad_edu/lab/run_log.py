@@ -1,0 +1,187 @@
+"""Which runs are done already? A file with a line for each; several sweeps may add to it."""
+
+import json
+import os
+import reprlib
+import sys
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tinygrad_edu.lab.runs import Run, key, labels
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def lock(file: BinaryIO) -> None:
+        file.seek(2**30)  # behind the end: Windows refuses to read or write a locked byte
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+else:
+    import fcntl
+
+    def lock(file: BinaryIO) -> None:
+        with suppress(OSError):  # some file systems have no locks; an appended line is whole there
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
+# A line is a run as JSON, with a checksum, since a damaged digit is a digit too. Quotes inside a
+# string are escaped, so these two stand at the beginning and at the end of a run, and nowhere else.
+BEGINS = b'{"settings": '
+CHECK = b', "crc32": "'
+
+Fields = dict[str, Any]
+
+
+class RunLog:
+    """The runs that a sweep has finished, in a file.
+
+    programs  of each run that is asked for, by its key, which program makes it
+    runs      those that this program has made, by their keys
+    """
+
+    def __init__(self, path: Path, programs: Mapping[str, str]) -> None:
+        self.path = path
+        self.programs = programs
+        self.runs: dict[str, Run] = {}
+        self.read_to = 0
+        self.reading = threading.Lock()
+
+    def read(self) -> dict[str, Run]:
+        """The runs that are there, an empty file if there is none. It may be read once.
+
+        Warns of damaged lines, and of runs that another version of the program made. Raises
+        ValueError for a file that has nothing of a sweep in it.
+        """
+        with locked(self.path) as file:
+            data = file.read()
+        self.read_to = len(data)
+        found = runs_in(data, self.path)
+        self.take(found)
+        changed = {name for name, _ in found} & (self.programs.keys() - self.runs.keys())
+        if changed:
+            warnings.warn(
+                f"{self.path} has {len(changed)} of these runs from another version of run, of "
+                "what it calls, or of tinygrad_edu: they are made again",
+                stacklevel=3,
+            )
+        return self.runs
+
+    def refresh(self) -> dict[str, Run]:
+        """The runs, with those that other sweeps have added since."""
+        # It may be called where nobody sees an error. If the file is really lost, `add` says so.
+        with self.reading, suppress(OSError):
+            with locked(self.path) as file:
+                file.seek(self.read_to)
+                data = file.read()
+            data = data[: data.rfind(b"\n") + 1]
+            self.read_to += len(data)
+            self.take(Lines(data).runs)
+        return self.runs
+
+    def take(self, found: Mapping[tuple[str, str], Fields]) -> None:
+        """Keep what these programs have made."""
+        for (name, program), fields in found.items():
+            if self.programs.get(name) == program:
+                self.runs[name] = Run(**fields)
+
+    def add(self, name: str, run: Run) -> None:
+        """Append a run; when this returns, it is on the disk."""
+        line = line_of(run, self.programs[name])
+        with locked(self.path) as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # half a line, of a sweep that was killed
+                    line = b"\n" + line
+            while line:
+                line = line[file.write(line) :]
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[BinaryIO]:
+    """The file, to read and to append to, while no other sweep does. To close it unlocks it."""
+    with open(path, "a+b", buffering=0) as file:
+        lock(file)
+        file.seek(0)
+        yield file
+
+
+def line_of(run: Run, program: str) -> bytes:
+    """A run, and the program that made it, as a line of the file."""
+    fields = vars(run) | {"settings": labels(run.settings), "program": program}
+    text = json.dumps(fields).encode()
+    return text[:-1] + CHECK + checksum(text) + b"\n"
+
+
+class Lines:
+    """What is in a part of a file.
+
+    runs     what is whole and did not raise, by key and program: the last of each
+    any      whether there is a run at all
+    damaged  the numbers of the lines that have something else in them
+    foreign  those of them that do not even begin as a line of a sweep does
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.runs: dict[tuple[str, str], Fields] = {}
+        self.any = False
+        self.damaged: list[int] = []
+        self.foreign: list[int] = []
+        for number, line in enumerate(data.split(b"\n"), start=1):
+            whole, rest = whole_runs(line)
+            self.any |= bool(whole)
+            for fields in whole:
+                program, name = fields.pop("program"), key(fields["settings"], fields["seed"])
+                if fields["verdict"] != "error":
+                    self.runs[name, program] = fields
+            if rest.strip(b"\0 \r") or (line.strip() and not whole):
+                self.damaged.append(number)
+                text = rest.strip(b"\0 \r")
+                if text[: len(BEGINS)] != BEGINS[: len(text)]:
+                    self.foreign.append(number)
+
+
+def whole_runs(line: bytes) -> tuple[list[Fields], bytes]:
+    """The runs in a line whose checksums are right, and what is left of it.
+
+    It is one run, unless the end of a line is damaged.
+    """
+    rest, *pieces = line.split(BEGINS)
+    found = []
+    for piece in pieces:
+        text, _, end = piece.partition(CHECK)
+        text = BEGINS + text + b"}"
+        if end.startswith(checksum(text)):
+            found.append(json.loads(text))
+            rest += end[len(checksum(text)) :]
+        else:
+            rest += BEGINS + piece
+    return found, rest
+
+
+def checksum(text: bytes) -> bytes:
+    return b'%08x"}' % zlib.crc32(text)
+
+
+def runs_in(data: bytes, path: Path) -> dict[tuple[str, str], Fields]:
+    """The runs in a file that did not raise, by their keys and programs.
+
+    Warns of damaged lines. Raises ValueError for a file that has nothing of a sweep in it.
+    """
+    lines = Lines(data)
+    if lines.foreign and not lines.any:
+        raise ValueError(
+            f"{path} is not a file of a sweep: line {lines.foreign[0]} is not a run, and no other "
+            "line is one. Give another path"
+        )
+    if lines.damaged:
+        warnings.warn(
+            f"{path} is damaged in lines {reprlib.repr(lines.damaged)}: the runs there are lost. "
+            "They are made again, unless another line has them",
+            stacklevel=4,
+        )
+    return lines.runs
