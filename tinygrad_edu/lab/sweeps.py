@@ -204,7 +204,7 @@ def sweep(
     time_limit
               the seconds after which a run is stopped; a worker process that still runs after twice
               this time is killed. Without worker processes, a run in compiled code stops only when
-              it returns to Python; on a Dask cluster a run is not stopped, only its worker is killed
+              it returns to Python. On a Dask cluster a run is not stopped; its worker is killed
     progress  show a progress bar (tqdm, in a terminal), or print one line for each setting when its
               last run is done, in the order of the grid
 
