@@ -30,6 +30,7 @@ OPTIONAL = {
     "IPython",
     "PIL",
     "anywidget",
+    "dask",
     "graphviz",
     "http",
     "joblib",

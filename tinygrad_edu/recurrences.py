@@ -167,4 +167,4 @@ def before(h, out):
 
 def transposed(weight):
     """W.T in an order that is read along: the product with it is then taken many times."""
-    return np.copy(weight.T, order="C")
+    return weight.T.copy()

@@ -15,6 +15,7 @@ from tinygrad_edu import kernels
 from tinygrad_edu.functional.arguments import arrays
 from tinygrad_edu.functional.windows import batch_first, batch_last
 from tinygrad_edu.graph import plain
+from tinygrad_edu.operands import is_lazy
 from tinygrad_edu.precision import floating, in_single
 
 
@@ -225,6 +226,11 @@ def per_channel(y: Any, x: Any) -> Any:
 
 def track(running: Any, batch: Any, momentum: float) -> None:
     """running = (1 - momentum) running + momentum batch, in place: plain arrays, not the graph."""
+    if is_lazy(batch) and running is not None and not is_lazy(running):
+        raise TypeError(
+            "running statistics in an array of NumPy cannot take those of a batch that is computed "
+            "later: move the model to the library of the batch, as in model.to(dask.array)"
+        )
     if running is not None:
         running[...] = (1 - momentum) * running + momentum * batch.reshape(-1)
 

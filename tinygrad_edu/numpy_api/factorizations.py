@@ -261,7 +261,7 @@ def rounding(w):
     In practice that grows with the root of n, to at most 3.2 sqrt(n) eps for n from 2 to 400. The
     proven bound grows with n, and takes values of large matrices in float32 for equal.
     """
-    largest = np.max(np.abs(w), axis=-1, keepdims=True, initial=0)
+    largest = np.abs(w).max(axis=-1, keepdims=True) if w.size else np.zeros((*w.shape[:-1], 1))
     return 8 * math.sqrt(w.shape[-1]) * np.finfo(w.dtype).eps * largest
 
 

@@ -14,8 +14,11 @@ LARGE = 2**21  # bytes from which that saves time: the rows of a smaller one are
 
 
 def is_large(data: Any) -> bool:
-    """Whether this is an array that is worth being updated in blocks."""
-    return getattr(data, "nbytes", 0) > LARGE
+    """Whether this is an array of NumPy that is worth being updated in blocks.
+
+    In another library p[rows] may be no view of p.
+    """
+    return isinstance(data, np.ndarray) and data.nbytes > LARGE
 
 
 def update_in_blocks(update: Callable[..., Any], g: Any, p: Any, state: Any, group: Any) -> Any:
