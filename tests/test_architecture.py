@@ -31,6 +31,7 @@ OPTIONAL = {
     "PIL",
     "anywidget",
     "cloudpickle",
+    "dask",
     "distributed",
     "graphviz",
     "http",

@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 import pytest
+from foreign import Foreign
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import check, check_module, stored
-from test_graph import Foreign
 
 from tinygrad_edu import Tensor, gradcheck, kernels
 from tinygrad_edu.functional.windows import (

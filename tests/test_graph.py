@@ -12,6 +12,7 @@ import weakref
 
 import numpy as np
 import pytest
+from foreign import Foreign
 
 from tinygrad_edu import Tensor, Value, kernels, no_grad
 from tinygrad_edu.graph import RULES, apply, plain
@@ -368,46 +369,6 @@ def test_copies_and_pickles_are_leaves_with_data_grad_and_name(clone):
     np.testing.assert_array_equal(twin.grad, w.grad)
     assert not np.shares_memory(twin.data, w.data)
     assert clone(Value(2.0, name="v")).name == "v"
-
-
-class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array type of somebody else, which speaks NumPy's two protocols and is no ndarray."""
-
-    def __init__(self, array):
-        self.array = np.asarray(array)
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        return Foreign(getattr(ufunc, method)(*map(unwrap, inputs), **options))
-
-    def __array_function__(self, function, types, args, kwargs):
-        return wrap(function(*map(unwrap, args), **{k: unwrap(x) for k, x in kwargs.items()}))
-
-    def __array__(self, *args, **kwargs):
-        raise AssertionError("the engine looked inside the data")
-
-    def __getitem__(self, index):
-        return Foreign(self.array[unwrap(index)])
-
-    def __setitem__(self, index, value):
-        self.array[unwrap(index)] = unwrap(value)
-
-    def __getattr__(self, name):
-        attribute = getattr(self.array, name)
-        if callable(attribute):
-            return lambda *args, **kwargs: wrap(attribute(*map(unwrap, args), **kwargs))
-        return wrap(attribute)
-
-
-def unwrap(x):
-    if isinstance(x, list | tuple):
-        return type(x)(map(unwrap, x))
-    return x.array if isinstance(x, Foreign) else x
-
-
-def wrap(x):
-    if isinstance(x, list | tuple):
-        return type(x)(map(wrap, x))
-    return Foreign(x) if isinstance(x, np.ndarray | np.generic) else x
 
 
 def test_a_tensor_holds_any_array_that_speaks_numpys_protocols():

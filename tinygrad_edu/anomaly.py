@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.graph import Node, behind, plain
 from tinygrad_edu.messages import described, operation, user_line
 from tinygrad_edu.modes import RECORDING, WATCH, temporarily
+from tinygrad_edu.optim.libraries import as_numpy
 
 
 class Origin(NamedTuple):
@@ -286,14 +287,14 @@ def is_finite(x: Any) -> bool:
 
 def first_bad(x: Any) -> str:
     """The first number of x that is not finite, with its index."""
-    x = np.asarray(plain(x))
+    x = np.asarray(as_numpy(plain(x)))
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
     return f"{x[index]}" + (f" at {list(index)}" if index else "")
 
 
 def extent(x: Any) -> str:
     """A number, or the norm of an array."""
-    x = np.asarray(plain(x), float)
+    x = np.asarray(as_numpy(plain(x)), float)
     return f"{x.item():.6g}" if x.size == 1 else f"an array of norm {np.linalg.norm(x):.6g}"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_edu.graph import backward_of, primitive
+from tinygrad_edu.operands import is_lazy
 from tinygrad_edu.precision import floating, wide
 
 
@@ -109,7 +110,8 @@ def logsumexp_backward(g, out, x, axis=-1, keepdims=False):
     if not keepdims and axis is not None:
         g, out = np.expand_dims(g, axis), np.expand_dims(out, axis)
     infinite = x == np.inf
-    if np.any(infinite):  # inf outweighs all others; several share equally
+    # inf outweighs all others; several share equally
+    if is_lazy(infinite) or np.any(infinite):
         ties = infinite.sum(axis=axis, keepdims=True)
         x = np.where(infinite, -np.log(np.maximum(ties, 1)), np.where(ties > 0, -np.inf, x))
     return g * np.exp(x - finite_or_0(out))
@@ -143,7 +145,7 @@ def masked_softmax(x, mask):
     sees = mask.any(axis=-1, keepdims=True)
     hidden = np.where(sees, -math.inf, 0).astype(x.dtype)
     out = softmax(np.where(mask, x, hidden))
-    return out if sees.all() else np.where(sees, out, 0)
+    return out if not is_lazy(sees) and sees.all() else np.where(sees, out, 0)
 
 
 @backward_of(masked_softmax)
@@ -236,7 +238,7 @@ def soft_nll_backward(g, out, log_p, q):
 def expected(log_p, q):
     """sum(q log p) over all elements; a class with q = 0 adds nothing, even where p = 0."""
     total = np.vdot(q, log_p)
-    if total != total:  # nan: 0 times -inf, or a nan in the data
+    if is_lazy(total) or total != total:  # nan: 0 times -inf, or a nan in the data
         total = np.vdot(q, np.where(q == 0, 0, log_p))
     return total
 
@@ -285,6 +287,8 @@ def unindex(y, index, x):
 
     An element that the index names twice gets the sum of both values.
     """
+    if is_lazy(y):
+        return gathered(wide(y), index, x.shape).astype(y.dtype)
     if not may_repeat(index):
         out = np.zeros_like(y, shape=x.shape)
         out[index] = y
@@ -320,11 +324,43 @@ def rows_added(y, index, x):
     return out
 
 
+def gathered(y, index, shape):
+    """`unindex` without a change in place, for an array that is computed later.
+
+    Where rows are named along one axis, those of y that come first at their places are taken in one
+    piece, then those that come second, and so on; a row of zeros is where none comes.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    if not may_repeat(index):
+        out, old = np.zeros_like(y, shape=shape), tuple(i for i in parts if i is not None)
+        out[old] = y if len(old) == len(parts) else y.reshape(np.broadcast_to(0, shape)[old].shape)
+        return out
+    named = [axis for axis, part in enumerate(parts) if not is_whole(part)]
+    one = parts[named[0]]
+    if len(named) > 1 or np.ndim(one) != 1 or is_lazy(one):
+        raise TypeError(
+            "the gradient at an index of an array that is computed later needs an index that is "
+            f"one list of whole numbers, such as x[:, [2, 0, 2]], and this is {index!r:.80}"
+        )
+    rows = np.arange(shape[named[0]])[one]
+    front, order = (slice(None),) * named[0], np.argsort(rows, kind="stable")
+    turn = np.arange(rows.size) - np.searchsorted(rows[order], rows[order])
+    places = np.full((turn.max(initial=0) + 1, shape[named[0]]), rows.size)
+    places[turn, rows[order]] = order
+    row = np.zeros_like(y, shape=(*y.shape[: named[0]], 1, *y.shape[named[0] + 1 :]))
+    with_row = np.concatenate([y, row], named[0])
+    return sum(with_row[(*front, place)] for place in places)
+
+
+def is_whole(part):
+    return isinstance(part, slice) and part == slice(None)
+
+
 def may_repeat(index):
     """Whether an index can name one element twice: only arrays and lists of integers can."""
     parts = index if isinstance(index, tuple) else (index,)
     return any(
-        not isinstance(i, int | slice | None | EllipsisType)
+        not isinstance(i, int | np.integer | slice | None | EllipsisType)
         and (i if hasattr(i, "dtype") else np.asarray(i)).dtype != bool
         for i in parts
     )
@@ -386,7 +422,10 @@ def filtered(weight, columns):
 @backward_of(filtered)
 def filtered_backward(g, out, weight, columns):
     # A window has more numbers than there are filters: BLAS is faster with the taller matrix first.
-    return lambda: (columns @ g.mT).mT, lambda: weight.mT @ g
+    return (
+        lambda: (columns @ g.swapaxes(-1, -2)).swapaxes(-1, -2),
+        lambda: weight.swapaxes(-1, -2) @ g,
+    )
 
 
 @primitive

@@ -35,11 +35,12 @@ def memory_of(x: Any) -> Memory:
 
 def viewed(data: Any, inputs: tuple[Any, ...]) -> Memory | None:
     """The memory of the first of the inputs that `data` is a view of; None if there is none."""
+    base = getattr(data, "base", None)
     for x in inputs:
         if isinstance(x, Operand) and (
             data is x._array  # np.squeeze, where there is nothing to squeeze
-            or data.base is x._array
-            or (data.base is not None and data.base is x._array.base)
+            or base is x._array
+            or (base is not None and base is getattr(x._array, "base", None))
             or np.may_share_memory(data, x._array)
         ):
             return memory_of(x)

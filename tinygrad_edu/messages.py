@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.modes import RECORDING
-from tinygrad_edu.operands import Operand
+from tinygrad_edu.operands import Operand, is_lazy
 
 Function = Callable[..., Any]
 
+PLAIN_ERRORS = (  # made of a sentence alone
+    *(ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError, NotImplementedError),
+)
 PACKAGE = str(Path(__file__).parent)
 
 
@@ -44,6 +47,25 @@ def described(x: Any) -> str:
     if hasattr(data, "shape"):
         return f"{name or 'an array'} of shape {data.shape}"
     return f"{name} = {data!r}" if name else repr(data)
+
+
+def library_of(x: Any) -> str:
+    """The library of an array, such as "dask" or "cupy"; "" for NumPy, a trace, and no array."""
+    library = type(x).__module__.partition(".")[0]
+    is_other = hasattr(x, "__array_function__") and library not in ("numpy", "tinygrad_edu")
+    return library if is_other else ""
+
+
+def advice(x: Any) -> str:
+    """What to do where the library of the array x lacks a function."""
+    ways = [f"x.{name}()" for name in ("compute", "get", "todense") if hasattr(x, name)]
+    way = f" ({ways[0]})" if ways else ""
+    return f"what {library_of(x)} lacks works on NumPy's arrays: make one of it first{way}"
+
+
+def array_text(x: Any, **options: Any) -> str:
+    """An array as text: the numbers of NumPy's; of another, which may be large, what it says."""
+    return repr(x) if library_of(x) else np.array2string(x, **options)
 
 
 def user_frame() -> FrameType:
@@ -92,10 +114,33 @@ def explained(error: Exception, rule: Function, inputs: tuple[Any, ...]) -> Exce
     """The error of a forward call, with the names and shapes of its operands."""
     operands = " and ".join(described(x) for x in inputs)
     message = f"{operation(rule)} of {operands}: {error}"
-    if type(error) in (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError):
+    arrays = (x._array if isinstance(x, Operand) else x for x in inputs)
+    other = next(filter(library_of, arrays), None)
+    if other is not None:
+        message += f"; {advice(other)}"
+    if type(error) in PLAIN_ERRORS:
         return type(error)(message)
     error.add_note(message)
     return error
+
+
+def noted(error: Exception, function: Function, args: Iterable[Any]) -> Exception:
+    """The error of a call, or of a rule, with what to do if it got another library's array."""
+    parts = [y for x in args for y in (x if isinstance(x, list | tuple) else [x])]
+    arrays = (x._array if isinstance(x, Operand) else x for x in parts)
+    other = next(filter(library_of, arrays), None)
+    if other is not None and not hasattr(error, "__notes__"):
+        error.add_note(f"This was {name_of(function)} of {described(other)}; {advice(other)}")
+    return error
+
+
+def converted(function: Function, arrays: Iterable[Any], data: Any) -> TypeError:
+    """Lazy arrays went in, and something came out that was computed."""
+    lazy = next(filter(is_lazy, arrays))
+    return TypeError(
+        f"{operation(function)} of {described(lazy)} of {library_of(lazy)} was computed at once, "
+        f"and gave a {type(data).__name__}: {advice(lazy)}"
+    )
 
 
 def stale(rule: Any, x: Operand) -> RuntimeError:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node, plain
+from tinygrad_edu.messages import array_text, library_of
 
 NUMBERS = 36  # the largest array that is shown in full
 LETTERS = 60  # the longest name that is shown in full
@@ -51,8 +52,8 @@ def numbers(x: Any) -> str:
     """A number or a small array itself; the mean and the range of a larger array."""
     if not hasattr(x, "shape"):
         return f"{x:.6g}" if isinstance(x, float) else str(x)
-    if x.size <= NUMBERS or x.dtype.kind not in "biuf":
-        return np.array2string(np.asarray(x), precision=4, separator=", ", threshold=NUMBERS)
+    if x.size <= NUMBERS or x.dtype.kind not in "biuf" or library_of(x):
+        return array_text(x, precision=4, separator=", ", threshold=NUMBERS)
     with np.errstate(all="ignore"):
         mean, low, high = (float(f(x)) for f in (np.mean, np.min, np.max))
     return f"mean {mean:.4g}, min {low:.4g}, max {high:.4g}"

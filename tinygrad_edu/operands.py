@@ -17,6 +17,8 @@ import numpy as np
 
 Function = Callable[..., Any]
 
+LAZY: list[type] = []  # the classes of arrays that have entered and are computed later
+
 
 class Operand:
     """The base class of nodes: modules that graph.py imports recognize a node by it."""
@@ -37,10 +39,20 @@ def enters(kind: type) -> bool:
     """
     if issubclass(kind, complex | np.complexfloating | np.ma.MaskedArray | np.matrix):
         return False
+    if hasattr(kind, "__dask_graph__"):
+        LAZY.append(kind)
     other = (tuple, slice, EllipsisType, type(None), str, type, np.dtype, FunctionType)
     return issubclass(kind, (Operand, float, int, np.generic, *other)) or hasattr(
         kind, "__array_function__"
     )
+
+
+def is_lazy(x: Any) -> bool:
+    """Whether x is an array that is computed later, such as Dask's: a look at a number computes it.
+
+    It costs next to nothing as long as no such array has entered.
+    """
+    return bool(LAZY) and hasattr(x, "__dask_graph__")
 
 
 def as_array(x: Any) -> Any:

@@ -167,4 +167,4 @@ def before(h, out):
 
 def transposed(weight):
     """W.T as a copy in C order: it is multiplied many times, and that is faster so."""
-    return np.copy(weight.T, order="C")
+    return weight.T.copy()

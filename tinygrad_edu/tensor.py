@@ -10,12 +10,12 @@ import numpy.typing as npt
 from tinygrad_edu import kernels
 from tinygrad_edu.graph import RULES, Function, Node, apply, plain
 from tinygrad_edu.memory import memory_of
-from tinygrad_edu.messages import described, operation
+from tinygrad_edu.messages import array_text, converted, described, operation
 from tinygrad_edu.notebook import html_table
 from tinygrad_edu.numpy_api import elementwise, indexing, linalg, products, reductions, shapes
 from tinygrad_edu.numpy_api.arguments import array
 from tinygrad_edu.numpy_api.dispatch import answer, method_of
-from tinygrad_edu.operands import check_real
+from tinygrad_edu.operands import check_real, is_lazy
 from tinygrad_edu.precision import wide
 
 Axis = int | tuple[int, ...] | None
@@ -83,7 +83,8 @@ class Tensor(Node):
                     f"backward() starts from a scalar, and {who} has shape {data.shape}: "
                     "sum it, or pass the gradient to start from, of the same shape"
                 )
-            grad = data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
+            is_number = data.ndim == 0 and data.__class__ is self.native
+            grad = data.dtype.type(1) if is_number else np.ones_like(data)
         elif np.shape(plain(grad)) != data.shape:
             raise ValueError(
                 f"the gradient to start from has shape {np.shape(plain(grad))}, and {who} has "
@@ -91,11 +92,15 @@ class Tensor(Node):
             )
         elif not create_graph or not isinstance(grad, Tensor):
             grad = self.adopt(plain(grad)).astype(data.dtype)
+            if grad.__class__ is not data.__class__:
+                grad = np.asarray(grad, like=data)
         elif grad.dtype != data.dtype:
             grad = grad.astype(data.dtype)
         return Tensor(grad) if create_graph and not isinstance(grad, Node) else grad
 
     def accumulate(self, g: Any) -> None:
+        if is_lazy(self._array) and not is_lazy(plain(g)):
+            raise converted(Tensor.backward, [self._array], g)
         if self.grad is not None:
             g = self.grad + g
         self.grad = g if g.__class__ is np.ndarray or isinstance(g, Node) else self.adopt(g)
@@ -121,7 +126,8 @@ class Tensor(Node):
 
     def item(self, *index: Any) -> float:
         """The number in a tensor of size 1, or the number at an index, as a Python number."""
-        return self._array.item(*index)
+        data = self._array.compute() if is_lazy(self._array) else self._array
+        return data.item(*index)
 
     def tobytes(self, order: Any = "C") -> bytes:
         return self._array.tobytes(order)
@@ -415,7 +421,7 @@ class Tensor(Node):
 
     def __repr__(self) -> str:
         prefix = "Tensor("
-        text = np.array2string(np.asarray(self._array), separator=", ", prefix=prefix)
+        text = array_text(self._array, separator=", ", prefix=prefix)
         extras = [
             f"dtype={self.dtype}" if self.dtype not in (float, int, bool) else "",
             "requires_grad=True" if self._requires_grad else "",

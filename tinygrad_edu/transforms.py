@@ -10,6 +10,7 @@ but not under `no_grad()`. An argument may be a nested list, tuple or dict of ar
 has the same structure. The `.grad` of a Tensor never changes.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,7 +51,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
 
     def both(*args: Any, **options: Any) -> tuple[Any, Any]:
         out, back = linearized(f, argnums, args, options)
-        if is_structure(out) or np.size(plain(out)) != 1:
+        if is_structure(out) or math.prod(np.shape(plain(out))) != 1:
             raise ValueError(
                 f"grad needs one number from {called(f)}, and got {shapes_in(out)}: "
                 "sum it, or use jacobian, elementwise_grad or vjp"
@@ -93,7 +94,8 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
         out, back = linearized(f, argnums, args, options)
         if is_structure(out):
             raise TypeError(f"jacobian needs one array from {called(f)}, and got {shapes_in(out)}")
-        shape, size = np.shape(plain(out)), np.size(plain(out))
+        shape = np.shape(plain(out))
+        size = math.prod(shape)
         rows = [back(u) for u in np.eye(size).reshape(size, *shape)]
         if not rows:
             raise ValueError(f"{called(f)} returned an empty array, {shapes_in(out)}: no rows")

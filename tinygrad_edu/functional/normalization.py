@@ -15,6 +15,7 @@ from tinygrad_edu import kernels
 from tinygrad_edu.functional.arguments import arrays
 from tinygrad_edu.functional.windows import batch_first, batch_last
 from tinygrad_edu.graph import plain
+from tinygrad_edu.operands import is_lazy
 from tinygrad_edu.precision import floating, in_single
 
 
@@ -227,6 +228,11 @@ def per_channel(y: Any, x: Any) -> Any:
 
 def track(running: Any, batch: Any, momentum: float) -> None:
     """running = (1 - momentum) running + momentum batch, in place and outside the graph."""
+    if is_lazy(batch) and running is not None and not is_lazy(running):
+        raise TypeError(
+            "the running statistics are an array of NumPy, and those of the batch are computed "
+            "later: move the model to the library of the batch, as in model.to(dask.array)"
+        )
     if running is not None:
         running[...] = (1 - momentum) * running + momentum * batch.reshape(-1)
 

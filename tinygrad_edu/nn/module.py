@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from tinygrad_edu.cleanup import afterwards, done_or_undone
 from tinygrad_edu.graph import Node, plain
+from tinygrad_edu.optim.libraries import as_numpy, beside, in_library
 
 CONTAINERS = (list, tuple, dict)
 After = Callable[[str, Any], object]
@@ -126,9 +127,27 @@ class Module:
         self.set_state([], [], floats, [x.astype(dtype) for x in floats])
         return self
 
+    def to(self, library: Any) -> Self:
+        """Turn all parameters and buffers into arrays of an array module: numpy, cupy, dask.array.
+
+        The parameters stay the same Tensors, so an optimizer made before trains them still; one
+        that has made steps remembers arrays of before, which it moves with
+        `optimizer.load_state_dict(optimizer.state_dict())`. Gradients are forgotten.
+
+        Raises TypeError for what is no array module, and for a model of Values.
+        """
+        parameters, buffers = self.parameters(), [x for _, x in self.named_buffers()]
+        if not all(p.broadcasts for p in parameters):
+            raise TypeError("a Value is a Python float and is in no library; use Tensors")
+        data = [in_library(p.data, library) for p in parameters]
+        arrays = [in_library(x, library) for x in buffers]
+        self.set_state(parameters, data, buffers, arrays)
+        self.zero_grad()
+        return self
+
     def state_dict(self) -> dict[str, Any]:
-        """A copy of the data of every parameter and buffer, by its path."""
-        return {name: np.array(plain(x)) for name, x in self.named_state()}
+        """A copy of the data of every parameter and buffer in NumPy's arrays, by its path."""
+        return {name: np.array(as_numpy(plain(x))) for name, x in self.named_state()}
 
     def named_state(self) -> Iterator[tuple[str, Any]]:
         """All that `state_dict` saves: the parameters, then the buffers."""
@@ -136,7 +155,7 @@ class Module:
         yield from self.named_buffers()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set every parameter and buffer from `state`, all of them or none.
+        """Set every parameter and buffer from `state`, all of them or none, each in its library.
 
         The new data is a copy in new memory, so a graph that was made before keeps its numbers.
 
@@ -144,21 +163,21 @@ class Module:
         another shape, and numbers that this dtype cannot hold. Floats may be rounded.
         """
         mine = dict(self.named_state())
-        theirs = {name: np.asarray(plain(x)) for name, x in state.items()}
+        theirs = {name: np.asarray(as_numpy(plain(x))) for name, x in state.items()}
         problems = [f"missing: {name}" for name in mine if name not in theirs]
         problems += [f"unknown: {name}" for name in theirs if name not in mine]
         for name in filter(theirs.__contains__, mine):
-            array, own = theirs[name], np.asarray(plain(mine[name]))
-            if array.shape != own.shape:
-                problems.append(f"{name}: shape {array.shape}, expected {own.shape}")
-            elif not fits(array, own.dtype):
-                problems.append(f"{name}: {array.dtype} {array!s:.40}, expected {own.dtype}")
+            array, shape, dtype = theirs[name], np.shape(plain(mine[name])), dtype_of(mine[name])
+            if array.shape != shape:
+                problems.append(f"{name}: shape {array.shape}, expected {shape}")
+            elif not fits(array, dtype):
+                problems.append(f"{name}: {array.dtype} {array!s:.40}, expected {dtype}")
         if problems:
             raise ValueError(
                 f"this state does not fit {type(self).__name__}, and nothing was loaded:\n  "
                 + "\n  ".join(problems)
             )
-        new = [theirs[name].astype(np.asarray(plain(x)).dtype) for name, x in mine.items()]
+        new = [beside(theirs[name].astype(dtype_of(x)), plain(x)) for name, x in mine.items()]
         nodes, buffers = self.parameters(), [x for _, x in self.named_buffers()]
         before = [p.data for p in nodes]
         data = [x if p.broadcasts else x.item() for p, x in zip(nodes, new, strict=False)]
@@ -269,6 +288,11 @@ def exchanged(x: Any, taken: Mapping[int, Any]) -> Any:
         if any(y is not z for y, z in zip(x, new, strict=True)):
             return type(x)(*new) if hasattr(x, "_fields") else type(x)(new)
     return taken.get(id(x), x)
+
+
+def dtype_of(x: Any) -> Any:
+    """That of the data of a node, of an array, or of a float."""
+    return getattr(plain(x), "dtype", None) or np.dtype(float)
 
 
 def fits(array: Any, dtype: Any) -> bool:

@@ -1,5 +1,6 @@
 """What a network is made of, and what it costs: one row for each module."""
 
+import math
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -96,8 +97,8 @@ def count_parameters(model: Module, rows: dict[str, ModuleRow]) -> None:
     """Give every parameter to the innermost module that holds it."""
     for path, p in model.named_parameters():
         owner = max((name for name in rows if path.startswith(name and f"{name}.")), key=len)
-        rows[owner].parameters += np.size(p.data)
-        rows[owner].trainable += np.size(p.data) * p.requires_grad
+        rows[owner].parameters += math.prod(np.shape(p.data))
+        rows[owner].trainable += math.prod(np.shape(p.data)) * p.requires_grad
 
 
 def run_noted(

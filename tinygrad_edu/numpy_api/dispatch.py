@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import RULES, Node, apply, plain
-from tinygrad_edu.messages import name_of, no_rule
+from tinygrad_edu.messages import converted, name_of, no_rule, noted
 from tinygrad_edu.numpy_api.arguments import as_of_composition, as_of_rule, outputs, refuse
+from tinygrad_edu.operands import is_lazy
 
 Function = Callable[..., Any]
 
@@ -39,6 +40,12 @@ NON_DIFFERENTIABLE = {
     *(np.array_repr, np.array_str, np.array2string),
 }
 
+# Of these, answers that need no number of the array: they are known of one that is computed later.
+OF_THE_FORM = {
+    *(np.shape, np.ndim, np.result_type, np.can_cast, np.common_type, np.min_scalar_type),
+    *(np.iscomplexobj, np.isrealobj, np.shares_memory, np.may_share_memory),
+}
+
 
 def composes(*functions: Function) -> Callable[[Function], Function]:
     """Let the function below answer for each of NumPy's `functions` on Tensors."""
@@ -53,23 +60,32 @@ def composes(*functions: Function) -> Callable[[Function], Function]:
 
 def answer(function: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """function(*args, **options), a call of NumPy with a Tensor among its arguments."""
-    composition = COMPOSITIONS.get(function)
-    if composition is not None:
-        return composition(*args, **as_of_composition(function, composition, options))
-    rule = RULES.get(function)
-    if rule is not None:
-        inputs, options = as_of_rule(function, rule, args, options)
-        return apply(function, *inputs, **options)
-    if function in NON_DIFFERENTIABLE:
-        return plain_answer(function, args, options)
-    raise no_rule(function)
+    try:
+        composition = COMPOSITIONS.get(function)
+        if composition is not None:
+            return composition(*args, **as_of_composition(function, composition, options))
+        rule = RULES.get(function)
+        if rule is not None:
+            inputs, options = as_of_rule(function, rule, args, options)
+            return apply(function, *inputs, **options)
+        if function in NON_DIFFERENTIABLE:
+            return plain_answer(function, args, options)
+        raise no_rule(function)
+    except Exception as error:
+        raise noted(error, function, args)  # noqa: B904 - it is the same error
 
 
 def plain_answer(function: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """The result of a function that has no derivative: numbers outside of the graph."""
     if any(isinstance(x, Node) for x in outputs(function, args, options)):
         refuse(function, ["out"])
-    return function(*map(plain, args), **{name: plain(x) for name, x in options.items()})
+    arrays = [*map(plain, args)]
+    out = function(*arrays, **{name: plain(x) for name, x in options.items()})
+    if any(map(is_lazy, arrays)) and function not in OF_THE_FORM:
+        for part in out if isinstance(out, tuple) else (out,):
+            if not is_lazy(part):
+                raise converted(function, arrays, part)
+    return out
 
 
 def method_of(ufunc: np.ufunc, name: str) -> Function:

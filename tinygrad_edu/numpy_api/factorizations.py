@@ -262,7 +262,7 @@ def rounding(w):
     with the square root of n: at most 3.2 sqrt(n) eps for n from 2 to 400. The proven bound grows
     with n; in float32, it would count different values of large matrices as equal.
     """
-    largest = np.max(np.abs(w), axis=-1, keepdims=True, initial=0)
+    largest = np.abs(w).max(axis=-1, keepdims=True) if w.size else np.zeros((*w.shape[:-1], 1))
     return 8 * math.sqrt(w.shape[-1]) * np.finfo(w.dtype).eps * largest
 
 

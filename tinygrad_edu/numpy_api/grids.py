@@ -35,7 +35,7 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     grids = []
     for axis, x in zip(axes, xi):
         shape = [1] * len(xi)
-        shape[axis] = np.size(x)
+        shape[axis] = array(x).size
         grids.append(np.reshape(x, shape))
     return tuple(grids) if sparse else np.broadcast_arrays(*grids)
 
@@ -143,9 +143,11 @@ def histogram_bin_edges(a, bins=10, range=None, weights=None):
     """The given edges, or as many as NumPy makes, evenly spaced from smallest to largest value."""
     if np.ndim(bins) == 1:
         return array(bins)
-    low, high = (np.min(a), np.max(a)) if range is None and np.size(a) else range or (0.0, 1.0)
+    low, high = (np.min(a), np.max(a)) if range is None and array(a).size else range or (0.0, 1.0)
     limits = plain(low), plain(high)
-    n = np.histogram_bin_edges(plain(a), plain(bins), limits, plain(weights)).size
+    # How many there are depends on the data only where `bins` is the name of a method.
+    data = (plain(a), plain(weights)) if isinstance(bins, str) else ([], None)
+    n = np.histogram_bin_edges(data[0], plain(bins), limits, data[1]).size
     if limits[0] == limits[1]:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, n)

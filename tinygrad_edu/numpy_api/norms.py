@@ -8,6 +8,7 @@ from tinygrad_edu.graph import apply, backward_of, plain, primitive
 from tinygrad_edu.numpy_api.dispatch import composes
 from tinygrad_edu.numpy_api.factorizations import besides_itself, equal, refuse_ties, vanishing
 from tinygrad_edu.numpy_api.shapes import mT
+from tinygrad_edu.operands import is_lazy
 from tinygrad_edu.precision import in_single
 from tinygrad_edu.rules import kept, max_backward, ratio_or_0
 
@@ -63,6 +64,10 @@ def spectral_norm_backward(g, out, x):
 @primitive
 def leading(x):
     """u v^T for the largest singular value s = u^T x v; if several are largest, their mean."""
+    if is_lazy(x):
+        raise TypeError(
+            "singular values that are computed later cannot be compared: compute x first"
+        )
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     ties = equal(s)[..., :1, :] & ~vanishing(s, x)[..., None, :]
     share = ties / np.maximum(ties.sum(axis=-1, keepdims=True), 1)

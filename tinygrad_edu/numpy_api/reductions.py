@@ -10,7 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.graph import Node, apply, backward_of, plain
 from tinygrad_edu.kernels import unindex
-from tinygrad_edu.numpy_api.arguments import in_one_dtype
+from tinygrad_edu.numpy_api.arguments import array, in_one_dtype
 from tinygrad_edu.numpy_api.dispatch import composes
 from tinygrad_edu.precision import floating, in_single, wide
 from tinygrad_edu.rules import (
@@ -77,7 +77,7 @@ def nanmean_backward(g, out, x, axis=None, keepdims=False):
 def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     if weights is None:
         out = np.mean(a, axis=axis, keepdims=keepdims)
-        total = out.dtype.type(np.size(a) / max(out.size, 1))
+        total = out.dtype.type(array(a).size / max(out.size, 1))
     else:
         if np.shape(weights) != np.shape(a):
             weights = spread(weights, np.ndim(a), axis)

@@ -66,7 +66,9 @@ def broadcast_arrays(*args):
 def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
     shape = np.shape(a) if shape is None else shape
     if not isinstance(fill_value, Node):
-        return np.full_like(plain(a), fill_value, dtype, order, subok, shape)
+        # Other libraries know neither `order` nor `subok`.
+        options = ({} if order == "K" else {"order": order}) | ({} if subok else {"subok": subok})
+        return np.full_like(plain(a), fill_value, dtype=dtype, shape=shape, **options)
     return np.broadcast_to(fill_value, shape).astype(array(a).dtype if dtype is None else dtype)
 
 

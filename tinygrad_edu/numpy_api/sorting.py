@@ -22,7 +22,7 @@ def sort(a, axis=-1, kind=None, order=None, *, stable=None):
 def partition(a, kth, axis=-1, kind="introselect", order=None):
     if axis is None:
         a, axis = a.reshape(-1), 0
-    return take_along_axis(a, np.argpartition(plain(a), kth, axis, kind, order), axis)
+    return take_along_axis(a, np.argpartition(a, kth, axis, kind, order), axis)
 
 
 @composes(np.lexsort)

@@ -14,8 +14,11 @@ LARGE = 2**21  # bytes above which blocks save time; below, the extra calls cost
 
 
 def is_large(data: Any) -> bool:
-    """Whether this is an array for which blocks save time."""
-    return getattr(data, "nbytes", 0) > LARGE
+    """Whether this is an array for which blocks save time.
+
+    It must be NumPy's: in another library p[rows] may not be a view of p.
+    """
+    return isinstance(data, np.ndarray) and data.nbytes > LARGE
 
 
 def update_in_blocks(update: Callable[..., Any], g: Any, p: Any, state: Any, group: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.optim.libraries import TO_NUMPY, as_numpy
 from tinygrad_edu.optim.optimizer import listed
 from tinygrad_edu.optim.settings import nonnegative
 
@@ -47,7 +48,8 @@ def clip_grad_norm_(
             else:
                 scaled = p.grad * scale.astype(dtype)
             p.grad = of_kind(scaled, p.grad)  # a new array: a graph may hold the old one
-    return float(total) if isinstance(total, np.generic) else total
+    is_number = isinstance(total, np.generic) or any(hasattr(total, name) for name in TO_NUMPY)
+    return float(as_numpy(total)) if is_number else total  # a trace has no number yet
 
 
 def clip_grad_value_(parameters: Any, clip_value: float) -> None:

@@ -34,7 +34,7 @@ class EMA:
         nonnegative("decay", decay, below=1)
         self.params = listed(params)
         self.decay = decay
-        self.averages = [copied(p.data) for p in self.params]
+        self.averages = [restored(p.data, p.data) for p in self.params]
         if not self.params:
             raise ValueError("EMA got no parameters to average")
 
@@ -49,7 +49,7 @@ class EMA:
         before = [p.data for p in self.params]
         with afterwards(lambda: put_back(self.params, before)):
             for p, average in zip(self.params, self.averages):
-                p.data = copied(average)
+                p.data = restored(average, p.data)
             yield
 
     def state_dict(self) -> dict[str, Any]:

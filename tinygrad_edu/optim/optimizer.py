@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.optim.blocks import is_large, update_in_blocks
 from tinygrad_edu.optim.cleanup import all_or_none
+from tinygrad_edu.optim.libraries import as_numpy, beside
 from tinygrad_edu.optim.settings import as_python, nonnegative
 
 SHARES = "rho", "alpha"  # settings that are the weight of the past in a running mean
@@ -127,9 +128,9 @@ class Optimizer:
                 g = p.grad
                 if g is None:
                     continue
-                if g.__class__ is p.__class__:  # recorded by backward(create_graph=True)
-                    g = g.data
                 data = p.data
+                if g.__class__ is not data.__class__:
+                    g = plain_gradient(p)
                 if plain:
                     data -= lr * g
                 elif large and is_large(data):
@@ -229,6 +230,19 @@ class Optimizer:
         return problems
 
 
+def plain_gradient(p: Any) -> Any:
+    """The gradient as data. Raises TypeError for one that is computed later, of NumPy's data."""
+    g = p.grad
+    if g.__class__ is p.__class__:  # recorded by backward(create_graph=True)
+        g = g.data
+    if hasattr(g, "__dask_graph__") and not hasattr(p.data, "__dask_graph__"):
+        raise TypeError(
+            f"the gradient of {p.name or 'a parameter'} of shape {p.data.shape} is computed later: "
+            "call train.compute(loss, model) between backward() and step()"
+        )
+    return g
+
+
 def listed(params: Any) -> list[Any]:
     """The parameters in a list. Raises TypeError for a model, or for one parameter on its own."""
     if hasattr(params, "grad"):
@@ -255,16 +269,17 @@ def running_mean(mean: Any, x: Any, beta: float) -> Any:
 
 def is_real(x: Any) -> bool:
     """Whether x is a real number or an array of them."""
-    return np.asarray(x).dtype.kind in "biuf"
+    return (x if hasattr(x, "dtype") else np.asarray(x)).dtype.kind in "biuf"
 
 
 def copied(x: Any) -> Any:
-    """A copy of an array, or of a NumPy number as an array; a Python number as it is."""
-    return np.array(x) if hasattr(x, "dtype") else x
+    """A copy as an array of NumPy; a Python number as it is."""
+    return np.array(as_numpy(x)) if hasattr(x, "dtype") else x
 
 
 def restored(x: Any, data: Any) -> Any:
     """A copy of saved state that fits `data`: in its dtype, or a Python number for a float."""
     if hasattr(x, "dtype") and hasattr(data, "dtype"):
-        return np.array(x, data.dtype)[()]
+        array = np.array(as_numpy(x), data.dtype)
+        return beside(array, data) if array.ndim else array[()]
     return x.item() if hasattr(x, "dtype") else x

@@ -3,6 +3,7 @@
 from tinygrad_edu.train.checkpoint import Checkpoint, CheckpointError, load, save
 from tinygrad_edu.train.data import Batches, batches, split
 from tinygrad_edu.train.history import History
+from tinygrad_edu.train.lazy_arrays import compute
 from tinygrad_edu.train.live import Live
 from tinygrad_edu.train.loop import BestWeights, EarlyStopping, accuracy, evaluate, fit
 
@@ -16,6 +17,7 @@ __all__ = [
     "Live",
     "accuracy",
     "batches",
+    "compute",
     "evaluate",
     "fit",
     "load",

@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.cleanup import done_or_undone
+from tinygrad_edu.graph import Node
 from tinygrad_edu.nn import Module
+from tinygrad_edu.optim.libraries import as_numpy
 from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.rng import default_rng
 
@@ -220,6 +222,8 @@ def pack(x: Any, path: str, arrays: dict[str, Any]) -> Any:
         return {"tuple": pack(list(x), path, arrays)}
     if isinstance(x, Mapping):
         return {"dict": [[pack(k, "", {}), pack(y, join(path, k), arrays)] for k, y in x.items()]}
+    if hasattr(x, "__array_function__") and not isinstance(x, Node):
+        x = as_numpy(x)
     if type(x) in (np.ndarray, np.memmap) and not x.dtype.hasobject:
         name = free_name(path, arrays)
         arrays[name] = x

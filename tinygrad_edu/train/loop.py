@@ -15,10 +15,12 @@ from tinygrad_edu.losses import binary_cross_entropy
 from tinygrad_edu.messages import described, operation
 from tinygrad_edu.modes import no_grad
 from tinygrad_edu.nn import Module
+from tinygrad_edu.operands import is_lazy
 from tinygrad_edu.optim.settings import as_float, one_of, whole
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.history import History
+from tinygrad_edu.train.lazy_arrays import compute
 from tinygrad_edu.train.live import Live, show_in_notebook
 
 Loss = Callable[[Any, Any], Any]
@@ -202,13 +204,18 @@ def differentiate(
             f"loss must return a Tensor or a Value with its graph, and it returned a "
             f"{type(out).__name__}: look for a missing return, or for a .data or .item() in it"
         )
-    if not is_finite(out.data):
+    lazy = is_lazy(out.data)
+    if lazy:  # the loss and its gradients in one pass
+        out.backward()
+    value = compute(out, model) if lazy else float(out.data)
+    if not is_finite(value):
         raise FloatingPointError(
-            f"the loss is {float(out.data)} in epoch {len(history) + 1}, batch "
+            f"the loss is {value} in epoch {len(history) + 1}, batch "
             f"{history.batches + 1}, at learning rate {optimizer.lr:g}. {origin(out, model)}"
         )
-    out.backward()
-    return float(out.data)
+    if not lazy:
+        out.backward()
+    return value
 
 
 def origin(root: Node, model: Module) -> str:
