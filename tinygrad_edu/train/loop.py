@@ -17,6 +17,7 @@ from tinygrad_edu.modes import no_grad
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim.settings import as_float, one_of, whole
 from tinygrad_edu.progress import Progress
+from tinygrad_edu.train import parallel
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.history import History
 from tinygrad_edu.train.live import Live, show_in_notebook
@@ -46,6 +47,8 @@ def fit(
     live: bool = False,
     level: float | None = None,
     history: History | None = None,
+    cluster: Any = None,
+    parts: int | None = None,
 ) -> History:
     """Make loss(model(x), y) small: for every batch its gradient, then a step of the optimizer.
 
@@ -68,9 +71,22 @@ def fit(
                  probabilities, and else 0
     history      the history to write to, such as one that `viz.watch` shows in a browser tab; the
                  epochs that it has count; a new one by default
+    cluster      a `distributed.Client`: its workers compute the model and its gradient, each for
+                 some rows of a batch; the loss and the step are computed here
+    parts        how many parts a batch is cut into; without `cluster` they are computed here, and
+                 the numbers are the same, bit for bit. By default as many as the cluster has
+                 workers
+
+    In parts, every loss is right, since it sees all predictions. The model must compute each row
+    without the others, return one Tensor of rows, and change nothing but its parameters: a
+    BatchNorm is refused, and so is a model whose parts do not add up to the batch as a whole, which
+    is computed here too in the steps 1, 10, 100 and so on. A model that draws random numbers, such
+    as Dropout, needs `parts`; each part has numbers of its own, decided by the generator.
 
     Raises FloatingPointError at the first loss that is not finite, and says where it came from;
-    ValueError and TypeError, before anything is trained, for settings that make no sense.
+    ValueError and TypeError, before anything is trained, for settings that make no sense;
+    ValueError for a model that cannot be computed in parts; RuntimeError if the cluster has had no
+    worker for a minute.
     """
     epochs = whole("epochs", epochs, low=0)
     level = (0.5 if loss is binary_cross_entropy else 0.0) if level is None else as_float(level)
@@ -85,6 +101,7 @@ def fit(
         raise TypeError(f"checkpoint is a train.Checkpoint(path), and this is {checkpoint!r}")
     if checkpoint and checkpoint.every and not hasattr(train_data, "load_state_dict"):
         raise ValueError("to go on inside an epoch, fit needs train_data from batches(...)")
+    compute = parallel.network(model, cluster, parts)
     history = History() if history is None else history
     if live:
         show_in_notebook(history)
@@ -99,10 +116,11 @@ def fit(
     with (
         batches_shown(progress, pairs(train_data), epochs, history) as shown,
         looked_at(seen, model, len(history), level),
+        parallel.ending(compute),
     ):
         while len(history) < epochs and not history.stopped:
             for x, y in pairs(train_data):
-                value = differentiate(model, loss, optimizer, x, y, history)
+                value = differentiate(model, compute, loss, optimizer, x, y, history)
                 if seen:
                     seen.batch(x, y, value)
                 if before_step:
@@ -183,20 +201,24 @@ def check_metrics(metrics: Metrics) -> None:
 
 
 def differentiate(
-    model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history: History
+    model: Module, compute: Any, loss: Loss, optimizer: Any, x: Any, y: Any, history: History
 ) -> float:
     """Put the gradient of loss(model(x), y) into the parameters; return the loss.
+
+    compute  the model, or what computes the same elsewhere
 
     A function of its own, so that the graph of a batch is gone before the next one is made.
     """
     optimizer.zero_grad()
-    out = loss(model(x), y)
+    out = loss(compute(x), y)
     if not isinstance(out, Node):
         raise TypeError(
             f"loss must return a Tensor or a Value with its graph, and this is a "
             f"{type(out).__name__}: did it return anything, or leave the graph by .data?"
         )
     if not is_finite(out.data):
+        if compute is not model and not is_finite((here := loss(model(x), y)).data):
+            out = here  # with its whole graph
         raise FloatingPointError(
             f"the loss is {float(out.data)} in epoch {len(history) + 1}, batch "
             f"{history.batches + 1}, at learning rate {optimizer.lr:g}. {origin(out, model)}"
