@@ -18,6 +18,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.operands import is_lazy
 from tinygrad_edu.optim.settings import as_float, one_of, whole
 from tinygrad_edu.progress import Progress
+from tinygrad_edu.train import parallel
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.history import History
 from tinygrad_edu.train.lazy_arrays import compute
@@ -48,6 +49,8 @@ def fit(
     live: bool = False,
     level: float | None = None,
     history: History | None = None,
+    cluster: Any = None,
+    parts: int | None = None,
 ) -> History:
     """Minimize loss(model(x), y): for each batch, compute the gradient and make one optimizer step.
 
@@ -64,8 +67,9 @@ def fit(
     after_step   called without arguments after step(), to average weights
     callbacks    functions of the history, called after each epoch. If one returns a true value,
                  the training ends
-    checkpoint   the file to save to after each epoch. If it exists, the training goes on from it
-                 and gives the same result as without a stop: the same command starts and resumes
+    checkpoint   a `Checkpoint`: the file to save to after each epoch, or more often. If it exists,
+                 the training goes on from it and gives the same result as without a stop: the same
+                 command starts and resumes
     progress     show a progress bar (tqdm, in a terminal) or print one line for each epoch
     live         draw the curves below a notebook's cell during the training, instead of `progress`
     level        the score at which a model with one output changes its class; live pictures draw
@@ -73,9 +77,21 @@ def fit(
                  are probabilities, and 0 with any other loss
     history      the history to write to, such as one that `viz.watch` shows in a browser tab. Its
                  epochs count towards `epochs`. Default: a new history
+    cluster      a `distributed.Client`. Its workers compute the model and its gradient, each worker
+                 for some rows of a batch; this process computes the loss and makes the step
+    parts        the number of parts of a batch; default: the number of workers. Without `cluster`,
+                 this process computes the parts, and the numbers are the same, bit for bit
+
+    In parts, every loss is right, because it sees all predictions. The model must compute each row
+    without the others, return one Tensor of rows, and change nothing but its parameters. So a
+    BatchNorm is refused. Steps 1, 10, 100 and so on also compute the whole batch in this process,
+    and a model that gives another result in parts is refused. A model that draws random numbers,
+    such as Dropout, needs `parts`: each part draws its own numbers, and the generator decides them.
 
     Raises FloatingPointError at the first loss that is not finite, and says where it came from.
-    Raises ValueError or TypeError for settings that make no sense, before the training begins.
+    Raises ValueError or TypeError for settings that make no sense, before the training begins;
+    ValueError for a model that cannot be computed in parts; RuntimeError if the cluster has had no
+    worker for a minute.
     """
     epochs = whole("epochs", epochs, low=0)
     level = (0.5 if loss is binary_cross_entropy else 0.0) if level is None else as_float(level)
@@ -93,6 +109,7 @@ def fit(
             "Checkpoint(every=...) saves inside an epoch, and that needs train_data from "
             "batches(...), which knows its position: use batches, or leave out every="
         )
+    forward = parallel.network(model, cluster, parts)
     history = History() if history is None else history
     if live:
         show_in_notebook(history)
@@ -107,10 +124,11 @@ def fit(
     with (
         batches_shown(progress, pairs(train_data), epochs, history) as shown,
         looked_at(seen, model, len(history), level),
+        parallel.ending(forward),
     ):
         while len(history) < epochs and not history.stopped:
             for x, y in pairs(train_data):
-                value = differentiate(model, loss, optimizer, x, y, history)
+                value = differentiate(model, forward, loss, optimizer, x, y, history)
                 if seen:
                     seen.batch(x, y, value)
                 if before_step:
@@ -191,14 +209,16 @@ def check_metrics(metrics: Metrics) -> None:
 
 
 def differentiate(
-    model: Module, loss: Loss, optimizer: Any, x: Any, y: Any, history: History
+    model: Module, forward: Any, loss: Loss, optimizer: Any, x: Any, y: Any, history: History
 ) -> float:
     """Put the gradient of loss(model(x), y) into the parameters; return the loss.
+
+    forward  the model, or a function that computes the same in parts
 
     This is a separate function, so that a batch's graph is freed before the next one is built.
     """
     optimizer.zero_grad()
-    out = loss(model(x), y)
+    out = loss(forward(x), y)
     if not isinstance(out, Node):
         raise TypeError(
             f"loss must return a Tensor or a Value with its graph, and it returned a "
@@ -209,6 +229,8 @@ def differentiate(
         out.backward()
     value = compute(out, model) if lazy else float(out.data)
     if not is_finite(value):
+        if forward is not model and not is_finite((here := loss(model(x), y)).data):
+            out = here  # a graph that goes through the model, unlike that of the parts
         raise FloatingPointError(
             f"the loss is {value} in epoch {len(history) + 1}, batch "
             f"{history.batches + 1}, at learning rate {optimizer.lr:g}. {origin(out, model)}"

@@ -1,0 +1,105 @@
+"""How is the gradient of a batch computed in parts, here or on the workers of a Dask cluster?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import Node, apply, plain
+from tinygrad_edu.nn import Module
+from tinygrad_edu.optim.settings import whole
+from tinygrad_edu.train.independence import check_model, check_parts, those_that_draw
+from tinygrad_edu.train.machines import Cluster, ClusterError, Here
+from tinygrad_edu.train.parts import NotInPartsError, Step, generators_of, pickled_model
+
+
+def network(model: Module, cluster: Any, parts: int | None) -> Any:
+    """What computes model(x): the model itself, or `InParts`. Raises TypeError and ValueError."""
+    if cluster is None and parts is None:
+        return model
+    machine = Here() if cluster is None else Cluster(cluster)
+    return InParts(model, machine, None if parts is None else whole("parts", parts))
+
+
+@contextmanager
+def ending(compute: Any) -> Iterator[None]:
+    """At the end, also after an error or Ctrl-C, the cluster forgets all that it was given."""
+    try:
+        yield
+    finally:
+        if isinstance(compute, InParts):
+            compute.machine.release()
+
+
+class InParts:
+    """Called like the model, it computes the prediction of a batch in parts; so does `backward`.
+
+    The result is one node of a graph that goes on here with the loss. Its rule sends each part the
+    gradient of its rows, and gets the sum of the gradients of the parameters.
+
+    parts  how many; None for as many as the cluster has workers
+    """
+
+    def __init__(self, model: Module, machine: Any, parts: int | None) -> None:
+        self.model, self.machine = model, machine
+        self.chosen = parts is not None
+        self.parts = parts or machine.size()
+        self.steps = 0
+
+    def __call__(self, x: Any) -> Any:
+        self.machine.release()
+        if not self.steps:
+            check_model(self.model)
+        x = rows_of(x)
+        generators = generators_of(self.model)
+        seeds = [int(deepcopy(g).integers(2**63)) for g in generators]
+        pickled = pickled_model(self.model)
+        try:
+            step = Step(self.machine, pickled, x, self.parts, seeds)
+        except (NotInPartsError, ClusterError):
+            raise
+        except Exception as error:
+            self.model(x)  # raises it again, as without parts: for all rows, in the caller's code
+            error.add_note("Raised for a part of the batch; the whole batch is fine here.")
+            raise
+        for generator, drawn in zip(generators, step.drawn, strict=True):
+            if drawn:
+                generator.integers(2**63)  # the next step has other seeds
+        if any(step.drawn) and not self.chosen:
+            raise NotInPartsError(
+                f"{those_that_draw(self.model)} draws random numbers, and other parts of a batch "
+                f"get others: give parts={self.parts}, so that the result does not depend on the "
+                "number of workers"
+            )
+        self.steps += 1
+        if is_power_of_ten(self.steps):
+            check_parts(self.model, step)
+
+        def in_parts(*parameters: Any) -> Any:
+            return step.prediction
+
+        def in_parts_backward(g: Any, out: Any, *parameters: Any) -> Any:
+            if isinstance(g, Node):
+                raise TypeError("a batch that is computed in parts has no second derivatives")
+            return tuple(step.gradients(g))
+
+        in_parts.rule = in_parts_backward  # type: ignore[attr-defined]
+        return apply(in_parts, *self.model.parameters())
+
+
+def is_power_of_ten(n: int) -> bool:
+    return 10 ** (len(str(n)) - 1) == n
+
+
+def rows_of(x: Any) -> Any:
+    if isinstance(x, Node) and x.requires_grad:
+        raise NotInPartsError("x requires a gradient, which a batch in parts does not compute")
+    x = plain(x)
+    if not isinstance(x, np.ndarray) or not x.ndim or not len(x):
+        raise NotInPartsError(
+            f"to be cut into parts, x must be an array with a row for each example, and it is a "
+            f"{type(x).__name__} of shape {np.shape(x)}"
+        )
+    return x
