@@ -77,7 +77,7 @@ class Live:
                  classes; None for all others
     finished     whether the training has ended
 
-    The norms, the plane and the drawing take at most 0.3, 0.5 and 2 percent of the time. In a short
+    The norms, the plane and the drawing take at most 0.2, 0.3 and 2 percent of the time. In a short
     training the first and the last picture are a larger share. If one of these tasks raises an
     error, a warning says so once, and the training goes on without a live view.
     """
@@ -110,7 +110,7 @@ class Live:
             with self.guarded(), self.time_to_draw.paying():
                 self.draw()  # a picture without curves, which shows where they will be
         self.due = 0.0
-        self.time_for_norms, self.time_for_plane = Budget(0.003), Budget(0.005, every=0.2)
+        self.time_for_norms, self.time_for_plane = Budget(0.002), Budget(0.003, every=0.2)
 
     def batch(self, x: Any, y: Any, loss: float) -> None:
         """A batch was differentiated: it has gradients, and the optimizer has not stepped yet."""
