@@ -15,13 +15,15 @@ from tinygrad_edu.lab.minima import Basins, basins
 from tinygrad_edu.lab.noise import GradientNoise, compare_batches, gradient_noise
 from tinygrad_edu.lab.races import Entry, Race, Racer, default_racers, race
 from tinygrad_edu.lab.range_test import RangeTest, lr_range_test
-from tinygrad_edu.lab.surfaces import SURFACES, Surface
 from tinygrad_edu.lab.runs import Run
+from tinygrad_edu.lab.search import Between, between
+from tinygrad_edu.lab.surfaces import SURFACES, Surface
 from tinygrad_edu.lab.sweeps import Row, Sweep, sweep
 
 __all__ = [
     "SURFACES",
     "Basins",
+    "Between",
     "Entry",
     "GradientNoise",
     "Landscape",
@@ -36,6 +38,7 @@ __all__ = [
     "Trajectory",
     "Verdict",
     "basins",
+    "between",
     "compare_batches",
     "curve_verdict",
     "default_racers",

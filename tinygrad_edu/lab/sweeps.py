@@ -29,9 +29,10 @@ from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_lim
 from tinygrad_edu.lab.processes import Lost
 from tinygrad_edu.lab.program import code_fingerprint
 from tinygrad_edu.lab.run_log import RunLog
-from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text
+from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text, shown
+from tinygrad_edu.lab.search import Between, Space, drawn, halved, without
 from tinygrad_edu.lab.workers import Workers, workers_for
-from tinygrad_edu.optim.settings import one_of
+from tinygrad_edu.optim.settings import one_of, whole
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import Package, manual_seed
 
@@ -96,13 +97,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The runs of a grid, in its order. `print` shows the table and the best setting."""
+    """The runs of a grid, in its order. `print` shows the table and the best setting.
+
+    budget  the name of the setting by which a search with `search="halving"` halves; else None
+    """
 
     runs: list[Run]
+    budget: str | None = None
 
     @property
     def rows(self) -> list[Row]:
-        """One for each combination of settings."""
+        """One for each combination of settings, with the largest budget that it got."""
+        furthest = {key(without(row.settings, self.budget)): row for row in self.every_row}
+        return list(furthest.values())
+
+    @property
+    def every_row(self) -> list[Row]:
+        """One for each combination of settings and each budget that it got."""
         groups: dict[str, list[Run]] = {}
         for run in self.runs:
             groups.setdefault(key(run.settings), []).append(run)
@@ -116,6 +127,9 @@ class Sweep:
     def best(self, metric: str | None = None, mode: Literal["min", "max"] = "min") -> Row:
         """The settings with the best mean of `metric`, among those whose every run has it, finite.
 
+        After successive halving, those with the largest budget are compared, as it would not be
+        fair to the others.
+
         metric  the loss by default
         mode    "max" if large is good, as of an accuracy
 
@@ -123,14 +137,28 @@ class Sweep:
         """
         if not self.metrics:
             raise ValueError(f"no run has come to a number; the first: {self.runs[0]}")
-        metric = loss_name(self.metrics) if metric is None else metric
-        if metric not in self.metrics:
+        rows = self.ranked(metric, mode)
+        if not rows:
+            name = metric or loss_name(self.metrics)
+            raise ValueError(f"no setting has a finite {name} for every seed")
+        if self.budget is None:
+            return rows[0]
+        return max(rows, key=lambda row: row.settings[self.budget])  # the first of the largest
+
+    def ranked(self, metric: str | None = None, mode: Literal["min", "max"] = "min") -> list[Row]:
+        """Every row whose every run has a finite `metric`, the best mean first.
+
+        Raises ValueError for an unknown metric or mode.
+        """
+        if not self.metrics:
+            return []
+        name = loss_name(self.metrics) if metric is None else metric
+        if name is None or name not in self.metrics:
             raise ValueError(f"metric is one of {', '.join(self.metrics)}, not {metric!r}")
         one_of("mode", mode, "min", "max")
-        rows = [row for row in self.rows if row.finished(metric)]
-        if not rows:
-            raise ValueError(f"no setting has a finite {metric} for every seed")
-        return (min if mode == "min" else max)(rows, key=lambda row: row.mean[metric])
+        sign = 1 if mode == "min" else -1
+        rows = [row for row in self.every_row if row.finished(name)]
+        return sorted(rows, key=lambda row: sign * row.mean[name])
 
     def table(self, style: Literal["plain", "markdown", "csv"] = "plain") -> str:
         """One line for each combination of settings: mean ± spread of each number, and verdicts."""
@@ -140,7 +168,7 @@ class Sweep:
         lines = [[*rows[0].settings, *self.metrics, "verdict"]]
         for row in rows:
             numbers = [row.number(metric) for metric in self.metrics]
-            settings = [str(label(x)) for x in row.settings.values()]
+            settings = [shown(x) for x in row.settings.values()]
             lines.append([*settings, *numbers, verdict_counts(row.verdicts)])
         if style == "markdown":
             rule = ["---"] * len(lines[0])
@@ -155,7 +183,7 @@ class Sweep:
 
     def __str__(self) -> str:
         metric = loss_name(self.metrics)
-        if metric is None or not any(row.finished(metric) for row in self.rows):
+        if metric is None or not self.ranked(metric):
             return self.table()
         best = self.best()
         found = f"best {metric} {best.mean[metric]:.4g}: {settings_text(best.settings)}"
@@ -177,7 +205,13 @@ def sweep(
     path: str | Path | None = None,
     time_limit: float | None = None,
     progress: bool = True,
-    **grid: Iterable[Any],
+    search: Any = None,
+    trials: int | None = None,
+    rng: int | np.random.Generator = 0,
+    budget: str | None = None,
+    metric: str | None = None,
+    mode: Literal["min", "max"] = "min",
+    **grid: Iterable[Any] | Between,
 ) -> Sweep:
     """run(lr=..., width=..., seed=...) for each lr in lr=[...], each width in width=[...], ...
 
@@ -195,6 +229,16 @@ def sweep(
               that time. Without worker processes it stops when it is next in Python
     progress  show a bar (tqdm, in a terminal), or else print a line for every setting, in the order
               of the grid, when its last run is done
+    search    None to try all combinations; "random" for as many of them as `trials` says;
+              "halving" to give all of them, or `trials` of them, the first budget, the best of them
+              the next one, and so on; a sampler or a study of Optuna to let it choose `trials` of
+              them. Settings may then be ranges, lr=lab.between(1e-4, 1.0, log=True)
+    trials    how many combinations to try
+    rng       a seed or a generator that draws them: the same seed draws the same ones
+    budget    with "halving", the name of the setting whose values are the budgets, such as "epochs"
+              with epochs=[1, 3, 9]: three times the budget is for the best third
+    metric, mode
+              what "halving" and Optuna look for, as in `Sweep.best`: a low loss by default
 
     A run that raises is a row with its error, and so is one that takes its process down with it;
     the others go on. FloatingPointError and OverflowError count as diverged.
@@ -203,57 +247,165 @@ def sweep(
     else, and a time limit that cannot be kept; TypeError for settings that `run` does not take and
     for a `run` that returns no numbers; ImportError if joblib is needed and not there.
     """
-    numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
-    if not len(numbers):
+    numbers = list(range(seeds) if isinstance(seeds, int) else seeds)
+    if not numbers:
         raise ValueError(f"seeds must be at least 1, and it is {seeds}")
-    tasks = [(settings, seed) for settings in combinations(grid) for seed in numbers]
-    check_arguments(run, tasks[0])
+    space = {name: choices(name, values) for name, values in grid.items()}
+    check_search(search, space, trials, budget)
+    check_arguments(run, ({name: one_of_them(x) for name, x in space.items()}, numbers[0]))
     workers = None if jobs == 1 and backend is None else workers_for(jobs, backend)
     check_time_limit(time_limit, workers)
-    names = [key(*task) for task in tasks]
-    log = None
-    if path is not None:
-        log = RunLog(Path(path), dict(zip(names, programs(run, tasks), strict=True)))
-    done = {} if log is None else log.read()
-    todo = not_done(tasks, names, log)
-    with closing(outcomes(run, tasks, todo, workers, time_limit)) as runs:
-        for name, one in watched(runs, tasks, done, progress):
-            if log is not None:
-                log.add(name, one)
-    if log is not None:
-        log.refresh()
-    return Sweep(compared([replace(done[key(*task)], settings=task[0]) for task in tasks]))
+    budgets = sorted(space.pop(budget)) if budget is not None else []
+    settings = combinations(space) if trials is None else drawn(space, trials, rng)
+    runner = Runner(run, numbers, workers, time_limit, path)
+    runner.expect([{**x, budget: b} for b in budgets for x in settings] or settings)
+    if runner.log is not None:
+        runner.done = runner.log.read()
+    if budget is None:
+        return Sweep(made(runner, settings, progress))
+    runs = halved(
+        settings,
+        budget,
+        budgets,
+        make=lambda some: made(runner, some, progress),
+        ranked=lambda runs: [row.settings for row in Sweep(runs).ranked(metric, mode)],
+    )
+    return Sweep(runs, budget)
 
 
-def programs(run: Callable[..., Any], tasks: Iterable[Task]) -> Iterator[str]:
-    """What makes each run: the version of the package, and the code of run and its settings."""
-    version = sys.modules["tinygrad_edu"].__version__
-    code = code_fingerprint(run)
-    for settings, _ in tasks:
-        yield f"{version} {code_fingerprint(code, *settings.values())}"
+class Runner:
+    """What makes the runs of a sweep, but for those that are in its file.
+
+    seeds  with which each setting is run
+    done   the finished runs, by their keys
+    """
+
+    def __init__(
+        self,
+        run: Callable[..., Any],
+        seeds: Sequence[int],
+        workers: Workers | None,
+        limit: float | None,
+        path: str | Path | None,
+    ) -> None:
+        self.run = run
+        self.seeds = seeds
+        self.workers = workers
+        self.limit = limit
+        self.code = code_fingerprint(run)
+        self.programs: dict[str, str] = {}
+        self.log = None if path is None else RunLog(Path(path), self.programs)
+        self.done: dict[str, Run] = {}
+
+    def expect(self, settings: Iterable[Settings]) -> None:
+        """Note what makes their runs: the version of the package, the code of run and of values."""
+        version = sys.modules["tinygrad_edu"].__version__
+        for each in settings:
+            program = f"{version} {code_fingerprint(self.code, *each.values())}"
+            self.programs.update({key(each, seed): program for seed in self.seeds})
+
+    def tasks(self, settings: Iterable[Settings]) -> Iterator[Task]:
+        return ((each, seed) for each in settings for seed in self.seeds)
+
+    def results(self, tasks: Iterable[Task]) -> Generator[Run]:
+        """The runs of these tasks as they get done, without those that are done before.
+
+        Each task is taken when there is a worker for it, and another sweep may have done it by
+        then.
+        """
+        taken: list[Task] = []
+
+        def todo() -> Iterator[tuple[int, Task]]:
+            for i, task in enumerate(tasks):
+                taken.append(task)
+                done = self.done if self.log is None else self.log.refresh()
+                if key(*task) not in done:
+                    yield i, task
+
+        with closing(outcomes(self.run, taken, todo(), self.workers, self.limit)) as runs:
+            for one in runs:
+                name = key(one.settings, one.seed)
+                self.done[name] = one
+                if self.log is not None:
+                    self.log.add(name, one)
+                yield one
+
+    def runs_of(self, settings: Iterable[Settings]) -> list[Run]:
+        """Their runs, all done by now, with the settings as they were given."""
+        if self.log is not None:
+            self.log.refresh()
+        tasks = self.tasks(settings)
+        return [replace(self.done[key(*task)], settings=task[0]) for task in tasks]
 
 
-def not_done(
-    tasks: Sequence[Task], names: Sequence[str], log: RunLog | None
-) -> Iterator[tuple[int, Task]]:
-    """The numbered tasks, without those that this or another sweep has in the file by then."""
-    for i, task in enumerate(tasks):
-        if log is None or names[i] not in log.refresh():
-            yield i, task
+def made(runner: Runner, settings: list[Settings], progress: bool) -> list[Run]:
+    """All runs of these settings, and judged when all are known."""
+    with closing(runner.results(runner.tasks(settings))) as runs:
+        watch(runs, list(runner.tasks(settings)), runner.done, progress)
+    return compared(runner.runs_of(settings))
 
 
 # The grid
 
+SEARCHES = None, "random", "halving"
 
-def combinations(grid: Mapping[str, Iterable[Any]]) -> list[Settings]:
-    """Every combination of the values, the last name changing the fastest."""
-    if not grid:
+
+def check_search(search: Any, space: Space, trials: int | None, budget: str | None) -> None:
+    """Raise ValueError if what is asked for does not fit together."""
+    if search not in SEARCHES:
+        raise ValueError(f'search is None, "random" or "halving", and it is {search!r}')
+    if trials is not None and whole("trials", trials) and search is None:
+        raise ValueError('trials is for a search: search="random" tries so many combinations')
+    if not space:
         raise ValueError("the grid is empty: give values to try, as in lr=[0.001, 0.01, 0.1]")
-    lists = {name: choices(name, values) for name, values in grid.items()}
-    return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
+    ranges = [name for name, x in space.items() if isinstance(x, Between)]
+    if search == "random" and trials is None:
+        raise ValueError('search="random" needs trials=: how many combinations it tries')
+    if ranges and trials is None:
+        raise ValueError(
+            f"{ranges[0]} is a range, which has no end of values: say how many to try, as with "
+            'search="random", trials=20'
+        )
+    if search == "halving":
+        check_budgets(space, budget)
+    elif budget is not None:
+        raise ValueError(f'budget={budget!r} is for search="halving"')
 
 
-def choices(name: str, values: Any) -> list[Any]:
+def check_budgets(space: Space, budget: str | None) -> None:
+    if budget not in space:
+        raise ValueError(
+            f'search="halving" needs the name of a setting as its budget, and it is {budget!r}: '
+            'budget="epochs", epochs=[1, 3, 9]'
+        )
+    values = space[budget]
+    if isinstance(values, Between) or not all(is_budget(x) for x in values) or len(values) < 2:
+        raise ValueError(
+            f"{budget} must be two or more numbers above 0, such as [1, 3, 9], and it is {values}"
+        )
+    if len(space) == 1:
+        raise ValueError(f"the grid is empty: there is nothing to try but {budget}")
+
+
+def is_budget(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and 0 < x < math.inf
+
+
+def combinations(space: Mapping[str, Any]) -> list[Settings]:
+    """Every combination of the values, the last name changing the fastest."""
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+
+
+def one_of_them(values: list[Any] | Between) -> Any:
+    return values.low if isinstance(values, Between) else values[0]
+
+
+def choices(name: str, values: Any) -> list[Any] | Between:
+    """The values to try, checked."""
+    if isinstance(values, Between):
+        if name == "lr" and values.low <= 0:
+            raise ValueError(f"every lr must be above 0, and it is {values}")
+        return values
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a list of values to try, not {values!r}: {name}=[...]")
     found = [x.item() if isinstance(x, np.generic) else x for x in values]
@@ -367,26 +519,22 @@ def outcomes(
         yield Run(*tasks[i], {}, {}, "error", str(out)) if isinstance(out, Lost) else out
 
 
-def watched(
-    runs: Iterable[Run], tasks: list[Task], done: dict[str, Run], show: bool
-) -> Iterator[tuple[str, Run]]:
-    """The runs as they come, by their keys, put with those done; each setting shown in its turn."""
+def watch(runs: Iterable[Run], tasks: list[Task], done: dict[str, Run], show: bool) -> None:
+    """Wait for the runs, which `done` has when they come; show each setting in its turn."""
     groups: dict[str, list[str]] = {}
     for task in tasks:
         groups.setdefault(key(task[0]), []).append(key(*task))
     waiting = [names for names in groups.values() if not done.keys() >= set(names)]
-    with Progress(show, len(tasks), done=len(done), unit="run") as shown:
-        if done:
-            shown.tell(f"{len(done)} of {len(tasks)} runs were done before", "")
-        for one in runs:
-            name = key(one.settings, one.seed)
-            done[name] = one
+    before = sum(name in done for names in groups.values() for name in names)
+    with Progress(show, len(tasks), done=before, unit="run") as shown:
+        if before:
+            shown.tell(f"{before} of {len(tasks)} runs were done before", "")
+        for _ in runs:
             shown.step()
             while waiting and done.keys() >= set(waiting[0]):
                 found = [done[name] for name in waiting.pop(0)]
                 row = Row(found[0].settings, found)
                 shown.tell(str(row), settings_text(row.settings))
-            yield name, one
 
 
 # Verdicts that know the other runs
