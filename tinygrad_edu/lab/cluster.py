@@ -60,10 +60,8 @@ class DaskWorkers:
                     yield i, out
             for i, _, out in calls.results(killed, 1):
                 if isinstance(out, KilledWorker):
-                    times = out.allowed_failures + 1
-                    out = Lost(
-                        f"its worker died {times} times, and {times} times when it was alone"
-                    )
+                    times = f"{out.allowed_failures + 1} times"
+                    out = Lost(f"its worker died {times}, and {times} more when it ran alone")
                 yield i, out
 
     def apart(self) -> bool:
@@ -88,7 +86,7 @@ class Calls:
         self.name = f"run-{uuid.uuid4().hex}"
         self.numbers = itertools.count()
         self.under_way: dict[str, tuple[int, Any, Any]] = {}  # i, x and the future, by its key
-        self.started: dict[str, float] = {}
+        self.started: dict[str, tuple[float, str]] = {}  # when, and the address of the worker
         self.done: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.threads = 0
         self.counted = -LOOK
@@ -134,9 +132,11 @@ class Calls:
         self.under_way[key] = i, x, future
         future.add_done_callback(self.note_end)
 
-    def note_start(self, event: tuple[float, str]) -> None:
+    def note_start(self, event: tuple[float, tuple[str, str]]) -> None:
         """A call has begun, so there is a worker, if only until it dies of that."""
-        self.seen = self.started[event[1]] = time.monotonic()
+        self.seen = time.monotonic()
+        key, worker = event[1]
+        self.started[key] = self.seen, worker
 
     def note_end(self, future: Any) -> None:
         self.done.put(future.key)
@@ -178,20 +178,25 @@ class Calls:
         if self.limit is None:
             return
         due = time.monotonic() - self.limit
-        for key, (_, _, future) in list(self.under_way.items()):
-            if self.started.get(key, due) < due and not future.done():
-                took = f"it took longer than {self.limit:g} s"
-                yield (
-                    *self.forget(key),
-                    Lost(f"{took}; at {2 * self.limit:g} s its worker is ended"),
-                )
+        late = {key: start for key, start in list(self.started.items()) if start[0] < due}
+        if not late:
+            return
+        now = self.asked(self.client.processing)
+        for key, start in late.items():
+            if key not in self.under_way or self.under_way[key][2].done():
+                continue
+            if key in now.get(start[1], ()):
+                ends = f"at {2 * self.limit:g} s its worker is killed"
+                yield *self.forget(key), Lost(f"it took longer than {self.limit:g} s; {ends}")
+            elif self.started.get(key) is start:  # that worker is dead: it waits for another
+                del self.started[key]
 
     def room(self, jobs: int) -> int:
         """How many calls may be under way. Raises ConnectionError if the cluster is gone."""
         now = time.monotonic()
         if now - self.counted > LOOK:
             self.counted = now
-            self.threads = self.count_threads()
+            self.threads = sum(self.asked(self.client.nthreads).values())
             if self.threads:
                 self.seen = now
             elif now - self.seen > self.patience:
@@ -199,10 +204,11 @@ class Calls:
         many = jobs if jobs > 0 else self.threads + 1 + jobs
         return max(1, min(many, self.threads))
 
-    def count_threads(self) -> int:
+    def asked(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What the scheduler answers."""
         if self.client.status == "running":
             with suppress(OSError):
-                return sum(self.client.nthreads().values())
+                return question()
         raise self.gone(f"its scheduler {self.client.scheduler.address} does not answer")
 
     def gone(self, why: str) -> ConnectionError:
@@ -220,6 +226,7 @@ def call_on_worker(call: bytes, x: bytes, topic: str, key: str) -> Any:
     from distributed import get_worker
 
     with ONE:
-        get_worker().log_event(topic, key)
+        worker = get_worker()
+        worker.log_event(topic, (key, worker.address))
         time.sleep(SENT)  # another thread sends it, and not if the call holds all threads up
         return pickle.loads(call)(pickle.loads(x))

@@ -141,9 +141,9 @@ class Sweep:
         if not rows:
             name = metric or loss_name(self.metrics)
             raise ValueError(f"no setting has a finite {name} for every seed")
-        if self.budget is None:
+        if (budget := self.budget) is None:
             return rows[0]
-        return max(rows, key=lambda row: row.settings[self.budget])  # the first of the largest
+        return max(rows, key=lambda row: row.settings[budget])  # the first of the largest
 
     def ranked(self, metric: str | None = None, mode: Literal["min", "max"] = "min") -> list[Row]:
         """Every row whose every run has a finite `metric`, the best mean first.
@@ -250,15 +250,18 @@ def sweep(
     numbers = list(range(seeds) if isinstance(seeds, int) else seeds)
     if not numbers:
         raise ValueError(f"seeds must be at least 1, and it is {seeds}")
-    space = {name: choices(name, values) for name, values in grid.items()}
+    space: dict[str, Any] = {name: choices(name, values) for name, values in grid.items()}
     check_search(search, space, trials, budget)
     check_arguments(run, ({name: one_of_them(x) for name, x in space.items()}, numbers[0]))
     workers = None if jobs == 1 and backend is None else workers_for(jobs, backend)
     check_time_limit(time_limit, workers)
-    budgets = sorted(space.pop(budget)) if budget is not None else []
+    budgets = [] if budget is None else space.pop(budget)
     settings = combinations(space) if trials is None else drawn(space, trials, rng)
     runner = Runner(run, numbers, workers, time_limit, path)
-    runner.expect([{**x, budget: b} for b in budgets for x in settings] or settings)
+    if budget is None:
+        runner.expect(settings)
+    else:
+        runner.expect({**each, budget: x} for each in settings for x in budgets)
     if runner.log is not None:
         runner.done = runner.log.read()
     if budget is None:
@@ -266,7 +269,7 @@ def sweep(
     runs = halved(
         settings,
         budget,
-        budgets,
+        sorted(budgets),
         make=lambda some: made(runner, some, progress),
         ranked=lambda runs: [row.settings for row in Sweep(runs).ranked(metric, mode)],
     )
@@ -373,7 +376,7 @@ def check_search(search: Any, space: Space, trials: int | None, budget: str | No
 
 
 def check_budgets(space: Space, budget: str | None) -> None:
-    if budget not in space:
+    if budget is None or budget not in space:
         raise ValueError(
             f'search="halving" needs the name of a setting as its budget, and it is {budget!r}: '
             'budget="epochs", epochs=[1, 3, 9]'
