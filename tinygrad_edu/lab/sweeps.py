@@ -30,6 +30,7 @@ from tinygrad_edu.lab.processes import Lost
 from tinygrad_edu.lab.program import code_fingerprint
 from tinygrad_edu.lab.run_log import RunLog
 from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text, shown
+from tinygrad_edu.lab.samplers import Questions, from_optuna, quiet, settings_of, study_of
 from tinygrad_edu.lab.search import Between, Space, drawn, halved, without
 from tinygrad_edu.lab.workers import Workers, workers_for
 from tinygrad_edu.optim.settings import one_of, whole
@@ -255,6 +256,9 @@ def sweep(
     check_arguments(run, ({name: one_of_them(x) for name, x in space.items()}, numbers[0]))
     workers = None if jobs == 1 and backend is None else workers_for(jobs, backend)
     check_time_limit(time_limit, workers)
+    if from_optuna(search) and trials is not None:
+        runner = Runner(run, numbers, workers, time_limit, path)
+        return Sweep(sampled(runner, search, space, trials, metric, mode, progress))
     budgets = [] if budget is None else space.pop(budget)
     settings = combinations(space) if trials is None else drawn(space, trials, rng)
     runner = Runner(run, numbers, workers, time_limit, path)
@@ -341,6 +345,70 @@ class Runner:
         return [replace(self.done[key(*task)], settings=task[0]) for task in tasks]
 
 
+def sampled(
+    runner: Runner,
+    search: Any,
+    space: Space,
+    trials: int,
+    metric: str | None,
+    mode: Literal["min", "max"],
+    show: bool,
+) -> list[Run]:
+    """The runs of the settings that a sampler of Optuna asks for, and of those in the file."""
+    known: list[Settings] = []
+    if runner.log is not None:
+        found = [settings_of(labels, space) for labels in runner.log.settings()]
+        there = [settings for settings in found if settings is not None]
+        runner.expect(there)
+        runner.done = runner.log.read()
+        known = [x for x in there if any(key(*task) in runner.done for task in runner.tasks([x]))]
+
+    def row_of(settings: Settings) -> Row | None:
+        """Its row, if all its runs are done."""
+        names = [key(*task) for task in runner.tasks([settings])]
+        runs = [runner.done[name] for name in names if name in runner.done]
+        return Row(settings, runs) if len(runs) == len(names) else None
+
+    def value(settings: Settings) -> float | None:
+        row = row_of(settings)
+        return None if row is None else worth(row, metric, mode)
+
+    total = trials * len(runner.seeds)
+    with quiet(), Progress(show, total, done=len(runner.done), unit="run") as shown:
+        if runner.done:
+            shown.tell(f"{len(runner.done)} of {total} runs were done before", "")
+        questions = Questions(study_of(search, mode), space, trials, known[:trials], value)
+
+        def settings() -> Iterator[Settings]:
+            yield from known[:trials]
+            for each in questions.asked():
+                runner.expect([each])
+                yield each
+
+        with (
+            afterwards(questions.give_up),
+            closing(runner.results(runner.tasks(settings()))) as runs,
+        ):
+            for _ in runs:
+                shown.step()
+                for each in questions.tell():
+                    shown.tell(str(row_of(each)), settings_text(each))
+    return compared(runner.runs_of(questions.settings.values()))
+
+
+def worth(row: Row, metric: str | None, mode: str) -> float:
+    """The mean of the metric; infinitely bad for what diverged, nan where a run raised."""
+    names = metrics_of(row.runs)
+    name = loss_name(names) if metric is None else metric
+    if "error" in row.verdicts:
+        return math.nan
+    if name is not None and row.finished(name):
+        return row.mean[name]
+    if names and name not in names:
+        raise ValueError(f"metric is one of {', '.join(names)}, not {metric!r}")
+    return math.inf if mode == "min" else -math.inf
+
+
 def made(runner: Runner, settings: list[Settings], progress: bool) -> list[Run]:
     """All runs of these settings, and judged when all are known."""
     with closing(runner.results(runner.tasks(settings))) as runs:
@@ -355,15 +423,20 @@ SEARCHES = None, "random", "halving"
 
 def check_search(search: Any, space: Space, trials: int | None, budget: str | None) -> None:
     """Raise ValueError if what is asked for does not fit together."""
-    if search not in SEARCHES:
-        raise ValueError(f'search is None, "random" or "halving", and it is {search!r}')
+    optuna = from_optuna(search)
+    if not optuna and search not in SEARCHES:
+        raise ValueError(
+            'search is None, "random", "halving", or a sampler or study of Optuna, and it is '
+            f"{search!r}"
+        )
     if trials is not None and whole("trials", trials) and search is None:
         raise ValueError('trials is for a search: search="random" tries so many combinations')
     if not space:
         raise ValueError("the grid is empty: give values to try, as in lr=[0.001, 0.01, 0.1]")
     ranges = [name for name, x in space.items() if isinstance(x, Between)]
-    if search == "random" and trials is None:
-        raise ValueError('search="random" needs trials=: how many combinations it tries')
+    if (search == "random" or optuna) and trials is None:
+        what = 'search="random"' if search == "random" else "a search by Optuna"
+        raise ValueError(f"{what} needs trials=: how many combinations it tries")
     if ranges and trials is None:
         raise ValueError(
             f"{ranges[0]} is a range, which has no end of values: say how many to try, as with "
