@@ -472,7 +472,10 @@ def test_any_byte_of_a_line_may_be_damaged(tmp_path):
 
 
 TEXT = """
+import dataclasses
+import enum
 import functools
+import pathlib
 import numpy as np
 import users_helpers
 from tinygrad_edu import nn, no_grad
@@ -481,6 +484,28 @@ RATE = 2.0
 SIZES = [3, {"a": 5, "b": {"x"}}]
 SIZES.append(SIZES)
 DATA = np.zeros(3)
+SCALE = np.uint(524288)
+STEPS = range(1048576)
+PATH = pathlib.Path("data/2097152.csv")
+
+class Kind(enum.Enum):
+    DEEP = 4194304
+    WIDE = -1
+
+class Config:
+    def __init__(self, batch):
+        self.batch = batch
+        self.same = self
+
+    def method(self):
+        return self.batch
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    size: int
+
+KIND, CONFIG, SLOTTED = Kind.DEEP, Config(8388608), Slotted(16777216)
+METHOD = Config(33554432).method
 
 class Base(nn.Module):
     def scaled(self, x):
@@ -552,7 +577,8 @@ def run(lr, seed):
     except ValueError:
         total = 0
     for f in (decorated, unrecorded, cached, inside, part, helper, recursive):
-        total += f(lr) + users_helpers.used(lr)
+        total += f(lr) + users_helpers.used(lr) + SCALE * len(STEPS) * len(PATH.name)
+        total += KIND.value + CONFIG.batch + SLOTTED.size + METHOD()
     return total
 
 def unused(x):
@@ -593,7 +619,10 @@ def program_of(folder, text=TEXT, helpers=HELPERS):
         ("total += f(lr)", "total -= f(lr)"),
         ("range(3)", "range(4)"),
         ("doubled\ndef", "no_grad()\ndef"),
-        *[(str(2**k), str(3**k)) for k in range(4, 18)],  # one in each kind of function
+        ("KIND, CONFIG, SLOTTED = Kind.DEEP", "KIND, CONFIG, SLOTTED = Kind.WIDE"),
+        ("return self.batch", "return -self.batch"),
+        # One in each kind of function, and of value.
+        *[(str(2**k), str(3**k)) for k in (*range(4, 18), *range(19, 26))],
     ],
 )
 def test_code_that_run_uses_counts(old, new, tmp_path):

@@ -200,7 +200,10 @@ class Calls:
             if self.threads:
                 self.seen = now
             elif now - self.seen > self.patience:
-                raise self.gone(f"there was no worker for {self.patience:g} s")
+                raise self.gone(
+                    f"there was no worker for {self.patience:g} s (joblib.parallel_config("
+                    'backend="dask", wait_for_workers_timeout=600) waits longer)'
+                )
         many = jobs if jobs > 0 else self.threads + 1 + jobs
         return max(1, min(many, self.threads))
 

@@ -6,11 +6,17 @@ import hashlib
 import sys
 import sysconfig
 from collections.abc import Iterator
+from enum import Enum
+from pathlib import PurePath
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.messages import PACKAGE
 
+# What is as good as its text.
+PLAIN = bool, int, float, complex, str, bytes, range, slice, PurePath, np.generic, np.dtype
 LIBRARIES = PACKAGE, *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
 
 OF_A_NAME = {  # the instructions that look up what is not a function's own
@@ -26,10 +32,10 @@ OF_A_NAME = {  # the instructions that look up what is not a function's own
 def code_fingerprint(*functions: Any) -> str:
     """A text that stays the same as long as these functions, or classes, do the same.
 
-    It is made of their code, their defaults, the numbers and strings that they name, and lists and
-    dicts of these; and so on for each function and class that they name, as far as these are the
-    user's own. Comments and the places of lines do not count; nor do arrays and other objects, nor
-    what is inside a library.
+    It is made of their code, their defaults, the numbers, strings and paths that they name, and
+    lists and dicts of these; and so on for each function, class and object of a class that they
+    name, as far as these are the user's own. Comments and the places of lines do not count; nor do
+    arrays, nor what is inside a library or an object of its classes.
     """
     seen: set[int] = set()
     text = "\n".join(word for function in functions for word in words(function, seen))
@@ -38,7 +44,7 @@ def code_fingerprint(*functions: Any) -> str:
 
 def words(x: Any, seen: set[int]) -> Iterator[str]:
     """What x does, in words. What may refer to itself, such as a function, is described once."""
-    if x is None or isinstance(x, bool | int | float | complex | str | bytes):
+    if x is None or isinstance(x, PLAIN):
         yield repr(x)
         return
     name = getattr(x, "__qualname__", None)
@@ -46,7 +52,7 @@ def words(x: Any, seen: set[int]) -> Iterator[str]:
     if isinstance(x, set | frozenset):
         yield from sorted(word for y in x for word in words(y, seen))
     elif id(x) not in seen:
-        if isinstance(x, FunctionType | type | list | dict):
+        if isinstance(x, FunctionType | type | list | dict) or not from_a_library(type(x)):
             seen.add(id(x))
         for part in deciding_parts(x):
             yield from words(part, seen)
@@ -71,15 +77,19 @@ def deciding_parts(x: Any) -> Iterator[Any]:
     elif isinstance(x, functools.partial):
         yield from (x.func, x.args, *sorted(x.keywords.items()))
     elif isinstance(x, MethodType):
-        yield from (x.__func__, type(x.__self__))
+        yield from (x.__func__, x.__self__)
     elif isinstance(x, property):
         yield from (x.fget, x.fset)
     elif isinstance(x, staticmethod | classmethod):
         yield x.__func__
     elif "__wrapped__" in getattr(x, "__dict__", ()):  # as in that of functools.cache
         yield x.__wrapped__
-    elif callable(x):
+    elif isinstance(x, Enum):
+        yield from (type(x), x.name)
+    elif callable(x) or not from_a_library(type(x)):  # an object
         yield type(x)
+        if not from_a_library(type(x)):
+            yield from attributes(x)
 
 
 def from_a_library(x: Any) -> bool:
@@ -92,6 +102,13 @@ def from_a_library(x: Any) -> bool:
 def is_behaviour(name: str, attribute: Any) -> bool:
     """Whether an attribute of a class is more than Python's own notes about it."""
     return callable(attribute) or not (name.startswith("__") and name.endswith("__"))
+
+
+def attributes(x: Any) -> Iterator[tuple[str, Any]]:
+    """Those of an object, in its dict and in its slots."""
+    state = object.__getstate__(x)
+    for part in state if isinstance(state, tuple) else (state,):
+        yield from (part or {}).items()
 
 
 def named_in(function: FunctionType) -> Iterator[Any]:

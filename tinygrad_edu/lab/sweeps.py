@@ -220,14 +220,17 @@ def sweep(
               lists; everything it draws from the package's generator is decided by its seed
     seeds     3 stands for the seeds 0, 1 and 2, the same ones for every setting
     jobs      how many processes, -1 for one on each core; more than 1 takes joblib
-    backend   joblib's: "loky" by default, or what `joblib.parallel_config` says
+    backend   joblib's: "loky" by default, or what `joblib.parallel_config` says; "dask" for the
+              cluster of the current `distributed.Client`
     path      a file to which every run is added when it is done, a line of JSON each. A sweep that
-              is begun again takes from it what is there and still whole, if the code of `run` and
-              of what it calls is the same (`lab.program` says what counts as code); runs that
-              raised are tried again
+              is begun again takes from it what is there and still whole, if the package's version
+              and the code of `run` and of what it calls are the same (`lab.program` says what
+              counts as code); runs that raised are tried again. Several sweeps may use one file at
+              the same time
     time_limit
               seconds after which a run is given up, with its process if it does not stop by twice
-              that time. Without worker processes it stops when it is next in Python
+              that time. Without worker processes it stops when it is next in Python; on a Dask
+              cluster it never stops by itself
     progress  show a bar (tqdm, in a terminal), or else print a line for every setting, in the order
               of the grid, when its last run is done
     search    None to try all combinations; "random" for as many of them as `trials` says;
@@ -241,12 +244,13 @@ def sweep(
     metric, mode
               what "halving" and Optuna look for, as in `Sweep.best`: a low loss by default
 
-    A run that raises is a row with its error, and so is one that takes its process down with it;
-    the others go on. FloatingPointError and OverflowError count as diverged.
+    A run that raises is a row with its error, and so is one that takes its process down with it or
+    hangs; the others go on. FloatingPointError and OverflowError count as diverged.
     Warns of damaged lines in the file, and of runs in it that another version of `run` made.
     Raises ValueError for an empty grid, a learning rate that is not above 0, a file of something
     else, and a time limit that cannot be kept; TypeError for settings that `run` does not take and
-    for a `run` that returns no numbers; ImportError if joblib is needed and not there.
+    for a `run` that returns no numbers; ImportError if joblib is needed and not there;
+    ConnectionError if a cluster is gone, its scheduler or all of its workers.
     """
     numbers = list(range(seeds) if isinstance(seeds, int) else seeds)
     if not numbers:
