@@ -18,7 +18,7 @@ from tinygrad_edu.lab.range_test import RangeTest, lr_range_test
 from tinygrad_edu.lab.runs import Run
 from tinygrad_edu.lab.search import Between, between
 from tinygrad_edu.lab.surfaces import SURFACES, Surface
-from tinygrad_edu.lab.sweeps import Row, Sweep, sweep
+from tinygrad_edu.lab.sweeps import Row, Sweep, load_sweep, sweep
 
 __all__ = [
     "SURFACES",
@@ -46,6 +46,7 @@ __all__ = [
     "gradient_noise",
     "landscape",
     "line_between",
+    "load_sweep",
     "lr_range_test",
     "principal_plane",
     "race",

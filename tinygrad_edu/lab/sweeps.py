@@ -32,6 +32,7 @@ from tinygrad_edu.lab.run_log import RunLog
 from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text, shown
 from tinygrad_edu.lab.samplers import Questions, from_optuna, quiet, settings_of, study_of
 from tinygrad_edu.lab.search import Between, Space, drawn, halved, without
+from tinygrad_edu.lab.tables import read_table, write_table
 from tinygrad_edu.lab.workers import Workers, workers_for
 from tinygrad_edu.optim.settings import one_of, whole
 from tinygrad_edu.progress import Progress
@@ -182,6 +183,16 @@ class Sweep:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
+    def save(self, path: str | Path) -> None:
+        """Write the runs as a table, a row for each: .csv, .parquet or .sqlite.
+
+        The columns are settings.<name> (of a budget, budget.<name>), seed, numbers.<name>,
+        curves.<name>, verdict and reason. Functions and classes among the settings are written by
+        their names. In a .sqlite file it is the table `runs`, and other tables stay.
+        Raises ValueError for another suffix, ImportError if .parquet has no pyarrow.
+        """
+        write_table(self.runs, self.budget, path)
+
     def __str__(self) -> str:
         metric = loss_name(self.metrics)
         if metric is None or not self.ranked(metric):
@@ -195,6 +206,14 @@ class Sweep:
         elif "falling" in best.verdicts:
             more = "; it still falls, and more steps would lower it"
         return f"{self.table()}\n{found}{more}"
+
+
+def load_sweep(path: str | Path) -> Sweep:
+    """What `Sweep.save` wrote, with functions and classes among the settings as their names.
+
+    Raises ValueError for a file of something else, FileNotFoundError if there is none.
+    """
+    return Sweep(*read_table(path))
 
 
 def sweep(
