@@ -43,7 +43,10 @@ def undisturbed():
 def cluster():
     """Four worker processes, which start again when they die."""
     distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    import dask
+
     with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}),  # to start again
         warnings.catch_warnings(action="ignore"),
         mock.patch.dict(os.environ),  # Dask leaves settings of malloc there
         distributed.LocalCluster(
@@ -143,8 +146,9 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(where, group, tmp_path,
 @long
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
 def test_processes_end_when_the_one_that_started_them_is_killed(kill, tmp_path):
-    path = tmp_path / "x.jsonl"
-    process = start(path, "2", SECONDS="0.1")
+    path, both = tmp_path / "x.jsonl", tmp_path / "both"
+    both.mkdir()
+    process = start(path, "2", SECONDS="0.1", BOTH=str(both))
     wait_for(partial(has_lines, path, 3))
     done = lines_in(path)
     assert len(processes_of(process.pid)) > 2
@@ -152,6 +156,28 @@ def test_processes_end_when_the_one_that_started_them_is_killed(kill, tmp_path):
     process.communicate(timeout=30)
     wait_for(lambda: not processes_of(process.pid), 10)
     assert lines_in(path) >= done
+
+
+# Two sweeps on one file
+
+
+def test_two_sweeps_at_the_same_time_on_one_file_find_what_one_finds(tmp_path, undisturbed):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"settings": {"lr"')  # as a third one that was killed has left it
+    both = [start(path, "1", SECONDS=seconds) for seconds in ("0.01", "0.015")]
+    for process in both:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    _, *lines = path.read_bytes().splitlines(keepends=True)
+    assert all(line.endswith(b'"}\n') for line in lines)
+    runs = [json.loads(line) for line in lines]
+    assert len({json.dumps([run["settings"], run["seed"]]) for run in runs}) == 48
+    assert 48 <= len(runs) <= 96
+    with mock.patch.object(swept.time, "sleep") as called:  # no run is made again
+        with pytest.warns(UserWarning, match=r"damaged in lines \[1\]"):
+            found = sweep(swept.run, **swept.GRID, jobs=1, path=path, progress=False)
+    called.assert_not_called()
+    assert found == undisturbed
 
 
 # Kills of the sweep
@@ -191,7 +217,9 @@ def seconds(client, monkeypatch, each):
 
 
 def on_the_cluster(path, **settings):
-    return sweep(swept.run, **swept.GRID, path=path, backend="dask", progress=False, **settings)
+    patience = {"wait_for_workers_timeout": 120}  # this machine may do a lot at the same time
+    with joblib.parallel_config(backend="dask", **patience):
+        return sweep(swept.run, **swept.GRID, path=path, progress=False, **settings)
 
 
 def kill(process):
@@ -215,8 +243,7 @@ def test_workers_that_are_killed_one_by_one_lose_nothing(
     seconds(client, monkeypatch, "0.1")
     with ThreadPoolExecutor(1) as pool:
         killer = pool.submit(kills)
-        with joblib.parallel_config(backend="dask"):
-            found = sweep(swept.run, **swept.GRID, path=path, progress=False)
+        found = on_the_cluster(path)
         killer.result(timeout=60)
     assert found == undisturbed
     assert_whole(path, undisturbed)
@@ -234,10 +261,11 @@ def test_twenty_kills_of_workers_at_random_times_lose_nothing(
     def kills():
         while len(killed) < 20 and not over.is_set():
             time.sleep(rng.uniform(0, 0.5))
-            alive = [worker.pid for worker in cluster.workers.values() if worker.pid]
-            if alive:
-                killed.append(rng.choice(alive))
-                kill(killed[-1])
+            names = [worker.name for worker in cluster.scheduler.workers.values()]
+            process = cluster.workers[rng.choice(names)].pid if names else None
+            if process is not None:
+                killed.append(process)
+                kill(process)
 
     with ThreadPoolExecutor(1) as pool:
         killer = pool.submit(kills)
@@ -299,14 +327,13 @@ def test_runs_on_a_worker_do_not_see_what_others_change(client):
 def test_an_error_in_the_sweep_itself_is_raised_and_the_cluster_goes_on(client):
     with pytest.raises(TypeError, match="run must return a number"):
         sweep(lambda lr, seed: None, lr=[0.1], backend="dask", progress=False)
+    with pytest.raises(ValueError, match="jobs must be at least 1, or -1 for all, and it is 0"):
+        sweep(lambda lr, seed: lr, lr=[0.1], jobs=0, backend="dask", progress=False)
     assert len(sweep(lambda lr, seed: lr, lr=[0.1], backend="dask", progress=False).runs) == 3
 
 
 @long
-def test_what_is_missing_for_a_cluster_is_said(client):
-    with pytest.raises(ValueError, match="jobs must be at least 1, or -1 for all, and it is 0"):
-        sweep(lambda lr, seed: lr, lr=[0.1], jobs=0, backend="dask", progress=False)
-    client.close()
+def test_without_a_client_it_says_what_to_do(cluster):
     with pytest.raises(ValueError, match="first create a Dask Client"):
         sweep(lambda lr, seed: lr, lr=[0.1], backend="dask", progress=False)
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from tinygrad_edu.lab.processes import Lost, Numbered
 
-PATIENCE = 30.0  # seconds to wait for a worker, if there is none
+PATIENCE = 60.0  # seconds to wait for a worker, if there is none
 LOOK = 1.0  # seconds after which the workers are counted again
 WAIT = 0.1  # seconds to wait for a result before looking at the clock
 SENT = 0.02  # seconds that a message needs to leave a worker
@@ -183,9 +183,11 @@ class Calls:
             return
         now = self.asked(self.client.processing)
         for key, start in late.items():
-            if key not in self.under_way or self.under_way[key][2].done():
+            if key not in self.under_way:  # its message came after its result
+                self.started.pop(key, None)
+            elif self.under_way[key][2].done():
                 continue
-            if key in now.get(start[1], ()):
+            elif key in now.get(start[1], ()):
                 ends = f"at {2 * self.limit:g} s its worker is killed"
                 yield *self.forget(key), Lost(f"it took longer than {self.limit:g} s; {ends}")
             elif self.started.get(key) is start:  # that worker is dead: it waits for another

@@ -348,22 +348,21 @@ class Runner:
         def todo() -> Iterator[tuple[int, Task]]:
             for i, task in enumerate(tasks):
                 taken.append(task)
-                done = self.done if self.log is None else self.log.refresh()
-                if key(*task) not in done:
+                name = key(*task)
+                if name not in self.done and (not self.log or name not in self.log.refresh()):
                     yield i, task
 
         with closing(outcomes(self.run, taken, todo(), self.workers, self.limit)) as runs:
             for one in runs:
                 name = key(one.settings, one.seed)
-                self.done[name] = one
+                if one.verdict != "error" or name not in self.done:  # another sweep may have it
+                    self.done[name] = one
                 if self.log is not None:
                     self.log.add(name, one)
                 yield one
 
     def runs_of(self, settings: Iterable[Settings]) -> list[Run]:
         """Their runs, all done by now, with the settings as they were given."""
-        if self.log is not None:
-            self.log.refresh()
         tasks = self.tasks(settings)
         return [replace(self.done[key(*task)], settings=task[0]) for task in tasks]
 
