@@ -8,7 +8,7 @@ import pytest
 from figures import legible  # noqa: F401
 
 from tinygrad_edu.lab import Run, Sweep
-from tinygrad_edu.viz.coordinates import coordinates
+from tinygrad_edu.viz.coordinates import coordinates_of
 from tinygrad_edu.viz.plots import plot_parallel
 
 ACTIVATIONS = ["ReLU", "Tanh", "GELU", "LeakyReLUWithSlope"]
@@ -75,13 +75,13 @@ def test_each_run_is_a_line_and_the_best_are_bold_and_on_top():
     ends = [x[-1][1] for x in lines["runs"].get_segments()]
     assert ends == sorted(ends, reverse=True)  # the lowest loss is drawn last
     assert min(x[-1][1] for x in lines["best"].get_segments()) == pytest.approx(
-        coordinates(found).result.place(best)
+        coordinates_of(found).result.place(best)
     )
 
 
 def test_places_on_the_axes():
     rates, acts = [0.001, 0.01, 0.1, 0.1], ["relu", "tanh", "tanh", (8, 8)]
-    found = coordinates(simple(1.0, 2.0, 3.0, 2.0, lr=rates, act=acts))
+    found = coordinates_of(simple(1.0, 2.0, 3.0, 2.0, lr=rates, act=acts))
     lr, act = found.axes
     assert [x.log for x in (lr, act, found.result)] == [True, False, False]
     assert [lr.place(x) for x in lr.values] == pytest.approx([0, 0.5, 1, 1])
@@ -93,7 +93,9 @@ def test_places_on_the_axes():
 
 @pytest.mark.parametrize(("mode", "end", "far"), [("min", 1.0, 3.0), ("max", 0.0, 1.0)])
 def test_what_failed_is_beyond_the_bad_end(mode, end, far):
-    found = coordinates(simple(1.0, 2.0, 3.0, math.nan, math.inf, lr=[1, 2, 3, 4, 5]), "loss", mode)
+    found = coordinates_of(
+        simple(1.0, 2.0, 3.0, math.nan, math.inf, lr=[1, 2, 3, 4, 5]), "loss", mode
+    )
     assert [places[-1] for places in found.places()][3:] == [end, end]
     assert abs(found.result.place(far) - end) == pytest.approx(0.1)
     assert found.result.ticks[-1] == (end, "failed")
@@ -104,13 +106,13 @@ def test_what_failed_is_beyond_the_bad_end(mode, end, far):
 def test_a_finite_loss_of_a_run_that_diverged_does_not_stretch_the_axis():
     runs = simple(1.0, 2.0, lr=[1, 2]).runs
     runs.append(Run({"lr": 3}, 0, {"loss": 1e59}, {}, "diverged", ""))
-    assert coordinates(Sweep(runs)).result.high == pytest.approx(1 + 1 / 0.9)
+    assert coordinates_of(Sweep(runs)).result.high == pytest.approx(1 + 1 / 0.9)
 
 
 def test_the_scale_is_the_one_on_which_the_values_are_spread_out():
     rng = np.random.default_rng(0)
     even, log = rng.uniform(0, 0.5, 999).tolist(), (10 ** rng.uniform(-4, 0, 999)).tolist()
-    found = coordinates(simple(*even, even=even, log=log))
+    found = coordinates_of(simple(*even, even=even, log=log))
     assert [axis.log for axis in found.axes] == [False, True]
     assert [text for _, text in found.axes[1].ticks][1:-1] == ["0.001", "0.01", "0.1"]
 
@@ -118,7 +120,7 @@ def test_the_scale_is_the_one_on_which_the_values_are_spread_out():
 def test_after_successive_halving_each_setting_has_its_largest_budget():
     runs = [Run({"lr": lr, "epochs": n}, 0, {"loss": lr / n}, {}, "finished", "")
             for n, rates in ((1, [3.0, 1.0, 2.0]), (3, [1.0])) for lr in rates]  # fmt: skip
-    found = coordinates(Sweep(runs, budget="epochs"))
+    found = coordinates_of(Sweep(runs, budget="epochs"))
     assert [(run.settings["lr"], run.settings["epochs"]) for run in found.runs] == [
         (3.0, 1),
         (1.0, 3),

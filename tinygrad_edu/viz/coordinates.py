@@ -26,6 +26,7 @@ class Axis:
     low, high
             the numbers at 0 and 1
     ticks   (place, text)
+    choices what the positions stand for; None for numbers
     """
 
     name: str
@@ -34,6 +35,7 @@ class Axis:
     high: float
     log: bool
     ticks: list[tuple[float, str]]
+    choices: list[str] | None = None
 
     def place(self, x: float) -> float:
         if self.log:
@@ -63,7 +65,7 @@ class Coordinates:
         return [list(places) for places in zip(*columns, at)]
 
 
-def coordinates(
+def coordinates_of(
     sweep: Sweep, metric: str | None = None, mode: Literal["min", "max"] = "min"
 ) -> Coordinates:
     """Each run of a sweep; after successive halving, those with the largest budget of a setting.
@@ -93,7 +95,7 @@ def axis_of(name: str, values: list[Any]) -> Axis:
     names = list(dict.fromkeys(texts))
     positions = {x: float(i) for i, x in enumerate(names)}
     axis = Axis(name, [positions[x] for x in texts], -0.5, len(names) - 0.5, False, [])
-    return replace(axis, ticks=[(axis.place(i), x) for x, i in positions.items()])
+    return replace(axis, choices=names, ticks=[(axis.place(i), x) for x, i in positions.items()])
 
 
 def numbers_axis(name: str, values: list[float]) -> Axis:

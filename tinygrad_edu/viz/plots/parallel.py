@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from tinygrad_edu.viz.coordinates import Axis, coordinates
+from tinygrad_edu.viz.coordinates import Axis, coordinates_of
 from tinygrad_edu.viz.plots.style import COLORS, LABEL, SMALL, axes_of, saved
 
 MANY = 200  # lines, of which each is drawn thin
@@ -32,7 +32,7 @@ def plot_parallel(
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
 
-    found = coordinates(sweep, metric, mode)
+    found = coordinates_of(sweep, metric, mode)
     ax = axes_of(None, 9, 5)
     count = len(found.axes) + 1
     ax.set(xlim=(-0.3, count - 0.6), ylim=(-0.04, 1.04), xticks=[], yticks=[])
