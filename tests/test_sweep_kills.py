@@ -173,10 +173,12 @@ def test_two_sweeps_at_the_same_time_on_one_file_find_what_one_finds(tmp_path, u
     runs = [json.loads(line) for line in lines]
     assert len({json.dumps([run["settings"], run["seed"]]) for run in runs}) == 48
     assert 48 <= len(runs) <= 96
-    with mock.patch.object(swept.time, "sleep") as called:  # no run is made again
-        with pytest.warns(UserWarning, match=r"damaged in lines \[1\]"):
-            found = sweep(swept.run, **swept.GRID, jobs=1, path=path, progress=False)
-    called.assert_not_called()
+    with (
+        mock.patch.object(swept.time, "sleep") as called,
+        pytest.warns(UserWarning, match=r"damaged in lines \[1\]"),
+    ):
+        found = sweep(swept.run, **swept.GRID, jobs=1, path=path, progress=False)
+    called.assert_not_called()  # no run is made again
     assert found == undisturbed
 
 
