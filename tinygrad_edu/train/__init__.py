@@ -5,6 +5,7 @@ from tinygrad_edu.train.data import Batches, batches, split
 from tinygrad_edu.train.history import History
 from tinygrad_edu.train.live import Live
 from tinygrad_edu.train.loop import BestWeights, EarlyStopping, accuracy, evaluate, fit
+from tinygrad_edu.train.tensorboard import TensorBoard
 
 __all__ = [
     "Batches",
@@ -14,6 +15,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Live",
+    "TensorBoard",
     "accuracy",
     "batches",
     "evaluate",
