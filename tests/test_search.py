@@ -1,7 +1,10 @@
 """lab: settings drawn at random, and successive halving, on the runners and files of sweeps."""
 
 import math
+import os
+import warnings
 from collections import Counter, deque
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -316,6 +319,9 @@ RANGE = lab.between(0.1, 1.0)
         ({"lr": lab.between(0, 1), "search": "random", "trials": 2}, "every lr must be above 0"),
         ({"search": "halving"}, "needs the name of a setting as its budget, and it is None"),
         (HALVING | {"budget": "steps"}, "as its budget, and it is 'steps'"),
+        ({"metric": "accuracy", "mode": "max"}, r"ask the result for .best\('accuracy', 'max'\)"),
+        ({"search": "random", "trials": 2, "mode": "max"}, "metric and mode decide which settings"),
+        (HALVING | {"mode": "most"}, "mode must be one of min, max, and it is 'most'"),
         ({"budget": "epochs", "epochs": [1, 2]}, "budget='epochs' is for search=\"halving\""),
         (HALVING | {"epochs": [1]}, r"epochs must be two or more numbers above 0, .* \[1\]"),
         (HALVING | {"epochs": [0, 1]}, "numbers above 0"),
@@ -333,3 +339,17 @@ def test_run_must_take_the_budget():
         sweep(lambda lr, seed: lr, lr=[0.1, 0.2], **HALVING)
     with pytest.raises(ValueError, match="there is nothing to try but epochs"):
         sweep(lambda epochs, seed: epochs, **HALVING)
+
+
+def test_halving_on_a_cluster_of_dask_finds_what_one_process_finds(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    asked = {"trials": 9, **HALVING, **SPACE}
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 2}
+    with (
+        warnings.catch_warnings(action="ignore"),
+        mock.patch.dict(os.environ),  # Dask leaves settings of malloc there
+        distributed.LocalCluster(**options, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+    ):
+        there = sweep(curve, jobs=-1, backend="dask", path=tmp_path / "x.jsonl", **asked)
+    assert there == sweep(curve, **asked)

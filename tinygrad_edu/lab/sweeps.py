@@ -266,16 +266,18 @@ def sweep(
     A run that raises is a row with its error, and so is one that takes its process down with it or
     hangs; the others go on. FloatingPointError and OverflowError count as diverged.
     Warns of damaged lines in the file, and of runs in it that another version of `run` made.
-    Raises ValueError for an empty grid, a learning rate that is not above 0, a file of something
-    else, and a time limit that cannot be kept; TypeError for settings that `run` does not take and
-    for a `run` that returns no numbers; ImportError if joblib is needed and not there;
-    ConnectionError if a cluster is gone, its scheduler or all of its workers.
+    Raises ValueError for an empty grid, a learning rate that is not above 0, a search whose parts
+    do not fit together, a file of something else, and a time limit that cannot be kept; TypeError
+    for settings that `run` does not take and for a `run` that returns no numbers; ImportError if
+    joblib is needed and not there; ConnectionError if a cluster is gone, its scheduler or all of
+    its workers.
     """
     numbers = list(range(seeds) if isinstance(seeds, int) else seeds)
     if not numbers:
         raise ValueError(f"seeds must be at least 1, and it is {seeds}")
     space: dict[str, Any] = {name: choices(name, values) for name, values in grid.items()}
     check_search(search, space, trials, budget)
+    check_goal(search, metric, mode)
     check_arguments(run, ({name: one_of_them(x) for name, x in space.items()}, numbers[0]))
     workers = None if jobs == 1 and backend is None else workers_for(jobs, backend)
     check_time_limit(time_limit, workers)
@@ -468,6 +470,15 @@ def check_search(search: Any, space: Space, trials: int | None, budget: str | No
         check_budgets(space, budget)
     elif budget is not None:
         raise ValueError(f'budget={budget!r} is for search="halving"')
+
+
+def check_goal(search: Any, metric: str | None, mode: str) -> None:
+    one_of("mode", mode, "min", "max")
+    if search in (None, "random") and (metric is not None or mode == "max"):
+        raise ValueError(
+            "metric and mode decide which settings a search tries next, and this one tries all: "
+            f"leave them out here, and ask the result for .best({metric!r}, {mode!r})"
+        )
 
 
 def check_budgets(space: Space, budget: str | None) -> None:
