@@ -53,14 +53,20 @@ def test_a_high_accuracy_is_looked_for_too():
     )
 
 
-def test_a_grid_is_tried_to_its_end():
+def test_a_grid_is_tried_to_its_end_and_after_a_pause_too(tmp_path):
     grid = {"lr": [0.1, 0.01], "act": ["relu", "tanh", "none"]}
-    sampler = optuna.samplers.GridSampler(grid, seed=0)
 
-    def run(lr, act, seed):
-        return lr * len(act)
+    def study():
+        return optuna.create_study(sampler=optuna.samplers.GridSampler(grid, seed=0))
 
-    found = sweep(run, search=sampler, trials=100, **grid)
+    run, calls = noted(lambda lr, act, seed: lr * len(act))
+    sweep(run, search=study(), trials=4, path=tmp_path / "x.jsonl", **grid)
+    assert len(sweep(run, search=study(), trials=100, path=tmp_path / "x.jsonl", **grid).rows) == 6
+    assert len(calls) == 6
+
+    asked = study()
+    found = sweep(run, search=asked, trials=100, **grid)
+    assert len(asked.trials) == 6  # then the sampler says that there are no more
     tried = {(row.settings["lr"], row.settings["act"]) for row in found.rows}
     assert len(found.rows) == len(tried) == 6
     assert found.best().settings["lr"] == 0.01
