@@ -136,8 +136,8 @@ def test_lists_are_drawn_without_repeating_a_combination():
 
 
 def test_thousands_of_settings_are_drawn_in_a_moment():
-    found = drawn({"a": list(range(100)), "b": list(range(100))}, 10_000, 0)
-    assert len({(x["a"], x["b"]) for x in found}) == 10_000
+    found = drawn({"a": list(range(50)), "b": list(range(50))}, 2500, 0)
+    assert len({(x["a"], x["b"]) for x in found}) == 2500
 
 
 def test_a_random_search_goes_on_from_its_file(tmp_path):
