@@ -318,6 +318,7 @@ RANGE = lab.between(0.1, 1.0)
         ({"lr": RANGE, **HALVING}, r"lr is a range, .* say how many to try"),
         ({"lr": lab.between(0, 1), "search": "random", "trials": 2}, "every lr must be above 0"),
         ({"search": "halving"}, "needs the name of a setting as its budget, and it is None"),
+        (HALVING | {"budget": [1, 3]}, r"as its budget, and it is \[1, 3\]"),
         (HALVING | {"budget": "steps"}, "as its budget, and it is 'steps'"),
         ({"metric": "accuracy", "mode": "max"}, r"ask the result for .best\('accuracy', 'max'\)"),
         ({"search": "random", "trials": 2, "mode": "max"}, "metric and mode decide which settings"),

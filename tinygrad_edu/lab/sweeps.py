@@ -482,7 +482,7 @@ def check_goal(search: Any, metric: str | None, mode: str) -> None:
 
 
 def check_budgets(space: Space, budget: str | None) -> None:
-    if budget is None or budget not in space:
+    if not isinstance(budget, str) or budget not in space:
         raise ValueError(
             f'search="halving" needs the name of a setting as its budget, and it is {budget!r}: '
             'budget="epochs", epochs=[1, 3, 9]'
