@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from random_sweeps import swept
 
 from tinygrad_edu import Tensor, losses, nn, viz
 
@@ -28,6 +29,7 @@ PAGES = {
     "practice": lambda neuron: viz.practice("matrices", rng=np.random.default_rng(0)),
     "explore": lambda neuron: viz.explore(lambda w, x: (w * x - 4) ** 2, w=2.0, x=1.5),
     "explore_descent": lambda neuron: viz.explore_descent(),
+    "explore_sweep": lambda neuron: viz.explore_sweep(swept()),
 }
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from random_sweeps import swept
 
 from tinygrad_edu import viz
 
@@ -20,6 +21,7 @@ PAGES = {
     "practice": lambda neuron: viz.practice("matrices", rng=np.random.default_rng(0)),
     "explore": lambda neuron: viz.explore(lambda w, x: (np.tanh(w @ x) ** 2).sum(), w=W, x=X),
     "explore_descent": lambda neuron: viz.explore_descent(),
+    "explore_sweep": lambda neuron: viz.explore_sweep(swept()),
 }
 
 # Whether the middle of what has the focus is in the window, with nothing over it.

@@ -16,12 +16,14 @@ from tinygrad_edu.lab.noise import GradientNoise, compare_batches, gradient_nois
 from tinygrad_edu.lab.races import Entry, Race, Racer, default_racers, race
 from tinygrad_edu.lab.range_test import RangeTest, lr_range_test
 from tinygrad_edu.lab.runs import Run
+from tinygrad_edu.lab.search import Between, between
 from tinygrad_edu.lab.surfaces import SURFACES, Surface
-from tinygrad_edu.lab.sweeps import Row, Sweep, sweep
+from tinygrad_edu.lab.sweeps import Row, Sweep, load_sweep, sweep
 
 __all__ = [
     "SURFACES",
     "Basins",
+    "Between",
     "Entry",
     "GradientNoise",
     "Landscape",
@@ -36,6 +38,7 @@ __all__ = [
     "Trajectory",
     "Verdict",
     "basins",
+    "between",
     "compare_batches",
     "curve_verdict",
     "default_racers",
@@ -43,6 +46,7 @@ __all__ = [
     "gradient_noise",
     "landscape",
     "line_between",
+    "load_sweep",
     "lr_range_test",
     "principal_plane",
     "race",

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tinygrad_edu.lab.runs import Run, key, labels
+from tinygrad_edu.lab.runs import Run, Settings, key, labels
 
 if sys.platform == "win32":
     import msvcrt
@@ -49,6 +49,13 @@ class RunLog:
         self.runs: dict[str, Run] = {}
         self.read_to = 0
         self.reading = threading.Lock()
+
+    def settings(self) -> list[Settings]:
+        """The labels of all settings that are in the file, of whatever program, each once."""
+        with locked(self.path) as file:
+            names = [name for name, _ in Lines(file.read()).runs]
+        found = [json.loads(name)[0] for name in names]
+        return list({key(labels): labels for labels in found}.values())
 
     def read(self) -> dict[str, Run]:
         """The runs that are there, an empty file if there is none. It may be read once.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Settings = dict[str, Any]
+LONG = 8  # characters of a number that is shortened where it is printed
 
 
 @dataclass(frozen=True)
@@ -57,4 +58,11 @@ def key(settings: Settings, *seed: int) -> str:
 
 
 def settings_text(settings: Settings) -> str:
-    return ", ".join(f"{name}={x}" for name, x in labels(settings).items())
+    return ", ".join(f"{name}={shown(x)}" for name, x in settings.items())
+
+
+def shown(value: Any) -> str:
+    """A value as it is printed: a number that was drawn has more digits than matter."""
+    x = label(value)
+    text = str(x)
+    return f"{x:.4g}" if isinstance(x, float) and len(text) > LONG else text

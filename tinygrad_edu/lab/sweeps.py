@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+import operator
 import os
 import platform
 import reprlib
@@ -29,9 +30,12 @@ from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_lim
 from tinygrad_edu.lab.processes import Lost
 from tinygrad_edu.lab.program import code_fingerprint
 from tinygrad_edu.lab.run_log import RunLog
-from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text
+from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text, shown
+from tinygrad_edu.lab.samplers import Questions, from_optuna, quiet, settings_of, study_of
+from tinygrad_edu.lab.search import Between, Space, drawn, halved, without
+from tinygrad_edu.lab.tables import read_table, write_table
 from tinygrad_edu.lab.workers import Workers, workers_for
-from tinygrad_edu.optim.settings import one_of
+from tinygrad_edu.optim.settings import one_of, whole
 from tinygrad_edu.progress import Progress
 from tinygrad_edu.rng import Package, manual_seed
 
@@ -99,13 +103,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The runs of a grid, in the order of the grid. `print` shows a table and the best setting."""
+    """The runs of a grid, in the order of the grid. `print` shows a table and the best setting.
+
+    budget  the name of the budget after `search="halving"`; None after other sweeps
+    """
 
     runs: list[Run]
+    budget: str | None = None
 
     @property
     def rows(self) -> list[Row]:
-        """One Row for each combination of settings."""
+        """One Row for each combination of settings; after halving, with its largest budget."""
+        furthest = {key(without(row.settings, self.budget)): row for row in self.every_row}
+        return list(furthest.values())
+
+    @property
+    def every_row(self) -> list[Row]:
+        """One Row for each combination of settings and each of its budgets."""
         groups: dict[str, list[Run]] = {}
         for run in self.runs:
             groups.setdefault(key(run.settings), []).append(run)
@@ -119,6 +133,8 @@ class Sweep:
     def best(self, metric: str | None = None, mode: Literal["min", "max"] = "min") -> Row:
         """The row with the best mean of `metric`, if the metric is finite in each of its runs.
 
+        After successive halving, only settings with the largest budget are compared.
+
         metric  the name of a number; default: the loss
         mode    "min", or "max" if a large value is good, such as an accuracy
 
@@ -127,14 +143,28 @@ class Sweep:
         """
         if not self.metrics:
             raise ValueError(f"no run returned a number; the first run: {self.runs[0]}")
-        metric = loss_name(self.metrics) if metric is None else metric
-        if metric not in self.metrics:
+        rows = self.ranked(metric, mode)
+        if not rows:
+            name = metric or loss_name(self.metrics)
+            raise ValueError(f"no setting has a finite {name} for every seed")
+        if (budget := self.budget) is None:
+            return rows[0]
+        return max(rows, key=lambda row: row.settings[budget])  # the first of the largest
+
+    def ranked(self, metric: str | None = None, mode: Literal["min", "max"] = "min") -> list[Row]:
+        """Every row whose every run has a finite `metric`, the best mean first.
+
+        Raises ValueError for an unknown metric or mode.
+        """
+        if not self.metrics:
+            return []
+        name = loss_name(self.metrics) if metric is None else metric
+        if name is None or name not in self.metrics:
             raise ValueError(f"metric is one of {', '.join(self.metrics)}, not {metric!r}")
         one_of("mode", mode, "min", "max")
-        rows = [row for row in self.rows if row.finished(metric)]
-        if not rows:
-            raise ValueError(f"no setting has a finite {metric} for every seed")
-        return (min if mode == "min" else max)(rows, key=lambda row: row.mean[metric])
+        sign = 1 if mode == "min" else -1
+        rows = [row for row in self.every_row if row.finished(name)]
+        return sorted(rows, key=lambda row: sign * row.mean[name])
 
     def table(self, style: Literal["plain", "markdown", "csv"] = "plain") -> str:
         """One line for each combination of settings: mean ± spread of each number, and verdicts.
@@ -147,7 +177,7 @@ class Sweep:
         lines = [[*rows[0].settings, *self.metrics, "verdict"]]
         for row in rows:
             numbers = [row.number(metric) for metric in self.metrics]
-            settings = [str(label(x)) for x in row.settings.values()]
+            settings = [shown(x) for x in row.settings.values()]
             lines.append([*settings, *numbers, verdict_counts(row.verdicts)])
         if style == "markdown":
             rule = ["---"] * len(lines[0])
@@ -160,9 +190,19 @@ class Sweep:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
+    def save(self, path: str | Path) -> None:
+        """Write the runs as a table, a row for each: .csv, .parquet or .sqlite.
+
+        The columns are settings.<name> (of a budget, budget.<name>), seed, numbers.<name>,
+        curves.<name>, verdict and reason. Functions and classes among the settings are written by
+        their names. In a .sqlite file it is the table `runs`, and other tables stay.
+        Raises ValueError for another suffix, ImportError if .parquet has no pyarrow.
+        """
+        write_table(self.runs, self.budget, path)
+
     def __str__(self) -> str:
         metric = loss_name(self.metrics)
-        if metric is None or not any(row.finished(metric) for row in self.rows):
+        if metric is None or not self.ranked(metric):
             return self.table()
         best = self.best()
         found = f"best {metric} {best.mean[metric]:.4g}: {settings_text(best.settings)}"
@@ -175,6 +215,14 @@ class Sweep:
         return f"{self.table()}\n{found}{more}"
 
 
+def load_sweep(path: str | Path) -> Sweep:
+    """What `Sweep.save` wrote, with functions and classes among the settings as their names.
+
+    Raises ValueError for a file of something else, FileNotFoundError if there is none.
+    """
+    return Sweep(*read_table(path))
+
+
 def sweep(
     run: Callable[..., Any],
     *,
@@ -184,7 +232,13 @@ def sweep(
     path: str | Path | None = None,
     time_limit: float | None = None,
     progress: bool = True,
-    **grid: Iterable[Any],
+    search: Any = None,
+    trials: int | None = None,
+    rng: int | np.random.Generator = 0,
+    budget: str | None = None,
+    metric: str | None = None,
+    mode: Literal["min", "max"] = "min",
+    **grid: Iterable[Any] | Between,
 ) -> Sweep:
     """Call run(lr=..., width=..., seed=...) for all combinations of lr=[...], width=[...], ...
 
@@ -207,64 +261,276 @@ def sweep(
               it returns to Python. On a Dask cluster a run is not stopped; its worker is killed
     progress  show a progress bar (tqdm, in a terminal), or print one line for each setting when its
               last run is done, in the order of the grid
+    search    None: try all combinations. "random": try `trials` of them, drawn at random.
+              "halving": all combinations, or `trials` of them, get the smallest budget; the best go
+              on to the next budget, and so on. A sampler or a study of Optuna: it chooses `trials`
+              settings. In a search a setting may be a range, as in lr=lab.between(1e-4, 1, log=True)
+    trials    the number of combinations to try
+    rng       the seed or the generator of the draw; the same seed draws the same settings
+    budget    for "halving", the name of the setting whose values are the budgets. With "epochs" and
+              epochs=[1, 3, 9], the best third of the settings gets three times the epochs
+    metric, mode
+              what "halving" and Optuna look for, as in `Sweep.best`; default: a low loss
 
     A run that raises an error, ends its process or exceeds the time limit gets the verdict "error",
     and the other runs go on. FloatingPointError and OverflowError count as diverged.
     Warns of damaged lines in the file, and of runs in it that another version of `run` made.
-    Raises ValueError for an empty grid, a learning rate that is not above 0, a file that is not
-    from a sweep, and a time limit that cannot be kept; TypeError for settings that `run` does not
-    accept and for a `run` that returns no numbers; ImportError if joblib is needed and missing;
-    ConnectionError if the scheduler of a cluster, or all its workers, are gone.
+    Raises ValueError for an empty grid, a seed that is given twice, a learning rate that is not
+    above 0, arguments of a search that do not fit together, a file that is not from a sweep, and a
+    time limit that cannot be kept; TypeError for settings that `run` does not accept and for a
+    `run` that returns no numbers; ImportError if joblib is needed and missing; ConnectionError if
+    the scheduler of a cluster, or all its workers, are gone.
     """
-    numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
-    if not len(numbers):
-        raise ValueError(f"seeds must be at least 1, and it is {seeds}")
-    tasks = [(settings, seed) for settings in combinations(grid) for seed in numbers]
-    check_arguments(run, tasks[0])
+    numbers = seed_list(seeds)
+    space: dict[str, Any] = {name: choices(name, values) for name, values in grid.items()}
+    check_search(search, space, trials, budget)
+    check_goal(search, metric, mode)
+    check_arguments(run, ({name: one_of_them(x) for name, x in space.items()}, numbers[0]))
     workers = None if jobs == 1 and backend is None else workers_for(jobs, backend)
     check_time_limit(time_limit, workers)
-    names = [key(*task) for task in tasks]
-    log = None
-    if path is not None:
-        log = RunLog(Path(path), dict(zip(names, programs(run, tasks), strict=True)))
-    done = {} if log is None else log.read()
-    todo = not_done(tasks, names, log)
-    with closing(outcomes(run, tasks, todo, workers, time_limit)) as runs:
-        for name, one in watched(runs, tasks, done, progress):
-            if log is not None:
-                log.add(name, one)
-    return Sweep(compared([replace(done[key(*task)], settings=task[0]) for task in tasks]))
+    if from_optuna(search) and trials is not None:
+        runner = Runner(run, numbers, workers, time_limit, path)
+        return Sweep(sampled(runner, search, space, trials, metric, mode, progress))
+    budgets = [] if budget is None else space.pop(budget)
+    settings = combinations(space) if trials is None else drawn(space, trials, rng)
+    runner = Runner(run, numbers, workers, time_limit, path)
+    if budget is None:
+        runner.expect(settings)
+    else:
+        runner.expect({**each, budget: x} for each in settings for x in budgets)
+    if runner.log is not None:
+        runner.done = runner.log.read()
+    if budget is None:
+        return Sweep(made(runner, settings, progress))
+    runs = halved(
+        settings,
+        budget,
+        sorted(budgets),
+        make=lambda some: made(runner, some, progress),
+        ranked=lambda runs: [row.settings for row in Sweep(runs).ranked(metric, mode)],
+    )
+    return Sweep(runs, budget)
 
 
-def programs(run: Callable[..., Any], tasks: Iterable[Task]) -> Iterator[str]:
-    """The program of each run: the package's version and the fingerprint of its code."""
-    version = sys.modules["tinygrad_edu"].__version__
-    code = code_fingerprint(run)
-    for settings, _ in tasks:
-        yield f"{version} {code_fingerprint(code, *settings.values())}"
+class Runner:
+    """What makes the runs of a sweep, but for those that are in its file.
+
+    seeds  with which each setting is run
+    done   the finished runs, by their keys
+    """
+
+    def __init__(
+        self,
+        run: Callable[..., Any],
+        seeds: Sequence[int],
+        workers: Workers | None,
+        limit: float | None,
+        path: str | Path | None,
+    ) -> None:
+        self.run = run
+        self.seeds = seeds
+        self.workers = workers
+        self.limit = limit
+        self.code = code_fingerprint(run)
+        self.programs: dict[str, str] = {}
+        self.log = None if path is None else RunLog(Path(path), self.programs)
+        self.done: dict[str, Run] = {}
+
+    def expect(self, settings: Iterable[Settings]) -> None:
+        """Note what makes their runs: the version of the package, the code of run and of values."""
+        version = sys.modules["tinygrad_edu"].__version__
+        for each in settings:
+            program = f"{version} {code_fingerprint(self.code, *each.values())}"
+            self.programs.update({key(each, seed): program for seed in self.seeds})
+
+    def tasks(self, settings: Iterable[Settings]) -> Iterator[Task]:
+        return ((each, seed) for each in settings for seed in self.seeds)
+
+    def results(self, tasks: Iterable[Task]) -> Generator[Run]:
+        """The runs of these tasks as they get done, without those that are done before.
+
+        Each task is taken when there is a worker for it, and another sweep may have done it by
+        then.
+        """
+        taken: list[Task] = []
+
+        def todo() -> Iterator[tuple[int, Task]]:
+            for i, task in enumerate(tasks):
+                taken.append(task)
+                name = key(*task)
+                if name not in self.done and (not self.log or name not in self.log.refresh()):
+                    yield i, task
+
+        with closing(outcomes(self.run, taken, todo(), self.workers, self.limit)) as runs:
+            for one in runs:
+                name = key(one.settings, one.seed)
+                if one.verdict != "error" or name not in self.done:  # another sweep may have it
+                    self.done[name] = one
+                if self.log is not None:
+                    self.log.add(name, one)
+                yield one
+
+    def runs_of(self, settings: Iterable[Settings]) -> list[Run]:
+        """Their runs, all done by now, with the settings as they were given."""
+        tasks = self.tasks(settings)
+        return [replace(self.done[key(*task)], settings=task[0]) for task in tasks]
 
 
-def not_done(
-    tasks: Sequence[Task], names: Sequence[str], log: RunLog | None
-) -> Iterator[tuple[int, Task]]:
-    """Yield the numbered tasks whose runs are not in the file yet; other sweeps may add some."""
-    for i, task in enumerate(tasks):
-        if log is None or (names[i] not in log.runs and names[i] not in log.refresh()):
-            yield i, task
+def sampled(
+    runner: Runner,
+    search: Any,
+    space: Space,
+    trials: int,
+    metric: str | None,
+    mode: Literal["min", "max"],
+    show: bool,
+) -> list[Run]:
+    """The runs of the settings that a sampler of Optuna asks for, and of those in the file."""
+    known: list[Settings] = []
+    if runner.log is not None:
+        found = [settings_of(labels, space) for labels in runner.log.settings()]
+        there = [settings for settings in found if settings is not None]
+        runner.expect(there)
+        runner.done = runner.log.read()
+        known = [x for x in there if any(key(*task) in runner.done for task in runner.tasks([x]))]
+
+    def row_of(settings: Settings) -> Row | None:
+        """Its row, if all its runs are done."""
+        names = [key(*task) for task in runner.tasks([settings])]
+        runs = [runner.done[name] for name in names if name in runner.done]
+        return Row(settings, runs) if len(runs) == len(names) else None
+
+    def value(settings: Settings) -> float | None:
+        row = row_of(settings)
+        return None if row is None else worth(row, metric, mode)
+
+    total = trials * len(runner.seeds)
+    with quiet(), Progress(show, total, done=len(runner.done), unit="run") as shown:
+        if runner.done:
+            shown.tell(f"{len(runner.done)} of {total} runs were done before", "")
+        questions = Questions(study_of(search, mode), space, trials, known[:trials], value)
+
+        def settings() -> Iterator[Settings]:
+            yield from known[:trials]
+            for each in questions.asked():
+                runner.expect([each])
+                yield each
+
+        with (
+            afterwards(questions.give_up),
+            closing(runner.results(runner.tasks(settings()))) as runs,
+        ):
+            for _ in runs:
+                shown.step()
+                for each in questions.tell():
+                    shown.tell(str(row_of(each)), settings_text(each))
+    return compared(runner.runs_of(questions.settings.values()))
+
+
+def worth(row: Row, metric: str | None, mode: str) -> float:
+    """The mean of the metric; infinitely bad for what diverged, nan where a run raised."""
+    names = metrics_of(row.runs)
+    name = loss_name(names) if metric is None else metric
+    if "error" in row.verdicts:
+        return math.nan
+    if name is not None and row.finished(name):
+        return row.mean[name]
+    if names and name not in names:
+        raise ValueError(f"metric is one of {', '.join(names)}, not {metric!r}")
+    return math.inf if mode == "min" else -math.inf
+
+
+def made(runner: Runner, settings: list[Settings], progress: bool) -> list[Run]:
+    """All runs of these settings, and judged when all are known."""
+    with closing(runner.results(runner.tasks(settings))) as runs:
+        watch(runs, list(runner.tasks(settings)), runner.done, progress)
+    return compared(runner.runs_of(settings))
 
 
 # The grid
 
+SEARCHES = None, "random", "halving"
 
-def combinations(grid: Mapping[str, Iterable[Any]]) -> list[Settings]:
-    """All combinations of the values; the last name changes fastest."""
-    if not grid:
+
+def check_search(search: Any, space: Space, trials: int | None, budget: str | None) -> None:
+    """Raise ValueError if what is asked for does not fit together."""
+    optuna = from_optuna(search)
+    if not optuna and search not in SEARCHES:
+        raise ValueError(
+            'search is None, "random", "halving", or a sampler or study of Optuna, and it is '
+            f"{search!r}"
+        )
+    if trials is not None and whole("trials", trials) and search is None:
+        raise ValueError('trials is for a search: search="random" tries so many combinations')
+    if not space:
         raise ValueError("the grid is empty: give values to try, as in lr=[0.001, 0.01, 0.1]")
-    lists = {name: choices(name, values) for name, values in grid.items()}
-    return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
+    ranges = [name for name, x in space.items() if isinstance(x, Between)]
+    if (search == "random" or optuna) and trials is None:
+        what = 'search="random"' if search == "random" else "a search by Optuna"
+        raise ValueError(f"{what} needs trials=: how many combinations it tries")
+    if ranges and trials is None:
+        raise ValueError(
+            f"{ranges[0]} is a range, which has no end of values: say how many to try, as with "
+            'search="random", trials=20'
+        )
+    if search == "halving":
+        check_budgets(space, budget)
+    elif budget is not None:
+        raise ValueError(f'budget={budget!r} is for search="halving"')
 
 
-def choices(name: str, values: Any) -> list[Any]:
+def check_goal(search: Any, metric: str | None, mode: str) -> None:
+    one_of("mode", mode, "min", "max")
+    if search in (None, "random") and (metric is not None or mode == "max"):
+        raise ValueError(
+            "metric and mode decide which settings a search tries next, and this one tries all: "
+            f"leave them out here, and ask the result for .best({metric!r}, {mode!r})"
+        )
+
+
+def check_budgets(space: Space, budget: str | None) -> None:
+    if not isinstance(budget, str) or budget not in space:
+        raise ValueError(
+            f'search="halving" needs the name of a setting as its budget, and it is {budget!r}: '
+            'budget="epochs", epochs=[1, 3, 9]'
+        )
+    values = space[budget]
+    if isinstance(values, Between) or not all(is_budget(x) for x in values) or len(values) < 2:
+        raise ValueError(
+            f"{budget} must be two or more numbers above 0, such as [1, 3, 9], and it is {values}"
+        )
+    if len(space) == 1:
+        raise ValueError(f"the grid is empty: there is nothing to try but {budget}")
+
+
+def is_budget(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and 0 < x < math.inf
+
+
+def combinations(space: Mapping[str, Any]) -> list[Settings]:
+    """Every combination of the values, the last name changing the fastest."""
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+
+
+def one_of_them(values: list[Any] | Between) -> Any:
+    return values.low if isinstance(values, Between) else values[0]
+
+
+def seed_list(seeds: int | Iterable[int]) -> list[int]:
+    found = [operator.index(x) for x in (range(seeds) if isinstance(seeds, int) else seeds)]
+    if not found:
+        raise ValueError(f"seeds must be at least 1, and it is {seeds}")
+    if len(set(found)) < len(found):
+        raise ValueError(f"every seed must be given once, and they are {found}")
+    return found
+
+
+def choices(name: str, values: Any) -> list[Any] | Between:
+    """The values to try, checked."""
+    if isinstance(values, Between):
+        if name == "lr" and values.low <= 0:
+            raise ValueError(f"every lr must be above 0, and it is {values}")
+        return values
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a list of values to try, not {values!r}: {name}=[...]")
     found = [x.item() if isinstance(x, np.generic) else x for x in values]
@@ -378,30 +644,27 @@ def outcomes(
         yield Run(*tasks[i], {}, {}, "error", str(out)) if isinstance(out, Lost) else out
 
 
-def watched(
-    runs: Iterable[Run], tasks: list[Task], done: dict[str, Run], show: bool
-) -> Iterator[tuple[str, Run]]:
-    """Yield (key, run) for each run, add it to `done`, and show the progress.
-
-    A setting is shown when all its runs are done, and those before it in the grid are shown.
-    """
+def watch(runs: Iterable[Run], tasks: list[Task], done: dict[str, Run], show: bool) -> None:
+    """Wait for the runs, which `done` has when they come; show each setting in its turn."""
     groups: dict[str, list[str]] = {}
     for task in tasks:
         groups.setdefault(key(task[0]), []).append(key(*task))
     waiting = [names for names in groups.values() if not done.keys() >= set(names)]
-    with Progress(show, len(tasks), done=len(done), unit="run") as shown:
-        if done:
-            shown.tell(f"{len(done)} of {len(tasks)} runs were done before", "")
-        for one in runs:
-            name = key(one.settings, one.seed)
-            if one.verdict != "error" or name not in done:  # another sweep may have finished it
-                done[name] = one
-            shown.step()
+    before = sum(name in done for names in groups.values() for name in names)
+    with Progress(show, len(tasks), done=before, unit="run") as shown:
+
+        def show_finished() -> None:
             while waiting and done.keys() >= set(waiting[0]):
                 found = [done[name] for name in waiting.pop(0)]
                 row = Row(found[0].settings, found)
                 shown.tell(str(row), settings_text(row.settings))
-            yield name, one
+
+        if before:
+            shown.tell(f"{before} of {len(tasks)} runs were done before", "")
+        for _ in runs:
+            shown.step()
+            show_finished()
+        show_finished()  # those that another sweep has finished last
 
 
 # Verdicts that use the other runs

@@ -6,6 +6,7 @@ from tinygrad_edu.train.history import History
 from tinygrad_edu.train.lazy_arrays import compute
 from tinygrad_edu.train.live import Live
 from tinygrad_edu.train.loop import BestWeights, EarlyStopping, accuracy, evaluate, fit
+from tinygrad_edu.train.tensorboard import TensorBoard
 
 __all__ = [
     "Batches",
@@ -15,6 +16,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Live",
+    "TensorBoard",
     "accuracy",
     "batches",
     "compute",

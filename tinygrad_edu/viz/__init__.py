@@ -12,6 +12,7 @@ from tinygrad_edu.viz.pages.exploration import Exploration, widget
 from tinygrad_edu.viz.pages.monitor import Watch, watch
 from tinygrad_edu.viz.pages.player import Page, film, play
 from tinygrad_edu.viz.pages.questions import quiz
+from tinygrad_edu.viz.pages.sweeps import explore_sweep
 from tinygrad_edu.viz.words.solution import Solution, worked_solution
 from tinygrad_edu.viz.words.steps import (
     Contribution,
@@ -43,6 +44,7 @@ __all__ = [
     "draw",
     "explore",
     "explore_descent",
+    "explore_sweep",
     "film",
     "forward_steps",
     "play",

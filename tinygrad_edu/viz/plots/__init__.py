@@ -7,6 +7,7 @@ from tinygrad_edu.viz.plots.images import plot_filters, plot_images
 from tinygrad_edu.viz.plots.landscape import contour, curve, surface
 from tinygrad_edu.viz.plots.live import plot_live
 from tinygrad_edu.viz.plots.losses import plot_losses
+from tinygrad_edu.viz.plots.parallel import plot_parallel
 from tinygrad_edu.viz.plots.programs import plot_program
 from tinygrad_edu.viz.plots.race import animate_race, plot_batches, plot_race
 from tinygrad_edu.viz.plots.sweep import plot_range_test, plot_sweep
@@ -29,6 +30,7 @@ __all__ = [
     "plot_learning",
     "plot_live",
     "plot_losses",
+    "plot_parallel",
     "plot_program",
     "plot_race",
     "plot_range_test",
