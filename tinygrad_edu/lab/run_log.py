@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import reprlib
 import sys
 import threading
@@ -28,10 +29,10 @@ else:
             fcntl.flock(file, fcntl.LOCK_EX)
 
 
-# A line is a run as JSON, with a checksum, since a damaged digit is a digit too. Quotes inside a
-# string are escaped, so these two stand at the beginning and at the end of a run, and nowhere else.
+# A line is a run as JSON. The checksum at its end shows damage that leaves valid JSON, such as
+# another digit.
 BEGINS = b'{"settings": '
-CHECK = b', "crc32": "'
+END = re.compile(rb', "crc32": "([0-9a-f]{8})"}')
 
 Fields = dict[str, Any]
 
@@ -44,7 +45,7 @@ class RunLog:
     """
 
     def __init__(self, path: Path, programs: Mapping[str, str]) -> None:
-        self.path = path
+        self.path = path.absolute()  # a run may change the current folder
         self.programs = programs
         self.runs: dict[str, Run] = {}
         self.read_to = 0
@@ -114,7 +115,7 @@ def line_of(run: Run, program: str) -> bytes:
     """A run, and the program that made it, as a line of the file."""
     fields = vars(run) | {"settings": labels(run.settings), "program": program}
     text = json.dumps(fields).encode()
-    return text[:-1] + CHECK + checksum(text) + b"\n"
+    return text[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(text)
 
 
 class Lines:
@@ -146,25 +147,24 @@ class Lines:
 
 
 def whole_runs(line: bytes) -> tuple[list[Fields], bytes]:
-    """The runs in a line whose checksums are right, and what is left of it.
+    """The runs in a line whose checksums are right, and the other bytes of the line.
 
-    It is one run, unless the end of a line is damaged.
+    A line has one run, or several if the ends of lines are lost.
     """
-    rest, *pieces = line.split(BEGINS)
-    found = []
-    for piece in pieces:
-        text, _, end = piece.partition(CHECK)
-        text = BEGINS + text + b"}"
-        if end.startswith(checksum(text)):
-            found.append(json.loads(text))
-            rest += end[len(checksum(text)) :]
+    found, rest, read_to = [], b"", 0
+    start = line.find(BEGINS)
+    while start >= 0:
+        for end in END.finditer(line, start):
+            text = line[start : end.start()] + b"}"
+            if zlib.crc32(text) == int(end[1], 16):
+                found.append(json.loads(text))
+                rest += line[read_to:start]
+                start = read_to = end.end()
+                break
         else:
-            rest += BEGINS + piece
-    return found, rest
-
-
-def checksum(text: bytes) -> bytes:
-    return b'%08x"}' % zlib.crc32(text)
+            start += 1
+        start = line.find(BEGINS, start)
+    return found, rest + line[read_to:]
 
 
 def runs_in(data: bytes, path: Path) -> dict[tuple[str, str], Fields]:
