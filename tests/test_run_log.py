@@ -178,18 +178,20 @@ def test_processes_and_threads_that_add_at_once_leave_whole_lines(tmp_path):
     assert path.read_bytes().count(b"\n") == len(expected) + 1
 
 
-def test_a_sweep_does_not_repeat_what_another_has_finished_meanwhile(tmp_path):
+def test_a_sweep_does_not_repeat_what_another_has_finished_meanwhile(tmp_path, capsys):
     path, calls = tmp_path / "x.jsonl", deque()
-    grid = {"seeds": 1, "jobs": 1, "path": path, "progress": False}
+    grid = {"seeds": 1, "jobs": 1, "path": path}
 
     def run(lr, seed):
         calls.append(lr)
-        if lr == 0.1:
-            sweep(run, lr=[0.2, 0.4], **grid)
+        if lr in (0.1, 0.3):
+            sweep(run, lr=[lr + 0.1], **grid, progress=False)
         return lr
 
     found = sweep(run, lr=[0.1, 0.2, 0.3, 0.4], **grid)
-    assert list(calls) == [0.1, 0.2, 0.4, 0.3]
+    assert list(calls) == [0.1, 0.2, 0.3, 0.4]
+    rows = [f"lr={lr}: loss {lr}" for lr in (0.1, 0.2, 0.3, 0.4)]
+    assert capsys.readouterr().out.splitlines() == rows  # the last one too
     assert [run.numbers["loss"] for run in found.runs] == [0.1, 0.2, 0.3, 0.4]
     assert path.read_bytes().count(b"\n") == 4
 

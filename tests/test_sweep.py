@@ -66,7 +66,7 @@ def test_the_seed_decides_the_run_and_the_generator_is_put_back():
     expected = default_rng().random(2)
     manual_seed(5)
     first = default_rng().random()
-    found = quiet(run, lr=[0.1, 0.2], seeds=[3, 4])
+    found = quiet(run, lr=[0.1, 0.2], seeds=np.array([3, 4]))
     assert [first, default_rng().random()] == expected.tolist()
     weights = [one.numbers["weight"] for one in found.runs]
     assert weights[:2] == weights[2:]
@@ -932,6 +932,7 @@ def run(lr, seed, width=1):
         ({"lr": [0.1], "widht": [1]}, TypeError, r"run\(lr, seed, width=1\) .* 'widht'"),
         ({"width": [1]}, TypeError, "missing a required argument: 'lr'"),
         ({"lr": [0.1], "seeds": 0}, ValueError, "seeds must be at least 1, and it is 0"),
+        ({"lr": [0.1], "seeds": [1, 1]}, ValueError, r"seed must be given once, .* \[1, 1\]"),
     ],
 )
 def test_bad_grids_are_refused(settings, error, message):

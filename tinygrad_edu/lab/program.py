@@ -40,8 +40,8 @@ def code_fingerprint(*functions: Any) -> str:
     It depends on their code, on their default values, and on the numbers, strings, paths, lists,
     dicts and namespaces that they use by name. The same holds for each function, class and object
     of a class that they use by name or import, if the class or function is the user's own. It does
-    not depend on comments, on line numbers, on arrays, on the code of libraries, or on other objects
-    of a library's classes.
+    not depend on comments, line numbers, arrays, the code of libraries, or other objects of a
+    library's classes.
     """
     seen: set[int] = set()
     text = "\n".join(word for function in functions for word in words(function, seen))

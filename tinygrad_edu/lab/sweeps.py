@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+import operator
 import os
 import platform
 import reprlib
@@ -216,9 +217,7 @@ def sweep(
     accept and for a `run` that returns no numbers; ImportError if joblib is needed and missing;
     ConnectionError if the scheduler of a cluster, or all its workers, are gone.
     """
-    numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
-    if not len(numbers):
-        raise ValueError(f"seeds must be at least 1, and it is {seeds}")
+    numbers = seed_list(seeds)
     tasks = [(settings, seed) for settings in combinations(grid) for seed in numbers]
     check_arguments(run, tasks[0])
     workers = None if jobs == 1 and backend is None else workers_for(jobs, backend)
@@ -254,6 +253,15 @@ def not_done(
 
 
 # The grid
+
+
+def seed_list(seeds: int | Iterable[int]) -> list[int]:
+    found = [operator.index(x) for x in (range(seeds) if isinstance(seeds, int) else seeds)]
+    if not found:
+        raise ValueError(f"seeds must be at least 1, and it is {seeds}")
+    if len(set(found)) < len(found):
+        raise ValueError(f"every seed must be given once, and they are {found}")
+    return found
 
 
 def combinations(grid: Mapping[str, Iterable[Any]]) -> list[Settings]:
@@ -390,6 +398,13 @@ def watched(
         groups.setdefault(key(task[0]), []).append(key(*task))
     waiting = [names for names in groups.values() if not done.keys() >= set(names)]
     with Progress(show, len(tasks), done=len(done), unit="run") as shown:
+
+        def show_finished() -> None:
+            while waiting and done.keys() >= set(waiting[0]):
+                found = [done[name] for name in waiting.pop(0)]
+                row = Row(found[0].settings, found)
+                shown.tell(str(row), settings_text(row.settings))
+
         if done:
             shown.tell(f"{len(done)} of {len(tasks)} runs were done before", "")
         for one in runs:
@@ -397,11 +412,9 @@ def watched(
             if one.verdict != "error" or name not in done:  # another sweep may have finished it
                 done[name] = one
             shown.step()
-            while waiting and done.keys() >= set(waiting[0]):
-                found = [done[name] for name in waiting.pop(0)]
-                row = Row(found[0].settings, found)
-                shown.tell(str(row), settings_text(row.settings))
+            show_finished()
             yield name, one
+        show_finished()  # those that another sweep has finished last
 
 
 # Verdicts that use the other runs
