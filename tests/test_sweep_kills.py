@@ -268,11 +268,11 @@ def test_twenty_kills_of_workers_at_random_times_lose_nothing(
 ):
     path, rng, over = tmp_path / "x.jsonl", random.Random(0), threading.Event()
     killed = []
-    seconds(client, monkeypatch, "0.2")
+    seconds(client, monkeypatch, "0.3")
 
     def kills():
         while len(killed) < 20 and not over.is_set():
-            time.sleep(rng.uniform(0, 0.3))
+            time.sleep(rng.uniform(0, 0.5))
             names = [worker.name for worker in cluster.scheduler.workers.values()]
             process = cluster.workers[rng.choice(names)].pid if names else None
             if process is not None:
@@ -313,6 +313,23 @@ def test_a_run_that_kills_or_hangs_its_worker_is_a_row(client, cluster, tmp_path
     assert killed == "its worker died 2 times, and 2 times more when it ran alone"
     assert late == ["it took longer than 1 s; at 2 s its worker is killed"] * 2
     assert lines_in(path) == 5
+
+
+@long
+def test_dead_workers_that_held_the_code_are_not_the_fault_of_a_run(client, cluster, monkeypatch):
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    submit, codes = client.submit, []
+
+    def submit_deadly_code(function, *args, key, **options):
+        if function is bytes:
+            codes.append(key)
+            function = (lambda data: os.kill(os.getpid(), 9)) if len(codes) == 1 else bytes
+        return submit(function, *args, key=key, **options)
+
+    monkeypatch.setattr(client, "submit", submit_deadly_code)
+    found = sweep(lambda lr, seed: lr, lr=[0.1], seeds=8, backend="dask", progress=False)
+    assert [one.verdict for one in found.runs] == ["finished"] * 8
+    assert len(codes) == 2
 
 
 @long

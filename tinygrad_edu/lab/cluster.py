@@ -99,12 +99,7 @@ class Calls:
         import cloudpickle
 
         self.pickle = cloudpickle.dumps
-        # Dask makes a result again if its worker dies; scattered data would be lost.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only once
-            self.pickled = self.client.submit(
-                bytes, self.pickle(self.call), key=f"{self.name}-code"
-            )
+        self.send_code()
         self.client.subscribe_topic(self.name, self.note_start)
         return self
 
@@ -114,6 +109,13 @@ class Calls:
         self.pickled.release()
         with suppress(Exception):  # the client may be closed
             self.client.unsubscribe_topic(self.name)
+
+    def send_code(self) -> None:
+        # Dask makes a result again if its worker dies; scattered data would be lost.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only once
+            key = f"{self.name}-code-{next(self.numbers)}"
+            self.pickled = self.client.submit(bytes, self.pickle(self.call), key=key)
 
     def results(self, tasks: Iterable[Numbered], jobs: int) -> Iterator[tuple[int, Any, Any]]:
         """Yield (i, x, result) when a call is done. The result may be a KilledWorker or Lost."""
@@ -169,6 +171,11 @@ class Calls:
                     future.add_done_callback(self.note_end)
                     continue
                 except KilledWorker as error:
+                    if error.task != key:  # Dask gave up the code, which no call can run without
+                        if self.pickled.status == "error":
+                            self.send_code()
+                        self.submit(*self.drop(key))
+                        continue
                     out = error
                 except CancelledError:
                     raise self.gone("the connection to its scheduler is lost") from None
