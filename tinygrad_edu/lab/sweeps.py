@@ -212,10 +212,11 @@ def sweep(
     A run that raises an error, ends its process or exceeds the time limit gets the verdict "error",
     and the other runs go on. FloatingPointError and OverflowError count as diverged.
     Warns of damaged lines in the file, and of runs in it that another version of `run` made.
-    Raises ValueError for an empty grid, a learning rate that is not above 0, a file that is not
-    from a sweep, and a time limit that cannot be kept; TypeError for settings that `run` does not
-    accept and for a `run` that returns no numbers; ImportError if joblib is needed and missing;
-    ConnectionError if the scheduler of a cluster, or all its workers, are gone.
+    Raises ValueError for an empty grid, a seed that is given twice, a learning rate that is not
+    above 0, a file that is not from a sweep, and a time limit that cannot be kept; TypeError for
+    settings that `run` does not accept and for a `run` that returns no numbers; ImportError if
+    joblib is needed and missing; ConnectionError if the scheduler of a cluster, or all its workers,
+    are gone.
     """
     numbers = seed_list(seeds)
     tasks = [(settings, seed) for settings in combinations(grid) for seed in numbers]
