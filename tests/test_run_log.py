@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu
-from tinygrad_edu.lab.run_log import BEGINS, CHECK, RunLog, line_of, locked, runs_in
+from tinygrad_edu.lab.run_log import BEGINS, RunLog, line_of, locked, runs_in
 from tinygrad_edu.lab.runs import Run, key
 from tinygrad_edu.lab.sweeps import sweep
 
@@ -30,6 +30,7 @@ def fields_of(run):
 
 # Damage
 
+CHECK = b', "crc32": "'
 NAMES = st.sampled_from(["", "a\nb", '"', "\\", "é", BEGINS.decode(), CHECK.decode()]) | st.text()
 GARBAGE = st.sampled_from([b"\n", b"\0" * 50, BEGINS, CHECK, b"}", b'"}']) | st.binary(min_size=1)
 
@@ -177,18 +178,20 @@ def test_processes_and_threads_that_add_at_once_leave_whole_lines(tmp_path):
     assert path.read_bytes().count(b"\n") == len(expected) + 1
 
 
-def test_a_sweep_does_not_repeat_what_another_has_finished_meanwhile(tmp_path):
+def test_a_sweep_does_not_repeat_what_another_has_finished_meanwhile(tmp_path, capsys):
     path, calls = tmp_path / "x.jsonl", deque()
-    grid = {"seeds": 1, "jobs": 1, "path": path, "progress": False}
+    grid = {"seeds": 1, "jobs": 1, "path": path}
 
     def run(lr, seed):
         calls.append(lr)
-        if lr == 0.1:
-            sweep(run, lr=[0.2, 0.4], **grid)
+        if lr in (0.1, 0.3):
+            sweep(run, lr=[lr + 0.1], **grid, progress=False)
         return lr
 
     found = sweep(run, lr=[0.1, 0.2, 0.3, 0.4], **grid)
-    assert list(calls) == [0.1, 0.2, 0.4, 0.3]
+    assert list(calls) == [0.1, 0.2, 0.3, 0.4]
+    rows = [f"lr={lr}: loss {lr}" for lr in (0.1, 0.2, 0.3, 0.4)]
+    assert capsys.readouterr().out.splitlines() == rows  # the last one too
     assert [run.numbers["loss"] for run in found.runs] == [0.1, 0.2, 0.3, 0.4]
     assert path.read_bytes().count(b"\n") == 4
 
@@ -215,3 +218,30 @@ def test_another_version_of_the_package_makes_the_runs_again(tmp_path, monkeypat
     assert said[0].filename == __file__
     sweep(run, **grid)  # and says nothing
     assert grid["path"].read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    "grid", [{"settings": ["a", "b"]}, {"lr": [0.1, 0.2], "crc32": ["01234567"]}]
+)
+def test_settings_and_numbers_may_have_the_names_that_the_file_uses(grid, tmp_path):
+    calls = deque()
+
+    def run(seed, **settings):
+        calls.append(settings)
+        return {"settings": 0.5, "loss": 0.1}
+
+    for _ in range(2):
+        sweep(run, **grid, seeds=1, jobs=1, path=tmp_path / "x.jsonl", progress=False)
+    assert len(calls) == 2
+
+
+def test_a_run_that_changes_the_folder_is_added_to_the_same_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+
+    def run(lr, seed):
+        monkeypatch.chdir(tmp_path / "other")
+        return lr
+
+    sweep(run, lr=[0.1, 0.2], seeds=1, jobs=1, path="x.jsonl", progress=False)
+    assert (tmp_path / "x.jsonl").read_bytes().count(b"\n") == 2

@@ -21,9 +21,10 @@ import pytest
 from tinygrad_edu import Tensor, manual_seed, nn
 from tinygrad_edu.lab.curve import curve_verdict
 from tinygrad_edu.lab.descent import descend
-from tinygrad_edu.lab.program import code_fingerprint
+from tinygrad_edu.lab.program import code_fingerprint, is_library
 from tinygrad_edu.lab.run_log import runs_in
 from tinygrad_edu.lab.sweeps import sweep
+from tinygrad_edu.messages import PACKAGE
 from tinygrad_edu.rng import default_rng
 from tinygrad_edu.viz.plots.sweep import plot_sweep
 
@@ -65,7 +66,7 @@ def test_the_seed_decides_the_run_and_the_generator_is_put_back():
     expected = default_rng().random(2)
     manual_seed(5)
     first = default_rng().random()
-    found = quiet(run, lr=[0.1, 0.2], seeds=[3, 4])
+    found = quiet(run, lr=[0.1, 0.2], seeds=np.array([3, 4]))
     assert [first, default_rng().random()] == expected.tolist()
     weights = [one.numbers["weight"] for one in found.runs]
     assert weights[:2] == weights[2:]
@@ -472,13 +473,14 @@ def test_any_byte_of_a_line_may_be_damaged(tmp_path):
 
 
 TEXT = """
+import argparse
 import dataclasses
 import enum
 import functools
 import pathlib
 import numpy as np
 import users_helpers
-from tinygrad_edu import nn, no_grad
+from tinygrad_edu import grad, nn, no_grad
 
 RATE = 2.0
 SIZES = [3, {"a": 5, "b": {"x"}}]
@@ -506,6 +508,7 @@ class Slotted:
 
 KIND, CONFIG, SLOTTED = Kind.DEEP, Config(8388608), Slotted(16777216)
 METHOD = Config(33554432).method
+OPTIONS = argparse.Namespace(steps=67108864)
 
 class Base(nn.Module):
     def scaled(self, x):
@@ -517,6 +520,10 @@ class Net(Base):
     @property
     def width(self):
         return 16
+
+    @functools.cached_property
+    def height(self):
+        return 134217728
 
     @staticmethod
     def fixed():
@@ -563,6 +570,9 @@ def helper(x, y=8192, *, z=16384):
         return x * (32768, "words")[0]
     return late(other(x)) in {1, 65536}
 
+derivative = grad(lambda x: 268435456 * x)
+vectorized = np.vectorize(lambda x: 536870912 * x)
+
 def recursive(n):
     return recursive(n - 1) + mutual(n) if n else 131072
 
@@ -578,7 +588,8 @@ def run(lr, seed):
         total = 0
     for f in (decorated, unrecorded, cached, inside, part, helper, recursive):
         total += f(lr) + users_helpers.used(lr) + SCALE * len(STEPS) * len(PATH.name)
-        total += KIND.value + CONFIG.batch + SLOTTED.size + METHOD()
+        total += KIND.value + CONFIG.batch + SLOTTED.size + METHOD() + OPTIONS.steps
+        total += derivative(lr) + vectorized(lr)
     return total
 
 def unused(x):
@@ -622,7 +633,7 @@ def program_of(folder, text=TEXT, helpers=HELPERS):
         ("KIND, CONFIG, SLOTTED = Kind.DEEP", "KIND, CONFIG, SLOTTED = Kind.WIDE"),
         ("return self.batch", "return -self.batch"),
         # One in each kind of function, and of value.
-        *[(str(2**k), str(3**k)) for k in (*range(4, 18), *range(19, 26))],
+        *[(str(2**k), str(3**k)) for k in (*range(4, 18), *range(19, 30))],
     ],
 )
 def test_code_that_run_uses_counts(old, new, tmp_path):
@@ -634,6 +645,35 @@ def test_code_that_run_uses_counts(old, new, tmp_path):
 def test_code_of_a_module_that_run_uses_counts(tmp_path):
     changed = [HELPERS.replace("+ 1", "+ 2"), HELPERS.replace("262144", "262145")]
     assert len({program_of(tmp_path, helpers=x) for x in [HELPERS, *changed]}) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import helpers_of.deep\ndef run(): return helpers_of.deep.used()",
+        "from helpers_of import deep as other\ndef run(): return other.used()",
+        "def run():\n    import helpers_of.deep as other\n    return other.used()",
+        "def run():\n    from helpers_of.deep import used\n    return used()",
+    ],
+)
+def test_code_of_a_package_that_run_uses_counts(text, tmp_path, monkeypatch):
+    folder = tmp_path / "helpers_of"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for number in (1, 2):
+        (folder / "__init__.py").write_text("import helpers_of")  # which has itself in it
+        (folder / "deep.py").write_text(f"def used(): return {number}")
+        with mock.patch.dict(sys.modules), mock.patch.object(sys, "dont_write_bytecode", True):
+            names = {}
+            exec(text, names)
+            found.append(code_fingerprint(names["run"]))
+    assert found[0] != found[1]
+
+
+def test_a_folder_whose_name_begins_as_that_of_the_package_is_no_library():
+    assert is_library("x", PACKAGE + "/tensor.py")
+    assert not is_library("x", PACKAGE + "_experiments/models.py")
 
 
 @pytest.mark.parametrize(
@@ -892,6 +932,7 @@ def run(lr, seed, width=1):
         ({"lr": [0.1], "widht": [1]}, TypeError, r"run\(lr, seed, width=1\) .* 'widht'"),
         ({"width": [1]}, TypeError, "missing a required argument: 'lr'"),
         ({"lr": [0.1], "seeds": 0}, ValueError, "seeds must be at least 1, and it is 0"),
+        ({"lr": [0.1], "seeds": [1, 1]}, ValueError, r"seed must be given once, .* \[1, 1\]"),
     ],
 )
 def test_bad_grids_are_refused(settings, error, message):

@@ -46,7 +46,12 @@ def cluster():
     import dask
 
     with (
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}),  # to start again
+        dask.config.set(
+            {
+                "distributed.deploy.lost-worker-timeout": "10 minutes",  # to start again
+                "distributed.worker.multiprocessing-method": "forkserver",  # which is faster
+            }
+        ),
         warnings.catch_warnings(action="ignore"),
         mock.patch.dict(os.environ),  # Dask leaves settings of malloc there
         distributed.LocalCluster(
@@ -123,9 +128,14 @@ def assert_whole(path, expected):
 
 
 @pytest.mark.parametrize(
-    "where", ["1", pytest.param("2", marks=long), pytest.param("dask", marks=long)]
+    ("where", "group"),  # a terminal sends the signal to all processes of a group
+    [
+        ("1", False),
+        pytest.param("2", False, marks=long),
+        pytest.param("2", True, marks=long),
+        pytest.param("dask", False, marks=long),
+    ],
 )
-@pytest.mark.parametrize("group", [False, True])  # a terminal sends it to all processes of a group
 def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(where, group, tmp_path, request):
     path = tmp_path / "x.jsonl"
     if where == "dask":
@@ -144,15 +154,14 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(where, group, tmp_path,
 
 
 @long
-@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
-def test_processes_end_when_the_one_that_started_them_is_killed(kill, tmp_path):
+def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
     path, both = tmp_path / "x.jsonl", tmp_path / "both"
     both.mkdir()
     process = start(path, "2", SECONDS="0.1", BOTH=str(both))
     wait_for(partial(has_lines, path, 3))
     done = lines_in(path)
     assert len(processes_of(process.pid)) > 2
-    process.send_signal(kill)
+    process.kill()
     process.communicate(timeout=30)
     wait_for(lambda: not processes_of(process.pid), 10)
     assert lines_in(path) >= done
@@ -215,7 +224,8 @@ def test_a_sweep_that_is_killed_and_begun_again_many_times_is_whole(tmp_path, un
 def seconds(client, monkeypatch, each):
     """How long a run takes on the workers that are there, and on those that come instead."""
     client.run(os.environ.__setitem__, "SECONDS", each)
-    monkeypatch.setenv("SECONDS", each)
+    for nanny in client.cluster.workers.values():
+        monkeypatch.setitem(nanny.env, "SECONDS", each)
 
 
 def on_the_cluster(path, **settings):
@@ -306,6 +316,23 @@ def test_a_run_that_kills_or_hangs_its_worker_is_a_row(client, cluster, tmp_path
 
 
 @long
+def test_dead_workers_that_held_the_code_are_not_the_fault_of_a_run(client, cluster, monkeypatch):
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    submit, codes = client.submit, []
+
+    def submit_deadly_code(function, *args, key, **options):
+        if function is bytes:
+            codes.append(key)
+            function = (lambda data: os.kill(os.getpid(), 9)) if len(codes) == 1 else bytes
+        return submit(function, *args, key=key, **options)
+
+    monkeypatch.setattr(client, "submit", submit_deadly_code)
+    found = sweep(lambda lr, seed: lr, lr=[0.1], seeds=8, backend="dask", progress=False)
+    assert [one.verdict for one in found.runs] == ["finished"] * 8
+    assert len(codes) == 2
+
+
+@long
 def test_a_limit_that_is_not_reached_changes_nothing_on_a_cluster(
     client, undisturbed, tmp_path, monkeypatch
 ):
@@ -372,7 +399,8 @@ def test_a_cluster_that_is_gone_is_an_error_and_the_runs_are_kept(part, tmp_path
             killer = pool.submit(kill_it)
             with (
                 pytest.raises(
-                    ConnectionError, match=r"the Dask cluster is gone: .* begin it again"
+                    ConnectionError,
+                    match=r"the Dask cluster is gone: .* start the same sweep again",
                 ),
                 joblib.parallel_config(backend="dask", wait_for_workers_timeout=1),
             ):

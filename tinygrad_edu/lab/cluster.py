@@ -1,4 +1,4 @@
-"""The same call for many arguments, on the workers of a Dask cluster, any of which may die."""
+"""How do the workers of a Dask cluster make many calls, if any worker may die or hang?"""
 
 import itertools
 import pickle
@@ -14,19 +14,20 @@ from typing import Any, Self
 
 from tinygrad_edu.lab.processes import Lost, Numbered
 
-PATIENCE = 60.0  # seconds to wait for a worker, if there is none
-LOOK = 1.0  # seconds after which the workers are counted again
-WAIT = 0.1  # seconds to wait for a result before looking at the clock
-SENT = 0.02  # seconds that a message needs to leave a worker
-FETCH = 30.0  # seconds that a result, which is small, may need from its worker
+# All in seconds:
+PATIENCE = 60.0  # how long the cluster may have no worker
+LOOK = 1.0  # between two counts of the workers
+WAIT = 0.1  # for a result, before the clock is read again
+SENT = 0.02  # for a message to leave a worker
+FETCH = 30.0  # for a result, which is small, to come from its worker
 
 
 class DaskWorkers:
     """The workers of a Dask cluster.
 
-    client    distributed's
-    jobs      how many calls at a time, -1 for one in each thread of the workers
-    patience  seconds to wait for a worker, if there is none; PATIENCE if that is more
+    client    a `distributed.Client`
+    jobs      the number of calls at a time; -1: one in each thread of the workers
+    patience  the seconds to wait while the cluster has no worker; at least PATIENCE
     """
 
     def __init__(self, client: Any, jobs: int, patience: float | None = None) -> None:
@@ -39,13 +40,15 @@ class DaskWorkers:
     def map(
         self, call: Callable[[Any], Any], tasks: Iterable[Numbered], limit: float | None
     ) -> Iterator[Numbered]:
-        """(i, call(x)) for each task (i, x), as they get done; of one that has no result, a Lost.
+        """Yield (i, call(x)) for each task (i, x) when it is done, or (i, Lost) without a result.
 
-        Dask makes a call again if its worker has died, and gives it up if several have. That can be
-        bad luck, if others break down the workers. So it is then tried once more, alone.
+        When a worker dies, Dask repeats its calls on other workers. After several deaths, Dask
+        gives a call up. Another call may have killed these workers. So the call is repeated alone,
+        when all others are done.
 
-        tasks  are taken one by one, when there is a worker for them
-        limit  seconds that a call may take; `call` itself ends its process at twice that
+        tasks  the next task is taken when a worker is free
+        limit  the seconds that a call may take; `call` itself ends its process after twice this
+               time
 
         Raises ConnectionError if the cluster is gone.
         """
@@ -65,16 +68,16 @@ class DaskWorkers:
                 yield i, out
 
     def apart(self) -> bool:
-        """Whether calls are made elsewhere than here."""
+        """Whether other processes or threads make the calls."""
         return True
 
     def can_be_killed(self) -> bool:
-        """Whether the death of a worker is noticed: not if it is a thread of this process."""
+        """Whether a worker can be killed: not if it is a thread of this process."""
         return not any(address.startswith("inproc:") for address in self.client.nthreads())
 
 
 class Calls:
-    """The calls that are under way on a cluster; at the end of the block, they are given up."""
+    """The unfinished calls on a cluster. They are cancelled at the end of the `with` block."""
 
     def __init__(
         self, client: Any, call: Callable[[Any], Any], limit: float | None, patience: float
@@ -85,35 +88,37 @@ class Calls:
         self.patience = patience
         self.name = f"run-{uuid.uuid4().hex}"
         self.numbers = itertools.count()
-        self.under_way: dict[str, tuple[int, Any, Any]] = {}  # i, x and the future, by its key
-        self.started: dict[str, tuple[float, str]] = {}  # when, and the address of the worker
+        self.under_way: dict[str, tuple[int, Any, Any]] = {}  # {key: (i, x, future)}
+        self.started: dict[str, tuple[float, str]] = {}  # {key: (time, address of the worker)}
         self.done: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.threads = 0
-        self.counted = -LOOK
-        self.seen = time.monotonic()  # when there was a worker
+        self.counted = -LOOK  # the time of the last count
+        self.seen = time.monotonic()  # the last time at which the cluster had a worker
 
     def __enter__(self) -> Self:
         import cloudpickle
 
         self.pickle = cloudpickle.dumps
-        # A result, unlike data that is scattered, is made again if the workers that have it die.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sending large graph")  # it is sent once
-            self.pickled = self.client.submit(
-                bytes, self.pickle(self.call), key=f"{self.name}-code"
-            )
+        self.send_code()
         self.client.subscribe_topic(self.name, self.note_start)
         return self
 
     def __exit__(self, *error: object) -> None:
         for key in list(self.under_way):
-            self.forget(key)
+            self.drop(key)
         self.pickled.release()
         with suppress(Exception):  # the client may be closed
             self.client.unsubscribe_topic(self.name)
 
+    def send_code(self) -> None:
+        # Dask makes a result again if its worker dies; scattered data would be lost.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only once
+            key = f"{self.name}-code-{next(self.numbers)}"
+            self.pickled = self.client.submit(bytes, self.pickle(self.call), key=key)
+
     def results(self, tasks: Iterable[Numbered], jobs: int) -> Iterator[tuple[int, Any, Any]]:
-        """(i, x, result) as they get done; the result may be a KilledWorker, or Lost."""
+        """Yield (i, x, result) when a call is done. The result may be a KilledWorker or Lost."""
         tasks = iter(tasks)
         while True:
             room = self.room(jobs) - len(self.under_way)
@@ -133,7 +138,7 @@ class Calls:
         future.add_done_callback(self.note_end)
 
     def note_start(self, event: tuple[float, tuple[str, str]]) -> None:
-        """A call has begun, so there is a worker, if only until it dies of that."""
+        """Note that a call has begun. So the cluster has a worker, even if the call kills it."""
         self.seen = time.monotonic()
         key, worker = event[1]
         self.started[key] = self.seen, worker
@@ -141,15 +146,15 @@ class Calls:
     def note_end(self, future: Any) -> None:
         self.done.put(future.key)
 
-    def forget(self, key: str) -> tuple[int, Any]:
-        """Give up a call: if it has not begun, it never will."""
+    def drop(self, key: str) -> tuple[int, Any]:
+        """Cancel a call if it has not begun; ignore its result if it has. Return i and x."""
         i, x, future = self.under_way.pop(key)
         self.started.pop(key, None)
         future.release()
         return i, x
 
     def arrived(self) -> Iterator[tuple[int, Any, Any]]:
-        """Those that are done, after waiting a little if none is."""
+        """Yield (i, x, result) of the calls that are done; wait up to WAIT seconds for one."""
         from distributed import KilledWorker
 
         wait = WAIT
@@ -162,18 +167,24 @@ class Calls:
                 future = self.under_way[key][2]
                 try:
                     out = future.result(timeout=FETCH)
-                except TimeoutError:  # its worker has died since, and it is made again
+                except TimeoutError:  # the worker has died since; Dask repeats the call
                     future.add_done_callback(self.note_end)
                     continue
                 except KilledWorker as error:
+                    if error.task != key:  # Dask gave up the code, which no call can run without
+                        if self.pickled.status == "error":
+                            self.send_code()
+                        self.submit(*self.drop(key))
+                        continue
                     out = error
                 except CancelledError:
                     raise self.gone("the connection to its scheduler is lost") from None
-                yield *self.forget(key), out
+                yield *self.drop(key), out
 
     def late(self) -> Iterator[tuple[int, Any, Any]]:
-        """Those that take too long. Their workers end; nobody waits for them, so Dask does not make
-        them again.
+        """Yield (i, x, Lost) of the calls that take longer than the limit.
+
+        They are dropped, so Dask does not repeat them when their workers end.
         """
         if self.limit is None:
             return
@@ -183,18 +194,21 @@ class Calls:
             return
         now = self.asked(self.client.processing)
         for key, start in late.items():
-            if key not in self.under_way:  # its message came after its result
+            if key not in self.under_way:  # the message of its start came after its result
                 self.started.pop(key, None)
             elif self.under_way[key][2].done():
                 continue
             elif key in now.get(start[1], ()):
                 ends = f"at {2 * self.limit:g} s its worker is killed"
-                yield *self.forget(key), Lost(f"it took longer than {self.limit:g} s; {ends}")
-            elif self.started.get(key) is start:  # that worker is dead: it waits for another
+                yield *self.drop(key), Lost(f"it took longer than {self.limit:g} s; {ends}")
+            elif self.started.get(key) is start:  # the worker is dead; the call waits for another
                 del self.started[key]
 
     def room(self, jobs: int) -> int:
-        """How many calls may be under way. Raises ConnectionError if the cluster is gone."""
+        """The number of calls that may be under way, at least 1.
+
+        Raises ConnectionError if the cluster is gone.
+        """
         now = time.monotonic()
         if now - self.counted > LOOK:
             self.counted = now
@@ -210,7 +224,7 @@ class Calls:
         return max(1, min(many, self.threads))
 
     def asked(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What the scheduler answers."""
+        """The scheduler's answer. Raises ConnectionError if there is none."""
         if self.client.status == "running":
             with suppress(OSError):
                 return question()
@@ -218,20 +232,20 @@ class Calls:
 
     def gone(self, why: str) -> ConnectionError:
         return ConnectionError(
-            f"the Dask cluster is gone: {why}. If the sweep has a file, the finished runs are "
-            "there; begin it again, and the others are made"
+            f"the Dask cluster is gone: {why}. If the sweep has a file (path=), the finished runs "
+            "are in it: start the same sweep again to make the others"
         )
 
 
-ONE = threading.Lock()  # threads of a worker share the package's generator, so they take turns
+ONE = threading.Lock()  # threads of a worker share the package's generator: one call at a time
 
 
 def call_on_worker(call: bytes, x: bytes, topic: str, key: str) -> Any:
-    """Each call has a copy of everything, as it would have in a process of its own."""
+    """Unpickle and make a call. It gets copies of all objects, so no other call can change them."""
     from distributed import get_worker
 
     with ONE:
         worker = get_worker()
         worker.log_event(topic, (key, worker.address))
-        time.sleep(SENT)  # another thread sends it, and not if the call holds all threads up
+        time.sleep(SENT)  # another thread sends the message; compiled code may block all threads
         return pickle.loads(call)(pickle.loads(x))

@@ -1,4 +1,4 @@
-"""The same call for many arguments, in joblib's processes, which may die."""
+"""How do joblib's worker processes make many calls, if any process may die?"""
 
 import functools
 import itertools
@@ -13,15 +13,15 @@ from typing import Any
 Numbered = tuple[int, Any]
 
 
-class Lost(Exception):  # noqa: N818  it is handed on as a result
-    """A call has no result, since its process died or hangs."""
+class Lost(Exception):  # noqa: N818  it is a result, and is not raised
+    """The reason why a call has no result: its process died, or it takes too long."""
 
 
 class JoblibWorkers:
     """joblib's worker processes.
 
-    jobs     how many, -1 for one on each core
-    backend  joblib's name of what starts them, None for what `joblib.parallel_config` says
+    jobs     the number of processes; -1: one for each core
+    backend  joblib's name for what starts them; None: the choice of `joblib.parallel_config`
     """
 
     def __init__(self, joblib: Any, jobs: int, backend: str | None) -> None:
@@ -32,13 +32,15 @@ class JoblibWorkers:
     def map(
         self, call: Callable[[Any], Any], tasks: Iterable[Numbered], limit: float | None
     ) -> Iterator[Numbered]:
-        """(i, call(x)) for each task (i, x), as they get done; of one whose process died, a Lost.
+        """Yield (i, call(x)) for each task (i, x) when it is done; (i, Lost) if its process died.
 
-        When one process dies, joblib gives up the calls of the others too, and nobody says which
-        call it was. It is one of those under way, so these are tried alone until one dies again.
+        When one process dies, joblib gives up the calls of all processes and does not say which
+        call was at fault. So the calls that were under way are repeated one at a time, until one
+        of them dies again. Then the others go on together.
 
-        tasks  are taken one by one, when there is a process for them
-        limit  seconds that a call may take; `call` itself ends its process at twice that
+        tasks  the next task is taken when a process is free
+        limit  the seconds that a call may take; `call` itself ends its process after twice this
+               time
         """
         tasks = iter(tasks)
         late = "" if limit is None else f"; at {2 * limit:g} s it is killed"
@@ -59,6 +61,7 @@ class JoblibWorkers:
                         break
 
     def together(self, call: Callable[[Any], Any], tasks: Iterator[Numbered]) -> Iterator[Numbered]:
+        """Yield (i, call(x)) for each task. Raises BrokenExecutor if a process dies."""
         with self.config():
             backend, _ = self.joblib.parallel.get_active_backend()
             stream = backend.supports_return_generator
@@ -66,13 +69,13 @@ class JoblibWorkers:
                 self.jobs,
                 return_as="generator_unordered" if stream else "list",
                 batch_size=1,
-                mmap_mode="c",  # or else large arrays in a call were read-only
+                mmap_mode="c",  # a call may change large arrays, in its own copy
             )
             job = self.joblib.delayed(numbered_call)
             jobs = (job(call, os.getpid(), i, x) for i, x in tasks)
             if stream:
                 yield from parallel(jobs)
-            else:  # Ray's: results come when all of them do
+            else:  # such as Ray's: it returns all results together, so give it small groups
                 while group := list(itertools.islice(jobs, self.count())):
                     yield from parallel(group)
 
@@ -89,11 +92,11 @@ class JoblibWorkers:
         return self.joblib.parallel_config(backend=self.backend) if self.backend else nullcontext()
 
     def apart(self) -> bool:
-        """Whether calls are made elsewhere than here."""
+        """Whether other processes or threads make the calls."""
         return self.count() > 1
 
     def can_be_killed(self) -> bool:
-        """Whether the death of a process is noticed, and another takes its place."""
+        """Whether a process can be killed: the backend notices its death and starts another."""
         with self.config():
             backend, _ = self.joblib.parallel.get_active_backend()
         return isinstance(backend, self.joblib.parallel.BACKENDS["loky"])
@@ -103,11 +106,11 @@ class JoblibWorkers:
             return self.joblib.effective_n_jobs(self.jobs)
 
 
-TAKING = threading.Lock()  # a thread of joblib may still take one when others have been given up
+TAKING = threading.Lock()  # after a failure, a thread of joblib may still take a task
 
 
 def begun(tasks: Iterator[Numbered], under_way: dict[int, Any]) -> Iterator[Numbered]:
-    """Those under way once more, then the others, which are under way from then on."""
+    """Yield the tasks that are under way, to repeat them; then the others, added to `under_way`."""
     yield from list(under_way.items())
     while True:
         with TAKING:
@@ -126,7 +129,7 @@ def numbered_call(call: Callable[[Any], Any], home: int, i: int, x: Any) -> Numb
 
 @functools.cache
 def end_with_parent() -> None:
-    """From now on, end this process when the one that has started it is gone, be it killed."""
+    """From now on, end this process when its parent process has ended, even by a kill."""
     parent = os.getppid()
 
     def watch() -> None:

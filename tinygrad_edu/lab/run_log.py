@@ -1,7 +1,8 @@
-"""Which runs are done already? A file with a line for each; several sweeps may add to it."""
+"""Which runs are done already? A file has a line for each; several sweeps may write to it."""
 
 import json
 import os
+import re
 import reprlib
 import sys
 import threading
@@ -18,33 +19,33 @@ if sys.platform == "win32":
     import msvcrt
 
     def lock(file: BinaryIO) -> None:
-        file.seek(2**30)  # behind the end: Windows refuses to read or write a locked byte
+        file.seek(2**30)  # after the end: on Windows nobody can read or write a locked byte
         msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
 else:
     import fcntl
 
     def lock(file: BinaryIO) -> None:
-        with suppress(OSError):  # some file systems have no locks; an appended line is whole there
+        with suppress(OSError):  # some file systems have no locks; checksums find mixed lines there
             fcntl.flock(file, fcntl.LOCK_EX)
 
 
-# A line is a run as JSON, with a checksum, since a damaged digit is a digit too. Quotes inside a
-# string are escaped, so these two stand at the beginning and at the end of a run, and nowhere else.
+# A line is a run as JSON. The checksum at its end shows damage that leaves valid JSON, such as
+# another digit.
 BEGINS = b'{"settings": '
-CHECK = b', "crc32": "'
+END = re.compile(rb', "crc32": "([0-9a-f]{8})"}')
 
 Fields = dict[str, Any]
 
 
 class RunLog:
-    """The runs that a sweep has finished, in a file.
+    """The file of a sweep: it has the finished runs.
 
-    programs  of each run that is asked for, by its key, which program makes it
-    runs      those that this program has made, by their keys
+    programs  {key of a run: the program that makes this run}, for all runs of the sweep
+    runs      {key of a run: the run}, for the runs in the file that these programs made
     """
 
     def __init__(self, path: Path, programs: Mapping[str, str]) -> None:
-        self.path = path
+        self.path = path.absolute()  # a run may change the current folder
         self.programs = programs
         self.runs: dict[str, Run] = {}
         self.read_to = 0
@@ -58,10 +59,10 @@ class RunLog:
         return list({key(labels): labels for labels in found}.values())
 
     def read(self) -> dict[str, Run]:
-        """The runs that are there, an empty file if there is none. It may be read once.
+        """Read the whole file and return its runs. Create the file if it does not exist.
 
         Warns of damaged lines, and of runs that another version of the program made. Raises
-        ValueError for a file that has nothing of a sweep in it.
+        ValueError for a file that is not from a sweep.
         """
         with locked(self.path) as file:
             data = file.read()
@@ -72,14 +73,14 @@ class RunLog:
         if changed:
             warnings.warn(
                 f"{self.path} has {len(changed)} of these runs from another version of run, of "
-                "what it calls, or of tinygrad_edu: they are made again",
+                "what it calls, or of tinygrad_edu: these runs are made again",
                 stacklevel=3,
             )
         return self.runs
 
     def refresh(self) -> dict[str, Run]:
-        """The runs, with those that other sweeps have added since."""
-        # It may be called where nobody sees an error. If the file is really lost, `add` says so.
+        """Read the lines that were added to the file since the last time. Return all runs."""
+        # joblib may call this in a thread that hides errors. If the file is lost, `add` raises.
         with self.reading, suppress(OSError):
             with locked(self.path) as file:
                 file.seek(self.read_to)
@@ -90,18 +91,18 @@ class RunLog:
         return self.runs
 
     def take(self, found: Mapping[tuple[str, str], Fields]) -> None:
-        """Keep what these programs have made."""
+        """Keep the runs that these programs have made."""
         for (name, program), fields in found.items():
             if self.programs.get(name) == program:
                 self.runs[name] = Run(**fields)
 
     def add(self, name: str, run: Run) -> None:
-        """Append a run; when this returns, it is on the disk."""
+        """Append a run to the file. The line is on the disk when this returns."""
         line = line_of(run, self.programs[name])
         with locked(self.path) as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # half a line, of a sweep that was killed
+                if file.read(1) != b"\n":  # half a line, from a sweep that was killed
                     line = b"\n" + line
             while line:
                 line = line[file.write(line) :]
@@ -110,7 +111,7 @@ class RunLog:
 
 @contextmanager
 def locked(path: Path) -> Iterator[BinaryIO]:
-    """The file, to read and to append to, while no other sweep does. To close it unlocks it."""
+    """Open the file to read it and to append to it. Other sweeps wait until it is closed."""
     with open(path, "a+b", buffering=0) as file:
         lock(file)
         file.seek(0)
@@ -118,19 +119,20 @@ def locked(path: Path) -> Iterator[BinaryIO]:
 
 
 def line_of(run: Run, program: str) -> bytes:
-    """A run, and the program that made it, as a line of the file."""
+    """The line of the file for a run that this program made."""
     fields = vars(run) | {"settings": labels(run.settings), "program": program}
     text = json.dumps(fields).encode()
-    return text[:-1] + CHECK + checksum(text) + b"\n"
+    return text[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(text)
 
 
 class Lines:
-    """What is in a part of a file.
+    """The contents of a file, or of a part of it.
 
-    runs     what is whole and did not raise, by key and program: the last of each
-    any      whether there is a run at all
-    damaged  the numbers of the lines that have something else in them
-    foreign  those of them that do not even begin as a line of a sweep does
+    runs     {(key, program): fields of the run}, without runs that raised an error; if there are
+             several with one key, the last
+    any      whether there is any undamaged run
+    damaged  the numbers of the lines that contain more than undamaged runs
+    foreign  the numbers of the damaged lines that do not begin like a run
     """
 
     def __init__(self, data: bytes) -> None:
@@ -153,31 +155,30 @@ class Lines:
 
 
 def whole_runs(line: bytes) -> tuple[list[Fields], bytes]:
-    """The runs in a line whose checksums are right, and what is left of it.
+    """The runs in a line whose checksums are right, and the other bytes of the line.
 
-    It is one run, unless the end of a line is damaged.
+    A line has one run, or several if the ends of lines are lost.
     """
-    rest, *pieces = line.split(BEGINS)
-    found = []
-    for piece in pieces:
-        text, _, end = piece.partition(CHECK)
-        text = BEGINS + text + b"}"
-        if end.startswith(checksum(text)):
-            found.append(json.loads(text))
-            rest += end[len(checksum(text)) :]
+    found, rest, read_to = [], b"", 0
+    start = line.find(BEGINS)
+    while start >= 0:
+        for end in END.finditer(line, start):
+            text = line[start : end.start()] + b"}"
+            if zlib.crc32(text) == int(end[1], 16):
+                found.append(json.loads(text))
+                rest += line[read_to:start]
+                start = read_to = end.end()
+                break
         else:
-            rest += BEGINS + piece
-    return found, rest
-
-
-def checksum(text: bytes) -> bytes:
-    return b'%08x"}' % zlib.crc32(text)
+            start += 1
+        start = line.find(BEGINS, start)
+    return found, rest + line[read_to:]
 
 
 def runs_in(data: bytes, path: Path) -> dict[tuple[str, str], Fields]:
-    """The runs in a file that did not raise, by their keys and programs.
+    """{(key, program): fields of the run}, without runs that raised an error.
 
-    Warns of damaged lines. Raises ValueError for a file that has nothing of a sweep in it.
+    Warns of damaged lines. Raises ValueError for a file that is not from a sweep.
     """
     lines = Lines(data)
     if lines.foreign and not lines.any:

@@ -1,6 +1,7 @@
 """What is the result of one run, and how is the run named?"""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,3 +67,9 @@ def shown(value: Any) -> str:
     x = label(value)
     text = str(x)
     return f"{x:.4g}" if isinstance(x, float) and len(text) > LONG else text
+
+
+def loss_name(names: Iterable[str]) -> str | None:
+    """The name of the loss: "loss", or the first name that contains "loss"; None without one."""
+    found = [name for name in names if "loss" in name]
+    return "loss" if "loss" in found else next(iter(found), None)

@@ -7,39 +7,27 @@ import itertools
 import json
 import math
 import operator
-import os
-import platform
-import reprlib
-import sys
-import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_edu.cleanup import afterwards
-from tinygrad_edu.graph import plain
-from tinygrad_edu.lab.curve import NO_FALL, SHORTEST, curve_verdict
-from tinygrad_edu.lab.deadline import TimeLimitError, check_time_limit, time_limit
-from tinygrad_edu.lab.processes import Lost
-from tinygrad_edu.lab.program import code_fingerprint
-from tinygrad_edu.lab.run_log import RunLog
-from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, settings_text, shown
+from tinygrad_edu.lab.curve import NO_FALL
+from tinygrad_edu.lab.deadline import check_time_limit
+from tinygrad_edu.lab.runner import Runner, Task
+from tinygrad_edu.lab.runs import Run, Settings, key, label, labels, loss_name, settings_text, shown
 from tinygrad_edu.lab.samplers import Questions, from_optuna, quiet, settings_of, study_of
 from tinygrad_edu.lab.search import Between, Space, drawn, halved, without
 from tinygrad_edu.lab.tables import read_table, write_table
-from tinygrad_edu.lab.workers import Workers, workers_for
+from tinygrad_edu.lab.workers import workers_for
 from tinygrad_edu.optim.settings import one_of, whole
 from tinygrad_edu.progress import Progress
-from tinygrad_edu.rng import Package, manual_seed
 
-Task = tuple[Settings, int]
 # A run is as good as the best setting if the gap between its last loss and the best loss is at most
 # NEAR - 1 times the best loss, and at most PART of the way from the run's start to the best loss;
 # or if the gap is at most CLOSE of that way.
@@ -264,7 +252,7 @@ def sweep(
     search    None: try all combinations. "random": try `trials` of them, drawn at random.
               "halving": all combinations, or `trials` of them, get the smallest budget; the best go
               on to the next budget, and so on. A sampler or a study of Optuna: it chooses `trials`
-              settings. In a search a setting may be a range, as in lr=lab.between(1e-4, 1, log=True)
+              settings. A setting may then be a range, as in lr=lab.between(1e-4, 1.0, log=True)
     trials    the number of combinations to try
     rng       the seed or the generator of the draw; the same seed draws the same settings
     budget    for "halving", the name of the setting whose values are the budgets. With "epochs" and
@@ -312,70 +300,6 @@ def sweep(
     return Sweep(runs, budget)
 
 
-class Runner:
-    """What makes the runs of a sweep, but for those that are in its file.
-
-    seeds  with which each setting is run
-    done   the finished runs, by their keys
-    """
-
-    def __init__(
-        self,
-        run: Callable[..., Any],
-        seeds: Sequence[int],
-        workers: Workers | None,
-        limit: float | None,
-        path: str | Path | None,
-    ) -> None:
-        self.run = run
-        self.seeds = seeds
-        self.workers = workers
-        self.limit = limit
-        self.code = code_fingerprint(run)
-        self.programs: dict[str, str] = {}
-        self.log = None if path is None else RunLog(Path(path), self.programs)
-        self.done: dict[str, Run] = {}
-
-    def expect(self, settings: Iterable[Settings]) -> None:
-        """Note what makes their runs: the version of the package, the code of run and of values."""
-        version = sys.modules["tinygrad_edu"].__version__
-        for each in settings:
-            program = f"{version} {code_fingerprint(self.code, *each.values())}"
-            self.programs.update({key(each, seed): program for seed in self.seeds})
-
-    def tasks(self, settings: Iterable[Settings]) -> Iterator[Task]:
-        return ((each, seed) for each in settings for seed in self.seeds)
-
-    def results(self, tasks: Iterable[Task]) -> Generator[Run]:
-        """The runs of these tasks as they get done, without those that are done before.
-
-        Each task is taken when there is a worker for it, and another sweep may have done it by
-        then.
-        """
-        taken: list[Task] = []
-
-        def todo() -> Iterator[tuple[int, Task]]:
-            for i, task in enumerate(tasks):
-                taken.append(task)
-                name = key(*task)
-                if name not in self.done and (not self.log or name not in self.log.refresh()):
-                    yield i, task
-
-        with closing(outcomes(self.run, taken, todo(), self.workers, self.limit)) as runs:
-            for one in runs:
-                name = key(one.settings, one.seed)
-                if one.verdict != "error" or name not in self.done:  # another sweep may have it
-                    self.done[name] = one
-                if self.log is not None:
-                    self.log.add(name, one)
-                yield one
-
-    def runs_of(self, settings: Iterable[Settings]) -> list[Run]:
-        """Their runs, all done by now, with the settings as they were given."""
-        tasks = self.tasks(settings)
-        return [replace(self.done[key(*task)], settings=task[0]) for task in tasks]
-
-
 def sampled(
     runner: Runner,
     search: Any,
@@ -385,7 +309,7 @@ def sampled(
     mode: Literal["min", "max"],
     show: bool,
 ) -> list[Run]:
-    """The runs of the settings that a sampler of Optuna asks for, and of those in the file."""
+    """The runs of the settings that a sampler of Optuna chose, now or before (in the file)."""
     known: list[Settings] = []
     if runner.log is not None:
         found = [settings_of(labels, space) for labels in runner.log.settings()]
@@ -395,7 +319,7 @@ def sampled(
         known = [x for x in there if any(key(*task) in runner.done for task in runner.tasks([x]))]
 
     def row_of(settings: Settings) -> Row | None:
-        """Its row, if all its runs are done."""
+        """The row of these settings, if all its runs are done."""
         names = [key(*task) for task in runner.tasks([settings])]
         runs = [runner.done[name] for name in names if name in runner.done]
         return Row(settings, runs) if len(runs) == len(names) else None
@@ -428,7 +352,7 @@ def sampled(
 
 
 def worth(row: Row, metric: str | None, mode: str) -> float:
-    """The mean of the metric; infinitely bad for what diverged, nan where a run raised."""
+    """The mean of the metric; infinitely bad if a run diverged, nan if a run raised an error."""
     names = metrics_of(row.runs)
     name = loss_name(names) if metric is None else metric
     if "error" in row.verdicts:
@@ -441,7 +365,7 @@ def worth(row: Row, metric: str | None, mode: str) -> float:
 
 
 def made(runner: Runner, settings: list[Settings], progress: bool) -> list[Run]:
-    """All runs of these settings, and judged when all are known."""
+    """All runs of these settings. Their verdicts compare them with each other."""
     with closing(runner.results(runner.tasks(settings))) as runs:
         watch(runs, list(runner.tasks(settings)), runner.done, progress)
     return compared(runner.runs_of(settings))
@@ -453,7 +377,7 @@ SEARCHES = None, "random", "halving"
 
 
 def check_search(search: Any, space: Space, trials: int | None, budget: str | None) -> None:
-    """Raise ValueError if what is asked for does not fit together."""
+    """Raise ValueError if the arguments of a search do not fit together."""
     optuna = from_optuna(search)
     if not optuna and search not in SEARCHES:
         raise ValueError(
@@ -561,91 +485,11 @@ def check_arguments(run: Callable[..., Any], task: Task) -> None:
         ) from None
 
 
-# One run
-
-ALONE = threading.RLock()  # threads of one process share the package's generator
-
-
-def this_process() -> tuple[str, int]:
-    """The machine's name and the process's id: no other process has both."""
-    return platform.node(), os.getpid()
-
-
-def attempt(run: Callable[..., Any], limit: float | None, home: tuple[str, int], task: Task) -> Run:
-    """Call run with its own seed and return its result. The generator is put back afterwards.
-
-    home  the id of the sweep's own process; any other process may be killed at its time limit
-    """
-    settings, seed = task
-    kill = this_process() != home
-    try:
-        with ALONE, seeded(seed), time_limit(limit, kill=kill), np.errstate(all="ignore"):
-            returned = run(**settings, seed=seed)
-    except (FloatingPointError, OverflowError) as error:
-        return Run(settings, seed, {}, {}, "diverged", error_text(error))
-    except (Exception, SystemExit, TimeLimitError) as error:
-        return Run(settings, seed, {}, {}, "error", error_text(error))
-    values = numbers_in(returned, settings, seed)
-    curves = {name: x.tolist() for name, x in values.items() if x.ndim}
-    numbers = {name: float(x if x.ndim == 0 else x[-1]) for name, x in values.items()}
-    judged = loss_name(curves)
-    if judged is not None and len(curves[judged]) >= SHORTEST:
-        found = curve_verdict(curves[judged])
-        return Run(settings, seed, numbers, curves, found.kind, found.reason)
-    if not all(map(math.isfinite, numbers.values())):
-        return Run(settings, seed, numbers, curves, "diverged", "a number is not finite")
-    return Run(settings, seed, numbers, curves, "finished", "there is no curve of losses to judge")
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Inside the block, the package's generator starts from this seed; then the old one is back."""
-    before = Package.rng
-    with afterwards(lambda: setattr(Package, "rng", before)):
-        manual_seed(seed)
-        yield
-
-
-def error_text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def numbers_in(returned: Any, settings: Settings, seed: int) -> dict[str, npt.NDArray[Any]]:
-    """What run returned, as arrays by name, each of shape () or (n,) with n > 0."""
-    pairs = returned if isinstance(returned, Mapping) else {"loss": returned}
-    try:
-        values = {str(name): np.asarray(plain(x)) for name, x in pairs.items()}
-    except (TypeError, ValueError):  # a list of Tensors, or of lists
-        values = {}
-    if values and all(x.dtype.kind in "biuf" and x.ndim < 2 and x.size for x in values.values()):
-        return values
-    raise TypeError(
-        "run must return a number, a list of numbers (use .item() on a Tensor), or a dict of "
-        f"these, and run({settings_text(settings)}, seed={seed}) returned {reprlib.repr(returned)}"
-    )
-
-
-# The runs in the order in which they are done
-
-
-def outcomes(
-    run: Callable[..., Any],
-    tasks: Sequence[Task],
-    todo: Iterable[tuple[int, Task]],
-    workers: Workers | None,
-    limit: float | None,
-) -> Generator[Run]:
-    """Yield each run when it is done. Without workers, this process makes one after the other."""
-    one = partial(attempt, run, limit, this_process())
-    if workers is None:
-        yield from (one(task) for _, task in todo)
-        return
-    for i, out in workers.map(one, todo, limit):
-        yield Run(*tasks[i], {}, {}, "error", str(out)) if isinstance(out, Lost) else out
+# Runs and their progress
 
 
 def watch(runs: Iterable[Run], tasks: list[Task], done: dict[str, Run], show: bool) -> None:
-    """Wait for the runs, which `done` has when they come; show each setting in its turn."""
+    """Wait for the runs, which appear in `done`; show each setting in the order of the grid."""
     groups: dict[str, list[str]] = {}
     for task in tasks:
         groups.setdefault(key(task[0]), []).append(key(*task))
@@ -712,12 +556,6 @@ def deviation(values: Sequence[float]) -> float:
 
 def metrics_of(runs: Iterable[Run]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.numbers))
-
-
-def loss_name(names: Iterable[str]) -> str | None:
-    """The name of the loss: "loss", or the first name that contains "loss"; None without one."""
-    found = [name for name in names if "loss" in name]
-    return "loss" if "loss" in found else next(iter(found), None)
 
 
 def verdict_counts(verdicts: Mapping[str, int]) -> str:

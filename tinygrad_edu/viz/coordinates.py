@@ -7,8 +7,7 @@ from statistics import median
 from typing import Any, Literal
 
 from tinygrad_edu.lab import Run, Sweep
-from tinygrad_edu.lab.runs import label, shown
-from tinygrad_edu.lab.sweeps import loss_name
+from tinygrad_edu.lab.runs import label, loss_name, shown
 from tinygrad_edu.notation.numbers import number
 
 FAILED = "diverged", "error"
