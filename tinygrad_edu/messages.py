@@ -143,6 +143,15 @@ def converted(function: Function, arrays: Iterable[Any], data: Any) -> TypeError
     )
 
 
+def unknown_length(rule: Function, x: Operand) -> ValueError:
+    """An array of bools as index gave an array of Dask, whose shape has nan in it."""
+    return ValueError(
+        f"the derivative of {operation(rule)} needs the shape of {described(x)}, and dask does not "
+        "know it yet: call x.data.compute_chunk_sizes() on it before backward(), or use "
+        "np.where(mask, x, 0) in place of x[mask]"
+    )
+
+
 def stale(rule: Any, x: Operand) -> RuntimeError:
     return RuntimeError(
         f"{described(x)} was changed after this graph was made, so the derivative of "
