@@ -1,5 +1,6 @@
 """What does an error say: which operation, which operands, which line, and what can be done?"""
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -143,12 +144,17 @@ def converted(function: Function, arrays: Iterable[Any], data: Any) -> TypeError
     )
 
 
-def unknown_length(rule: Function, x: Operand) -> ValueError:
-    """An array of bools as index gave an array of Dask, whose shape has nan in it."""
+def wrong_shape(rule: Any, partial: Any, x: Operand) -> ValueError:
+    shape = x._array.shape
+    if any(math.isnan(n) for n in shape):  # Dask's x[mask]
+        return ValueError(
+            f"the derivative of {operation(rule)} needs the shape of {described(x)}, and dask does "
+            "not know it yet: call x.data.compute_chunk_sizes() on it before backward(), or use "
+            "np.where(mask, x, 0) in place of x[mask]"
+        )
     return ValueError(
-        f"the derivative of {operation(rule)} needs the shape of {described(x)}, and dask does not "
-        "know it yet: call x.data.compute_chunk_sizes() on it before backward(), or use "
-        "np.where(mask, x, 0) in place of x[mask]"
+        f"the rule of {operation(rule)} returned a partial of shape {partial.shape} for an input "
+        f"of shape {shape}: it must have that shape, or a shape to which NumPy broadcasts that one"
     )
 
 
