@@ -22,7 +22,6 @@ from tinygrad_edu.messages import (
     leaving,
     mixed_kinds,
     no_rule,
-    noted,
     operation,
     stale,
     wrong_count,
@@ -258,46 +257,41 @@ class Node(Operand):
 
         # A node is older than everything made from it. So the youngest node in the queue has
         # received every contribution to its gradient.
-        try:
-            while queue:
-                node = heappop(queue)[1]
-                g = grads[node] if wanted and node in wanted else grads.pop(node)
-                arguments = node.differentiable() if create_graph else node.seen
+        while queue:
+            node = heappop(queue)[1]
+            g = grads[node] if wanted and node in wanted else grads.pop(node)
+            arguments = node.differentiable() if create_graph else node.seen
 
-                partials = node.rule(g, *arguments, **node.options)
+            partials = node.rule(g, *arguments, **node.options)
 
-                if partials.__class__ is not tuple:
-                    partials = (partials,)
-                if len(partials) != len(node.inputs):
-                    partials = node.completed(partials)
-                if watch is not None:
-                    partials = node.contributions(partials)
-                    watch(node, g, partials)
-                for x, partial in zip(node.inputs, partials):
-                    if not isinstance(x, Node):
-                        continue
-                    if x.memory is not None and x.memory.changed > node.birth:
-                        raise stale(node.rule, x)
-                    if partial is None or not x._requires_grad or x.birth < oldest:
-                        continue
-                    thunk = callable(partial)
-                    if thunk:
-                        partial = partial()
-                    data = x._array
-                    if broadcasts and (
-                        partial.shape != data.shape or partial.dtype is not data.dtype
-                    ):
-                        partial = x.fit(partial, node)
-                    if x in grads:  # never added in place: a rule may return g itself, even twice
-                        grads[x] = grads[x] + partial
-                    elif x.rule is not None:
-                        grads[x] = partial
-                        heappush(queue, (-x.birth, x))
-                    else:  # a leaf owns its gradient: a new array from a thunk, or a copy
-                        own = thunk and partial is not g and getattr(partial, "base", None) is None
-                        grads[x] = partial if own else +partial
-        except Exception as error:
-            raise noted(error, node.rule, node.seen)  # noqa: B904 - the same error
+            if partials.__class__ is not tuple:
+                partials = (partials,)
+            if len(partials) != len(node.inputs):
+                partials = node.completed(partials)
+            if watch is not None:
+                partials = node.contributions(partials)
+                watch(node, g, partials)
+            for x, partial in zip(node.inputs, partials):
+                if not isinstance(x, Node):
+                    continue
+                if x.memory is not None and x.memory.changed > node.birth:
+                    raise stale(node.rule, x)
+                if partial is None or not x._requires_grad or x.birth < oldest:
+                    continue
+                thunk = callable(partial)
+                if thunk:
+                    partial = partial()
+                data = x._array
+                if broadcasts and (partial.shape != data.shape or partial.dtype is not data.dtype):
+                    partial = x.fit(partial, node)
+                if x in grads:  # never added in place: a rule may return g itself, even twice
+                    grads[x] = grads[x] + partial
+                elif x.rule is not None:
+                    grads[x] = partial
+                    heappush(queue, (-x.birth, x))
+                else:  # a leaf owns its gradient: a new array from a thunk, or a copy
+                    own = thunk and partial is not g and getattr(partial, "base", None) is None
+                    grads[x] = partial if own else +partial
 
         if watch is not None:
             for x, g in grads.items():

@@ -111,10 +111,15 @@ def logsumexp_backward(g, out, x, axis=-1, keepdims=False):
         g, out = np.expand_dims(g, axis), np.expand_dims(out, axis)
     infinite = x == np.inf
     # inf outweighs all others; several share equally
-    if is_lazy(infinite) or np.any(infinite):
+    if may_hold(infinite):
         ties = infinite.sum(axis=axis, keepdims=True)
         x = np.where(infinite, -np.log(np.maximum(ties, 1)), np.where(ties > 0, -np.inf, x))
     return g * np.exp(x - finite_or_0(out))
+
+
+def may_hold(condition):
+    """Whether the condition holds anywhere; True if its numbers are computed later, as in Dask."""
+    return is_lazy(condition) or condition.any()
 
 
 def finite_or_0(x):
@@ -145,7 +150,7 @@ def masked_softmax(x, mask):
     sees = mask.any(axis=-1, keepdims=True)
     hidden = np.where(sees, -math.inf, 0).astype(x.dtype)
     out = softmax(np.where(mask, x, hidden))
-    return out if not is_lazy(sees) and sees.all() else np.where(sees, out, 0)
+    return np.where(sees, out, 0) if may_hold(~sees) else out
 
 
 @backward_of(masked_softmax)
@@ -238,7 +243,7 @@ def soft_nll_backward(g, out, log_p, q):
 def expected(log_p, q):
     """sum(q log p) over all elements; a class with q = 0 adds nothing, even where p = 0."""
     total = np.vdot(q, log_p)
-    if is_lazy(total) or total != total:  # nan: 0 times -inf, or a nan in the data
+    if may_hold(total != total):  # nan: 0 times -inf, or a nan in the data
         total = np.vdot(q, np.where(q == 0, 0, log_p))
     return total
 
@@ -327,8 +332,9 @@ def rows_added(y, index, x):
 def gathered(y, index, shape):
     """`unindex` without a change in place, for an array that is computed later.
 
-    Where rows are named along one axis, those of y that come first at their places are taken in one
-    piece, then those that come second, and so on; a row of zeros is where none comes.
+    An index of whole numbers sends each row of y to a row of the result. The result is a sum of
+    arrays: the first takes for each of its rows the first row of y that is sent there, the second
+    takes the second, and so on. Where no row is left, an array takes a row of zeros.
     """
     parts = index if isinstance(index, tuple) else (index,)
     if not may_repeat(index):
@@ -353,6 +359,7 @@ def gathered(y, index, shape):
 
 
 def is_whole(part):
+    """Whether this part of an index is `:`."""
     return isinstance(part, slice) and part == slice(None)
 
 

@@ -1,5 +1,6 @@
 """What does an error say: which operation, which operands, which line, and what can be done?"""
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -140,6 +141,20 @@ def converted(function: Function, arrays: Iterable[Any], data: Any) -> TypeError
     return TypeError(
         f"{operation(function)} of {described(lazy)} of {library_of(lazy)} was computed at once, "
         f"and gave a {type(data).__name__}: {advice(lazy)}"
+    )
+
+
+def wrong_shape(rule: Any, partial: Any, x: Operand) -> ValueError:
+    shape = x._array.shape
+    if any(math.isnan(n) for n in shape):  # Dask's x[mask]
+        return ValueError(
+            f"the derivative of {operation(rule)} needs the shape of {described(x)}, and dask does "
+            "not know it yet: call x.data.compute_chunk_sizes() on it before backward(), or use "
+            "np.where(mask, x, 0) in place of x[mask]"
+        )
+    return ValueError(
+        f"the rule of {operation(rule)} returned a partial of shape {partial.shape} for an input "
+        f"of shape {shape}: it must have that shape, or a shape to which NumPy broadcasts that one"
     )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tinygrad_edu import kernels
 from tinygrad_edu.graph import RULES, Function, Node, apply, plain
 from tinygrad_edu.memory import memory_of
-from tinygrad_edu.messages import array_text, converted, described, operation
+from tinygrad_edu.messages import array_text, converted, described, wrong_shape
 from tinygrad_edu.notebook import html_table
 from tinygrad_edu.numpy_api import elementwise, indexing, linalg, products, reductions, shapes
 from tinygrad_edu.numpy_api.arguments import array
@@ -109,11 +109,7 @@ class Tensor(Node):
         data = self._array
         g = unbroadcast(partial, data.shape)
         if g.shape != data.shape:
-            raise ValueError(
-                f"the rule of {operation(node.rule)} returned a partial of shape {partial.shape} "
-                f"for an input of shape {data.shape}: it must have that shape, or a shape to which "
-                "NumPy broadcasts that one"
-            )
+            raise wrong_shape(node.rule, partial, self)
         return g if g.dtype == data.dtype else g.astype(data.dtype)
 
     def detach(self) -> "Tensor":

@@ -43,7 +43,7 @@ PLAIN = bool | int | float | str | bytes | complex | None
 SKIPPED = BuiltinFunctionType | CodeType | np.ndarray | np.generic | Memory | np.random.Generator
 ITEMS = list, dict, deque  # containers with a key or an index for each item
 OF_MODULE = {"training"}  # attributes that are handled separately
-OF_OPTIMIZER = {"defaults", "param_groups", "state", "large"}
+OF_OPTIMIZER = {"defaults", "param_groups", "state", "kinds", "large"}
 LOOK_UPS = {"getattr", "vars", "__dict__", "globals"}  # by names in string constants
 CHANCE = random.Random | np.random.RandomState  # no program can draw from them
 

@@ -130,9 +130,8 @@ class Module:
     def to(self, library: Any) -> Self:
         """Turn all parameters and buffers into arrays of an array module: numpy, cupy, dask.array.
 
-        The parameters stay the same Tensors, so an optimizer made before trains them still; one
-        that has made steps remembers arrays of before, which it moves with
-        `optimizer.load_state_dict(optimizer.state_dict())`. Gradients are forgotten.
+        The parameters stay the same Tensors, so an optimizer made before still trains them:
+        its next step moves what it remembers to the same library. Gradients are set to None.
 
         Raises TypeError for what is no array module, and for a model of Values.
         """

@@ -66,7 +66,8 @@ def leading(x):
     """u v^T for the largest singular value s = u^T x v; if several are largest, their mean."""
     if is_lazy(x):
         raise TypeError(
-            "singular values that are computed later cannot be compared: compute x first"
+            "the derivative of the spectral norm compares singular values, and dask computes them "
+            "later: make an array of NumPy first (x.compute())"
         )
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     ties = equal(s)[..., :1, :] & ~vanishing(s, x)[..., None, :]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.optim.blocks import is_large, update_in_blocks
 from tinygrad_edu.optim.cleanup import all_or_none
-from tinygrad_edu.optim.libraries import as_numpy, beside
+from tinygrad_edu.optim.libraries import TO_NUMPY, as_numpy, beside
 from tinygrad_edu.optim.settings import as_python, nonnegative
 
 SHARES = "rho", "alpha"  # settings that are the weight of the past in a running mean
@@ -39,6 +39,7 @@ class Optimizer:
         self.defaults = settings
         self.param_groups: list[dict[str, Any]] = []
         self.state: list[list[Any]] = []
+        self.kinds: list[list[Any]] = []  # the class of the data of each parameter, last seen
         self.large: list[bool] = []  # whether a group has parameters to be updated in blocks
         groups = listed(params)
         if not groups:
@@ -75,6 +76,7 @@ class Optimizer:
         self.check(**settings)
         self.param_groups.append({"params": params, **settings})
         self.state.append([(0.0,) * len(self.remembers) for _ in params])
+        self.kinds.append([None] * len(params))
         self.large.append(self.elementwise and any(is_large(p.data) for p in params))
 
     def check_parameter(self, p: Any) -> None:
@@ -122,7 +124,8 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient one step."""
         update = self.update
-        for group, states, large in zip(self.param_groups, self.state, self.large):
+        parts = zip(self.param_groups, self.state, self.kinds, self.large)
+        for group, states, kinds, large in parts:
             plain, lr = self.is_plain(group) and not large, group["lr"]
             for i, p in enumerate(group["params"]):
                 g = p.grad
@@ -131,6 +134,8 @@ class Optimizer:
                 data = p.data
                 if g.__class__ is not data.__class__:
                     g = plain_gradient(p)
+                if data.__class__ is not kinds[i]:  # the model may have moved to another library
+                    states[i], kinds[i] = moved(states[i], data), data.__class__
                 if plain:
                     data -= lr * g
                 elif large and is_large(data):
@@ -196,6 +201,7 @@ class Optimizer:
 
         def commit() -> None:
             self.state = state
+            self.kinds = [[None] * len(states) for states in state]
             for group, settings in zip(self.param_groups, groups):
                 group.update(settings)
 
@@ -275,6 +281,17 @@ def is_real(x: Any) -> bool:
 def copied(x: Any) -> Any:
     """A copy as an array of NumPy; a Python number as it is."""
     return np.array(as_numpy(x)) if hasattr(x, "dtype") else x
+
+
+def moved(state: Any, data: Any) -> Any:
+    """The state of a parameter in the library of its data."""
+    return tuple(restored(x, data) if differ(x, data) else x for x in state)
+
+
+def differ(x: Any, data: Any) -> bool:
+    """Whether x and data are arrays of two libraries; a trace is no library of its own."""
+    others = any(hasattr(array, name) for array in (x, data) for name in TO_NUMPY)
+    return others and x.__class__ is not data.__class__
 
 
 def restored(x: Any, data: Any) -> Any:
