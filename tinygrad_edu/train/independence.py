@@ -11,7 +11,14 @@ from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.normalization import BatchNorm
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.train.machines import Here
-from tinygrad_edu.train.parts import Copy, NotInPartsError, Step, pickled_model
+from tinygrad_edu.train.parts import (
+    Copy,
+    NotInPartsError,
+    Step,
+    copy_of,
+    pickled_model,
+    predict,
+)
 
 
 def check_model(model: Module) -> None:
@@ -38,10 +45,10 @@ def check_parts(model: Module, step: Step) -> None:
     become 0 where the loss is least. Dropout is off in it; if the model still draws random numbers,
     all of it is in eval mode.
     """
+    check_repeatable(model, step)
     pickled = without_chance(step) if any(step.drawn) else step.pickled
     parts = Step(step.machine, pickled, step.x, step.parts, step.seeds)
     one = Step(Here(), pickled, step.x, 1, step.seeds)
-    check_copy(model, one.copy.model)
     check_leaves(model, one.copy)
     out = one.prediction
     compared: list[Any] = [("the prediction", parts.prediction, out, 0.0)]
@@ -58,6 +65,23 @@ def check_parts(model: Module, step: Step) -> None:
                 "model depend on each other, or it draws from a generator that is no attribute of "
                 "a layer, or the workers have another version of the code. Train it in one process"
             )
+
+
+def check_repeatable(model: Module, step: Step) -> None:
+    """Raise NotInPartsError if a copy gives another prediction for the same rows the second time.
+
+    Such a model remembers something that `remembered` does not see. In one process the next step
+    would find it, but in parts each step starts with new copies.
+    """
+    copy = copy_of(step.pickled)
+    check_copy(model, copy.model)
+    first, second = (predict(copy, step.x, step.seeds, 0)[0] for _ in range(2))
+    if not agree(second, first, 0.0):
+        raise NotInPartsError(
+            f"{type(model).__name__} gives another prediction when it computes the same rows "
+            "again: it remembers something, such as a counter in a list, or it draws from a "
+            "generator that is not an attribute of a layer. Train it in one process"
+        )
 
 
 def agree(x: Any, y: Any, largest: float) -> bool:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 
 PATIENCE = 60.0  # seconds without any worker, after which a training gives up
 FRESH = 5.0  # seconds for which the list of workers is taken for right
+SETTINGS = Lock()  # Dask's settings belong to all threads of the process
 TRIES = 3  # of a batch whose tasks Dask gave up: by itself it tries each on four workers
 
 
@@ -88,7 +90,8 @@ class Cluster:
             worker = workers[place % len(workers)]
             options = {"workers": [worker], "allow_other_workers": True}
         # a model is large at times, and is sent on purpose
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+        setting = {"distributed.admin.large-graph-warning-threshold": "1 TB"}
+        with SETTINGS, dask.config.set(setting):
             future = self.client.submit(function, *args, pure=False, **options)
         self.futures.append(future)
         return future

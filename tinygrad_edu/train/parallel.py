@@ -62,7 +62,10 @@ class InParts:
             raise
         except Exception as error:
             self.model(x)  # raises it again, as without parts: for all rows, in the caller's code
-            error.add_note("Raised for a part of the batch; the whole batch is fine here.")
+            error.add_note(
+                "This error was raised for a part of the batch. This process computes the whole "
+                "batch without an error."
+            )
             raise
         for generator, drawn in zip(generators, step.drawn, strict=True):
             if drawn:
@@ -99,7 +102,7 @@ def rows_of(x: Any) -> Any:
     x = plain(x)
     if not isinstance(x, np.ndarray) or not x.ndim or not len(x):
         raise NotInPartsError(
-            f"to be cut into parts, x must be an array with a row for each example, and it is a "
-            f"{type(x).__name__} of shape {np.shape(x)}"
+            f"a batch in parts needs an array x with one row for each example, and x is a "
+            f"{type(x).__name__} of shape {np.shape(x)}: convert it with np.asarray(x)"
         )
     return x

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.cleanup import afterwards
+from tinygrad_edu.graph import Node, plain
+from tinygrad_edu.modes import temporarily
 from tinygrad_edu.nn import Module
-from tinygrad_edu.rng import Package, default_rng
+from tinygrad_edu.rng import INSTEAD, default_rng
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.train.machines import KilledError
 
@@ -107,7 +108,8 @@ def copy_of(pickled: bytes) -> Copy:
 
 def predict(copy: Copy, x: Any, seeds: list[int], part: int) -> tuple[Any, list[bool]]:
     """model(x) for the rows of a part, and whether it drew from each generator. Keeps the graph."""
-    x = np.array(x, order="C")  # a memory like that everywhere, since NumPy's sums depend on it
+    # NumPy rounds a sum differently if the rows lie differently in memory
+    x = np.array(x, order="C", subok=True)
     model = copy.model
     with TURN, seeded(model, seeds, part) as drawn:
         before = remembered(model)
@@ -169,14 +171,8 @@ def generators_of(model: Module) -> list[np.random.Generator]:
 @contextmanager
 def seeded(model: Module, seeds: list[int], part: int) -> Iterator[list[bool]]:
     """Inside, each generator gives this part's numbers. At the end: whether it was drawn from."""
-    before = Package.rng
     drawn: list[bool] = []
-
-    def restore() -> None:
-        Package.rng = before
-
-    with afterwards(restore):
-        Package.rng = np.random.default_rng()
+    with temporarily(INSTEAD, np.random.default_rng()):
         generators = generators_of(model)
         for i, (generator, seed) in enumerate(zip(generators, seeds, strict=True)):
             kind = type(generator.bit_generator)
@@ -193,13 +189,23 @@ def state(generator: np.random.Generator) -> bytes:
 
 def remembered(model: Module) -> dict[str, Any]:
     """What may change when a model computes, and is there in the next step: arrays and numbers."""
-    numbers = {
+    attributes = {
         f"{path}.{name}".removeprefix("."): x
         for path, module in model.named_modules()
         for name, x in vars(module).items()
-        if isinstance(x, bool | int | float | str)
     }
-    return {**numbers, **{path: np.array(x) for path, x in model.named_buffers()}}
+    constants = {
+        path: np.array(plain(x))
+        for path, x in attributes.items()
+        if isinstance(x, Node) and x.function is None
+    }
+    numbers = {
+        path: x
+        for path, x in attributes.items()
+        if isinstance(x, bool | int | float | str | np.generic)
+    }
+    arrays = {path: np.array(plain(x)) for path, x in model.named_state()}
+    return {**numbers, **constants, **arrays}
 
 
 def check_unchanged(model: Module, before: dict[str, Any]) -> None:
