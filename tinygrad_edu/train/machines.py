@@ -100,7 +100,7 @@ class Cluster:
         return future
 
     def gather(self, futures: list[Any]) -> list[Any]:
-        """The results of tasks. Raises the error of a task, or ClusterError if there is no cluster."""
+        """The results of tasks. Raises the error of a task, or ClusterError."""
         waiting = asyncio.run_coroutine_threadsafe(
             self.client.gather(futures, asynchronous=True), self.client.loop.asyncio_loop
         )
