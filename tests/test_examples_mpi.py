@@ -26,7 +26,7 @@ def train(processes, folder):
     mpiexec = os.path.join(os.path.dirname(sys.executable), "mpiexec")
     arguments = str(EXAMPLES / "mpi_train.py"), str(out), str(numbers)
     run = subprocess.run(
-        [mpiexec, "-n", str(processes), sys.executable, "-c", TRAIN, *arguments],
+        [mpiexec, "-n", str(processes), sys.executable, "-m", "mpi4py", "-c", TRAIN, *arguments],
         env={**os.environ, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"},
         check=False,
         capture_output=True,
