@@ -1,11 +1,14 @@
-"""How do several processes train one network, if gradients are all that they exchange?
+"""How do several processes train one network if they exchange only gradients?
 
-Each process has the same network and takes its own share of each batch. The mean over a batch is
-a weighted mean over its shares, and so is its gradient. `Allreduce` adds what all processes found,
-and gives the sum to all of them. All make the same step, so no weight ever has to be sent.
+Each process has the same network and takes its own share of each batch. The mean loss of a batch
+is a weighted mean of the losses of the shares, and the same is true of the gradient. `Allreduce`
+adds the gradients of all processes, and gives the sum to each of them. All processes make the same
+step, so the weights are never sent.
 
     pip install "tinygrad_edu[examples,mpi]"
-    mpiexec -n 4 python examples/mpi_train.py
+    mpiexec -n 4 python -m mpi4py examples/mpi_train.py
+
+With `-m mpi4py`, an error in one process ends all of them. Otherwise the others wait for it.
 """
 
 from pathlib import Path
@@ -23,19 +26,20 @@ WORLD = MPI.COMM_WORLD
 
 
 def network(rng: np.random.Generator) -> nn.Module:
-    """The same weights in all processes, if their generators are the same."""
+    """A perceptron; it has the same weights in all processes if their generators are equal."""
     return nn.Sequential(nn.Linear(64, 64, rng=rng), nn.ReLU(), nn.Linear(64, 10, rng=rng))
 
 
 def share(rows: np.ndarray) -> np.ndarray:
-    """The rows of a batch that are this process's; they may be none."""
+    """The rows of a batch that belong to this process. The share can be empty."""
     return np.array_split(rows, WORLD.size)[WORLD.rank]
 
 
 def differentiate(model: nn.Module, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The gradients of the mean loss over this share of the rows, and the loss, times its weight.
+    """The gradients of the mean loss of this share, and the loss, as one vector for one message.
 
-    They are one vector, so that one message carries them all.
+    All are multiplied by the weight of the share, len(share) / len(rows), so their sum over the
+    processes is the gradient and the loss of the whole batch.
     """
     mine, parameters = share(rows), model.parameters()
     if not len(mine):
@@ -48,7 +52,7 @@ def differentiate(model: nn.Module, x: np.ndarray, y: np.ndarray, rows: np.ndarr
 
 
 def set_gradients(model: nn.Module, vector: np.ndarray) -> None:
-    """Cut the vector up again: each parameter gets its gradient."""
+    """Cut the vector into the gradients of the parameters, and set them."""
     parameters = model.parameters()
     ends = np.cumsum([p.size for p in parameters])
     for p, part in zip(parameters, np.split(vector, ends[:-1]), strict=True):
@@ -63,7 +67,7 @@ def train(model: nn.Module, x: np.ndarray, y: np.ndarray, rng: np.random.Generat
         for rows in np.split(order, range(BATCH, len(x), BATCH)):
             vector = differentiate(model, x, y, rows)
             before = perf_counter()
-            WORLD.Allreduce(MPI.IN_PLACE, vector)  # it becomes the sum over all processes
+            WORLD.Allreduce(MPI.IN_PLACE, vector)  # vector becomes the sum over all processes
             waited += perf_counter() - before
             set_gradients(model, vector[:-1])
             adam.step()

@@ -1,4 +1,4 @@
-"""The example of several processes: whatever their number, they train the same network."""
+"""The MPI example: any number of processes trains the same network."""
 
 import os
 import subprocess
@@ -21,12 +21,12 @@ if names["WORLD"].rank == 0:
 
 
 def train(processes, folder):
-    """What the example returns and prints with so many processes."""
+    """The losses, the difference of the weights, and the printed text of the example."""
     out, numbers = folder / f"out{processes}", folder / f"{processes}.npz"
     mpiexec = os.path.join(os.path.dirname(sys.executable), "mpiexec")
     arguments = str(EXAMPLES / "mpi_train.py"), str(out), str(numbers)
     run = subprocess.run(
-        [mpiexec, "-n", str(processes), sys.executable, "-c", TRAIN, *arguments],
+        [mpiexec, "-n", str(processes), sys.executable, "-m", "mpi4py", "-c", TRAIN, *arguments],
         env={**os.environ, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"},
         check=False,
         capture_output=True,

@@ -1,15 +1,15 @@
-"""What does a training step take on a cluster, and how many bytes are moved for it?
+"""How long does a training step take on a cluster, and how many bytes does it move?
 
     python tests/benchmarks/cluster.py [--seconds 10] [--workers 1 2 4]
 
-trains perceptrons of a few sizes with `train.fit(..., cluster=client)` on worker processes of this
-computer, one thread each, and in one process. Told are
+trains perceptrons of a few sizes in one process, and with `train.fit(..., cluster=client)` on
+worker processes of this computer with one thread each. It prints
 
-- the median time of a step, and its quartiles. Other programs on the machine disturb any clock, so
-  the load average is told too;
-- the processor time of a step, which they disturb less: of this program, in which the scheduler
-  runs as well, and of all workers together;
-- the bytes that went through the loopback device (Linux), where all traffic of such a cluster goes.
+- the median time of a step and its quartiles, and the load average, because other programs on the
+  computer make a step slower;
+- the processor time of a step, which depends less on other programs: that of this program, which
+  includes the scheduler, and that of all workers together;
+- the bytes that went through the loopback device (Linux), which carries all traffic of the cluster.
 """
 
 import argparse
@@ -32,16 +32,16 @@ NETWORKS = [  # sizes of the layers, rows of a batch
     ([64, 1024, 1024, 10], 256),
     ([64, 1024, 1024, 10], 2048),
 ]
-LEFT_OUT = 0, 1, 9  # connections are made; the 1st and the 10th step are checked in one process
+LEFT_OUT = 0, 1, 9  # steps that open connections, or that fit checks with the whole batch
 FEWEST, MOST = 15, 99  # the 100th step is checked again
 
 
 class EnoughError(Exception):
-    """All steps that are wanted were made."""
+    """Enough steps were measured."""
 
 
 def steps(sizes, batch, seconds, client=None):
-    """Seconds, seconds of this process and bytes of each step; seconds of the workers for one."""
+    """Time, processor time and bytes of each step; processor time of all workers for one step."""
     manual_seed(0)
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((batch, sizes[0])), rng.integers(sizes[-1], size=batch)

@@ -82,11 +82,11 @@ def fit(
     parts        the number of parts of a batch; default: the number of workers. Without `cluster`,
                  this process computes the parts, and the numbers are the same, bit for bit
 
-    In parts, every loss is right, because it sees all predictions. The model must compute each row
-    without the others, return one Tensor of rows, and change nothing but its parameters. So a
-    BatchNorm is refused. Steps 1, 10, 100 and so on also compute the whole batch in this process,
-    and a model that gives another result in parts is refused. A model that draws random numbers,
-    such as Dropout, needs `parts`: each part draws its own numbers, and the generator decides them.
+    In parts, every loss is correct, because it sees all predictions. The model must compute each
+    row without the other rows, return one Tensor with one row for each row of x, and not change
+    itself. So BatchNorm is refused. In steps 1, 10, 100 and so on, this process also computes the
+    whole batch, and a model that gives another result in parts is refused. A model that draws
+    random numbers, such as one with Dropout, needs `parts`, because each part draws its own.
 
     Raises FloatingPointError at the first loss that is not finite, and says where it came from.
     Raises ValueError or TypeError for settings that make no sense, before the training begins;

@@ -4,24 +4,26 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 
-PATIENCE = 60.0  # seconds without any worker, after which a training gives up
-FRESH = 5.0  # seconds for which the list of workers is taken for right
-TRIES = 3  # of a batch whose tasks Dask gave up: by itself it tries each on four workers
+PATIENCE = 60.0  # seconds to wait for a worker if the cluster has none
+FRESH = 5.0  # seconds after which the list of workers is asked for again
+SETTINGS = Lock()  # Dask's settings belong to all threads of the process
+TRIES = 3  # how often a batch is computed before `KilledError`; Dask tries each task four times
 
 
 class ClusterError(RuntimeError):
-    """A cluster that cannot go on."""
+    """The cluster cannot continue the training."""
 
 
 class KilledError(ClusterError):
-    """Dask gave up a task, since every worker that had it died."""
+    """Dask gave up a task, because every worker that computed it died."""
 
 
 class Here:
-    """This process, with the numbers that a cluster would give."""
+    """This process. It computes the same numbers as a cluster, bit for bit."""
 
     def submit(self, function: Callable[..., Any], *args: Any, place: int | None = None) -> Any:
         return function(*args)
@@ -39,7 +41,8 @@ class Here:
 class Cluster:
     """The workers of a Dask cluster.
 
-    What a task needs comes to it from tasks: if a worker dies, Dask computes what it had again.
+    The inputs of a task are constants or results of other tasks. So Dask can compute again what
+    was lost when a worker died.
     """
 
     def __init__(self, client: Any) -> None:
@@ -49,17 +52,17 @@ class Cluster:
             raise ImportError('cluster= needs Dask: pip install "tinygrad_edu[cluster]"') from error
         if not isinstance(client, distributed.Client) or client.asynchronous:
             raise TypeError(
-                f"cluster must be a distributed.Client that is not asynchronous, as in "
+                "cluster must be a distributed.Client that is not asynchronous, such as "
                 f"Client(LocalCluster()), and it is {client!r}"
             )
         self.client: Any = client
         self.killed = distributed.KilledWorker
         self.futures: list[Any] = []
         self.addresses: list[str] = []
-        self.seen = -FRESH  # when the list of workers was taken
+        self.seen = -FRESH  # the time of the last answer
 
     def size(self) -> int:
-        """How many workers there are. Waits for the first."""
+        """The number of workers. Waits until there is one."""
         start = monotonic()
         while not self.workers(fresh=True):
             self.check_patience(start)
@@ -67,7 +70,7 @@ class Cluster:
         return len(self.addresses)
 
     def workers(self, fresh: bool = False) -> list[str]:
-        """The addresses of the workers, asked for now and then."""
+        """The addresses of the workers, at most FRESH seconds old; `fresh` asks for them now."""
         if fresh or monotonic() - self.seen > FRESH:
             try:
                 ask = self.client.scheduler.ncores
@@ -78,23 +81,26 @@ class Cluster:
         return self.addresses
 
     def submit(self, function: Callable[..., Any], *args: Any, place: int | None = None) -> Any:
-        """A task; those of the same place go to the same worker, as long as it is there."""
+        """Start a task. Tasks with the same place run on the same worker while it is alive."""
         import dask
 
         if self.client.status in ("closing", "closed"):
-            raise ClusterError(f"the client is {self.client.status}: make another one")
+            raise ClusterError(
+                f"the client is {self.client.status}: make a new Client, and call fit again"
+            )
         options: dict[str, Any] = {}
         if place is not None and (workers := self.workers()):
             worker = workers[place % len(workers)]
             options = {"workers": [worker], "allow_other_workers": True}
-        # a model is large at times, and is sent on purpose
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+        # Dask warns about large arguments, but a model can be large
+        setting = {"distributed.admin.large-graph-warning-threshold": "1 TB"}
+        with SETTINGS, dask.config.set(setting):
             future = self.client.submit(function, *args, pure=False, **options)
         self.futures.append(future)
         return future
 
     def gather(self, futures: list[Any]) -> list[Any]:
-        """The results. Raises the error of a task, and ClusterError where there will be none."""
+        """The results of tasks. Raises the error of a task, or ClusterError."""
         waiting = asyncio.run_coroutine_threadsafe(
             self.client.gather(futures, asynchronous=True), self.client.loop.asyncio_loop
         )
@@ -111,18 +117,21 @@ class Cluster:
                 self.check_patience(start)
         except self.killed as error:
             raise KilledError(
-                "every worker that computed this part of the batch died, one after the other: is "
-                f"their memory too small for it? {error}"
+                "every worker that computed this part of the batch died. If they had too little "
+                f"memory, give more parts= or smaller batches. {error}"
             ) from error
         except CancelledError as error:
-            raise ClusterError(f"the cluster has lost its tasks: {error}") from error
+            raise ClusterError(
+                "the cluster has lost its tasks: the client was closed or restarted, or the "
+                f"scheduler is gone. Connect a new Client, and call fit again. {error}"
+            ) from error
         finally:
             waiting.cancel()
 
     def persist(self, work: Callable[[], Any]) -> Any:
-        """work(), tried again if Dask gave it up: its tasks may only have been near other deaths.
+        """work(), tried again if Dask gave it up: its workers may have died for another reason.
 
-        work  submits all tasks that it needs
+        work  a function that submits all tasks that it needs
         """
         for _ in range(TRIES - 1):
             with suppress(KilledError):
@@ -132,12 +141,12 @@ class Cluster:
     def check_patience(self, start: float) -> None:
         if monotonic() - start > PATIENCE:
             raise ClusterError(
-                f"the cluster has had no worker for {PATIENCE:g} seconds: start some, and begin "
-                "the training again (with a checkpoint= it goes on where it was saved)"
+                f"the cluster has had no worker for {PATIENCE:g} seconds: start workers, and call "
+                "fit again (with checkpoint=, it goes on from the last save)"
             )
 
     def release(self) -> None:
-        """The scheduler and the workers forget the tasks so far, and do not begin what is left."""
+        """Cancel the tasks that have not begun, and free all results on the cluster."""
         for future in self.futures:
             future.release()
         self.futures = []

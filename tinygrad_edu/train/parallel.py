@@ -1,4 +1,4 @@
-"""How is the gradient of a batch computed in parts, here or on the workers of a Dask cluster?"""
+"""How is the gradient of a batch computed in parts, in this process or on a Dask cluster?"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from tinygrad_edu.train.parts import NotInPartsError, Step, generators_of, pickl
 
 
 def network(model: Module, cluster: Any, parts: int | None) -> Any:
-    """What computes model(x): the model itself, or `InParts`. Raises TypeError and ValueError."""
+    """The function that computes model(x): the model itself, or an `InParts`."""
     if cluster is None and parts is None:
         return model
     machine = Here() if cluster is None else Cluster(cluster)
@@ -25,7 +25,7 @@ def network(model: Module, cluster: Any, parts: int | None) -> Any:
 
 @contextmanager
 def ending(compute: Any) -> Iterator[None]:
-    """At the end, also after an error or Ctrl-C, the cluster forgets all that it was given."""
+    """Free the tasks on the cluster at the end of the block, also after an error or Ctrl-C."""
     try:
         yield
     finally:
@@ -34,12 +34,13 @@ def ending(compute: Any) -> Iterator[None]:
 
 
 class InParts:
-    """Called like the model, it computes the prediction of a batch in parts; so does `backward`.
+    """A function that computes model(x) in parts, forward and backward.
 
-    The result is one node of a graph that goes on here with the loss. Its rule sends each part the
-    gradient of its rows, and gets the sum of the gradients of the parameters.
+    The prediction is one node of the graph, and the loss in this process is computed from it. The
+    rule of this node sends to each part the gradient with respect to the part's predictions. It
+    returns the gradients of the parameters, added over all parts.
 
-    parts  how many; None for as many as the cluster has workers
+    parts  the number of parts of a batch; None: the number of workers
     """
 
     def __init__(self, model: Module, machine: Any, parts: int | None) -> None:
@@ -61,17 +62,20 @@ class InParts:
         except (NotInPartsError, ClusterError):
             raise
         except Exception as error:
-            self.model(x)  # raises it again, as without parts: for all rows, in the caller's code
-            error.add_note("Raised for a part of the batch; the whole batch is fine here.")
+            self.model(x)  # usually raises the same error, with a traceback into the user's code
+            error.add_note(
+                "This error was raised for a part of the batch. This process computes the whole "
+                "batch without an error."
+            )
             raise
         for generator, drawn in zip(generators, step.drawn, strict=True):
             if drawn:
-                generator.integers(2**63)  # the next step has other seeds
+                generator.integers(2**63)  # so that the next step gets other seeds
         if any(step.drawn) and not self.chosen:
             raise NotInPartsError(
-                f"{those_that_draw(self.model)} draws random numbers, and other parts of a batch "
-                f"get others: give parts={self.parts}, so that the result does not depend on the "
-                "number of workers"
+                f"{those_that_draw(self.model)} draws random numbers, and these depend on the "
+                f"number of parts: give parts={self.parts}, or another number. Then the result "
+                "does not depend on the number of workers"
             )
         self.steps += 1
         if is_power_of_ten(self.steps):
@@ -82,7 +86,9 @@ class InParts:
 
         def in_parts_backward(g: Any, out: Any, *parameters: Any) -> Any:
             if isinstance(g, Node):
-                raise TypeError("a batch that is computed in parts has no second derivatives")
+                raise TypeError(
+                    "a batch in parts has no second derivatives: train without cluster= and parts="
+                )
             return tuple(step.gradients(g))
 
         in_parts.rule = in_parts_backward  # type: ignore[attr-defined]
@@ -95,11 +101,13 @@ def is_power_of_ten(n: int) -> bool:
 
 def rows_of(x: Any) -> Any:
     if isinstance(x, Node) and x.requires_grad:
-        raise NotInPartsError("x requires a gradient, which a batch in parts does not compute")
+        raise NotInPartsError(
+            "x requires a gradient, and a batch in parts does not compute it: give x.data"
+        )
     x = plain(x)
     if not isinstance(x, np.ndarray) or not x.ndim or not len(x):
         raise NotInPartsError(
-            f"to be cut into parts, x must be an array with a row for each example, and it is a "
-            f"{type(x).__name__} of shape {np.shape(x)}"
+            f"a batch in parts needs an array x with one row for each example, and x is a "
+            f"{type(x).__name__} of shape {np.shape(x)}: convert it with np.asarray(x)"
         )
     return x

@@ -1,4 +1,4 @@
-"""What does each part of a batch compute, and what is it on a worker?"""
+"""Which tasks compute the prediction and the gradient of a batch in parts?"""
 
 import functools
 import pickle
@@ -9,26 +9,29 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.cleanup import afterwards
+from tinygrad_edu.graph import Node, plain
+from tinygrad_edu.modes import temporarily
 from tinygrad_edu.nn import Module
-from tinygrad_edu.rng import Package, default_rng
+from tinygrad_edu.rng import INSTEAD, default_rng
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.train.machines import KilledError
 
-TOGETHER = 4  # gradients that one task adds
+TOGETHER = 4  # the number of gradients that one task adds
 
-TURN = RLock()  # threads of one process share the package's generator, so they take turns
+TURN = RLock()  # the parts in one process share one copy of the model, so threads take turns
 
 
 class NotInPartsError(ValueError):
-    """A model whose gradient is not the sum of the gradients of its parts."""
+    """The model or the batch cannot be computed in parts, or the result would be wrong."""
 
 
 class Step:
-    """One batch in parts, with one copy of the model on each worker.
+    """One batch that is computed in parts. Each worker has one copy of the model.
 
-    prediction  model(x)
-    drawn       for each generator, whether the model has drawn from it
+    pickled     the model, as bytes
+    seeds       one seed for each generator of the model
+    prediction  model(x), the predictions of all parts in the order of the rows
+    drawn       for each generator, whether the model drew random numbers from it
     """
 
     def __init__(self, machine: Any, pickled: bytes, x: Any, parts: int, seeds: list[int]) -> None:
@@ -46,13 +49,16 @@ class Step:
         )
 
     def cut(self, rows: Any) -> list[Any]:
-        """The rows of each part; small batches have fewer parts."""
+        """The rows of each part. No part is empty, so a small batch has fewer parts."""
         return [part for part in np.array_split(rows, self.parts) if len(part)]
 
     def gradients(self, g: Any) -> list[Any]:
-        """The gradient of each parameter, added over the parts, for the gradient g of prediction.
+        """The gradient of each parameter, added over all parts.
 
-        The parts are added in their order, whatever worker had them: each sum has the same bits.
+        g  the gradient of the loss with respect to the prediction
+
+        The parts are always added in the same order. So the bits of a sum do not depend on which
+        worker computed which part.
         """
         submit, parts = self.machine.submit, list(enumerate(self.cut(g)))
         with suppress(KilledError):
@@ -62,7 +68,7 @@ class Step:
         return self.machine.persist(lambda: self.gradients_again(g))
 
     def gradients_again(self, g: Any) -> Any:
-        """The same, where a graph is lost: with new predictions."""
+        """As `gradients`, with new predictions, because the graph of a part was lost."""
         submit, both = self.machine.submit, zip(self.cut(self.x), self.cut(g), strict=True)
         copy = submit(copy_of, self.pickled)
         return self.added(
@@ -73,7 +79,7 @@ class Step:
         )
 
     def added(self, gradients: list[Any]) -> Any:
-        """Their sum, by a tree of tasks: no worker gets more than a few of them."""
+        """The sum of the gradients of all parts. A tree of tasks adds a few of them at a time."""
         while len(gradients) > 1:
             groups = [gradients[i : i + TOGETHER] for i in range(0, len(gradients), TOGETHER)]
             gradients = [self.machine.submit(add, *x) if len(x) > 1 else x[0] for x in groups]
@@ -84,9 +90,9 @@ class Step:
 
 
 class Copy:
-    """The model of one step in one process, and the graphs of the parts that were computed there.
+    """A copy of the model in one process, for one step, and the graphs of the parts computed there.
 
-    To another worker goes the model alone.
+    Pickling keeps the model and leaves out the graphs.
     """
 
     def __init__(self, pickled: bytes) -> None:
@@ -106,8 +112,12 @@ def copy_of(pickled: bytes) -> Copy:
 
 
 def predict(copy: Copy, x: Any, seeds: list[int], part: int) -> tuple[Any, list[bool]]:
-    """model(x) for the rows of a part, and whether it drew from each generator. Keeps the graph."""
-    x = np.array(x, order="C")  # a memory like that everywhere, since NumPy's sums depend on it
+    """model(x) for the rows x of a part, and for each generator whether it was used.
+
+    The graph stays in copy.graphs, for `differentiate`.
+    """
+    # NumPy rounds a sum differently if the rows lie differently in memory
+    x = np.array(x, order="C", subok=True)
     model = copy.model
     with TURN, seeded(model, seeds, part) as drawn:
         before = remembered(model)
@@ -115,22 +125,26 @@ def predict(copy: Copy, x: Any, seeds: list[int], part: int) -> tuple[Any, list[
         check_unchanged(model, before)
     if not isinstance(out, Tensor):
         raise NotInPartsError(
-            f"in parts a model must return one Tensor, and {type(model).__name__} returns a "
-            f"{type(out).__name__}"
+            f"a model in parts must return one Tensor, and {type(model).__name__} returns a "
+            f"{type(out).__name__}: train it without cluster= and parts="
         )
     if not out.ndim or len(out) != len(x):
         raise NotInPartsError(
-            f"in parts the prediction must have a row for each row of x, and "
-            f"{type(model).__name__} returns {out.shape} for {x.shape}"
+            f"a prediction in parts must have one row for each row of x, and "
+            f"{type(model).__name__} returns shape {out.shape} for x of shape {x.shape}: train it "
+            "without cluster= and parts="
         )
     copy.graphs[part] = out
     return np.array(out.data, order="C"), drawn
 
 
 def differentiate(copy: Copy, part: int, g: Any) -> list[Any] | None:
-    """The gradients of a part, for the gradient g of its prediction; None for what has none.
+    """The gradient of each parameter for one part; None for a parameter that the part does not use.
 
-    Returns None if the graph is not here: the worker that had it died, or Dask moved this task.
+    g  the gradient of the loss with respect to the part's prediction
+
+    Returns None if this process does not have the graph of the part: the worker that computed it
+    died, or Dask moved this task to another worker.
     """
     out = copy.graphs.pop(part, None)
     if out is None:
@@ -147,20 +161,20 @@ def predict_and_differentiate(copy: Copy, x: Any, seeds: list[int], part: int, g
 
 
 def add(*gradients: list[Any] | None) -> list[Any] | None:
-    """The gradients of several parts, added; None if one of them is lost."""
+    """The sum of the gradients of several parts; None if one of them was lost."""
     if any(of_part is None for of_part in gradients):
         return None
     return [total(of_one) for of_one in zip(*gradients, strict=True)]
 
 
 def total(gradients: Sequence[Any]) -> Any:
-    """Their sum from left to right; parts that do not use a parameter have none of it."""
+    """The gradients of one parameter, added from left to right. None counts as zero."""
     found = [g for g in gradients if g is not None]
     return functools.reduce(np.add, found) if found else None
 
 
 def generators_of(model: Module) -> list[np.random.Generator]:
-    """The package's generator, and each one that is an attribute of a layer."""
+    """The package's generator, and each generator that is an attribute of a layer."""
     attributes = [x for module in model.modules() for x in vars(module).values()]
     own = {id(x): x for x in attributes if isinstance(x, np.random.Generator)}
     return [default_rng(), *own.values()]
@@ -168,15 +182,9 @@ def generators_of(model: Module) -> list[np.random.Generator]:
 
 @contextmanager
 def seeded(model: Module, seeds: list[int], part: int) -> Iterator[list[bool]]:
-    """Inside, each generator gives this part's numbers. At the end: whether it was drawn from."""
-    before = Package.rng
+    """Seed all generators for one part. After the block, the list says which of them were used."""
     drawn: list[bool] = []
-
-    def restore() -> None:
-        Package.rng = before
-
-    with afterwards(restore):
-        Package.rng = np.random.default_rng()
+    with temporarily(INSTEAD, np.random.default_rng()):
         generators = generators_of(model)
         for i, (generator, seed) in enumerate(zip(generators, seeds, strict=True)):
             kind = type(generator.bit_generator)
@@ -192,14 +200,24 @@ def state(generator: np.random.Generator) -> bytes:
 
 
 def remembered(model: Module) -> dict[str, Any]:
-    """What may change when a model computes, and is there in the next step: arrays and numbers."""
-    numbers = {
+    """The parameters, buffers, constant Tensors and numbers of the model, by path."""
+    attributes = {
         f"{path}.{name}".removeprefix("."): x
         for path, module in model.named_modules()
         for name, x in vars(module).items()
-        if isinstance(x, bool | int | float | str)
     }
-    return {**numbers, **{path: np.array(x) for path, x in model.named_buffers()}}
+    constants = {
+        path: np.array(plain(x))
+        for path, x in attributes.items()
+        if isinstance(x, Node) and x.function is None
+    }
+    numbers = {
+        path: x
+        for path, x in attributes.items()
+        if isinstance(x, bool | int | float | str | np.generic)
+    }
+    arrays = {path: np.array(plain(x)) for path, x in model.named_state()}
+    return {**numbers, **constants, **arrays}
 
 
 def check_unchanged(model: Module, before: dict[str, Any]) -> None:
@@ -207,8 +225,8 @@ def check_unchanged(model: Module, before: dict[str, Any]) -> None:
     for path, x in before.items():
         if path in after and not np.array_equal(x, after[path], equal_nan=is_float(x)):
             raise NotInPartsError(
-                f"{path} changes when {type(model).__name__} computes, and in parts each part "
-                "would have one of its own: such a model is trained in one process"
+                f"{path} changes when {type(model).__name__} computes a prediction. In parts, this "
+                "change would be lost: train the model without cluster= and parts="
             )
 
 
@@ -219,12 +237,12 @@ def is_float(x: Any) -> bool:
 def pickled_model(model: Module) -> bytes:
     hint = ""
     try:
-        import cloudpickle as pickler  # it comes with Dask, and takes lambdas as well
+        import cloudpickle as pickler  # comes with Dask; it can pickle lambdas and local classes
     except ImportError:
-        pickler, hint = pickle, "; cloudpickle may be able to (pip install cloudpickle)"
+        pickler, hint = pickle, ". cloudpickle can pickle more: pip install cloudpickle"
     try:
         return pickler.dumps(model)
     except Exception as error:
         raise NotInPartsError(
-            f"{type(model).__name__} cannot be sent to where its parts are computed: {error}{hint}"
+            f"{type(model).__name__} cannot be copied with pickle for its parts: {error}{hint}"
         ) from error
