@@ -226,7 +226,7 @@ def test_a_table_runs_of_another_program_is_neither_dropped_nor_read(tmp_path):
         connection.execute("CREATE TABLE runs (name BIGINT)")
         connection.execute("INSERT INTO runs VALUES (7)")
     for call in (of_settings([1]).save, lab.load_sweep):
-        with pytest.raises(ValueError, match="the table runs in .* is not a sweep's"):
+        with pytest.raises(ValueError, match=r"the table runs in .* is not a sweep's"):
             call(path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT * FROM runs").fetchall() == [(7,)]
