@@ -67,7 +67,7 @@ class TensorBoard:
                 str(self.folder),
                 purge_step=epoch,  # a resumed training repeats the epochs from here on
                 flush_secs=SOON,
-                filename_suffix=f".{time.time_ns()}",  # otherwise a file of the same second is overwritten
+                filename_suffix=f".{time.time_ns()}",  # else a file of the same second is lost
             )
         numbers = {"loss/train": history.train_loss, "loss/validation": history.validation_loss}
         numbers |= {f"metrics/{name}": values for name, values in history.metrics.items()}
