@@ -134,3 +134,27 @@ def test_what_cannot_be_drawn_is_refused():
         plot_parallel(simple(1.0, lr=[1]), "x")
     with pytest.raises(ValueError, match="no setting has a finite loss"):
         plot_parallel(simple(math.nan, lr=[1]))
+
+
+def test_values_that_look_alike_are_different_choices():
+    values = [None, "None", 1, "1", True, 0.12345678, 0.12345111]
+    (axis,) = coordinates_of(simple(*range(7), x=values)).axes
+    assert axis.values == [0, 1, 2, 3, 4, 5, 6]
+    assert axis.choices == ["None", "None", "1", "1", "True", "0.1235", "0.1235"]
+
+
+def test_a_setting_that_is_infinite_is_a_choice():
+    found = coordinates_of(simple(1.0, 2.0, max_norm=[1.0, math.inf]))
+    assert found.axes[0].choices == ["1.0", "inf"]
+    assert [places[0] for places in found.places()] == [0.25, 0.75]
+
+
+def test_a_large_number_that_is_always_the_same_has_an_axis():
+    found = coordinates_of(simple(1e20, 1e20, n=[10**17] * 2))
+    assert found.places() == [[0.5, 0.5]] * 2
+
+
+def test_whole_numbers_are_written_in_full():
+    widths = [12345, 16384, 65536]
+    (axis,) = coordinates_of(simple(1.0, 2.0, 3.0, width=widths)).axes
+    assert [text for _, text in axis.ticks] == ["12345", "16384", "65536"]

@@ -195,9 +195,14 @@ def test_nothing_is_logged(capfd, caplog):
 
 def test_a_study_must_look_for_the_same():
     study = optuna.create_study(direction="maximize")
-    with pytest.raises(ValueError, match=r"the study's direction is maximize, .* must be minimize"):
+    with pytest.raises(ValueError, match=r"direction is maximize, .* with direction='minimize'"):
         sweep(bowl, search=study, trials=2, **SPACE)
     with pytest.raises(ValueError, match="a search by Optuna needs trials="):
         sweep(bowl, search=tpe(), **SPACE)
     with pytest.raises(ValueError, match="metric is one of loss, not 'accuracy'"):
         sweep(bowl, search=tpe(), trials=2, metric="accuracy", **SPACE)
+
+
+def test_a_sampler_that_is_not_made_yet_is_refused():
+    with pytest.raises(ValueError, match="a sampler or study of Optuna, and it is <class"):
+        sweep(bowl, search=optuna.samplers.TPESampler, trials=2, **SPACE)

@@ -2,10 +2,13 @@
 
 import csv
 import math
+import os
 import sqlite3
+import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -151,13 +154,13 @@ def test_a_file_of_something_else_is_refused(suffix, tmp_path):
         lab.load_sweep(path)
     assert not path.exists()
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match=r"is no (table of a sweep|Parquet file|SQLite file)"):
+    with pytest.raises(ValueError, match=r"is not a (table that Sweep.save|Parquet|SQLite)"):
         lab.load_sweep(path)
 
 
 def test_other_formats_are_refused(tmp_path):
     for call in (of_settings([1]).save, lab.load_sweep):
-        with pytest.raises(ValueError, match=r"a table is a file .csv, .parquet, .sqlite, and the"):
+        with pytest.raises(ValueError, match=r"must end in .csv, .parquet, .sqlite, and it is"):
             call(tmp_path / "x.xlsx")
 
 
@@ -209,3 +212,71 @@ def test_without_pyarrow_it_is_said_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r'needs pyarrow: pip install "tinygrad_edu\[tables\]"'):
         finished().save(tmp_path / "x.parquet")
+
+
+@formats
+def test_a_folder_that_is_missing_is_named(suffix, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no_such_folder"):
+        of_settings([1]).save(tmp_path / "no_such_folder" / f"x{suffix}")
+
+
+def test_a_table_runs_of_another_program_is_neither_dropped_nor_read(tmp_path):
+    path = tmp_path / "x.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE runs (name BIGINT)")
+        connection.execute("INSERT INTO runs VALUES (7)")
+    for call in (of_settings([1]).save, lab.load_sweep):
+        with pytest.raises(ValueError, match=r"the table runs in .* is not a sweep's"):
+            call(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM runs").fetchall() == [(7,)]
+
+
+def test_names_that_sqlite_cannot_tell_apart_are_refused_and_the_old_table_stays(tmp_path):
+    path = tmp_path / "x.sqlite"
+    of_settings([1]).save(path)
+    found = Sweep([Run({"x": 1}, 0, {"f1": 1.0, "F1": 2.0}, {}, "finished", "")])
+    with pytest.raises(ValueError, match=r"numbers\.f1 and numbers\.F1 .* save as .csv"):
+        found.save(path)
+    assert lab.load_sweep(path) == of_settings([1])
+
+
+def test_a_database_in_use_is_not_called_damaged(tmp_path, monkeypatch):
+    path = tmp_path / "x.sqlite"
+    of_settings([1]).save(path)
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            lab.load_sweep(path)
+
+
+def test_csv_is_utf_8_whatever_the_language_of_the_system(tmp_path):
+    path = tmp_path / "x.csv"
+    of_settings(["é", "≤"]).save(path)
+    code = (
+        "import sys; from tinygrad_edu import lab; print(ascii(lab.load_sweep(sys.argv[1]).runs))"
+    )
+    plain = os.environ | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    asked = [sys.executable, "-c", code, str(path)]
+    shown = subprocess.run(
+        asked, env=plain, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert r"'x': '\xe9'" in shown.stdout, shown.stderr
+
+
+def test_csv_from_a_spreadsheet_is_read(tmp_path):
+    """Some write a byte order mark before the first name."""
+    path = tmp_path / "x.csv"
+    of_settings([1, 2]).save(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert lab.load_sweep(path) == of_settings([1, 2])
+
+
+def test_a_row_of_csv_that_is_cut_off_is_named(tmp_path):
+    path = tmp_path / "x.csv"
+    of_settings([1, 2]).save(path)
+    with open(path, "a") as file:
+        file.write("1,2")
+    with pytest.raises(ValueError, match=r"row 4 of .*x.csv has 2 cells, and row 1 has 4"):
+        lab.load_sweep(path)

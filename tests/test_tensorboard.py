@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import losses, manual_seed, nn, optim, train
+from tinygrad_edu.train.tensorboard import pixels
 from tinygrad_edu.viz.plots.style import figure
 
 NEEDED = "install tinygrad_edu[tracking] and tensorboard"
@@ -113,15 +114,15 @@ def test_pictures_are_read_back(tmp_path):
         Training().fit(2, board)
     found = read(tmp_path)
 
-    def pixels(name):
+    def shown(name):
         (one,) = found.Images(name)
         assert one.step == 2
         return np.asarray(image.open(io.BytesIO(one.encoded_image_string)))
 
-    assert pixels("figure").shape == (100, 200, 3)
-    assert 0 < np.mean(pixels("figure") < 200) < 0.5  # there is a line on white
-    np.testing.assert_array_equal(pixels("grey"), np.rint(255 * grey)[..., None].repeat(3, -1))
-    np.testing.assert_array_equal(pixels("colors"), colors)
+    assert shown("figure").shape == (100, 200, 3)
+    assert 0 < np.mean(shown("figure") < 200) < 0.5  # there is a line on white
+    np.testing.assert_array_equal(shown("grey"), np.rint(255 * grey)[..., None].repeat(3, -1))
+    np.testing.assert_array_equal(shown("colors"), colors)
 
 
 def test_a_training_that_is_resumed_goes_on_in_its_folder(tmp_path):
@@ -160,12 +161,21 @@ def test_what_cannot_be_written_is_refused(tmp_path):
         train.TensorBoard(tmp_path, every=0)
     with pytest.raises(TypeError, match="picture 'x' must be a function"):
         train.TensorBoard(tmp_path, pictures={"x": np.ones((2, 2))})
-    wrong = {"x": lambda: np.ones((2, 2, 5))}
-    with (
-        train.TensorBoard(tmp_path, pictures=wrong) as board,
-        pytest.raises(ValueError, match=r"picture 'x' must be .* not float64 of the shape \(2, 2"),
-    ):
-        Training().fit(1, board)
+    for wrong, kind in ((np.ones((2, 2, 5)), "float64"), (np.ones((2, 2), np.uint16), "uint16")):
+        with (
+            train.TensorBoard(tmp_path, pictures={"x": lambda wrong=wrong: wrong}) as board,
+            pytest.raises(
+                ValueError, match=rf"picture 'x' must be .* not {kind} of the shape \(2,"
+            ),
+        ):
+            Training().fit(1, board)
+
+
+def test_a_figure_keeps_its_canvas():
+    drawn = figure(2, 1)
+    canvas = drawn.canvas
+    pixels("x", drawn)
+    assert drawn.canvas is canvas
 
 
 def test_without_tensorboardx_it_is_said_what_to_install(tmp_path, monkeypatch):

@@ -128,3 +128,11 @@ def test_names_are_text(open_page):
     assert page.locator("th").nth(1).inner_text() == name
     assert page.locator("img").count() == 0
     assert sorted(page.locator("td:nth-child(2)").all_inner_texts()) == ["</script>", name]
+
+
+def test_whole_numbers_are_shown_in_full_and_nothing_is_called_failed_if_nothing_failed(open_page):
+    runs = [Run({"width": 65536 + i}, 0, {"loss": 1.0 + i}, {}, "finished", "") for i in (0, 1)]
+    page = open_page(viz.explore_sweep(Sweep(runs)))
+    assert page.locator("td:nth-child(2)").all_inner_texts() == ["65536", "65537"]
+    handle = page.get_by_role("slider", name="loss to")
+    assert handle.get_attribute("aria-valuetext") == "2"

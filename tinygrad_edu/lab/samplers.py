@@ -1,4 +1,4 @@
-"""Which settings next? A sampler of Optuna decides, from what those before have come to."""
+"""Which settings come next? A sampler of Optuna decides, from the results of the earlier ones."""
 
 import json
 import math
@@ -10,11 +10,13 @@ from typing import Any, Literal
 from tinygrad_edu.lab.runs import Settings, key, label
 from tinygrad_edu.lab.search import Between, Space
 
-REPEATED = 10  # times as many settings as are wanted may be asked for once more, and not more
+REPEATED = 10  # repeated settings that are accepted for each trial before the search ends
 
 
 def from_optuna(search: Any) -> bool:
-    """Whether this is a sampler or a study."""
+    """Whether this is a sampler or a study of Optuna, and not the class of one."""
+    if isinstance(search, type):
+        return False
     return is_study(search) or callable(getattr(search, "sample_relative", None))
 
 
@@ -23,7 +25,10 @@ def is_study(search: Any) -> bool:
 
 
 def study_of(search: Any, mode: Literal["min", "max"]) -> Any:
-    """The study, or a new one with this sampler. Raises ValueError if it has another direction."""
+    """Return the study, or a new study for a sampler.
+
+    Raises ValueError if the direction of the study does not fit `mode`.
+    """
     import optuna
 
     direction: Literal["minimize", "maximize"] = "minimize" if mode == "min" else "maximize"
@@ -32,15 +37,15 @@ def study_of(search: Any, mode: Literal["min", "max"]) -> Any:
     directions = [each.name.lower() for each in search.directions]
     if directions != [direction]:
         raise ValueError(
-            f"the study's direction is {', '.join(directions)}, and with mode={mode!r} it must be "
-            f"{direction}"
+            f"the study's direction is {', '.join(directions)}, and mode={mode!r} needs a study "
+            f"with direction={direction!r}"
         )
     return search
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, Optuna logs errors only."""
+    """Let Optuna log only errors inside the block."""
     from optuna import logging
 
     before = logging.get_verbosity()
@@ -52,12 +57,12 @@ def quiet() -> Iterator[None]:
 
 
 class Questions:
-    """The settings that a study asks for, until there are `trials` different ones.
+    """Ask a study for settings until there are `trials` different ones.
 
-    known     settings that are in the file of the sweep: they count
-    value     of settings: what came of them, infinite if they diverged, None if they are not done,
-              and nan if there is no number
-    settings  those known and those asked for, by their keys
+    known     the settings in the file of the sweep; they count as trials
+    value     a function from settings to their result: infinite if they diverged, nan if they have
+              no number, None if they are not finished
+    settings  all known and new settings by their keys
     """
 
     def __init__(
@@ -74,13 +79,13 @@ class Questions:
         self.value = value
         self.kinds = {name: distribution(x) for name, x in space.items()}
         self.settings = {key(each): each for each in known}
-        self.open: list[tuple[Any, Settings]] = []  # trials that nobody has told the study about
-        self.telling = threading.Lock()  # settings are asked for in a thread of joblib
+        self.open: list[tuple[Any, Settings]] = []  # trials whose results the study does not know
+        self.telling = threading.Lock()  # a thread of joblib asks for settings
         self.ended = False
         self.tell_known()
 
     def asked(self) -> Iterator[Settings]:
-        """What the study asks for, and is not known."""
+        """Yield the settings that the study asks for, each of them once."""
         left = REPEATED * (self.trials + 1)
         while len(self.settings) < self.trials and left and not self.ended:
             trial = self.study.ask(self.kinds)
@@ -96,7 +101,7 @@ class Questions:
                 yield settings
 
     def tell(self) -> list[Settings]:
-        """Tell the study what is done by now; return the settings."""
+        """Tell the study the results that are finished; return their settings."""
         with self.telling:
             values = [(trial, x, self.value(x)) for trial, x in self.open]
             self.open = [(trial, x) for trial, x, value in values if value is None]
@@ -111,13 +116,13 @@ class Questions:
         state = TrialState.FAIL if math.isnan(value) else TrialState.COMPLETE
         try:
             self.study.tell(trial, None if math.isnan(value) else value, state)
-        except RuntimeError as error:  # how a sampler says in `tell` that it has no more
+        except RuntimeError as error:  # a sampler stops the study when it has no more settings
             if "Study.stop" not in str(error):
                 raise
             self.ended = True
 
     def tell_known(self) -> None:
-        """Give the study what is in the file, if it does not have it in a storage of its own."""
+        """Add the results in the file to the study, unless its own storage has them already."""
         from optuna.trial import TrialState, create_trial
 
         complete = self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
@@ -130,7 +135,7 @@ class Questions:
                 self.study.add_trial(trial)
 
     def give_up(self) -> None:
-        """The sweep has ended: trials that are open have failed."""
+        """Tell the study at the end of the sweep that its open trials failed."""
         while self.open:
             trial, _ = self.open.pop()
             self.tell_one(trial, math.nan)
@@ -147,7 +152,7 @@ def distribution(values: list[Any] | Between) -> Any:
 
 
 def choice(x: Any, values: list[Any] | Between) -> Any:
-    """What Optuna is told for a value: itself, or its name."""
+    """How Optuna stores a value: as itself, or as its name, since it stores no functions."""
     if isinstance(values, Between):
         return x
     name = label(x)
@@ -155,14 +160,14 @@ def choice(x: Any, values: list[Any] | Between) -> Any:
 
 
 def chosen(x: Any, values: list[Any] | Between) -> Any:
-    """The value that a choice is the name of."""
+    """The value of a stored choice: the inverse of `choice`."""
     if isinstance(values, Between):
         return x
     return values[[choice(value, values) for value in values].index(x)]
 
 
 def settings_of(labels: Mapping[str, Any], space: Space) -> Settings | None:
-    """The settings with these labels, as a file has them; None if they are not of this space."""
+    """The settings that a file stores as these labels; None if they are outside of the space."""
     if labels.keys() != space.keys():
         return None
     found = {}

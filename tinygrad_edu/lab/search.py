@@ -1,4 +1,4 @@
-"""Which settings are worth a run, if there are too many to try them all?"""
+"""Which settings should run if there are too many to try all of them?"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.lab.runs import Run, Settings, key
 
-DRAWS = 100  # for each setting that is wanted, before it is said that there are no more
+DRAWS = 100  # draws for each new setting; if they do not suffice, there are no more settings
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Between:
     whole: bool = False
 
     def draw(self, rng: np.random.Generator) -> float:
-        """A number of the range; with `log`, each factor of ten is equally likely."""
+        """A random number of the range; with `log`, each factor of ten is equally likely."""
         low, high = self.low, self.high
         if self.whole:
-            low, high = low - 0.5, high + 0.5  # each whole number has the same room
+            low, high = low - 0.5, high + 0.5  # so that both ends are as likely as the others
         if self.log:
             low, high = math.log(low), math.log(high)
         x = rng.uniform(low, high)
@@ -42,16 +42,16 @@ Space = Mapping[str, "list[Any] | Between"]
 
 
 def between(low: float, high: float, *, log: bool = False, whole: bool = False) -> Between:
-    """A range of settings for a search, both ends included: `lr=lab.between(1e-4, 1.0, log=True)`.
+    """A range of numbers to search, with both ends: `lr=lab.between(1e-4, 1.0, log=True)`.
 
-    log    draw the logarithm evenly: as many numbers from 0.01 to 0.1 as from 0.1 to 1
-    whole  whole numbers, such as a width
+    log    draw the logarithm uniformly: as many numbers from 0.01 to 0.1 as from 0.1 to 1
+    whole  draw whole numbers only, as for a width; otherwise all numbers are floats
 
-    Raises ValueError for a range that is empty or not finite, one with `log` that reaches 0, and
-    one with `whole` whose ends are not whole.
+    Raises ValueError if the range is empty or not finite, if `log` is given and `low` is not above
+    0, and if `whole` is given and an end is not a whole number.
     """
     shown = f"between({low}, {high})"
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not (low < high and math.isfinite(high - low)):
         raise ValueError(f"{shown} needs finite numbers, the lower one first")
     if log and low <= 0:
         raise ValueError(f"{shown} with log=True needs numbers above 0")
@@ -62,11 +62,11 @@ def between(low: float, high: float, *, log: bool = False, whole: bool = False) 
 
 
 def drawn(space: Space, trials: int, rng: int | np.random.Generator) -> list[Settings]:
-    """So many different combinations: each value of a list is equally likely.
+    """Draw `trials` different combinations; each value of a list is equally likely.
 
-    The first ones are the same for more trials. Bergstra and Bengio 2012, "Random search for
-    hyper-parameter optimization": if few settings matter, this tries more values of them than a
-    grid does. Raises ValueError if there are not so many combinations.
+    More trials from the same seed begin with the same combinations. If only a few settings matter,
+    random draws try more values of them than a grid does: Bergstra and Bengio 2012, "Random search
+    for hyper-parameter optimization". Raises ValueError if there are fewer combinations.
     """
     rng = np.random.default_rng(rng)
     found: dict[str, Settings] = {}
@@ -76,8 +76,8 @@ def drawn(space: Space, trials: int, rng: int | np.random.Generator) -> list[Set
         if len(found) == trials:
             return list(found.values())
     raise ValueError(
-        f"trials is {trials}, and there are only {len(found)} combinations: leave trials out to "
-        "run them all, or give a range, as in lr=lab.between(1e-4, 1.0, log=True)"
+        f"trials is {trials}, and only {len(found)} combinations were found: give "
+        f"trials={len(found)} or fewer, or a range, as in lr=lab.between(1e-4, 1.0, log=True)"
     )
 
 
@@ -92,12 +92,12 @@ def halved(
     make: Callable[[list[Settings]], list[Run]],
     ranked: Callable[[list[Run]], list[Settings]],
 ) -> list[Run]:
-    """Successive halving: all settings with the first budget, the best of them with the next, ...
+    """Successive halving: run all settings with the first budget, the best with the next, ...
 
-    name     of the budget among the settings
-    budgets  each larger than the one before; b times as much is for one b-th of the settings
-    make     the runs of these settings
-    ranked   the settings of these runs, the best first, without those that failed
+    name     the name of the setting that is the budget
+    budgets  in increasing order; b times the first budget is given to one b-th of the settings
+    make     a function that returns the runs of a list of settings
+    ranked   a function that returns the settings of runs, the best first, without failed ones
 
     Jamieson and Talwalkar 2016, "Non-stochastic best arm identification"; Li et al. 2018,
     "Hyperband", section 3.1.

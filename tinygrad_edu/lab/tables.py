@@ -1,4 +1,4 @@
-"""How are the runs of a sweep handed on? As a table: CSV, Parquet or a SQLite file."""
+"""How do other programs read the runs of a sweep? As a table: CSV, Parquet or SQLite."""
 
 import csv
 import io
@@ -15,11 +15,11 @@ from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.lab.runs import Run, labels
 from tinygrad_edu.train.checkpoint import replace_file
 
-# A run is a row, and a column has the name of the field it is from, with a dot before what is
-# inside: a setting may have the name of a number. Of settings, one is the budget of a search.
+# Each run is a row. The name of a column begins with the field of the run, as in "numbers.loss",
+# because a setting and a number may have the same name. The budget of a search is a setting.
 SETTINGS, BUDGET, NUMBERS, CURVES = "settings.", "budget.", "numbers.", "curves."
 ALWAYS = "seed", "verdict", "reason"
-# The kinds of columns. JSON is for settings that are lists, or of several types.
+# The kinds of columns, with their types in SQLite. JSON holds lists and values of several types.
 SQL = {
     "bool": "BOOLEAN",
     "int": "INTEGER",
@@ -28,13 +28,13 @@ SQL = {
     "json": "JSON TEXT",
     "curve": "CURVE TEXT",
 }
-NAN = "not a number"  # SQL has no nan: a column with the names of the numbers that are
-LONGEST = 2**31 - 1  # characters of a curve in CSV
+NAN = "not a number"  # SQL has no nan: this column lists the names of the numbers that are nan
+LONGEST = 2**31 - 1  # the most characters that a cell of CSV, such as a curve, may have
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: None where a run has no such thing."""
+    """A column of a table. A cell is None where the run does not have this value."""
 
     kind: str
     cells: list[Any]
@@ -44,7 +44,7 @@ Table = dict[str, Column]
 
 
 def write_table(runs: Sequence[Run], budget: str | None, path: str | Path) -> None:
-    """Write runs to a file whose suffix says what it is."""
+    """Write runs to a file in the format of its suffix."""
     path = Path(path)
     write, _ = format_of(path)
     write(table_of(runs, budget), path)
@@ -55,11 +55,13 @@ def read_table(path: str | Path) -> tuple[list[Run], str | None]:
     path = Path(path)
     _, read = format_of(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise FileNotFoundError(f"there is no file {path}: check the name and the folder")
     table = read(path)
     lacking = [name for name in ALWAYS if name not in table]
     if lacking:
-        raise ValueError(f"{path} is no table of a sweep: it has no column {', '.join(lacking)}")
+        raise ValueError(
+            f"{path} is not a table that Sweep.save wrote: it lacks {', '.join(lacking)}"
+        )
     return runs_of(table)
 
 
@@ -70,7 +72,7 @@ def format_of(path: Path) -> tuple[Callable[[Table, Path], None], Callable[[Path
         ".sqlite": (write_sqlite, read_sqlite),
     }
     if path.suffix not in formats:
-        raise ValueError(f"a table is a file {', '.join(formats)}, and the path is {path}")
+        raise ValueError(f"the name of a table must end in {', '.join(formats)}, and it is {path}")
     return formats[path.suffix]
 
 
@@ -123,7 +125,7 @@ def there(cells: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kind_of(cells: Iterable[Any]) -> str:
-    """The kind of a column of settings: one type, whole numbers among others, or else JSON."""
+    """The kind of a column: that of its only type, float for int and float, JSON otherwise."""
     found = {type(x) for x in cells if x is not None}
     numbers = [x for x in cells if isinstance(x, int | float)]
     if any(math.isnan(x) or (isinstance(x, int) and not -(2**63) <= x < 2**63) for x in numbers):
@@ -134,12 +136,12 @@ def kind_of(cells: Iterable[Any]) -> str:
     return "float" if found == {int, float} else "json"
 
 
-# CSV: a text, or the JSON of anything else
+# CSV: a cell is a text, or the JSON of any other value
 
 
 def write_csv(table: Table, path: Path) -> None:
     text = io.StringIO()
-    writer = csv.writer(text)  # lines end with both letters, so that it quotes either
+    writer = csv.writer(text)  # it ends lines with \r\n, so it quotes texts with either
     writer.writerow(table)
     columns = [[to_csv(name, x) for x in column.cells] for name, column in table.items()]
     writer.writerows(zip(*columns))
@@ -148,9 +150,18 @@ def write_csv(table: Table, path: Path) -> None:
 
 def read_csv(path: Path) -> Table:
     before = csv.field_size_limit()
-    with afterwards(lambda: csv.field_size_limit(before)), open(path, newline="") as file:
+    with (
+        afterwards(lambda: csv.field_size_limit(before)),
+        path.open(newline="", encoding="utf-8-sig") as file,
+    ):
         csv.field_size_limit(LONGEST)
         names, *rows = list(csv.reader(file)) or [[]]
+    for i, row in enumerate(rows, 2):
+        if len(row) != len(names):
+            raise ValueError(
+                f"row {i} of {path} has {len(row)} cells, and row 1 has {len(names)}: "
+                "save the sweep again"
+            )
     cells = zip(*rows, strict=True) if rows else [()] * len(names)
     return {
         name: Column("", [from_csv(name, x) for x in column])
@@ -175,7 +186,7 @@ def from_csv(name: str, text: str) -> Any:
 
 
 def from_json(text: str) -> Any:
-    """What the text is the JSON of; if it is none, the text itself."""
+    """The value if the text is JSON, or else the text itself."""
     try:
         return json.loads(text)
     except ValueError:
@@ -213,7 +224,7 @@ def read_parquet(path: Path) -> Table:
     try:
         found = parquet.read_table(path)
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is no Parquet file: {error}") from None
+        raise ValueError(f"{path} is not a Parquet file: {error}") from None
     table = {}
     for field, column in zip(found.schema, found.columns):
         kind = (field.metadata or {}).get(b"kind", b"").decode()
@@ -223,7 +234,7 @@ def read_parquet(path: Path) -> Table:
 
 
 def lists_in(column: Any) -> list[list[float] | None]:
-    """As to_pylist, but the numbers of all lists at once."""
+    """The same as to_pylist, but faster: all numbers are converted at once."""
     found = []
     for chunk in column.chunks:
         numbers, ends = chunk.values.to_numpy().tolist(), chunk.offsets.to_pylist()
@@ -242,7 +253,7 @@ def pyarrow() -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-# SQLite: a table `runs`; others in the file are left as they are
+# SQLite: the runs are the table `runs`. Other tables in the file are not touched
 
 
 def write_sqlite(table: Table, path: Path) -> None:
@@ -255,8 +266,16 @@ def write_sqlite(table: Table, path: Path) -> None:
         for row in zip(*numbers.values())
     ] or ["[]"] * len(columns[0])
     declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in zip(names, kinds))
+    folded: dict[str, str] = {}
+    for name in names:
+        if (other := folded.setdefault(name.lower(), name)) != name:
+            raise ValueError(
+                f"SQLite does not distinguish the columns {other} and {name} in {path}: "
+                "rename one of them, or save as .csv or .parquet"
+            )
     with closing(connected(path)) as connection, connection:
-        connection.execute("BEGIN")
+        connection.execute("BEGIN IMMEDIATE")
+        declared_columns(connection, path)  # it raises before a table of somebody else is dropped
         connection.execute("DROP TABLE IF EXISTS runs")
         connection.execute(f"CREATE TABLE runs ({declared})")
         places = ", ".join("?" * len(names))
@@ -265,14 +284,14 @@ def write_sqlite(table: Table, path: Path) -> None:
 
 def read_sqlite(path: Path) -> Table:
     with closing(connected(path)) as connection:
-        declared = connection.execute("PRAGMA table_info(runs)").fetchall()
+        declared = declared_columns(connection, path)
         if not declared:
-            raise ValueError(f"{path} is no table of a sweep: it has no table runs")
+            raise ValueError(f"{path} has no table runs: is it a file that Sweep.save wrote?")
         rows = connection.execute("SELECT * FROM runs ORDER BY rowid").fetchall()
     kinds = {kind: name for name, kind in SQL.items()}
     columns = list(zip(*rows)) if rows else [()] * len(declared)
     table = {}
-    for (_, name, kind, *_), cells in zip(declared, columns):
+    for (name, kind), cells in zip(declared, columns):
         table[name] = Column(kinds[kind], list(map(from_sql(kinds[kind]), cells)))
     undefined = table.pop(NAN, Column("json", []))
     for i, names in enumerate(undefined.cells):
@@ -281,14 +300,27 @@ def read_sqlite(path: Path) -> Table:
     return table
 
 
+def declared_columns(connection: sqlite3.Connection, path: Path) -> list[tuple[str, str]]:
+    """The names and types of the table `runs`. Raises ValueError if another program made it."""
+    found = connection.execute("SELECT name, type FROM pragma_table_info('runs')").fetchall()
+    names = {name for name, _ in found}
+    if found and not (names >= {*ALWAYS, NAN} and {kind for _, kind in found} <= {*SQL.values()}):
+        raise ValueError(f"the table runs in {path} is not a sweep's: give another file")
+    return found
+
+
 def connected(path: Path) -> sqlite3.Connection:
-    """A connection to the file. Raises ValueError if it is no database."""
+    """A connection to the file. Raises ValueError if it is not a database."""
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.absolute().parent}")
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA schema_version")
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise ValueError(f"{path} is no SQLite file: {error}") from None
+        if isinstance(error, sqlite3.OperationalError):
+            raise  # the file is a database that is locked or cannot be opened
+        raise ValueError(f"{path} is not a SQLite file: {error}") from None
     return connection
 
 

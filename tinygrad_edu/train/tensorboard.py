@@ -1,4 +1,4 @@
-"""How is a training shown by TensorBoard? Its numbers and pictures go to event files."""
+"""How does TensorBoard show a training? It reads event files with its numbers and pictures."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,29 +8,34 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_edu.cleanup import afterwards
 from tinygrad_edu.graph import plain
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.train.history import History
 
-SOON = 1  # seconds after which what was written is on the disk
+SOON = 1  # seconds after which numbers are on the disk
 
 
 class TensorBoard:
-    """A callback: write a training to event files, which `tensorboard --logdir` shows.
+    """A callback that writes a training to event files, for `tensorboard --logdir`.
 
         with train.TensorBoard("runs/first", model) as board:
             train.fit(model, ..., callbacks=[board])
 
-    folder    of this training; when it is resumed, the same folder goes on
-    model     whose weights and gradients are written as histograms, by their paths; none without it
-    every     after how many epochs histograms and pictures are written
-    pictures  name: function(), which returns a figure of matplotlib or an array, (height, width) or
-              (height, width, 3), of bytes or of numbers from 0 to 1
+    folder    where the files are written, one folder for each training; a training that is resumed
+              from a checkpoint goes on in its folder
+    model     the model whose weights and gradients are written as histograms; None for none
+    every     write histograms and pictures after every so many epochs
+    pictures  a dict from names to functions without arguments; each returns a matplotlib figure, or
+              an array of the shape (height, width) or (height, width, 3) with bytes (uint8) or
+              numbers from 0 to 1; numbers outside of this range are clipped
 
-    After each epoch: the losses, the metrics and the learning rate. The gradients are those of the
-    last batch, as `before_step` left them. What is not finite is in no histogram, but counted.
-    Raises ImportError without tensorboardX.
+    The losses, the metrics and the learning rate are written after each epoch. The gradients are
+    those of the last batch, after `before_step`. A histogram has the finite numbers only, and the
+    scalar `not_finite/...` counts the others.
+    Raises ImportError without tensorboardX, TypeError for a wrong model or picture, and ValueError
+    for a wrong `every`; the training stops with ValueError if a picture has a wrong shape or type.
     """
 
     def __init__(
@@ -45,7 +50,9 @@ class TensorBoard:
             raise TypeError(f"model must be a Module, and it is a {type(model).__name__}")
         for name, picture in (pictures or {}).items():
             if not callable(picture):
-                raise TypeError(f"picture {name!r} must be a function, and it is {picture!r}")
+                raise TypeError(
+                    f"picture {name!r} must be a function, and it is a {type(picture).__name__}"
+                )
         self.new_writer = event_writer()
         self.folder = Path(folder)
         self.model = model
@@ -58,9 +65,9 @@ class TensorBoard:
         if self.writer is None:
             self.writer = self.new_writer(
                 str(self.folder),
-                purge_step=epoch,  # what a training that is resumed wrote beyond its checkpoint
+                purge_step=epoch,  # a resumed training repeats the epochs from here on
                 flush_secs=SOON,
-                filename_suffix=f".{time.time_ns()}",  # else one of the same second is overwritten
+                filename_suffix=f".{time.time_ns()}",  # else a file of the same second is lost
             )
         numbers = {"loss/train": history.train_loss, "loss/validation": history.validation_loss}
         numbers |= {f"metrics/{name}": values for name, values in history.metrics.items()}
@@ -74,7 +81,9 @@ class TensorBoard:
                 self.writer.add_image(name, pixels(name, picture()), epoch, dataformats="HWC")
 
     def add_histograms(self, epoch: int) -> None:
-        for path, parameter in self.model.named_parameters() if self.model else ():
+        if self.model is None:
+            return
+        for path, parameter in self.model.named_parameters():
             self.add_histogram(f"weights/{path}", parameter.data, epoch)
             if parameter.grad is not None:
                 self.add_histogram(f"gradients/{path}", parameter.grad, epoch)
@@ -88,7 +97,7 @@ class TensorBoard:
             self.writer.add_histogram(name, finite, epoch)
 
     def close(self) -> None:
-        """End the files. Another training may then go on in the folder."""
+        """Close the file. After that, a resumed training may go on in the folder."""
         if self.writer is not None:
             self.writer.close()
             self.writer = None
@@ -110,19 +119,22 @@ def event_writer() -> Any:
 
 
 def pixels(name: str, picture: Any) -> npt.NDArray[np.uint8]:
-    """A figure or an array as bytes, (height, width, 3)."""
+    """Turn a figure or an array into bytes of the shape (height, width, 3)."""
     if hasattr(picture, "savefig"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        canvas = FigureCanvasAgg(picture)
-        canvas.draw()
-        return np.asarray(canvas.buffer_rgba())[..., :3]
+        before = picture.canvas  # a new canvas takes its place, and a window would lose the figure
+        with afterwards(lambda: picture.set_canvas(before)):
+            canvas = FigureCanvasAgg(picture)
+            canvas.draw()
+            return np.asarray(canvas.buffer_rgba())[..., :3]
     found = np.asarray(plain(picture))
     if found.ndim == 2:
         found = np.repeat(found[..., None], 3, axis=-1)
-    if found.ndim != 3 or found.shape[-1] != 3 or found.dtype.kind not in "bfu":
+    has_kind = found.dtype == np.uint8 or found.dtype.kind in "bf"
+    if found.ndim != 3 or found.shape[-1] != 3 or not has_kind:
         raise ValueError(
-            f"picture {name!r} must be a figure, or bytes or numbers from 0 to 1 of the shape "
+            f"picture {name!r} must be a figure, or uint8 or floats from 0 to 1 of the shape "
             f"(height, width) or (height, width, 3), not {found.dtype} of the shape {found.shape}"
         )
     if found.dtype == np.uint8:

@@ -1,5 +1,6 @@
-"""Where is each run of a sweep on parallel axes: one for every setting, and one for its result?"""
+"""Where does each run of a sweep lie on parallel axes, one for each setting and the result?"""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,21 +12,23 @@ from tinygrad_edu.lab.runs import label, loss_name, shown
 from tinygrad_edu.notation.numbers import number
 
 FAILED = "diverged", "error"
-WIDE = 10.0  # times the lowest value: from there on, the scale may be logarithmic
-FEW = 8  # different numbers that are all written at an axis
-APART = 0.06  # of an axis between two of its ticks
-SPACE = 0.1  # of the axis of results, above all numbers: where runs are that have none
+WIDE = 10.0  # a scale may be logarithmic if the highest value is this many times the lowest
+FEW = 8  # up to this many different numbers, each one has a tick
+APART = 0.06  # the smallest distance of two ticks, as a share of the axis
+SPACE = 0.1  # the share of the result axis that is kept for runs without a result
+FULL = 1e7  # whole numbers below it are written with all their digits
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis from 0 to 1, and where each run is on it.
+    """An axis from 0 to 1, and the value of each run on it.
 
-    values  a number of each run; of an axis of choices, its position among them
+    values   one number for each run; on an axis of choices, the index of its choice
     low, high
-            the numbers at 0 and 1
-    ticks   (place, text)
-    choices what the positions stand for; None for numbers
+             the numbers at the places 0 and 1
+    log      whether the scale is logarithmic
+    ticks    pairs (place, text)
+    choices  the texts of the choices, by index; None on an axis of numbers
     """
 
     name: str
@@ -46,9 +49,10 @@ class Axis:
 class Coordinates:
     """The runs of a sweep as lines over parallel axes.
 
-    axes    of the settings
-    result  of the metric; its values are nan for runs that failed, which are at `failures`
-    best    whether a run is one of the best setting
+    axes      one for each setting
+    result    the axis of the metric; the value of a failed run is nan
+    failures  the place of failed runs on the result axis
+    best      for each run, whether it belongs to the best setting
     """
 
     runs: list[Run]
@@ -58,7 +62,7 @@ class Coordinates:
     best: list[bool]
 
     def places(self) -> list[list[float]]:
-        """Of each run, its place on each axis, the result last."""
+        """For each run its places on the axes, the result last."""
         columns = [[axis.place(x) for x in axis.values] for axis in self.axes]
         at = [self.failures if math.isnan(x) else self.result.place(x) for x in self.result.values]
         return [list(places) for places in zip(*columns, at)]
@@ -67,9 +71,9 @@ class Coordinates:
 def coordinates_of(
     sweep: Sweep, metric: str | None = None, mode: Literal["min", "max"] = "min"
 ) -> Coordinates:
-    """Each run of a sweep; after successive halving, those with the largest budget of a setting.
+    """All runs of a sweep; after successive halving, each setting with its largest budget only.
 
-    Raises ValueError for a metric that the sweep does not have, and if no run has a finite one.
+    Raises ValueError if the sweep does not have the metric, or if no setting has finite values.
     """
     best = {id(run) for run in sweep.best(metric, mode).runs}
     metric = metric or loss_name(sweep.metrics) or ""
@@ -87,32 +91,44 @@ def result_of(run: Run, metric: str) -> float:
 
 
 def axis_of(name: str, values: list[Any]) -> Axis:
-    """Numbers where they belong, anything else in its turn, at equal distances."""
-    if all(isinstance(x, int | float) and not isinstance(x, bool) for x in values):
+    """A scale if all values are finite numbers, or else choices at equal distances."""
+    if all(map(is_finite_number, values)):
         return numbers_axis(name, values)
-    texts = [shown(x) for x in values]
-    names = list(dict.fromkeys(texts))
-    positions = {x: float(i) for i, x in enumerate(names)}
-    axis = Axis(name, [positions[x] for x in texts], -0.5, len(names) - 0.5, False, [])
-    return replace(axis, choices=names, ticks=[(axis.place(i), x) for x, i in positions.items()])
+    names = [json.dumps(x) for x in values]  # these differ for 1, "1" and True
+    texts = {name: shown(x) for name, x in zip(names, values)}
+    positions = {name: float(i) for i, name in enumerate(texts)}
+    axis = Axis(name, [positions[x] for x in names], -0.5, len(texts) - 0.5, False, [])
+    choices = list(texts.values())
+    ticks = [(axis.place(i), text) for i, text in enumerate(choices)]
+    return replace(axis, choices=choices, ticks=ticks)
+
+
+def is_finite_number(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
 
 
 def numbers_axis(name: str, values: list[float]) -> Axis:
-    """On the scale, plain or logarithmic, that has the median nearer to its middle."""
+    """A linear or a logarithmic scale, whichever has the median nearer to its middle."""
     known = sorted({x for x in values if math.isfinite(x)})
     low, high = (known[0], known[-1]) if known else (0.0, 1.0)
     if low == high:
-        low, high = low - 0.5, high + 0.5
+        room = max(0.5, 1e-6 * abs(low))  # 0.5 is lost when it is added to 1e20
+        low, high = low - room, high + room
     axis = Axis(name, values, low, high, False, [])
     if low > 0 and high >= WIDE * low:
         scales = axis, replace(axis, log=True)
         axis = min(scales, key=lambda each: abs(each.place(median(known)) - 0.5))
     ticks = known if len(known) <= FEW else round_numbers(low, high, axis.log)
-    return replace(axis, ticks=apart([(axis.place(x), number(x, 3)) for x in ticks]))
+    return replace(axis, ticks=apart([(axis.place(x), tick_text(x)) for x in ticks]))
+
+
+def tick_text(x: float) -> str:
+    """Whole numbers in full, since a width of 1.64e+04 is not a width of 16384."""
+    return str(int(x)) if float(x).is_integer() and abs(x) < FULL else number(x, 3)
 
 
 def with_room_for_failures(axis: Axis, mode: str) -> tuple[Axis, float]:
-    """The axis of results with a place beyond its bad end, if there are runs that failed."""
+    """Extend the result axis beyond its bad end if runs failed; return it and their place."""
     failures = 1.0 if mode == "min" else 0.0
     if not any(map(math.isnan, axis.values)):
         return axis, failures
@@ -128,7 +144,7 @@ def with_room_for_failures(axis: Axis, mode: str) -> tuple[Axis, float]:
 
 
 def round_numbers(low: float, high: float, log: bool) -> list[float]:
-    """Powers of ten, or about five multiples of 1, 2 or 5 times one; and both ends."""
+    """Both ends and, between them, powers of ten, or about five multiples of 1, 2 or 5 · 10ᵏ."""
     if log:
         powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
         return [low, *(10.0**k for k in powers), high]
@@ -139,7 +155,7 @@ def round_numbers(low: float, high: float, log: bool) -> list[float]:
 
 
 def apart(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    """The first and the last, and those between that are not too near to another."""
+    """Drop ticks that are too near to another one, but never the first and the last."""
     found = list(ticks[:1])
     for tick in ticks[1:-1]:
         if tick[0] - found[-1][0] >= APART and ticks[-1][0] - tick[0] >= APART:

@@ -1,4 +1,4 @@
-"""The runs of a sweep as a page: on each axis one chooses a range, and sees what is left."""
+"""Which settings make a run good? A page on which the reader chooses ranges of settings."""
 
 import math
 import os
@@ -8,7 +8,7 @@ from tinygrad_edu.lab import Sweep
 from tinygrad_edu.viz.coordinates import Axis, coordinates_of
 from tinygrad_edu.viz.pages.player import Page, assembled, assets
 
-DIGITS = 5  # of a number: fewer are shown
+DIGITS = 9  # significant digits in the page; it shows at most four, but whole numbers in full
 
 
 def explore_sweep(
@@ -17,14 +17,14 @@ def explore_sweep(
     mode: Literal["min", "max"] = "min",
     path: str | os.PathLike[str] | None = None,
 ) -> Page:
-    """Parallel axes of the settings and the metric, with ranges to choose on each, and the best.
+    """A page with the runs on parallel axes, ranges to choose on each axis, and the best runs left.
 
-    sweep   what `lab.sweep` returned, or `lab.load_sweep`; ten thousand runs are not too many
+    sweep   the result of `lab.sweep` or `lab.load_sweep`, with up to about ten thousand runs
     metric  the number on the last axis, the loss by default
-    mode    "max" if large is good
+    mode    "min" if low values are good, "max" if high ones are
     path    where to save the page, if anywhere
 
-    Raises ValueError for a metric that the sweep does not have, and if no setting has a finite one.
+    Raises ValueError if the sweep does not have the metric, or if no setting has finite values.
     """
     found = coordinates_of(sweep, metric, mode)
     data = {

@@ -1,4 +1,4 @@
-"""Parallel axes: which settings do good runs have in common?"""
+"""Which settings do good runs have in common? A picture with parallel axes."""
 
 import math
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any, Literal
 from tinygrad_edu.viz.coordinates import Axis, coordinates_of
 from tinygrad_edu.viz.plots.style import COLORS, LABEL, SMALL, axes_of, saved
 
-MANY = 200  # lines, of which each is drawn thin
-LETTERS = 12  # of the name of a choice
-GRADIENT = "viridis"  # told apart by colour-blind eyes, and in black and white
+MANY = 200  # with more lines than this, each line is thin
+LETTERS = 12  # longer names of choices are cut
+GRADIENT = "viridis"  # readable for colour-blind people, and in black and white
 
 
 def plot_parallel(
@@ -18,16 +18,16 @@ def plot_parallel(
     mode: Literal["min", "max"] = "min",
     path: str | Path | None = None,
 ) -> Any:
-    """Each run as a line over parallel axes: its settings, then the metric, which is its colour.
+    """Draw each run as a line over parallel axes: its settings, then the metric, also its colour.
 
-    sweep   what `lab.sweep` returned, or `lab.load_sweep`
+    sweep   the result of `lab.sweep` or `lab.load_sweep`
     metric  the number on the last axis, the loss by default
-    mode    "max" if large is good
+    mode    "min" if low values are good, "max" if high ones are
     path    where to save the figure, which is returned
 
     The runs of the best setting are bold. Runs that diverged or raised, or that have no finite
     number, are dashed and end at "failed". Inselberg 1985, "The plane with parallel coordinates".
-    Raises ValueError for a metric that the sweep does not have, and if no setting has a finite one.
+    Raises ValueError if the sweep does not have the metric, or if no setting has finite values.
     """
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
@@ -59,14 +59,14 @@ def plot_parallel(
 
 
 def badness(x: float, mode: str) -> float:
-    """Sorted by it, the worst come first, those that failed before all others."""
+    """A key for sorting: failed runs come first, then the worst results, the best last."""
     if math.isnan(x):
         return -math.inf
     return -x if mode == "min" else x
 
 
 def draw_axis(ax: Any, x: float, axis: Axis) -> None:
-    """An upright line with its name above, and the ticks beside it, over the lines of the runs."""
+    """Draw a vertical line with its name above and its ticks to the left, on top of the runs."""
     ax.plot([x, x], [0, 1], color="0.2", linewidth=1.2, zorder=4)
     name = "learning rate" if axis.name == "lr" else axis.name
     ax.annotate(name, (x, 1.04), (0, 4), ha="center", va="bottom", size=LABEL,

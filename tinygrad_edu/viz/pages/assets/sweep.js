@@ -1,15 +1,16 @@
-// Ten thousand runs over parallel axes: two handles on each axis choose a part of them.
+// The runs of a sweep on parallel axes. Two handles on each axis choose a range of it.
 
 const { axes, failures, seeds, verdicts, mode } = JSON.parse(byId("data").textContent);
 const RAMP = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
-const MANY = 300; // lines, of which each is drawn thin
+const MANY = 300; // with more lines than this, each line is thin
 const SHOWN = 10; // runs in the table
-const STEP = 0.02; // of an axis, by an arrow key; a page key makes five steps
+const STEP = 0.02; // an arrow key moves a handle by this share of the axis; a page key by five times as much
 const SIDE = [86, 40];
 const EDGE = [44, 18];
 const LETTERS = 12;
 const result = axes.at(-1);
 const count = seeds.length;
+const anyFailed = result.values.includes(null);
 const plot = byId("plot");
 const canvas = byId("lines");
 const picture = svg("svg", { id: "axes", "aria-hidden": "true" }, plot);
@@ -17,7 +18,7 @@ const picture = svg("svg", { id: "axes", "aria-hidden": "true" }, plot);
 function place(axis, x) {
   if (x === null) return failures;
   const t = axis.log ? Math.log(x / axis.low) / Math.log(axis.high / axis.low) : (x - axis.low) / (axis.high - axis.low);
-  return Math.min(1, Math.max(0, t)); // the numbers in the page are rounded
+  return Math.min(1, Math.max(0, t)); // rounded numbers may lie just outside
 }
 
 function valueAt(axis, t) {
@@ -38,7 +39,8 @@ function isChosen(i) {
 
 function written(axis, x) {
   if (x === null) return "failed";
-  return axis.choices ? axis.choices[x] : String(Number(x.toPrecision(4)));
+  if (axis.choices) return axis.choices[x];
+  return Number.isInteger(x) && Math.abs(x) < 1e9 ? String(x) : String(Number(x.toPrecision(4)));
 }
 
 // Where things are, in pixels
@@ -102,7 +104,7 @@ function binOf(i) {
   return Math.min(RAMP.length - 1, Math.floor(goodness(i) * RAMP.length));
 }
 
-// The best stand out: dark on white, bright on black.
+// The best runs stand out: they are dark on white, and bright on black.
 function colorOf(k, isDark) {
   return RAMP[isDark ? k : RAMP.length - 1 - k];
 }
@@ -189,10 +191,10 @@ function sayRange(k) {
   });
 }
 
-// What is at a place, in words
+// The value at a place, as text
 function textAt(k, t) {
   const axis = axes[k];
-  if (axis === result && t === failures) return "failed";
+  if (axis === result && t === failures && anyFailed) return "failed";
   if (!axis.choices) return String(Number(valueAt(axis, t).toPrecision(3)));
   return axis.choices[Math.min(axis.choices.length - 1, Math.max(0, Math.round(valueAt(axis, t))))];
 }
@@ -203,7 +205,8 @@ function placeOf(event) {
   return Math.min(1, Math.max(0, (room.y(0) - y) / (room.y(0) - room.y(1))));
 }
 
-// On an axis itself, dragging begins a new range.
+// Dragging on the axis itself chooses a new range. "lostpointercapture" also comes if the browser
+// breaks off the drag.
 const rails = axes.map((_, k) => {
   const rail = element("div", { class: "rail" }, plot);
   let start = null;
@@ -219,7 +222,7 @@ const rails = axes.map((_, k) => {
     sayRange(k);
     show();
   });
-  rail.addEventListener("pointerup", () => { start = null; });
+  rail.addEventListener("lostpointercapture", () => { start = null; });
   rail.addEventListener("dblclick", () => {
     ranges[k] = [0, 1];
     sayRange(k);
@@ -240,7 +243,7 @@ const handles = axes.map((axis, k) => ["low", "high"].map((name, end) => {
     handle.setPointerCapture(event.pointerId);
   });
   handle.addEventListener("pointermove", (event) => { if (isHeld) setEnd(k, end, placeOf(event)); });
-  handle.addEventListener("pointerup", () => { isHeld = false; });
+  handle.addEventListener("lostpointercapture", () => { isHeld = false; });
   handle.addEventListener("keydown", (event) => {
     const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 5, PageDown: -5 };
     const ends = { Home: 0, End: 1 };
