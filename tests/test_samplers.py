@@ -206,3 +206,10 @@ def test_a_study_must_look_for_the_same():
 def test_a_sampler_that_is_not_made_yet_is_refused():
     with pytest.raises(ValueError, match="a sampler or study of Optuna, and it is <class"):
         sweep(bowl, search=optuna.samplers.TPESampler, trials=2, **SPACE)
+
+
+def test_runs_that_are_not_asked_for_do_not_count_as_done_before(tmp_path, capsys):
+    path = tmp_path / "x.jsonl"
+    sweep(bowl, search=tpe(), trials=4, path=path, **SPACE)
+    sweep(bowl, search=tpe(), trials=2, path=path, progress=True, **SPACE)
+    assert "2 of 2 runs were done before" in capsys.readouterr().out

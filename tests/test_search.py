@@ -328,12 +328,28 @@ RANGE = lab.between(0.1, 1.0)
         (HALVING | {"epochs": [1]}, r"epochs must be two or more numbers above 0, .* \[1\]"),
         (HALVING | {"epochs": [0, 1]}, "numbers above 0"),
         (HALVING | {"epochs": ["a", "b"]}, "numbers above 0"),
+        (
+            HALVING | {"epochs": [1, 1.0, 3]},
+            r"each budget must be given once, and epochs is \[1, 1",
+        ),
         (HALVING | {"epochs": RANGE, "trials": 2}, "numbers above 0"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         sweep(lambda lr, seed, epochs=1: lr, **{"lr": [0.1, 0.2]} | settings)
+
+
+def test_a_search_needs_a_metric_if_no_number_is_called_a_loss():
+    message = "no number is called a loss: choose one of acc, as in metric="
+    with pytest.raises(ValueError, match=message):
+        sweep(lambda lr, seed, epochs: {"acc": lr}, lr=[0.1, 0.2], **HALVING)
+    with pytest.raises(ValueError, match=message):
+        sweep(lambda lr, seed: {"acc": lr}, lr=[0.1, 0.2]).best()
+
+
+def test_the_number_of_trials_may_be_written_as_a_float():
+    assert len(sweep(bowl, search="random", trials=2.0, **SPACE).rows) == 2
 
 
 def test_run_must_take_the_budget():

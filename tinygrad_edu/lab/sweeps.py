@@ -148,7 +148,7 @@ class Sweep:
             return []
         name = loss_name(self.metrics) if metric is None else metric
         if name is None or name not in self.metrics:
-            raise ValueError(f"metric is one of {', '.join(self.metrics)}, not {metric!r}")
+            raise unknown_metric(self.metrics, metric)
         one_of("mode", mode, "min", "max")
         sign = 1 if mode == "min" else -1
         rows = [row for row in self.every_row if row.finished(name)]
@@ -270,6 +270,7 @@ def sweep(
     the scheduler of a cluster, or all its workers, are gone.
     """
     numbers = seed_list(seeds)
+    trials = None if trials is None else whole("trials", trials)
     space: dict[str, Any] = {name: choices(name, values) for name, values in grid.items()}
     check_search(search, space, trials, budget)
     check_goal(search, metric, mode)
@@ -328,14 +329,16 @@ def sampled(
         row = row_of(settings)
         return None if row is None else worth(row, metric, mode)
 
+    known = known[:trials]
+    before = sum(key(*task) in runner.done for task in runner.tasks(known))
     total = trials * len(runner.seeds)
-    with quiet(), Progress(show, total, done=len(runner.done), unit="run") as shown:
-        if runner.done:
-            shown.tell(f"{len(runner.done)} of {total} runs were done before", "")
-        questions = Questions(study_of(search, mode), space, trials, known[:trials], value)
+    with quiet(), Progress(show, total, done=before, unit="run") as shown:
+        if before:
+            shown.tell(f"{before} of {total} runs were done before", "")
+        questions = Questions(study_of(search, mode), space, trials, known, value)
 
         def settings() -> Iterator[Settings]:
-            yield from known[:trials]
+            yield from known
             for each in questions.asked():
                 runner.expect([each])
                 yield each
@@ -360,8 +363,15 @@ def worth(row: Row, metric: str | None, mode: str) -> float:
     if name is not None and row.finished(name):
         return row.mean[name]
     if names and name not in names:
-        raise ValueError(f"metric is one of {', '.join(names)}, not {metric!r}")
+        raise unknown_metric(names, metric)
     return math.inf if mode == "min" else -math.inf
+
+
+def unknown_metric(names: Sequence[str], metric: str | None) -> ValueError:
+    known = ", ".join(names)
+    if metric is None:
+        return ValueError(f"no number is called a loss: choose one of {known}, as in metric=...")
+    return ValueError(f"metric is one of {known}, not {metric!r}")
 
 
 def made(runner: Runner, settings: list[Settings], progress: bool) -> list[Run]:
@@ -384,7 +394,7 @@ def check_search(search: Any, space: Space, trials: int | None, budget: str | No
             'search is None, "random", "halving", or a sampler or study of Optuna, and it is '
             f"{search!r}"
         )
-    if trials is not None and whole("trials", trials) and search is None:
+    if trials is not None and search is None:
         raise ValueError('trials is for a search: search="random" tries so many combinations')
     if not space:
         raise ValueError("the grid is empty: give values to try, as in lr=[0.001, 0.01, 0.1]")
@@ -423,6 +433,8 @@ def check_budgets(space: Space, budget: str | None) -> None:
         raise ValueError(
             f"{budget} must be two or more numbers above 0, such as [1, 3, 9], and it is {values}"
         )
+    if len(set(values)) < len(values):
+        raise ValueError(f"each budget must be given once, and {budget} is {values}")
     if len(space) == 1:
         raise ValueError(f"the grid is empty: there is nothing to try but {budget}")
 
