@@ -8,7 +8,7 @@ step, so the weights are never sent.
     pip install "tinygrad_edu[examples,mpi]"
     mpiexec -n 4 python -m mpi4py examples/mpi_train.py
 
-With `-m mpi4py`, an error in one process ends all of them. Otherwise the others wait for it.
+With `-m mpi4py`, an error in one process ends all of them.
 """
 
 from pathlib import Path
@@ -73,9 +73,8 @@ def train(model: nn.Module, x: np.ndarray, y: np.ndarray, rng: np.random.Generat
             adam.step()
             curve.append(float(vector[-1]))
     if WORLD.rank == 0:
-        means = np.mean(np.split(np.array(curve), EPOCHS), axis=1)
-        print(f"processes: {WORLD.size}, steps: {len(curve)}")
-        print(f"share of the time spent in Allreduce: {waited / (perf_counter() - start):.0%}")
+        means = np.mean(np.reshape(curve, (EPOCHS, -1)), axis=1)
+        print(f"{WORLD.size} processes, {waited / (perf_counter() - start):.0%} waiting for sums")
         print(f"each sum is over {vector.nbytes:,} bytes: {vector.size - 1:,} gradients, one loss")
         print(f"mean loss of the first epoch {means[0]:.3f}, of the last one {means[-1]:.3f}")
     return curve
@@ -87,7 +86,7 @@ def main(out: Path = Path("out/mpi_train")) -> tuple[list[float], float]:
     model = network(rng)
     curve = train(model, x / 16, y, rng)
     weights = np.concatenate([p.data.ravel() for p in model.parameters()])
-    apart = max(float(np.max(np.abs(other - weights))) for other in WORLD.allgather(weights))
+    apart = max(float(np.max(np.abs(each - weights))) for each in WORLD.allgather(weights))
     if WORLD.rank == 0:
         out.mkdir(parents=True, exist_ok=True)
         print(f"the weights of two processes are at most {apart:g} apart")

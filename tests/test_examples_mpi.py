@@ -47,7 +47,7 @@ def test_mpi_train(tmp_path):
     assert np.mean(alone[-29:]) < 0.5
     for processes in (2, 4):
         curve, apart, printed = train(processes, tmp_path)
-        assert f"processes: {processes}, steps: 116" in printed
+        assert f"{processes} processes, " in printed
         assert apart == 0.0
         np.testing.assert_allclose(curve[:29], alone[:29], rtol=1e-12)
         np.testing.assert_allclose(curve, alone, rtol=1e-10)

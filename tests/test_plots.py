@@ -165,6 +165,7 @@ FIGURES = {
     "plot_live": lambda _: plots.plot_live(trained_live()),
     "plot_losses": lambda _: plots.plot_losses(ERROR, xlabel="error"),
     "plot_losses, of a logit": lambda _: plots.plot_losses(LOGIT, -9, 9, "logit"),
+    "plot_parallel": lambda _: plots.plot_parallel(swept()),
     "plot_program": lambda _: plots.plot_program(compiled(), title="A step"),
     "plot_race": lambda _: plots.plot_race(RACE),
     "plot_range_test": lambda _: plots.plot_range_test(rate_that_grew()),

@@ -111,15 +111,10 @@ def logsumexp_backward(g, out, x, axis=-1, keepdims=False):
         g, out = np.expand_dims(g, axis), np.expand_dims(out, axis)
     infinite = x == np.inf
     # inf outweighs all others; several share equally
-    if may_hold(infinite):
+    if is_lazy(infinite) or np.any(infinite):
         ties = infinite.sum(axis=axis, keepdims=True)
         x = np.where(infinite, -np.log(np.maximum(ties, 1)), np.where(ties > 0, -np.inf, x))
     return g * np.exp(x - finite_or_0(out))
-
-
-def may_hold(condition):
-    """Whether the condition holds anywhere; True if its numbers are computed later, as in Dask."""
-    return is_lazy(condition) or condition.any()
 
 
 def finite_or_0(x):
@@ -150,7 +145,7 @@ def masked_softmax(x, mask):
     sees = mask.any(axis=-1, keepdims=True)
     hidden = np.where(sees, -math.inf, 0).astype(x.dtype)
     out = softmax(np.where(mask, x, hidden))
-    return np.where(sees, out, 0) if may_hold(~sees) else out
+    return out if not is_lazy(sees) and sees.all() else np.where(sees, out, 0)
 
 
 @backward_of(masked_softmax)
@@ -243,7 +238,7 @@ def soft_nll_backward(g, out, log_p, q):
 def expected(log_p, q):
     """sum(q log p) over all elements; a class with q = 0 adds nothing, even where p = 0."""
     total = np.vdot(q, log_p)
-    if may_hold(total != total):  # nan: 0 times -inf, or a nan in the data
+    if is_lazy(total) or total != total:  # nan: 0 times -inf, or a nan in the data
         total = np.vdot(q, np.where(q == 0, 0, log_p))
     return total
 
