@@ -61,7 +61,7 @@ def advice(x: Any) -> str:
     """What to do where the library of the array x lacks a function."""
     ways = [f"x.{name}()" for name in ("compute", "get", "todense") if hasattr(x, name)]
     way = f" ({ways[0]})" if ways else ""
-    return f"what {library_of(x)} lacks works on NumPy's arrays: make one of it first{way}"
+    return f"if {library_of(x)} lacks this function, convert the array to NumPy first{way}"
 
 
 def array_text(x: Any, **options: Any) -> str:
