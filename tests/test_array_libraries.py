@@ -528,7 +528,9 @@ def test_what_dask_lacks_is_an_error_that_names_it_and_dask_and_a_way(f, named, 
     text = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
     assert named in text
     assert "dask" in text
-    assert re.search(r"(convert the array to NumPy|make an array of NumPy) first \(x\.compute\(\)\)", text)
+    assert re.search(
+        r"(convert the array to NumPy|make an array of NumPy) first \(x\.compute\(\)\)", text
+    )
 
 
 def test_a_length_that_is_not_known_yet_is_an_error_with_two_ways(dask_array, scheduler):
