@@ -231,7 +231,7 @@ function graphExplorer(root, first, ask) {
     drawUnknown(xs, ys, at);
     svg("path", { class: "curve", d: polyline(xs.map((x, i) => [at.x(x), at.y(ys[i])])) }, at.inside);
     const isKnown = Number.isFinite(gradient) && isThere;
-    views.caption.textContent = `${data.name} as a function of ${name}, with all other inputs fixed`
+    views.caption.textContent = `${data.name} as a function of ${name}, other inputs fixed`
       + (isKnown ? `. At ${name} = ${number(here)} the slope of the tangent is ${number(gradient)}.` : ".");
     if (!isKnown) return;
     if (answer.h >= 0.01 && ends.every(Number.isFinite)) {
