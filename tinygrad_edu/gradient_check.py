@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.graph import RULES, Node, apply, plain
 from tinygrad_edu.messages import operation, user_line
 from tinygrad_edu.modes import RECORDING, temporarily
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import Module, generators_of
 from tinygrad_edu.rng import Package
 from tinygrad_edu.slopes import Function, GradcheckError, Report, Slopes
 from tinygrad_edu.structures import leaves as structure_leaves
@@ -193,12 +193,6 @@ def as_leaves(inputs: tuple[Any, ...], parameters: Module | Iterable[Node]) -> d
 def titled(what: str, x: Any) -> str:
     """`input 0`, or `input 0 'w'` if it has a name."""
     return f"{what} {x.name!r}" if isinstance(x, Node) and x.name else what
-
-
-def generators_of(module: Module) -> Iterator[np.random.Generator]:
-    """The generators of a module and of the modules inside it, such as a dropout layer."""
-    for part in module.modules():
-        yield from (x for x in vars(part).values() if isinstance(x, np.random.Generator))
 
 
 @contextmanager

@@ -276,6 +276,12 @@ def children(container: Any) -> Iterator[tuple[str, Any]]:
             yield str(key), x
 
 
+def generators_of(module: Module) -> Iterator[np.random.Generator]:
+    """The generators of a module and of the modules inside it, such as a dropout layer."""
+    for part in module.modules():
+        yield from (x for x in vars(part).values() if isinstance(x, np.random.Generator))
+
+
 def exchanged(x: Any, taken: Mapping[int, Any]) -> Any:
     """x with taken[id(array)] in place of each array; lists and dicts are changed in place."""
     if isinstance(x, dict):

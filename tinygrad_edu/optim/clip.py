@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.optim.libraries import TO_NUMPY, as_numpy
+from tinygrad_edu.optim.libraries import as_numpy, is_of_another
 from tinygrad_edu.optim.optimizer import listed
 from tinygrad_edu.optim.settings import nonnegative
 
@@ -48,7 +48,7 @@ def clip_grad_norm_(
             else:
                 scaled = p.grad * scale.astype(dtype)
             p.grad = of_kind(scaled, p.grad)  # a new array: a graph may hold the old one
-    is_number = isinstance(total, np.generic) or any(hasattr(total, name) for name in TO_NUMPY)
+    is_number = isinstance(total, np.generic) or is_of_another(total)
     return float(as_numpy(total)) if is_number else total  # a trace has no number yet
 
 

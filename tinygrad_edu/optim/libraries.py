@@ -7,6 +7,11 @@ import numpy as np
 TO_NUMPY = "compute", "get", "todense"  # methods of Dask's, CuPy's and sparse's arrays
 
 
+def is_of_another(x: Any) -> bool:
+    """Whether x is an array of a library other than NumPy; a trace is no library of its own."""
+    return any(hasattr(x, name) for name in TO_NUMPY)
+
+
 def as_numpy(x: Any) -> Any:
     """An array of any library as NumPy's; NumPy's own, and numbers, as they are."""
     while not isinstance(x, np.ndarray | np.generic) and hasattr(x, "__array_function__"):

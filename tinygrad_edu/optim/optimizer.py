@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.optim.blocks import is_large, update_in_blocks
 from tinygrad_edu.optim.cleanup import all_or_none
-from tinygrad_edu.optim.libraries import TO_NUMPY, as_numpy, beside
+from tinygrad_edu.optim.libraries import as_numpy, beside, is_of_another
 from tinygrad_edu.optim.settings import as_python, nonnegative
 
 SHARES = "rho", "alpha"  # settings that are the weight of the past in a running mean
@@ -289,9 +289,8 @@ def moved(state: Any, data: Any) -> Any:
 
 
 def differ(x: Any, data: Any) -> bool:
-    """Whether x and data are arrays of two libraries; a trace is no library of its own."""
-    others = any(hasattr(array, name) for array in (x, data) for name in TO_NUMPY)
-    return others and x.__class__ is not data.__class__
+    """Whether x and data are arrays of two libraries."""
+    return (is_of_another(x) or is_of_another(data)) and x.__class__ is not data.__class__
 
 
 def restored(x: Any, data: Any) -> Any:

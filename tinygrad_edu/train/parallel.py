@@ -12,7 +12,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim.settings import whole
 from tinygrad_edu.train.independence import check_model, check_parts, those_that_draw
 from tinygrad_edu.train.machines import Cluster, ClusterError, Here
-from tinygrad_edu.train.parts import NotInPartsError, Step, generators_of, pickled_model
+from tinygrad_edu.train.parts import NotInPartsError, Step, generators_in_use, pickled_model
 
 
 def network(model: Module, cluster: Any, parts: int | None) -> Any:
@@ -54,7 +54,7 @@ class InParts:
         if not self.steps:
             check_model(self.model)
         x = rows_of(x)
-        generators = generators_of(self.model)
+        generators = generators_in_use(self.model)
         seeds = [int(deepcopy(g).integers(2**63)) for g in generators]
         pickled = pickled_model(self.model)
         try:

@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu.graph import Node, plain
 from tinygrad_edu.modes import temporarily
 from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.module import generators_of
 from tinygrad_edu.rng import INSTEAD, default_rng
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.train.machines import KilledError
@@ -173,10 +174,9 @@ def total(gradients: Sequence[Any]) -> Any:
     return functools.reduce(np.add, found) if found else None
 
 
-def generators_of(model: Module) -> list[np.random.Generator]:
+def generators_in_use(model: Module) -> list[np.random.Generator]:
     """The package's generator, and each generator that is an attribute of a layer."""
-    attributes = [x for module in model.modules() for x in vars(module).values()]
-    own = {id(x): x for x in attributes if isinstance(x, np.random.Generator)}
+    own = {id(x): x for x in generators_of(model)}
     return [default_rng(), *own.values()]
 
 
@@ -185,7 +185,7 @@ def seeded(model: Module, seeds: list[int], part: int) -> Iterator[list[bool]]:
     """Seed all generators for one part. After the block, the list says which of them were used."""
     drawn: list[bool] = []
     with temporarily(INSTEAD, np.random.default_rng()):
-        generators = generators_of(model)
+        generators = generators_in_use(model)
         for i, (generator, seed) in enumerate(zip(generators, seeds, strict=True)):
             kind = type(generator.bit_generator)
             start = kind(np.random.SeedSequence([seed, part, i]))
