@@ -210,8 +210,8 @@ class LSTMCell(Cell):
         return o * np.tanh(c), c
 
     def scan(self, x: Any, state: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-        h, c = recurrences.lstm(self.asked(x), self.weight_hh, *state)
-        return h, (h[-1], c[-1])
+        out = recurrences.lstm(self.asked(x), self.weight_hh, *state)
+        return out[:, 0], (out[-1, 0], out[-1, 1])
 
 
 class Recurrent(Module):
