@@ -331,7 +331,7 @@ def test_a_picture_of_tensors_shows_shapes_and_norms():
     source = draw(loss).source
     assert "x input shape (4, 3) float64 data mean 1 min 1 max 1" in dot_nodes(source)
     assert "b parameter shape (2,) float64 data mean 0 min 0 max 0 grad norm 0" in dot_nodes(source)
-    assert "∂loss/∂z₂ · [z₁ > 0] norm 0" in [label for *_, label, _ in dot_edges(source)]
+    assert "∂loss/∂z₂ · [z₂ > 0] norm 0" in [label for *_, label, _ in dot_edges(source)]
 
 
 def test_numbers_have_four_significant_digits():

@@ -9,7 +9,6 @@ from tinygrad_edu.compiler.passes.identities import drop_identities
 from tinygrad_edu.compiler.passes.packing import pack_memory
 from tinygrad_edu.compiler.passes.powers import use_square
 from tinygrad_edu.compiler.passes.products import use_dot
-from tinygrad_edu.compiler.passes.signs import ask_rectified
 from tinygrad_edu.compiler.passes.updates import update_in_place
 from tinygrad_edu.compiler.passes.zeros import use_zeros
 
@@ -17,7 +16,6 @@ ALL = (
     fold_constants,
     share_common,
     drop_identities,
-    ask_rectified,
     remove_dead,
     use_dot,
     use_square,
@@ -31,7 +29,6 @@ ALL = (
 __all__ = [
     "ALL",
     "ask_first",
-    "ask_rectified",
     "assign_buffers",
     "drop_identities",
     "fold_constants",

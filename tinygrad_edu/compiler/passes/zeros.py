@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinygrad_edu.compiler.passes.signs import is_with_zero
 from tinygrad_edu.compiler.program import Program, is_array, layout_of
 from tinygrad_edu.tracing import Line
 
@@ -30,3 +29,14 @@ def fits(line: Line) -> bool:
     if not is_array(line) or line.data.size < SIZE or np.signbit(zero):
         return False
     return layout_of(line.data) == layout_of(x.data)
+
+
+def is_with_zero(line: Line) -> bool:
+    """Whether the line is function(x, 0), where x is the result of another line."""
+    x, y = (*line.inputs, None, None)[:2]
+    is_result = isinstance(x, Line) and x.function is not None
+    return is_result and len(line.inputs) == 2 and not line.options and is_zero(y)
+
+
+def is_zero(y: object) -> bool:
+    return isinstance(y, int | float | np.floating) and y == 0
