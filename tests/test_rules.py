@@ -316,6 +316,7 @@ TABLE = [
     Row(kernels.centered, [(2, 3)], lambda x: kernels.centered(x * x)),
     Row(kernels.root_mean_square, [(2, 3)], lambda x: kernels.root_mean_square(x, 0.1)),
     Row(kernels.rms_normalized, [(2, 3)], lambda x: kernels.rms_normalized(x, 0.1)),
+    Row(kernels.scaled_and_shifted, [(2, 3), (3,), (2, 1)]),
     Row(kernels.filtered, [(2, 3, 4), (2, 4, 5)]),
     Row(kernels.framed, [(2, 3)], lambda x: kernels.framed(x * x, ((1, 0), (0, 2)), 7.0)),
     Row(kernels.log_softmax, [(2, 3)]),

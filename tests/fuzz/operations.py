@@ -100,7 +100,7 @@ REDUCTIONS = rows(
     K.logsumexp(a, {axis}, keepdims={keep}); K.logsumexp(a, axis=None); K.log_softmax(a, {axis})
     K.softmax(a, {axis}); K.masked_softmax(a, {mask}); K.row_sums(a); K.centered(a)
     K.filtered(np.atleast_2d(a), np.atleast_2d(b).mT)
-    K.root_mean_square(a, 0.1); K.rms_normalized(a, 0.1)
+    K.root_mean_square(a, 0.1); K.rms_normalized(a, 0.1); K.scaled_and_shifted(a, b, a)
     K.framed(a, ((1, 2),) * a.ndim, {x})
     F.softmax(a, {axis}); F.softmin(a, {axis})
     F.layer_norm(a + np.arange(a.shape[-1]), a.shape[-1:]); F.rms_norm(a + 3.0, a.shape[-1:])

@@ -214,6 +214,8 @@ def standardized(x: Any, eps: float) -> Any:
 
 def scaled_and_shifted(x: Any, weight: Any, bias: Any) -> Any:
     """x · weight + bias; a weight or a bias that is None is left out."""
+    if weight is not None and bias is not None:
+        return kernels.scaled_and_shifted(x, weight, bias)
     if weight is not None:
         x = x * weight
     if bias is not None:

@@ -50,6 +50,7 @@ FORMS: dict[Any, Callable[..., Any]] = {
     forward_of(kernels.soft_nll): lambda log_p, q: -np.sum(q * log_p),
     forward_of(kernels.centered): lambda x: x - np.mean(x, axis=-1, keepdims=True),
     forward_of(kernels.rms_normalized): rms_normalized,
+    forward_of(kernels.scaled_and_shifted): lambda x, weight, bias: x * weight + bias,
     forward_of(kernels.unindex): unindex,
     forward_of(kernels.framed): framed,
     forward_of(joining.concatenate_arrays): lambda *x, **axis: np.concatenate([*x], **axis),
