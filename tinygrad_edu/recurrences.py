@@ -112,27 +112,24 @@ def lstm(a, weight, h, c):
 @backward_of(lstm)
 def lstm_backward(gradient, out, a, weight, h, c):
     n = h.shape[-1]
-    shape = (len(a), 6, -1, n)
+    shape, shift = (len(a), 6, -1, n), 2 * scale_of_gates(weight) - 1
     gradient, out = gradient.reshape(shape), out.reshape(shape)
-    hs, cs, i, f, g, o = (out[:, k] for k in range(6))
-    shown, before_c, before_h = np.tanh(cs), before(rows(c), cs), before(rows(h), hs)
-    h_by_c = o * (1 - shown * shown)
-    # The derivatives of c with respect to i, f and g, and of h with respect to o
-    by_gates = np.stack([g, before_c, i, shown], axis=1)
-    slopes = 1 - out[:, 2:]
-    slopes *= out[:, 2:] + (2 * scale_of_gates(weight) - 1)
+    cs = [rows(c), *out[:, 1]]  # before each step, and after the last one
     d_h, d_c, d_a, back = 0 * rows(h), 0 * rows(c), [], transposed(weight).reshape(4, n, n)
     for t in reversed(range(len(a))):
+        i, f, g, o = gates = out[t, 2:]
+        shown = np.tanh(cs[t + 1])
         d_h = d_h + gradient[t, 0]
-        d_c = d_c + gradient[t, 1] + d_h * h_by_c[t]
-        d = np.concatenate([d_c, d_c, d_c, d_h]).reshape(4, *d_h.shape)
-        d = (d * by_gates[t] + gradient[t, 2:]) * slopes[t]
+        d_c = d_c + gradient[t, 1] + d_h * (o * (1 - shown * shown))
+        d_gates = np.concatenate([d_c * g, d_c * cs[t], d_c * i, d_h * shown])
+        d = d_gates.reshape(gates.shape) + gradient[t, 2:]
+        d = d * ((1 - gates) * (gates + shift))  # y (1 - y) for sigmoids, 1 - y² for tanh
         d_a.append(d.swapaxes(0, 1))
-        d_c, d_h = d_c * f[t], (d @ back).sum(axis=0)
+        d_c, d_h = d_c * f, (d @ back).sum(axis=0)
     d_a = np.stack(d_a[::-1]).reshape(a.shape)
     return (
         d_a,
-        lambda: rows(before_h).T @ rows(d_a),
+        lambda: rows(before(rows(h), out[:, 0])).T @ rows(d_a),
         d_h.reshape(h.shape),
         d_c.reshape(c.shape),
     )
