@@ -130,6 +130,30 @@ def test_a_sequence_and_a_state_that_do_not_fit_are_refused(a, h):
         recurrences.lstm(Tensor(np.ones(a)), np.ones((2, 8)), np.ones(h), np.ones(h))
 
 
+def test_the_gates_of_an_lstm_stand_behind_its_states():
+    a, weight, c = normal(3, 2, 8), normal(2, 8), normal(2, 2)
+    out = recurrences.lstm(a, weight, c, c)
+    h, c, i, f, g, o = out[2]
+    of_gates = np.split(a[2] + out[1, 0] @ weight, 4, axis=-1)
+    sigmoids = [1 / (1 + np.exp(-of_gates[k])) for k in (0, 1, 3)]
+    np.testing.assert_allclose([i, f, o, g], [*sigmoids, np.tanh(of_gates[2])], rtol=1e-12)
+    np.testing.assert_allclose([c, h], [f * out[1, 1] + i * g, o * np.tanh(c)], rtol=1e-12)
+
+
+def test_the_weight_of_an_lstm_may_be_integers():
+    a, h = normal(3, 2, 8), np.zeros((2, 2))
+    weight = np.arange(16).reshape(2, 8)
+    given, floats = (recurrences.lstm(a, w, h, h) for w in (weight, weight.astype(float)))
+    np.testing.assert_array_equal(given, floats)
+
+
+def test_without_a_graph_the_output_of_an_lstm_does_not_keep_its_gates():
+    layer, x = LSTM(3, 4), normal(5, 2, 3)
+    with no_grad():
+        out, _ = layer(x)
+    assert out.data.base.nbytes == out.nbytes
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_float32_stays_float32(kind):
     layer = kind(3, 2, num_layers=2, bidirectional=True, dropout=0.5, dtype=np.float32)

@@ -15,11 +15,12 @@ import pytest
 from tinygrad_edu import Tensor, Value, relu
 from tinygrad_edu.graph import RULES, apply
 from tinygrad_edu.kernels import linear, log_softmax
+from tinygrad_edu.nn import LSTM
 from tinygrad_edu.notation.formula import expression
 from tinygrad_edu.numpy_api.elementwise import convert
 from tinygrad_edu.numpy_api.joining import concatenate_arrays
 from tinygrad_edu.value import weighted_sum
-from tinygrad_edu.viz import describe, draw
+from tinygrad_edu.viz import describe, draw, text
 from tinygrad_edu.viz.drawing.rendering import render
 from tinygrad_edu.viz.words.chain import chain_rule
 from tinygrad_edu.viz.words.names import names_of
@@ -452,6 +453,14 @@ def test_a_notebook_shows_the_svg():
     drawing = draw(neuron())
     assert drawing._repr_svg_() == drawing.svg()
     assert "<svg" in drawing.svg()
+
+
+def test_a_constant_array_of_one_number_has_a_name():
+    lstm = LSTM(2, 1)  # its first state is such an array
+    loss = (lstm(np.ones((3, 1, 2)))[0] ** 2).sum()
+    loss.backward()
+    assert "c2 (constant)" in text(loss)
+    assert any(x.startswith("c₂ constant shape (1, 1)") for x in dot_nodes(draw(loss).source))
 
 
 def test_without_pygraphviz_the_program_draws(monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.graph import backward_of, primitive
 from tinygrad_edu.kernels import rows
+from tinygrad_edu.precision import floating
 
 
 @primitive
@@ -154,7 +155,7 @@ def by_gate(x):
 
 def scale_of_gates(weight):
     """1/2 for i, f and o, as sigmoid(x) = tanh(x / 2) / 2 + 1/2; 1 for g. Of shape (4, 1, 1)."""
-    scale = np.full_like(weight, 0.5, shape=(4, 1, 1))
+    scale = np.full_like(floating(weight), 0.5, shape=(4, 1, 1))
     scale[2] = 1
     return scale
 

@@ -211,7 +211,9 @@ class LSTMCell(Cell):
 
     def scan(self, x: Any, state: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
         out = recurrences.lstm(self.asked(x), self.weight_hh, *state)
-        return out[:, 0], (out[-1, 0], out[-1, 1])
+        h = out[:, 0]
+        # Without a graph, a copy: a view of `out` would keep the gates, too, in memory.
+        return h if h.requires_grad else h.copy(), (out[-1, 0], out[-1, 1])
 
 
 class Recurrent(Module):

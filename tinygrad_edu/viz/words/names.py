@@ -32,7 +32,7 @@ def names_of(graph: Graph) -> tuple[Any, ...]:
 
     names: list[Any] = []
     for node, name in zip(graph.nodes, given):
-        if node.role == "constant" and not isinstance(node.value, str):
+        if node.is_plain_number and not isinstance(node.value, str):
             names.append(Numeral(node.value, is_int="int" in node.dtype))
             continue
         if not name:
