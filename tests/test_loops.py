@@ -373,8 +373,9 @@ def test_an_array_of_one_number_goes_from_function_to_function_as_a_number(shape
 @pytest.mark.usefixtures("machine")
 def test_a_long_program_is_cut_and_its_steps_share_functions():
     cell = nn.LSTM(3, 4, rng=np.random.default_rng(0))
+    # The first steps may have functions of their own: their number is also that of a gate.
     sources = [
-        agree_in_three_runs(lambda x: (cell(x)[0] ** 2).sum(), (steps, 2, 3)) for steps in (5, 8)
+        agree_in_three_runs(lambda x: (cell(x)[0] ** 2).sum(), (steps, 2, 3)) for steps in (10, 13)
     ]
     functions, calls = ([x.count(word) for x in sources] for word in ("@jit", "loops_"))
     assert functions[1] - functions[0] <= 2
