@@ -132,7 +132,8 @@ def changed_in_place(node: Node, records: Mapping[int, Origin]) -> RuntimeError:
     record = records[oldest.birth]
     return RuntimeError(
         f"{changed(oldest, record)}, was changed in place after {record.line} had computed with "
-        "it, so the gradient may be wrong. Call backward() before the change, or change a copy"
+        "it, so the gradient may be wrong. Call backward() before the change, or change a copy "
+        "of the data"
     )
 
 

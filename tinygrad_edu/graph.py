@@ -292,7 +292,7 @@ class Node(Operand):
                 else:  # a leaf owns its gradient: a new array from a thunk, or a copy
                     own = thunk and partial is not g and getattr(partial, "base", None) is None
                     grads[x] = partial if own else +partial
-            if node.memory is not None and node.memory.changed > node.birth:
+            if node.memory is not None and node.memory.changed > node.birth > oldest:
                 raise stale(node.rule, node)  # the rule may have read the result
 
         if watch is not None:

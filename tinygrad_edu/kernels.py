@@ -278,7 +278,7 @@ def root_mean_square_backward(g, out, x, eps):
 
 @primitive
 def scaled_and_shifted(x, weight, bias):
-    """x · weight + bias, element by element, without an array for the product."""
+    """x · weight + bias, element by element; the graph keeps no array for the product."""
     return x * weight + bias
 
 

@@ -158,10 +158,13 @@ def wrong_shape(rule: Any, partial: Any, x: Operand) -> ValueError:
     )
 
 
-def stale(rule: Any, x: Operand) -> RuntimeError:
+def stale(rule: Any, x: Any) -> RuntimeError:
+    what = described(x)
+    if x.rule is not None and not x.name:
+        what = f"the result of {operation(x.rule)}, {what},"
     return RuntimeError(
-        f"{described(x)} was changed after this graph was made, so the derivative of "
-        f"{operation(rule)} would be wrong; compute the loss again, then call backward()"
+        f"{what} was changed after this graph was made, so the derivative of "
+        f"{operation(rule)} may be wrong; compute the loss again, then call backward()"
     )
 
 
