@@ -293,11 +293,15 @@ def test_twenty_kills_of_workers_at_random_times_lose_nothing(
 
 @long
 def test_a_run_that_kills_or_hangs_its_worker_is_a_row(client, cluster, tmp_path, monkeypatch):
+    import distributed
+
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 1)  # 3 by default
 
     def run(lr, seed):
         if lr == 0.2:
             os.kill(os.getpid(), signal.SIGKILL)
+        if lr in (0.3, 0.4):
+            (tmp_path / f"{lr}.txt").write_text(distributed.get_worker().address)
         while lr == 0.3:
             pass
         if lr == 0.4:
@@ -313,7 +317,10 @@ def test_a_run_that_kills_or_hangs_its_worker_is_a_row(client, cluster, tmp_path
     assert killed == "its worker died 2 times, and 2 times more when it ran alone"
     assert late == ["it took longer than 1 s; at 2 s its worker is killed"] * 2
     assert lines_in(path) == 5
-    time.sleep(1.5)  # until that worker is killed, too: the next test counts deaths
+    # Until both workers are killed: the next test counts deaths.
+    held_up = {address.read_text() for address in tmp_path.glob("*.txt")}
+    assert len(held_up) == 2
+    wait_for(lambda: not held_up & cluster.scheduler.workers.keys())
 
 
 @long
