@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.graph import Node, behind, plain
-from tinygrad_edu.messages import described, operation, user_line
+from tinygrad_edu.messages import described, operation, result, user_line
 from tinygrad_edu.modes import RECORDING, WATCH, temporarily
 from tinygrad_edu.optim.libraries import as_numpy
 
@@ -118,7 +118,7 @@ def changed(node: Node, record: Origin | None) -> str:
     names = [
         *(f"operand {i} of {name}, {described(x)}" for i, x in enumerate(node.inputs)),
         *(f"option {option!r} of {name}" for option in node.options),
-        f"the result of {name}, {described(node)}",
+        result(node),
     ]
     return next(what for what, x, y in zip(names, now, record.prints, strict=True) if x != y)
 

@@ -50,6 +50,11 @@ def described(x: Any) -> str:
     return f"{name} = {data!r}" if name else repr(data)
 
 
+def result(node: Any) -> str:
+    """A node in an error message, by the operation that made it."""
+    return f"the result of {operation(node.rule)}, {described(node)}"
+
+
 def library_of(x: Any) -> str:
     """The library of an array, such as "dask" or "cupy"; "" for NumPy, a trace, and no array."""
     library = type(x).__module__.partition(".")[0]
@@ -159,9 +164,7 @@ def wrong_shape(rule: Any, partial: Any, x: Operand) -> ValueError:
 
 
 def stale(rule: Any, x: Any) -> RuntimeError:
-    what = described(x)
-    if x.rule is not None and not x.name:
-        what = f"the result of {operation(x.rule)}, {what},"
+    what = described(x) if x.name or x.rule is None else f"{result(x)},"
     return RuntimeError(
         f"{what} was changed after this graph was made, so the derivative of "
         f"{operation(rule)} may be wrong; compute the loss again, then call backward()"
