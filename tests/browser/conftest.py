@@ -5,6 +5,9 @@ from chromium import chromium
 
 from tinygrad_edu import Value
 
+# A page lays itself out when it is drawn for the first time. Nobody acts on it before that.
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -18,7 +21,7 @@ def context(browser, request):
     """A window; `@pytest.mark.parametrize("context", [{...}], indirect=True)` says of what kind."""
     options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "no-preference"}
     context = browser.new_context(**options | getattr(request, "param", {}))
-    context.set_default_timeout(5000)
+    context.set_default_timeout(20_000)
     yield context
     context.close()
 
@@ -37,6 +40,7 @@ def open_page(context, tmp_path):
         page.on("dialog", dismissed)
         page.on("request", lambda request: asked(request.url))
         page.goto(path.as_uri())
+        page.evaluate(DRAWN)
         return page
 
     def dismissed(dialog):

@@ -212,7 +212,7 @@ def test_a_frame_without_room_gets_some_later(open_page, neuron):
     page = open_page(viz.play(neuron))  # which would complain of numbers that are none
     page.evaluate("player.go(8)")
     page.set_viewport_size({"width": 1280, "height": 800})
-    assert page.locator(".world").bounding_box()["width"] > 300
+    wait_until(page, "document.querySelector('.world').getBoundingClientRect().width > 300")
 
 
 @pytest.mark.parametrize("context", [{"color_scheme": "dark"}], indirect=True)
