@@ -13,9 +13,10 @@ def chromium():
     if program is None:
         pytest.skip("no Chromium: apt-get install chromium")
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         pytest.skip('no Playwright: pip install "tinygrad_edu[browser]"')
+    expect.set_options(timeout=20_000)  # a busy machine needs more than the five seconds of its own
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--headless"]

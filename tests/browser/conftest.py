@@ -7,6 +7,7 @@ from tinygrad_edu import Value
 
 # A page lays itself out when it is drawn for the first time. Nobody acts on it before that.
 DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SERVED = "http://localhost/page.html"
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +29,23 @@ def context(browser, request):
 
 @pytest.fixture
 def open_page(context, tmp_path):
-    """open_page(what): save it as a file, open that, and watch it to the end of the test."""
-    complaints = []
+    """open_page(what): save it as a file, open that, and watch it to the end of the test.
 
-    def open_page(what):
-        path = tmp_path / "page.html"
+    `served=True` opens it from a server, for tests of what a page remembers: Chromium gives a file
+    an empty localStorage after about one of 50 reloads, and the right one after the next.
+    """
+    complaints = []
+    path = tmp_path / "page.html"
+
+    def open_page(what, served=False):
         what.save(path)
+        context.route(SERVED, lambda route: route.fulfill(path=path, content_type="text/html"))
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("dialog", dismissed)
         page.on("request", lambda request: asked(request.url))
-        page.goto(path.as_uri())
+        page.goto(SERVED if served else path.as_uri())
         page.evaluate(DRAWN)
         return page
 
@@ -48,7 +54,7 @@ def open_page(context, tmp_path):
         dialog.dismiss()
 
     def asked(url):
-        if url != (tmp_path / "page.html").as_uri() and not url.startswith(("data:", "blob:")):
+        if url not in (path.as_uri(), SERVED) and not url.startswith(("data:", "blob:")):
             complaints.append(f"request: {url[:200]}")
 
     yield open_page

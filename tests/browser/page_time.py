@@ -3,6 +3,15 @@
 FRAME = 16  # milliseconds: what takes less, nobody sees
 
 
+def wait_until(page, is_so):
+    """The page allows no script of a test's own to wait in it."""
+    for _ in range(800):
+        if page.evaluate(is_so):
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError(f"not within twenty seconds: {is_so}")
+
+
 def time_of_task(page, script, count):
     """The milliseconds of the page's own thread for one run of a script, with layout.
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from page_time import wait_until
 
 from tinygrad_edu import Tensor, Value, losses, nn, viz
 from tinygrad_edu.kernels import linear
@@ -19,15 +20,6 @@ def current(page):
 
 def last(page):
     return page.evaluate("player.steps.length - 1")
-
-
-def wait_until(page, is_so):
-    """The page allows no script of a test's own to wait in it."""
-    for _ in range(400):
-        if page.evaluate(is_so):
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError(f"not within ten seconds: {is_so}")
 
 
 def played(page):
@@ -168,7 +160,7 @@ def test_it_plays_to_the_end_at_the_speed_that_is_chosen(open_page):
 
 
 def test_the_theme_switches(open_page, neuron):
-    page = open_page(viz.play(neuron))
+    page = open_page(viz.play(neuron), served=True)
 
     def ground():
         return page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -52,7 +52,7 @@ def answer_right(page):
 
 def test_right_answers_make_a_streak_and_lead_to_the_next_level(open_page, whole):
     assert len(whole.html.encode()) < 1_200_000
-    page = open_page(whole)
+    page = open_page(whole, served=True)
     seen = []
     for n in range(8):
         assert streak(page) == f"streak {n}, best {n}"
@@ -192,7 +192,7 @@ DAMAGED = [
 
 
 def test_a_memory_that_is_damaged_is_made_afresh_in_silence(open_page, chains):
-    page = open_page(chains)
+    page = open_page(chains, served=True)
     for text in DAMAGED:
         page.evaluate("(x) => localStorage.setItem('tinygrad_edu.practice', x)", text)
         page.reload()
@@ -205,7 +205,7 @@ def test_a_memory_that_is_damaged_is_made_afresh_in_silence(open_page, chains):
 
 
 def test_what_is_sound_in_a_damaged_memory_is_kept(open_page, whole):
-    page = open_page(whole)
+    page = open_page(whole, served=True)
     text = '{"level": "chains", "streak": 4, "best": 9, "kinds": {"incoming": 2}, "levels": 3}'
     page.evaluate("(x) => localStorage.setItem('tinygrad_edu.practice', x)", text)
     page.reload()

@@ -29,7 +29,7 @@ def theme(page):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_theme_is_remembered_and_no_memory_is_no_error(open_page, context, neuron, name):
-    page = open_page(PAGES[name](neuron))
+    page = open_page(PAGES[name](neuron), served=True)
     for damaged in ("url(x)", "", "{"):
         page.evaluate("(x) => localStorage.setItem('tinygrad_edu theme', x)", damaged)
         page.reload()

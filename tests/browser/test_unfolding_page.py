@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_play_page import wait_until
+from page_time import wait_until
 
 from tinygrad_edu import nn, viz
 from tinygrad_edu.losses import mse_loss

@@ -34,7 +34,7 @@ def page(browser, site, request):
     size, complaints = getattr(request, "param", (1280, 720)), []
     window = {"width": size[0], "height": size[1]}
     page = browser.new_page(viewport=window, has_touch=True, reduced_motion="reduce")
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(20_000)
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address(site))
