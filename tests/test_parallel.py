@@ -713,7 +713,11 @@ def test_the_parameters_travel_once_a_step_and_the_rows_once(client, monkeypatch
 
     monkeypatch.setattr(machines.Cluster, "submit", noting)
     monkeypatch.setattr(parallel, "check_parts", lambda *args: None)
-    fitted(rows=32, batch=16, epochs=2, cluster=client)
+    for _ in range(5):
+        sent.clear()
+        fitted(rows=32, batch=16, epochs=2, cluster=client)
+        if "predict_and_differentiate" not in dict(sent):
+            break  # else Dask has moved a task to another worker, and a step was computed again
     steps = 4
     names = [name for name, _ in sent]
     assert {name: names.count(name) for name in set(names)} == {
